@@ -1,0 +1,65 @@
+import { AppError } from "@berth/core";
+import type { ErrorCode } from "@berth/core";
+import { ErrorInfo, Status } from "./errors.ts";
+import type { Failure } from "./errors.ts";
+
+/** gRPC's numbers; the same in every language. */
+const statuses: Readonly<Record<ErrorCode, number>> = {
+  invalid: 3,
+  "not-found": 5,
+  denied: 7,
+  quota: 8,
+  precondition: 9,
+  conflict: 10,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+};
+
+const typeUrl = "type.googleapis.com/google.rpc.ErrorInfo";
+
+/** Trailer that carries the details. */
+export const detailsKey = "grpc-status-details-bin";
+
+export const statusOf = (code: ErrorCode): number => statuses[code];
+
+/** What a gRPC status means for a client; anything that ours never send is `internal`, but for lost or late calls. */
+export function errorCodeOf(status: number): ErrorCode {
+  if (status === 1 || status === 4) return "unavailable"; // CANCELLED, DEADLINE_EXCEEDED: outcome unknown
+  const found = Object.entries(statuses).find(([, n]) => n === status);
+  return (found?.[0] as ErrorCode | undefined) ?? "internal";
+}
+
+/** google.rpc.Status with ErrorInfo, for the trailer. */
+export function encodeStatusDetails(error: AppError): Uint8Array {
+  const info = ErrorInfo.encode({ reason: error.reason, domain: "berth", metadata: { ...error.metadata } }).finish();
+  return Status.encode({
+    code: statusOf(error.code),
+    message: error.message,
+    details: [{ typeUrl, value: Buffer.from(info) }],
+  }).finish();
+}
+
+/** Reason and metadata of a trailer; undefined where there are none or they are not ours. */
+export function decodeStatusDetails(bytes: Uint8Array): { reason: string; metadata: Record<string, string> } | undefined {
+  try {
+    const detail = Status.decode(bytes).details.find((d) => d.typeUrl === typeUrl);
+    if (!detail) return undefined;
+    const info = ErrorInfo.decode(detail.value);
+    return { reason: info.reason, metadata: info.metadata };
+  } catch {
+    return undefined;
+  }
+}
+
+/** One item's error in a batch. */
+export const toFailure = (error: AppError): Failure => ({
+  code: error.code,
+  reason: error.reason,
+  message: error.message,
+  metadata: { ...error.metadata },
+});
+
+/** One item's error as an error; an unknown code is `internal`. */
+export const fromFailure = (failure: Failure): AppError =>
+  new AppError(failure.code in statuses ? (failure.code as ErrorCode) : "internal", failure.reason, failure.message, { metadata: failure.metadata });

@@ -1,0 +1,1 @@
+export * from "./gen/berth/schedule/v1/schedule_service.ts";

@@ -1,0 +1,43 @@
+import type { Outcome, StateKind, TaskRequest } from "@berth/core";
+import { Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireState } from "./types.ts";
+
+/** Our words and the wire's. What a newer peer may send and we do not know becomes undefined. */
+const states: Readonly<Record<StateKind, WireState>> = {
+  pending: WireState.PENDING,
+  placed: WireState.PLACED,
+  running: WireState.RUNNING,
+  suspended: WireState.SUSPENDED,
+  over: WireState.OVER,
+  archived: WireState.ARCHIVED,
+};
+
+const outcomes: Readonly<Record<Outcome, WireOutcome>> = {
+  succeeded: WireOutcome.SUCCEEDED,
+  failed: WireOutcome.FAILED,
+  killed: WireOutcome.KILLED,
+  timed_out: WireOutcome.TIMED_OUT,
+  out_of_memory: WireOutcome.OUT_OF_MEMORY,
+  lost: WireOutcome.LOST,
+  rejected: WireOutcome.REJECTED,
+  dependency_failed: WireOutcome.DEPENDENCY_FAILED,
+};
+
+const requests: Readonly<Record<TaskRequest, WireRequest>> = {
+  kill: WireRequest.KILL,
+  suspend: WireRequest.SUSPEND,
+  resume: WireRequest.RESUME,
+};
+
+const inverse = <K extends string>(table: Readonly<Record<K, string>>): ReadonlyMap<string, K> =>
+  new Map((Object.entries(table) as [K, string][]).map(([ours, wire]) => [wire, ours]));
+
+const stateNames = inverse(states);
+const outcomeNames = inverse(outcomes);
+const requestNames = inverse(requests);
+
+export const stateToWire = (state: StateKind): WireState => states[state];
+export const stateFromWire = (state: WireState): StateKind | undefined => stateNames.get(state);
+export const outcomeToWire = (outcome: Outcome | undefined): WireOutcome => (outcome ? outcomes[outcome] : WireOutcome.UNSPECIFIED);
+export const outcomeFromWire = (outcome: WireOutcome): Outcome | undefined => outcomeNames.get(outcome);
+export const requestToWire = (request: TaskRequest | undefined): WireRequest => (request ? requests[request] : WireRequest.UNSPECIFIED);
+export const requestFromWire = (request: WireRequest): TaskRequest | undefined => requestNames.get(request);

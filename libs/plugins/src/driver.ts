@@ -1,0 +1,103 @@
+import type { Reason, Resources, Run } from "@berth/core";
+
+/**
+ * The contract of an executor (GO-Docker's IExecutorPlugin), in our words. A driver runs tasks on one host and tells what became of them.
+ * It decides nothing: limits of time, grace, kills and retries are the agent's. All calls may be repeated for the same run.
+ */
+export interface Driver {
+  /** docker, process, sim, or a site's own. */
+  getName(): string;
+  /** What holds here; valid after open. A request that is not enforced still counts for placement. */
+  features(): ReadonlySet<Feature>;
+  /** Connects, and finds what runs of an earlier life of the agent are there; they come as events. */
+  open(signal: AbortSignal): Promise<void>;
+  /** Lets go; what runs runs on. */
+  close(): Promise<void>;
+  /** What tasks may use on this host. */
+  capacity(): Resources;
+  /**
+   * Starts runs, each on its own: a failing one does not touch the others. Resolves when all are taken over, not when they started; what happens comes
+   * from watchTasks. A run that was started before is not started again.
+   */
+  runTasks(tasks: readonly TaskToRun[]): Promise<void>;
+  /** Starts all or none; rejects with AppError if one could not be started, after the others were stopped. */
+  runAllTasks(tasks: readonly TaskToRun[]): Promise<void>;
+  /** What happens, in batches, from open to close. One reader. */
+  watchTasks(signal: AbortSignal): AsyncIterable<readonly DriverEvent[]>;
+  /** Sends TERM or KILL to all of a run's processes. A run that is gone is no error. */
+  killTask(run: Run, signal: "TERM" | "KILL"): Promise<void>;
+  /** Stops a run for a while, keeping its memory. */
+  suspendTask(run: Run): Promise<void>;
+  /** Lets it go on. */
+  resumeTask(run: Run): Promise<void>;
+  /** Host port for a container's port; undefined where none is mapped. */
+  getMappingPort(run: Run, containerPort: number): Promise<number | undefined>;
+  /** What a run uses now; undefined where it cannot be told. */
+  usage(run: Run): Promise<RunUsage | undefined>;
+  /** Result and output of the run are stored for good: remove what is left of it. */
+  settle(runs: readonly Run[]): Promise<void>;
+}
+
+/** memory, cpu, pids: limits that hold. identity: runs as the task's user. isolation: a container. suspend, ports: can be done. cpu_time, peak_memory: is measured. */
+export type Feature = "memory" | "cpu" | "pids" | "identity" | "isolation" | "suspend" | "ports" | "cpu_time" | "peak_memory";
+
+/** One run, with everything resolved by the agent. */
+export interface TaskToRun {
+  readonly run: Run;
+  readonly identity: { readonly user: string; readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** Container image; ignored by drivers without containers. */
+  readonly image: string;
+  /** Program and arguments; a script is already a file in controlDir. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute path inside the task; undefined: the task's directory. */
+  readonly workdir: string | undefined;
+  readonly resources: Resources;
+  readonly mounts: readonly { readonly source: string; readonly target: string; readonly readOnly: boolean }[];
+  readonly network: "none" | "bridge";
+  /** The task's directory on this host; exists, and is the task's user's. */
+  readonly taskDir: string;
+  /** Directory with what the agent made for this run (the script); read-only for the task; undefined where there is nothing. */
+  readonly controlDir: string | undefined;
+  /** Where output ends up on this host. Drivers whose engine keeps output write it through the LogSink instead. */
+  readonly stdoutPath: string;
+  readonly stderrPath: string;
+}
+
+export interface RunUsage {
+  readonly cpuMs: number | undefined;
+  readonly peakMemoryBytes: number | undefined;
+}
+
+/** What happened to a run. Events of one run come in order; one may be told twice. */
+export type DriverEvent =
+  | { readonly kind: "preparing"; readonly run: Run; readonly detail: string }
+  | { readonly kind: "started"; readonly run: Run; readonly at: Date }
+  | {
+      readonly kind: "ended";
+      readonly run: Run;
+      readonly startedAt: Date | undefined;
+      readonly at: Date;
+      readonly exitCode: number | undefined;
+      /** Number of the signal that ended it. */
+      readonly signal: number | undefined;
+      readonly outOfMemory: boolean;
+      readonly usage: RunUsage;
+      /** All output is in its place or with the LogSink. */
+      readonly stdoutBytes: number;
+      readonly stderrBytes: number;
+    }
+  /** Could not be started by a fault of the task (no such image, command not found): it fails. */
+  | { readonly kind: "failed"; readonly run: Run; readonly at: Date; readonly reason: Reason }
+  /** Could not be started by a fault of this host: another may do it. Nothing of it ran. */
+  | { readonly kind: "unable"; readonly run: Run; readonly at: Date; readonly reason: Reason }
+  /** It ran, is gone, and nobody saw its end. */
+  | { readonly kind: "lost"; readonly run: Run; readonly at: Date; readonly startedAt: Date | undefined; readonly reason: Reason }
+  /** Found from an earlier life of the agent, still there. */
+  | { readonly kind: "found"; readonly run: Run; readonly startedAt: Date | undefined; readonly suspended: boolean };
+
+/** Where a driver whose engine keeps output puts it. Appends at an offset; answers how much is stored then, which is more than asked where it was there before. */
+export interface LogSink {
+  size(run: Run, stream: "stdout" | "stderr"): Promise<number>;
+  append(run: Run, stream: "stdout" | "stderr", offset: number, bytes: Uint8Array): Promise<number>;
+}
