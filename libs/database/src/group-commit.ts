@@ -1,0 +1,107 @@
+import { AppError } from "@berth/core";
+import type { Database } from "./sqlite.ts";
+
+export interface GroupCommitOptions {
+  /** The most functions in one transaction: it bounds how long the event loop stands still. */
+  readonly maxItems?: number;
+  /** The most functions that may wait; more are refused with `unavailable` QUEUE_FULL. */
+  readonly maxQueued?: number;
+}
+
+/** Many small writes, one durable commit. */
+export interface GroupCommit {
+  /**
+   * Runs `fn`, which is synchronous and may be run beside others of the same turn in one transaction. Resolves with
+   * its result only after the commit is durable. What `fn` throws undoes `fn` alone and rejects this call; a commit
+   * that fails rejects every call in it with `unavailable` COMMIT_FAILED, and nothing of them is stored.
+   */
+  run<T>(fn: () => T): Promise<T>;
+  /** Commits what waits, at once, and refuses what comes later with `unavailable` STORAGE_CLOSED. */
+  close(): void;
+}
+
+interface Entry {
+  readonly fn: () => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+type Outcome = { readonly value: unknown } | { readonly failure: unknown };
+
+/**
+ * Gathers the writes of one turn of the event loop into one transaction. One fsync costs as much as a few dozen
+ * inserts, so the batch grows with the load by itself, and an idle database adds no delay.
+ */
+export function groupCommit(database: Database, options: GroupCommitOptions = {}): GroupCommit {
+  const { maxItems = 256, maxQueued = 50_000 } = options;
+  let waiting: Entry[] = [];
+  let scheduled = false;
+  let closed = false;
+
+  function flush(): void {
+    scheduled = false;
+    const batch = waiting.length <= maxItems ? waiting : waiting.slice(0, maxItems);
+    waiting = waiting.length <= maxItems ? [] : waiting.slice(maxItems);
+    if (batch.length > 0) settle(batch, () => runAll(database, batch));
+    if (waiting.length > 0) schedule();
+  }
+  function schedule(): void {
+    scheduled = true;
+    setImmediate(() => {
+      if (scheduled) flush();
+    });
+  }
+
+  return {
+    run<T>(fn: () => T) {
+      return new Promise<T>((resolve, reject) => {
+        if (closed) return reject(new AppError("unavailable", "STORAGE_CLOSED", "the storage is shutting down"));
+        if (waiting.length >= maxQueued) {
+          return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} writes wait already`));
+        }
+        waiting.push({ fn, resolve: resolve as (value: unknown) => void, reject });
+        if (!scheduled) schedule();
+      });
+    },
+    close() {
+      closed = true;
+      while (waiting.length > 0) flush();
+    },
+  };
+}
+
+function settle(batch: readonly Entry[], commit: () => readonly Outcome[]): void {
+  let outcomes: readonly Outcome[];
+  try {
+    outcomes = commit();
+  } catch (cause) {
+    const failed = new AppError("unavailable", "COMMIT_FAILED", "the storage could not commit", { cause });
+    for (const entry of batch) entry.reject(failed);
+    return;
+  }
+  batch.forEach((entry, at) => {
+    const outcome = outcomes[at]!;
+    if ("value" in outcome) entry.resolve(outcome.value);
+    else entry.reject(outcome.failure);
+  });
+}
+
+/** Runs a batch in one transaction, each in its own savepoint. Throws where the transaction as a whole failed. */
+function runAll(database: Database, batch: readonly Entry[]): Outcome[] {
+  return database.transaction(() =>
+    batch.map(({ fn }) => {
+      database.sql("SAVEPOINT item").run();
+      try {
+        const value = fn();
+        database.sql("RELEASE item").run();
+        return { value };
+      } catch (failure) {
+        // A full disk or an I/O error has already undone the whole transaction: then it is nobody's own failure.
+        if (!database.inTransaction()) throw failure;
+        database.sql("ROLLBACK TO item").run();
+        database.sql("RELEASE item").run();
+        return { failure };
+      }
+    }),
+  );
+}

@@ -1,0 +1,3 @@
+export { openSqlite, type Database, type Migration } from "./sqlite.ts";
+export { groupCommit, type GroupCommit, type GroupCommitOptions } from "./group-commit.ts";
+export { singleInstanceLock, type InstanceLock } from "./instance-lock.ts";

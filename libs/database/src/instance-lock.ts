@@ -1,0 +1,59 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { AppError } from "@berth/core";
+
+/** Held as long as its process lives, or until it is released. */
+export interface InstanceLock {
+  release(): void;
+}
+
+/**
+ * Makes this process the only one that uses `dir`, by a transaction held on `lock.db` in it. The kernel drops the lock
+ * with the process, however it ends. (An exclusive lock on the database itself would shut out a backup, too.)
+ *
+ * Throws `precondition` STORAGE_LOCKED, at once, where another process holds it, naming it where it is known.
+ */
+export function singleInstanceLock(dir: string): InstanceLock {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const path = join(dir, "lock.db");
+  // Beside the lock, not in it: nobody else can read a database that is exclusively locked.
+  const pidPath = join(dir, "lock.pid");
+  const holder = new DatabaseSync(path, { timeout: 0 });
+  try {
+    holder.exec("BEGIN EXCLUSIVE");
+  } catch (cause) {
+    holder.close();
+    if (!isBusy(cause)) throw cause;
+    const pid = readPid(pidPath);
+    throw new AppError(
+      "precondition",
+      "STORAGE_LOCKED",
+      `${path} is held by another process${pid ? ` (pid ${pid})` : ""}; an embedded store has exactly one`,
+      { cause, metadata: { path, ...(pid ? { pid } : {}) } },
+    );
+  }
+  writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
+  return {
+    release() {
+      if (!holder.isOpen) return;
+      rmSync(pidPath, { force: true });
+      holder.exec("ROLLBACK");
+      holder.close();
+    },
+  };
+}
+
+/** SQLITE_BUSY (5) and SQLITE_LOCKED (6), with or without an extended code in the upper bits. */
+function isBusy(error: unknown): boolean {
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  return code === 5 || code === 6;
+}
+
+function readPid(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8").trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}

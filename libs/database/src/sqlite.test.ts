@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AppError } from "@berth/core";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openSqlite, type Database, type Migration } from "./sqlite.ts";
+
+const first: Migration = { version: 1, up: ["CREATE TABLE t (a INTEGER) STRICT"] };
+const second: Migration = { version: 2, up: ["ALTER TABLE t ADD COLUMN b TEXT"] };
+
+describe("openSqlite", () => {
+  let dir: string;
+  const open: Database[] = [];
+  const at = (migrations: readonly Migration[]): Database => {
+    const database = openSqlite(join(dir, "deep", "a.db"), { migrations });
+    open.push(database);
+    return database;
+  };
+  beforeEach(() => void (dir = mkdtempSync(join(tmpdir(), "berth-sqlite-"))));
+  afterEach(() => {
+    for (const database of open.splice(0)) database.close();
+    rmSync(dir, { recursive: true });
+  });
+
+  it("is durable at each commit", () => {
+    const database = at([first]);
+    expect(database.sql("PRAGMA synchronous").get()).toEqual({ synchronous: 2 });
+    expect(database.sql("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+  });
+
+  it("applies only the migrations that a database lacks", () => {
+    at([first]).sql("INSERT INTO t (a) VALUES (?)").run(1);
+    const later = at([first, second]);
+    later.sql("INSERT INTO t (a, b) VALUES (?, ?)").run(2, "two");
+    expect(later.sql("SELECT a, b FROM t ORDER BY a").all()).toEqual([
+      { a: 1, b: null },
+      { a: 2, b: "two" },
+    ]);
+    expect(at([first, second]).sql("SELECT count(*) AS n FROM t").get()).toEqual({ n: 2 });
+  });
+
+  it("applies a migration whole or not at all", () => {
+    expect(() => at([{ version: 1, up: ["CREATE TABLE t (a INTEGER)", "no SQL"] }])).toThrow();
+    expect(at([first]).sql("PRAGMA user_version").get()).toEqual({ user_version: 1 });
+  });
+
+  it("refuses a database that a newer version has written", () => {
+    at([first, second]);
+    expect(() => at([first])).toThrow(expect.objectContaining({ code: "precondition", reason: "STORAGE_TOO_NEW" }));
+    expect(() => at([first])).toThrow(AppError);
+  });
+
+  it("undoes a transaction that throws", () => {
+    const database = at([first]);
+    expect(() =>
+      database.transaction(() => {
+        database.sql("INSERT INTO t (a) VALUES (?)").run(1);
+        throw new Error("no");
+      }),
+    ).toThrow("no");
+    expect(database.inTransaction()).toBe(false);
+    expect(database.sql("SELECT count(*) AS n FROM t").get()).toEqual({ n: 0 });
+  });
+});

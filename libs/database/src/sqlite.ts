@@ -1,0 +1,104 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { AppError } from "@berth/core";
+
+/** One step of a database's form, applied once, in the order of `version`. */
+export interface Migration {
+  /** 1 or more; kept in `user_version`. */
+  readonly version: number;
+  /** Statements, run in one transaction. */
+  readonly up: readonly string[];
+}
+
+/** A SQLite database of one process: synchronous, durable at each commit. */
+export interface Database {
+  readonly path: string;
+  /** The prepared statement of `text`, prepared once; build no SQL from values. */
+  sql(text: string): StatementSync;
+  /** Runs one or more statements without parameters. */
+  exec(text: string): void;
+  /** Runs `fn` in BEGIN IMMEDIATE … COMMIT; what it throws undoes everything and is thrown on. */
+  transaction<T>(fn: () => T): T;
+  /** Whether a transaction is open: SQLite itself ends one on some errors, such as a full disk. */
+  inTransaction(): boolean;
+  /** Closes once; a second call does nothing. */
+  close(): void;
+}
+
+/** How long a statement may wait for another process's lock; it blocks the whole event loop meanwhile. */
+const busyTimeoutMs = 1_000;
+
+/**
+ * Opens (or makes) a database and brings it to the newest of `migrations`.
+ *
+ * Throws `precondition` STORAGE_TOO_NEW where a newer Berth has written it.
+ */
+export function openSqlite(path: string, options: { readonly migrations?: readonly Migration[] } = {}): Database {
+  if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const raw = new DatabaseSync(path, { enableForeignKeyConstraints: false, timeout: busyTimeoutMs });
+  try {
+    // FULL: a commit that was acknowledged survives a power cut. A larger checkpoint interval than the default 1,000
+    // pages, because the checkpoint's fsyncs run in the middle of somebody's commit.
+    raw.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
+      PRAGMA mmap_size = 268435456; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;`);
+    const database = wrap(raw, path);
+    migrate(database, options.migrations ?? []);
+    return database;
+  } catch (error) {
+    raw.close();
+    throw error;
+  }
+}
+
+function wrap(raw: DatabaseSync, path: string): Database {
+  const statements = new Map<string, StatementSync>();
+  const sql = (text: string): StatementSync => {
+    let statement = statements.get(text);
+    if (!statement) statements.set(text, (statement = raw.prepare(text)));
+    return statement;
+  };
+  return {
+    path,
+    sql,
+    exec: (text) => raw.exec(text),
+    inTransaction: () => raw.isTransaction,
+    transaction(fn) {
+      sql("BEGIN IMMEDIATE").run();
+      try {
+        const result = fn();
+        sql("COMMIT").run();
+        return result;
+      } catch (error) {
+        if (raw.isTransaction) sql("ROLLBACK").run();
+        throw error;
+      }
+    },
+    close() {
+      if (!raw.isOpen) return;
+      statements.clear();
+      raw.close();
+    },
+  };
+}
+
+function migrate(database: Database, migrations: readonly Migration[]): void {
+  const found = Number(database.sql("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  const known = migrations.at(-1)?.version ?? 0;
+  if (found > known && migrations.length > 0) {
+    throw new AppError(
+      "precondition",
+      "STORAGE_TOO_NEW",
+      `${database.path} has form ${found}, written by a newer Berth; this one knows forms up to ${known}`,
+      { metadata: { path: database.path } },
+    );
+  }
+  for (const { version, up } of migrations) {
+    if (version <= found) continue;
+    database.transaction(() => {
+      for (const statement of up) database.exec(statement);
+      // A PRAGMA takes no parameters; the version is a number of our own.
+      database.exec(`PRAGMA user_version = ${Math.trunc(version)}`);
+    });
+  }
+}
