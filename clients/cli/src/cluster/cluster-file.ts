@@ -1,0 +1,76 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { Layout } from "./layout.ts";
+
+/** What was decided when the cluster was made; kept for its life. */
+export interface ClusterFile {
+  readonly clusterId: string;
+  readonly hostId: string;
+  readonly driver: "docker" | "process";
+  /** Where the engine answers, for the docker driver. */
+  readonly engine: string;
+  /** Image of a task that names none. */
+  readonly defaultImage: string;
+  readonly natsServer: string;
+  readonly natsPort: number;
+  readonly gatewayPort: number;
+  /** Where traces go, if anywhere. */
+  readonly otlpUrl: string;
+}
+
+export function readClusterFile(layout: Layout): ClusterFile | undefined {
+  if (!existsSync(layout.clusterFile)) return undefined;
+  return JSON.parse(readFileSync(layout.clusterFile, "utf8")) as ClusterFile;
+}
+
+/** Written whole or not at all. */
+export function writeFileWhole(path: string, content: string, mode = 0o600): void {
+  const draft = `${path}.${process.pid}.new`;
+  writeFileSync(draft, content, { mode });
+  renameSync(draft, path);
+}
+
+/** Directories with the least rights that work: tasks of other users pass through `data` to their own directory. */
+export function makeDirectories(layout: Layout): void {
+  mkdirSync(layout.data, { recursive: true, mode: 0o711 });
+  for (const [path, mode] of [
+    [layout.secrets, 0o700],
+    [layout.logs, 0o700],
+    [layout.run, 0o711],
+    [join(layout.data, "storage"), 0o700],
+    [join(layout.data, "auth"), 0o700],
+    [join(layout.data, "agent"), 0o711],
+    [join(layout.data, "files"), 0o711],
+  ] as const) {
+    mkdirSync(path, { recursive: true, mode });
+  }
+  const { uid } = statSync(layout.run);
+  if (process.getuid && uid !== process.getuid()) throw new Error(`${layout.run} belongs to another user (uid ${uid})`);
+}
+
+/** A random secret kept in a file of mode 0600; made once. */
+export function secret(layout: Layout, name: string): { readonly value: string; readonly path: string } {
+  const path = join(layout.secrets, name);
+  if (!existsSync(path)) writeFileWhole(path, randomBytes(24).toString("base64url"));
+  return { value: readFileSync(path, "utf8").trim(), path };
+}
+
+export const newClusterId = (): string => randomUUID();
+
+/** `wanted` if it is free, else any free port of the loopback address. */
+export async function freePort(wanted: number): Promise<number> {
+  const tryPort = (port: number) =>
+    new Promise<number | undefined>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(undefined));
+      server.listen(port, "127.0.0.1", () => {
+        const address = server.address();
+        server.close(() => resolve(typeof address === "object" && address ? address.port : undefined));
+      });
+    });
+  const port = (await tryPort(wanted)) ?? (await tryPort(0));
+  if (port === undefined) throw new Error("no free port on 127.0.0.1");
+  return port;
+}

@@ -1,0 +1,58 @@
+import { createSpinner } from "nanospinner";
+
+/** Tells a person what happens: a line a step, with a spinner where there is a terminal. Goes to standard error. */
+export interface Progress {
+  /** A step begins; the one before has ended well. */
+  step(text: string): void;
+  /** More about the present step. */
+  update(text: string): void;
+  /** The present step ended well. */
+  done(text?: string): void;
+  /** Something to know, on a line of its own. */
+  note(text: string): void;
+  fail(text: string): void;
+}
+
+export const silentProgress: Progress = { step() {}, update() {}, done() {}, note() {}, fail() {} };
+
+export function terminalProgress(out: NodeJS.WriteStream = process.stderr): Progress {
+  return out.isTTY ? spinnerProgress() : lineProgress(out);
+}
+
+function spinnerProgress(): Progress {
+  let spinner: ReturnType<typeof createSpinner> | undefined;
+  let present = "";
+  const end = (text?: string) => {
+    spinner?.success({ text: text ?? present });
+    spinner = undefined;
+  };
+  return {
+    step(text) {
+      end();
+      present = text;
+      spinner = createSpinner(text, { stream: process.stderr }).start();
+    },
+    update: (text) => void spinner?.update({ text: `${present}: ${text}` }),
+    done: end,
+    note(text) {
+      end();
+      process.stderr.write(`  ${text}\n`);
+    },
+    fail(text) {
+      spinner?.error({ text });
+      spinner = undefined;
+    },
+  };
+}
+
+function lineProgress(out: NodeJS.WriteStream): Progress {
+  return {
+    step: (text) => void out.write(`· ${text}\n`),
+    update() {},
+    done(text) {
+      if (text) out.write(`  ${text}\n`);
+    },
+    note: (text) => void out.write(`  ${text}\n`),
+    fail: (text) => void out.write(`✗ ${text}\n`),
+  };
+}

@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { secret, writeFileWhole } from "./cluster-file.ts";
+import type { ClusterFile } from "./cluster-file.ts";
+import type { Layout } from "./layout.ts";
+
+/** A process of the cluster. */
+export interface ServiceProcess {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Written by the process once it serves; undefined for nats-server. */
+  readonly readyFile: string | undefined;
+}
+
+/** In this order they are stopped: the door first, the truth last. */
+export const serviceNames = ["gateway", "scheduler", "watcher", "agent", "auth", "storage", "nats"] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+const folders: Readonly<Record<Exclude<ServiceName, "nats">, string>> = {
+  gateway: "gateway",
+  scheduler: "scheduler",
+  watcher: "watcher",
+  agent: "executor-agent",
+  auth: "auth",
+  storage: "storage",
+};
+
+/** The processes of a cluster on this machine, with all they need to know. */
+export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: string): ServiceProcess[] {
+  const socket = (name: string) => `unix:${join(layout.run, `${name}.sock`)}`;
+  const clusterSecret = secret(layout, "cluster");
+  const control = secret(layout, "nats-control");
+  const agent = secret(layout, "nats-agent");
+  const natsConfig = writeNatsConfig(layout, cluster, control.value, agent.value);
+  const common: Record<string, string> = {
+    BERTH_CLUSTER_ID: cluster.clusterId,
+    BERTH_CLUSTER_SECRET_FILE: clusterSecret.path,
+    BERTH_STORAGE: socket("storage"),
+    BERTH_AUTH: socket("auth"),
+    BERTH_SCHEDULER: socket("scheduler"),
+    BERTH_WATCHER: socket("watcher"),
+    BERTH_NATS_URL: `nats://127.0.0.1:${cluster.natsPort}`,
+    NODE_COMPILE_CACHE: join(layout.data, "compile-cache"),
+    ...(cluster.otlpUrl ? { BERTH_OTLP_URL: cluster.otlpUrl } : {}),
+  };
+  const own: Readonly<Record<Exclude<ServiceName, "nats">, Record<string, string>>> = {
+    storage: { BERTH_DATA_DIR: join(layout.data, "storage"), BERTH_FILES_DIR: join(layout.data, "files") },
+    auth: { BERTH_DATA_DIR: join(layout.data, "auth"), BERTH_VOLUMES_FILE: join(layout.data, "volumes.json") },
+    gateway: { BERTH_LISTEN: `127.0.0.1:${cluster.gatewayPort}` },
+    scheduler: { BERTH_NATS_USER: "control", BERTH_NATS_PASSWORD_FILE: control.path },
+    watcher: { BERTH_NATS_USER: "control", BERTH_NATS_PASSWORD_FILE: control.path },
+    agent: {
+      BERTH_NATS_USER: "agent",
+      BERTH_NATS_PASSWORD_FILE: agent.path,
+      BERTH_NATS_INBOX: `_INBOX_${cluster.hostId}`,
+      BERTH_DATA_DIR: join(layout.data, "agent"),
+      BERTH_RUN_DIR: layout.run,
+      BERTH_FILES_DIR: join(layout.data, "files"),
+      BERTH_HOST_ID: cluster.hostId,
+      BERTH_DRIVER: cluster.driver,
+      ...(cluster.engine ? { BERTH_ENGINE: cluster.engine } : {}),
+      ...(cluster.defaultImage ? { BERTH_DEFAULT_IMAGE: cluster.defaultImage } : {}),
+    },
+  };
+  const node = join(root, "node_modules", ".bin", "node");
+  const services = serviceNames
+    .filter((name) => name !== "nats")
+    .map((name): ServiceProcess => {
+      const readyFile = join(layout.run, `${name}.ready`);
+      return {
+        name,
+        command: node,
+        args: ["--disable-warning=ExperimentalWarning", join(root, "services", folders[name], "src", "main.ts")],
+        env: { BERTH_LISTEN: socket(name), BERTH_METRICS_LISTEN: `unix:${join(layout.run, `${name}.metrics`)}`, ...common, ...own[name], BERTH_READY_FILE: readyFile },
+        readyFile,
+      };
+    });
+  return [...services, { name: "nats", command: cluster.natsServer, args: ["-c", natsConfig], env: {}, readyFile: undefined }];
+}
+
+/** Users with generated passwords; an agent may touch its own subjects and nothing else. */
+function writeNatsConfig(layout: Layout, cluster: ClusterFile, control: string, agent: string): string {
+  const own = `berth.v1.host.${cluster.hostId}`;
+  const path = join(layout.secrets, "nats.conf");
+  const quoted = (words: string[]) => words.map((w) => JSON.stringify(w)).join(", ");
+  writeFileWhole(
+    path,
+    `# Made by berth up; made again at each start.
+listen: "127.0.0.1:${cluster.natsPort}"
+max_payload: 8388608
+authorization {
+  users = [
+    { user: control, password: ${JSON.stringify(control)}, permissions: { publish: ["berth.v1.host.>", "_INBOX.>"], subscribe: ["berth.v1.host.>", "_INBOX.>"], allow_responses: true } }
+    { user: agent, password: ${JSON.stringify(agent)}, permissions: {
+        publish: [${quoted([`${own}.sync`, `${own}.report`])}]
+        subscribe: [${quoted([`${own}.assign`, `${own}.wake`, `_INBOX_${cluster.hostId}.>`])}]
+        allow_responses: true } }
+  ]
+}
+`,
+  );
+  return path;
+}
