@@ -1,0 +1,46 @@
+import { rmSync, statSync } from "node:fs";
+import { connect } from "node:net";
+import type { Server } from "node:net";
+import { once } from "node:events";
+import { AppError } from "@berth/core";
+
+/** An address of ours: `host:port` or `unix:/path`. */
+export type Address = { readonly kind: "tcp"; readonly host: string; readonly port: number } | { readonly kind: "unix"; readonly path: string };
+
+/** Throws `invalid` ADDRESS_INVALID. */
+export function parseAddress(text: string): Address {
+  if (text.startsWith("unix:")) return { kind: "unix", path: text.slice("unix:".length) };
+  const match = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+):(\d{1,5})$/.exec(text);
+  if (!match || Number(match[2]) > 65_535) {
+    throw new AppError("invalid", "ADDRESS_INVALID", `${JSON.stringify(text)} is not host:port or unix:/path`);
+  }
+  return { kind: "tcp", host: match[1]!.replace(/^\[|\]$/g, ""), port: Number(match[2]) };
+}
+
+export const hostPort = (host: string, port: number): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
+
+/** Binds a plain server; returns the address with the port that it got. */
+export async function listenOn(server: Server, text: string): Promise<string> {
+  const address = parseAddress(text);
+  if (address.kind === "unix") await removeStaleSocket(address.path);
+  server.listen(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port });
+  await once(server, "listening");
+  const bound = server.address();
+  return typeof bound === "object" && bound && address.kind === "tcp" ? hostPort(address.host, bound.port) : text;
+}
+
+/**
+ * Removes the socket file of a process that was killed. One that somebody still answers on is left, so that binding
+ * fails as it should; anything that is not a socket is left too.
+ */
+export async function removeStaleSocket(path: string): Promise<void> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+  if (!alive) rmSync(path, { force: true });
+}

@@ -1,0 +1,22 @@
+/** Collects what must be closed, and closes it in the reverse order, once, even where one close fails. */
+export class Closing {
+  readonly #closers: (() => Promise<void> | void)[] = [];
+
+  /** Registers a close; call it right after opening. */
+  add(close: () => Promise<void> | void): void {
+    this.#closers.push(close);
+  }
+
+  /** Throws an AggregateError of all failures, after the last close. What is added meanwhile is closed too. */
+  async close(): Promise<void> {
+    const failures: unknown[] = [];
+    for (let next = this.#closers.pop(); next; next = this.#closers.pop()) {
+      try {
+        await next();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, "did not close cleanly");
+  }
+}

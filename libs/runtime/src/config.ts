@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { AppError } from "@berth/core";
+import { z } from "zod";
+
+/** Where configuration comes from. */
+export interface ConfigSource {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A JSON object with the same keys; `BERTH_CONFIG` of the environment names it where this is missing. */
+  readonly file?: string;
+}
+
+/** A yes or no: true and false in a file, also `true`, `false`, `1`, `0`, `yes`, `no` in the environment. */
+export const flag = (): z.ZodUnion<[z.ZodBoolean, z.ZodType<boolean, string>]> => z.union([z.boolean(), z.stringbool()]);
+
+/** Keys that every service has; spread them into its shape. */
+export const serviceKeys = {
+  /** The least level that is logged. */
+  logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  /** Where traces go, as `http://host:4318/v1/traces`; none are made without it. */
+  otlpUrl: z.url().optional(),
+  /** Where `/metrics` and `/healthz` are served, as `127.0.0.1:9100`; not served without it. */
+  metricsAddress: z.string().optional(),
+};
+
+/**
+ * Reads the keys of `shape` from a file and, stronger, from the environment: `clusterSecret` is `BERTH_CLUSTER_SECRET`,
+ * or the content of the file that `BERTH_CLUSTER_SECRET_FILE` (in the file: `clusterSecretFile`) names. Numbers want
+ * `z.coerce.number()`; a value of the environment that begins with `{` or `[` is JSON.
+ *
+ * Throws one `invalid` CONFIG_INVALID that lists every fault, unknown keys of the file included.
+ */
+export function readConfig<S extends z.ZodRawShape>(shape: S, source: ConfigSource): Readonly<z.output<z.ZodObject<S>>> {
+  const faults: string[] = [];
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  const path = source.file ?? source.env["BERTH_CONFIG"];
+  const fromFile = path ? readJson(path, faults) : {};
+
+  for (const key of Object.keys(fromFile)) {
+    if (!(key in shape) && !(key.endsWith("File") && key.slice(0, -4) in shape)) faults.push(`${path}: ${key}: unknown key`);
+  }
+  for (const key of Object.keys(shape)) {
+    const name = `BERTH_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`;
+    const candidates: readonly [string, unknown, "value" | "path"][] = [
+      [name, fromEnvironment(source.env[name], name, faults), "value"],
+      [`${name}_FILE`, source.env[`${name}_FILE`] || undefined, "path"],
+      [`${path}: ${key}`, fromFile[key], "value"],
+      [`${path}: ${key}File`, fromFile[`${key}File`], "path"],
+    ];
+    const found = candidates.find(([, value]) => value !== undefined);
+    origins[key] = found?.[0] ?? name;
+    if (found) values[key] = found[2] === "path" ? readSecret(String(found[1]), found[0], faults) : found[1];
+  }
+
+  const parsed = z.object(shape).safeParse(values);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const [key, ...rest] = issue.path.map(String);
+      const missing = key !== undefined && values[key] === undefined;
+      faults.push(`${[key ? origins[key] : "", ...rest].join(".")}: ${missing ? "is missing" : issue.message}`);
+    }
+  }
+  if (faults.length > 0 || !parsed.success) {
+    throw new AppError("invalid", "CONFIG_INVALID", `the configuration is not valid:\n  ${faults.join("\n  ")}`);
+  }
+  return Object.freeze(parsed.data);
+}
+
+function fromEnvironment(text: string | undefined, name: string, faults: string[]): unknown {
+  if (text === undefined || text === "" || !/^[[{]/.test(text)) return text || undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    faults.push(`${name}: is not JSON`);
+    return text;
+  }
+}
+
+function readJson(path: string, faults: string[]): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return { ...parsed };
+    faults.push(`${path}: is not a JSON object`);
+  } catch (error) {
+    faults.push(`${path}: ${error instanceof SyntaxError ? "is not JSON" : "cannot be read"}`);
+  }
+  return {};
+}
+
+/** A secret's own last newline is the editor's. */
+function readSecret(path: string, name: string, faults: string[]): string | undefined {
+  try {
+    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+  } catch {
+    faults.push(`${name}: ${path} cannot be read`);
+    return undefined;
+  }
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from "node:crypto";
+import { context as otel, trace } from "@opentelemetry/api";
+import type { Context } from "@opentelemetry/api";
+import { AppError } from "@berth/core";
+import { detailsKey, encodeStatusDetails, statusOf } from "@berth/contracts";
+import { ServerError, Status } from "nice-grpc-common";
+import type { CallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
+import type { Logger } from "./logger.ts";
+import { histogram } from "./metrics.ts";
+import { failSpan, isTracing, openSpan } from "./telemetry.ts";
+
+export interface CallMiddlewareOptions {
+  readonly logger: Logger;
+  /** The longest that a unary call may take; streams have no limit. */
+  readonly deadlineMs: number;
+  /** Aborted when the server stops: ends streams, which may otherwise never end. */
+  readonly draining: AbortSignal;
+}
+
+/** The outermost layer of every call: deadline, end of streams at a stop, error to status, span, metric. */
+export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware {
+  const durations = histogram("berth_grpc_server_seconds", "Calls served, by method and code", ["method", "code"]);
+  return async function* served<Q, R>(call: ServerMiddlewareCall<Q, R>, outer: CallContext): AsyncGenerator<R, R | void, undefined> {
+    const startedAt = performance.now();
+    const stop = new CallStop(outer.signal, call.responseStream ? options.draining : undefined, call.responseStream ? undefined : options.deadlineMs);
+    const context = { ...outer, signal: stop.signal };
+    const opened = isTracing()
+      ? openSpan(call.method.path.slice(1), { kind: "server", parent: outer.metadata.get("traceparent") })
+      : undefined;
+    let code: Status = Status.OK;
+    try {
+      const steps: AsyncGenerator<R, R | void, undefined> = call.next(call.request, context);
+      const result = yield* opened ? within(opened.scope, steps) : steps;
+      // A stream that a stop has cut short must not look complete.
+      if (call.responseStream && stop.cause) throw stop.cause;
+      return result;
+    } catch (thrown) {
+      const mapped = toStatus(thrown, outer, stop, call.method.path, options.logger);
+      code = mapped instanceof ServerError ? mapped.code : Status.CANCELLED;
+      if (opened) failSpan(opened.span, thrown);
+      throw mapped;
+    } finally {
+      stop.clear();
+      opened?.span.end();
+      durations.observe({ method: call.method.path, code: Status[code] }, (performance.now() - startedAt) / 1_000);
+    }
+  };
+}
+
+/** One signal for all that may end a call. Plain listeners: `AbortSignal.any` costs several times as much a call. */
+class CallStop {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #caller: AbortSignal;
+  readonly #draining: AbortSignal | undefined;
+  /** What the client is told where it was not the client who ended the call. */
+  cause: AppError | ServerError | undefined;
+
+  constructor(caller: AbortSignal, draining: AbortSignal | undefined, deadlineMs: number | undefined) {
+    this.#caller = caller;
+    this.#draining = draining;
+    if (caller.aborted) this.#onCaller();
+    else caller.addEventListener("abort", this.#onCaller);
+    if (draining?.aborted) this.#onDraining();
+    else draining?.addEventListener("abort", this.#onDraining);
+    if (deadlineMs !== undefined) this.#timer = setTimeout(this.#onDeadline, deadlineMs).unref();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#caller.removeEventListener("abort", this.#onCaller);
+    this.#draining?.removeEventListener("abort", this.#onDraining);
+  }
+
+  readonly #onCaller = (): void => this.#controller.abort(this.#caller.reason);
+  readonly #onDraining = (): void => this.#end(new AppError("unavailable", "SERVER_STOPPING", "this server is stopping; call again"));
+  readonly #onDeadline = (): void => this.#end(new ServerError(Status.DEADLINE_EXCEEDED, "the call took too long"));
+  #end(cause: AppError | ServerError): void {
+    if (this.#controller.signal.aborted) return;
+    this.cause = cause;
+    this.#controller.abort(cause);
+  }
+}
+
+/** Runs each step of a generator inside a context; one `context.with` around it all would end at the first step. */
+async function* within<T, R>(scope: Context, steps: AsyncGenerator<T, R, undefined>): AsyncGenerator<T, R, undefined> {
+  try {
+    for (;;) {
+      const step = await otel.with(scope, () => steps.next());
+      if (step.done) return step.value;
+      yield step.value;
+    }
+  } finally {
+    await steps.return(undefined as never);
+  }
+}
+
+function toStatus(thrown: unknown, context: CallContext, stop: CallStop, path: string, logger: Logger): unknown {
+  const cause = stop.cause && (isAbort(thrown) || thrown === stop.cause) ? stop.cause : thrown;
+  if (cause instanceof ServerError) return cause;
+  // The client has gone: nobody reads a status, and a half-done call is no error of ours.
+  if (context.signal.aborted && isAbort(cause)) return cause;
+  const error = AppError.from(cause);
+  if (error.code !== "internal") {
+    context.trailer.set(detailsKey, encodeStatusDetails(error));
+    return new ServerError(statusOf(error.code), error.message);
+  }
+  const id = trace.getActiveSpan()?.spanContext().traceId ?? randomBytes(8).toString("hex");
+  logger.error("a call failed inside", { method: path, errorId: id, error: error.reason === "INTERNAL" ? (error.cause ?? error) : error });
+  const told = new AppError("internal", error.reason, `something went wrong inside Berth; report it with id ${id}`, { metadata: { errorId: id } });
+  context.trailer.set(detailsKey, encodeStatusDetails(told));
+  return new ServerError(statusOf("internal"), told.message);
+}
+
+const isAbort = (thrown: unknown): boolean => thrown instanceof Object && "name" in thrown && thrown.name === "AbortError";

@@ -1,0 +1,161 @@
+import { Channel, credentials as grpcCredentials } from "@grpc/grpc-js";
+import type { ChannelCredentials, ServiceDefinition } from "@grpc/grpc-js";
+import { AppError } from "@berth/core";
+import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
+import { createClientFactory } from "nice-grpc";
+import type { Client } from "nice-grpc";
+import { ClientError, Metadata, Status } from "nice-grpc-common";
+import type { CallOptions, ClientMiddleware, ClientMiddlewareCall } from "nice-grpc-common";
+import type { Closing } from "./closing.ts";
+import { maxMessageBytes } from "./grpc-limits.ts";
+import { retry } from "./retry.ts";
+import { inject, isTracing, withSpan } from "./telemetry.ts";
+
+/**
+ * A channel to `addresses`: `host:port`, several of them with commas (calls go round robin over those that answer),
+ * or `unix:/path`. It connects at the first call and reconnects by itself within a second of the server's return.
+ */
+export function grpcChannel(addresses: string, options: { readonly closing: Closing; readonly credentials?: ChannelCredentials }): Channel {
+  const channel = new Channel(target(addresses), options.credentials ?? grpcCredentials.createInsecure(), {
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.initial_reconnect_backoff_ms": 50,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    "grpc.min_reconnect_backoff_ms": 5_000, // nice-grpc reads it as the limit of one attempt to connect
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.enable_retries": 0,
+  });
+  options.closing.add(() => channel.close());
+  return channel;
+}
+
+function target(addresses: string): string {
+  if (/^(unix|ipv4|ipv6|dns):/.test(addresses)) return addresses;
+  const numeric = addresses.split(",").every((address) => /^\d+(\.\d+){3}:\d+$/.test(address.trim()));
+  return numeric ? `ipv4:${addresses.replaceAll(" ", "")}` : `dns:///${addresses}`;
+}
+
+export interface GrpcClientOptions {
+  /** Who answers, in the words of an error message: `storage`. */
+  readonly service: string;
+  /** The whole `authorization` value, or what gives the one of now. */
+  readonly authorization?: string | (() => string | undefined);
+  /** Methods that may be sent twice, so that `unavailable` is tried again until the deadline; true is all of them. */
+  readonly idempotent?: true | readonly string[];
+  /** For unary calls that say none. */
+  readonly deadlineMs?: number;
+}
+
+/** What a call may say of its own. */
+export interface CallExtras {
+  /** For unary calls, retries included. */
+  readonly deadlineMs?: number;
+}
+
+export type GrpcClient<D extends ServiceDefinition> = Client<D, CallExtras>;
+
+/**
+ * A client whose calls fail with AppError only: that of the server where it sent one; `unavailable` PEER_UNAVAILABLE or
+ * DEADLINE_EXCEEDED where none came, and then the outcome is not known. An abort throws the signal's reason.
+ */
+export function grpcClient<D extends ServiceDefinition>(definition: D, channel: Channel, options: GrpcClientOptions): GrpcClient<D> {
+  return createClientFactory().use(clientMiddleware(options)).create(definition, channel);
+}
+
+function clientMiddleware({ service, authorization, idempotent = [], deadlineMs: usual = 10_000 }: GrpcClientOptions): ClientMiddleware<CallExtras> {
+  const metadataOf = (given: Metadata | undefined): Metadata => {
+    const metadata = Metadata(given);
+    const value = typeof authorization === "function" ? authorization() : authorization;
+    if (value !== undefined && !metadata.has("authorization")) metadata.set("authorization", value);
+    inject(metadata);
+    return metadata;
+  };
+
+  async function unary<Q, R>(call: Unary<Q, R>, options: CallOptions, deadlineMs: number): Promise<R> {
+    const stop = new AbortController();
+    const late = new AppError("unavailable", "DEADLINE_EXCEEDED", `${service} did not answer within ${deadlineMs} ms`, { metadata: { service } });
+    const onAbort = (): void => stop.abort(options.signal?.reason);
+    options.signal?.addEventListener("abort", onAbort);
+    if (options.signal?.aborted) onAbort();
+    const endsAt = performance.now() + deadlineMs;
+    const timer = setTimeout(() => stop.abort(late), deadlineMs);
+    const once = async (): Promise<R> => {
+      const metadata = metadataOf(options.metadata);
+      // nice-grpc knows no deadlines; this is the header by which the server learns of ours.
+      metadata.set("grpc-timeout", `${Math.min(99_999_999, Math.max(1, Math.ceil(endsAt - performance.now())))}m`);
+      const trailer = new Trailer(options);
+      try {
+        return await complete(call.next(call.request, { ...options, metadata, signal: stop.signal, onTrailer: trailer.on }));
+      } catch (thrown) {
+        if (stop.signal.aborted) throw stop.signal.reason;
+        throw trailer.toAppError(thrown, service);
+      }
+    };
+    try {
+      const safe = idempotent === true || idempotent.includes(call.method.path.slice(call.method.path.lastIndexOf("/") + 1));
+      return safe ? await retryUntil(once, endsAt, stop.signal) : await once();
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  return async function* (call, { deadlineMs = usual, ...options }) {
+    if (!call.responseStream && !call.requestStream) {
+      const sent = call as Unary<typeof call.request, Awaited<ReturnType<ReturnType<typeof call.next>["next"]>>["value"]>;
+      if (!isTracing()) return await unary(sent, options, deadlineMs);
+      return await withSpan(call.method.path.slice(1), { kind: "client" }, () => unary(sent, options, deadlineMs));
+    }
+    const trailer = new Trailer(options);
+    try {
+      return yield* call.next(call.request, { ...options, metadata: metadataOf(options.metadata), onTrailer: trailer.on });
+    } catch (thrown) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      throw trailer.toAppError(thrown, service);
+    }
+  };
+}
+
+type Unary<Q, R> = Extract<ClientMiddlewareCall<Q, R>, { requestStream: false; responseStream: false }>;
+
+/** A call of our own is retried only where its answer is lost or its server away: what it refuses stays refused. */
+async function retryUntil<R>(once: () => Promise<R>, endsAt: number, signal: AbortSignal): Promise<R> {
+  return retry(once, { signal, forMs: endsAt - performance.now(), baseMs: 30, maxMs: 1_000 });
+}
+
+async function complete<R>(steps: AsyncGenerator<never, R, undefined>): Promise<R> {
+  const step = await steps.next();
+  if (!step.done) throw new Error("a unary call gave a stream");
+  return step.value;
+}
+
+/** Keeps the details that come in the trailer, since nice-grpc's error carries only code and text. */
+class Trailer {
+  #metadata: Metadata | undefined;
+  readonly on: (metadata: Metadata) => void;
+
+  constructor({ onTrailer }: CallOptions) {
+    this.on = (metadata) => {
+      this.#metadata = metadata;
+      onTrailer?.(metadata);
+    };
+  }
+
+  toAppError(thrown: unknown, service: string): AppError {
+    if (!(thrown instanceof ClientError)) return AppError.from(thrown);
+    const bytes = this.#metadata?.get(detailsKey);
+    const details = bytes && decodeStatusDetails(bytes);
+    const code = errorCodeOf(thrown.code);
+    if (details) return new AppError(code, details.reason, thrown.details, { metadata: details.metadata });
+    const metadata = { service, grpcStatus: Status[thrown.code] };
+    if (thrown.code === Status.DEADLINE_EXCEEDED) {
+      return new AppError(code, "DEADLINE_EXCEEDED", `${service} did not answer in time`, { metadata });
+    }
+    if (code === "unavailable") {
+      return new AppError(code, "PEER_UNAVAILABLE", `${service} does not answer: ${thrown.details}`, { metadata });
+    }
+    return new AppError(code, "PEER_FAILED", `${service}: ${thrown.details}`, { cause: thrown, metadata });
+  }
+}

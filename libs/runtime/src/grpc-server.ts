@@ -1,0 +1,106 @@
+import { existsSync } from "node:fs";
+import { createServer } from "nice-grpc";
+import type { ServiceImplementation } from "nice-grpc";
+import type { ServiceDefinition } from "@grpc/grpc-js";
+import type { ServerMiddleware } from "nice-grpc-common";
+import { hostPort, parseAddress, removeStaleSocket } from "./address.ts";
+import type { Closing } from "./closing.ts";
+import { callMiddleware } from "./grpc-call.ts";
+import { Health, healthService } from "./grpc-health.ts";
+import { reflection, reflectionServices } from "./grpc-reflection.ts";
+import { maxMessageBytes } from "./grpc-limits.ts";
+import type { Logger } from "./logger.ts";
+
+export type { ServiceImplementation } from "nice-grpc";
+export type { CallContext, ServerMiddleware } from "nice-grpc-common";
+
+/** A service and what answers it, of matching types; made by `bindService`. */
+export interface BoundService {
+  readonly definition: ServiceDefinition;
+  readonly implementation: unknown;
+}
+
+/** `Ext` is what middleware adds to the call context; it is taken from a typed `ServiceImplementation<…, Ext>`. */
+export const bindService = <D extends ServiceDefinition, Ext = object>(definition: D, implementation: ServiceImplementation<D, Ext>): BoundService => ({
+  definition,
+  implementation,
+});
+
+export interface GrpcServerOptions {
+  /** `127.0.0.1:0`, or `unix:/path`; a stale socket file is removed. */
+  readonly address: string;
+  readonly services: readonly BoundService[];
+  /** Invoked in this order, inside the mapping of errors; an AppError refuses the call. */
+  readonly middleware?: readonly ServerMiddleware[];
+  readonly logger: Logger;
+  readonly closing: Closing;
+  /** How long calls under way may go on when the server stops. */
+  readonly drainMs?: number;
+  /** The longest that a unary call may take, whatever its client allows. */
+  readonly deadlineMs?: number;
+  /** Start as NOT_SERVING; the service says `setServing(true)` itself. */
+  readonly notReadyYet?: boolean;
+}
+
+export interface GrpcServer {
+  /** With the port that it got. */
+  readonly address: string;
+  readonly serving: boolean;
+  /** What `grpc.health.v1` says. */
+  setServing(serving: boolean): void;
+}
+
+const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
+
+/**
+ * Serves gRPC with health, reflection, deadlines, metrics, spans and our errors. Closing it says NOT_SERVING, ends
+ * streams with `unavailable` SERVER_STOPPING, waits for calls up to `drainMs`, then cuts them.
+ */
+export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { services, logger, drainMs = 5_000, deadlineMs = 60_000 } = options;
+  const address = parseAddress(options.address);
+  const names = services.map(({ definition }) => serviceName(definition));
+  const health = new Health(names);
+  const draining = new AbortController();
+
+  let server = createServer({
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": maxMessageBytes,
+    // A client that vanished without a word keeps its streams open for no longer than this.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+  }).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
+  for (const each of options.middleware ?? []) server = server.use(each);
+  for (const { definition, implementation } of services) server.add(definition, implementation as ServiceImplementation<ServiceDefinition>);
+  server.add(healthService, health.implementation);
+  if (existsSync(descriptors)) {
+    for (const definition of reflectionServices) server.add(definition, reflection(descriptors, names));
+  }
+
+  if (address.kind === "unix") await removeStaleSocket(address.path);
+  const port = await server.listen(address.kind === "unix" ? `unix:${address.path}` : hostPort(address.host, address.port));
+  if (!options.notReadyYet) health.set(true);
+  options.closing.add(async () => {
+    health.set(false);
+    draining.abort();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => void (timer = setTimeout(resolve, drainMs)));
+    await Promise.race([server.shutdown(), late]);
+    clearTimeout(timer);
+    server.forceShutdown();
+  });
+  return {
+    address: address.kind === "unix" ? options.address : hostPort(address.host, port),
+    get serving() {
+      return health.serving;
+    },
+    setServing: (serving) => health.set(serving),
+  };
+}
+
+/** `/berth.api.v1.TaskService/GetTask` is of `berth.api.v1.TaskService`. */
+function serviceName(definition: ServiceDefinition): string {
+  const method = Object.values(definition)[0];
+  if (!method) throw new Error("a service without methods");
+  return method.path.split("/")[1]!;
+}

@@ -1,0 +1,23 @@
+export { hostPort, listenOn, parseAddress, removeStaleSocket, type Address } from "./address.ts";
+export { batcher, type BatcherOptions } from "./batcher.ts";
+export { Closing } from "./closing.ts";
+export { flag, readConfig, serviceKeys, type ConfigSource } from "./config.ts";
+export { internalAuthorization, requireInternal } from "./grpc-access.ts";
+export { grpcChannel, grpcClient, type CallExtras, type GrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
+export {
+  bindService,
+  serveGrpc,
+  type BoundService,
+  type CallContext,
+  type GrpcServer,
+  type GrpcServerOptions,
+  type ServerMiddleware,
+  type ServiceImplementation,
+} from "./grpc-server.ts";
+export { maxMessageBytes } from "./grpc-limits.ts";
+export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOptions } from "./logger.ts";
+export { counter, gauge, histogram, serveMetrics, type MetricsOptions } from "./metrics.ts";
+export { backoffMs, isRetryable, retry, sleep, type RetryOptions } from "./retry.ts";
+export { runService, type RunServiceOptions, type ServiceContext, type StartedService } from "./run-service.ts";
+export { extract, inject, isTracing, openSpan, startTelemetry, tracer, traceparent, withSpan, type SpanOptions } from "./telemetry.ts";
+export { guardNodeVersion } from "./version-guard.ts";

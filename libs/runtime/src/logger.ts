@@ -1,0 +1,61 @@
+import { trace } from "@opentelemetry/api";
+import { pino } from "pino";
+import type { Logger as Pino } from "pino";
+
+/** What a line is about. A field named `error` is written with its stack and causes. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Passed to whoever logs, bound to what it is about (`taskId`, `hostId`). */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  child(fields: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  readonly service: string;
+  readonly level?: "debug" | "info" | "warn" | "error";
+  /** File descriptor: 1 for stdout, 2 for stderr (the default, so that stdout stays a program's own). */
+  readonly fd?: number;
+}
+
+/** JSON lines, written synchronously: a line is out before the process can die of what it tells. */
+export function createLogger({ service, level = "info", fd = 2 }: LoggerOptions): Logger {
+  const root = pino(
+    {
+      level,
+      base: { service },
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: pino.stdSerializers.errWithCause },
+      messageKey: "message",
+      mixin: () => {
+        const span = trace.getActiveSpan()?.spanContext();
+        return span ? { trace: span.traceId } : {};
+      },
+    },
+    pino.destination({ dest: fd, sync: true }),
+  );
+  return wrap(root);
+}
+
+const wrap = (to: Pino): Logger => ({
+  debug: (message, fields) => to.debug(fields ?? {}, message),
+  info: (message, fields) => to.info(fields ?? {}, message),
+  warn: (message, fields) => to.warn(fields ?? {}, message),
+  error: (message, fields) => to.error(fields ?? {}, message),
+  child: (fields) => wrap(to.child(fields)),
+});
+
+const nothing = (): void => {};
+
+/** Says nothing; for tests, and for where nobody listens. */
+export const silentLogger: Logger = {
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  child: () => silentLogger,
+};

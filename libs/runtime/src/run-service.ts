@@ -1,0 +1,89 @@
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { AppError } from "@berth/core";
+import { Closing } from "./closing.ts";
+import { createLogger } from "./logger.ts";
+import { guardNodeVersion } from "./version-guard.ts";
+
+export interface ServiceContext {
+  /** Register here whatever is opened; closed in reverse at the end, or when the start fails. */
+  readonly closing: Closing;
+  /** Aborted when the process is asked to stop. */
+  readonly signal: AbortSignal;
+}
+
+/** What a service says once it is ready. */
+export interface StartedService {
+  /** Where it listens, by name: `{ grpc: "127.0.0.1:4711" }`. */
+  readonly addresses?: Readonly<Record<string, string>>;
+  /** Work that only a stop ends; if it ends or fails before, the process ends with exit code 1. */
+  readonly running?: Promise<unknown>;
+}
+
+export interface RunServiceOptions {
+  readonly name: string;
+  start(context: ServiceContext): Promise<StartedService>;
+  /** How long closing may take before the process ends anyway. */
+  readonly closeMs?: number;
+}
+
+/**
+ * The life of a service's process: starts it, writes `{pid, addresses}` to the file that BERTH_READY_FILE names, stops on
+ * SIGTERM or SIGINT (a second one ends it at once) and exits: 0 after a clean stop, 2 for bad configuration, else 1.
+ * What nobody handles ends the process: every service may be killed at any time, so none goes on in a state unknown.
+ */
+export async function runService({ name, start, closeMs = 10_000 }: RunServiceOptions): Promise<never> {
+  const logger = createLogger({ service: name });
+  const closing = new Closing();
+  const stop = new AbortController();
+  const asked = new Promise<"asked">((resolve) => stop.signal.addEventListener("abort", () => resolve("asked"), { once: true }));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort(new Error(`stopped by ${signal}`))));
+  }
+  const fatal = (error: unknown): never => {
+    logger.error("fatal: nobody handled this error", { error });
+    process.exit(1);
+  };
+  process.on("uncaughtException", fatal);
+  process.on("unhandledRejection", fatal);
+
+  const readyFile = process.env["BERTH_READY_FILE"];
+  let code = 0;
+  try {
+    guardNodeVersion();
+    if (readyFile) rmSync(readyFile, { force: true });
+    const { addresses = {}, running } = await start({ closing, signal: stop.signal });
+    if (readyFile) writeReady(readyFile, { pid: process.pid, addresses });
+    logger.info("ready", { addresses });
+    const first = await Promise.race([asked, ...(running ? [running.then(() => "ended" as const)] : [])]);
+    if (first === "ended" && !stop.signal.aborted) throw new Error("the service ended by itself");
+  } catch (error) {
+    if (!stop.signal.aborted) code = failed(error);
+  }
+  stop.abort(new Error("the service ends"));
+  if (readyFile) rmSync(readyFile, { force: true });
+  setTimeout(() => {
+    logger.error("closing took too long; ending anyway", { closeMs });
+    process.exit(1);
+  }, closeMs).unref();
+  try {
+    await closing.close();
+  } catch (error) {
+    logger.error("did not close cleanly", { error });
+    code ||= 1;
+  }
+  logger.info("stopped", { code });
+  process.exit(code);
+
+  function failed(error: unknown): number {
+    const known = error instanceof AppError && error.code !== "internal";
+    logger.error(known ? error.message : "could not run", known ? { reason: error.reason } : { error });
+    return known && error.code === "invalid" ? 2 : 1;
+  }
+}
+
+/** Whole or not at all: a reader never sees half of it. */
+function writeReady(path: string, content: object): void {
+  const part = `${path}.${process.pid}.part`;
+  writeFileSync(part, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+  renameSync(part, path);
+}
