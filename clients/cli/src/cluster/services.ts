@@ -72,7 +72,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
         name,
         command: node,
         args: ["--disable-warning=ExperimentalWarning", join(root, "services", folders[name], "src", "main.ts")],
-        env: { BERTH_LISTEN: socket(name), BERTH_METRICS_LISTEN: `unix:${join(layout.run, `${name}.metrics`)}`, ...common, ...own[name], BERTH_READY_FILE: readyFile },
+        env: { BERTH_LISTEN: socket(name), BERTH_METRICS_ADDRESS: `unix:${join(layout.run, `${name}.metrics`)}`, ...common, ...own[name], BERTH_READY_FILE: readyFile },
         readyFile,
       };
     });

@@ -1,0 +1,181 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, closeSync, rmSync, writeFileSync, readFileSync, chmodSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { AppError } from "@berth/core";
+import { isToken } from "@berth/contracts";
+import { makeFirstUser } from "./first-user.ts";
+import { freePort, makeDirectories, newClusterId, readClusterFile, writeFileWhole } from "./cluster-file.ts";
+import type { ClusterFile } from "./cluster-file.ts";
+import { findNatsServer } from "./find-nats.ts";
+import type { Layout } from "./layout.ts";
+import { findProcess } from "./processes.ts";
+import type { Progress } from "./progress.ts";
+import { serviceNames } from "./services.ts";
+
+export interface UpOptions {
+  /** auto: docker where an engine answers, else process. */
+  readonly driver: "auto" | "docker" | "process";
+  /** Port of the gateway; 0: any. */
+  readonly port: number;
+  /** Where traces go, if anywhere. */
+  readonly otlpUrl: string;
+  /** Root of the installation. */
+  readonly root: string;
+}
+
+export const defaultGatewayPort = 7433;
+const readyWithinMs = 60_000;
+
+/** Brings the cluster of a data directory up, making it first if there is none. Finding it up is no error. Throws AppError with the command that would help. */
+export async function bringUp(layout: Layout, options: UpOptions, progress: Progress): Promise<{ readonly cluster: ClusterFile; readonly wasUp: boolean }> {
+  makeDirectories(layout);
+  const unlock = await takeLock(layout);
+  try {
+    const known = readClusterFile(layout);
+    const wasUp = known !== undefined && findProcess(layout.run, "supervisor") !== undefined && allReady(layout);
+    if (known && wasUp) return { cluster: known, wasUp };
+    const cluster = known ? await freshPorts(layout, known) : await makeCluster(layout, options, progress);
+    writeFileWhole(layout.clusterFile, `${JSON.stringify({ ...cluster, otlpUrl: options.otlpUrl || cluster.otlpUrl }, null, 2)}\n`);
+    progress.step("starting nats-server, six services and the agent");
+    await startSupervisor(layout, options.root);
+    await waitUntilReady(layout, progress);
+    await makeFirstUser(layout, cluster);
+    progress.done();
+    return { cluster, wasUp };
+  } finally {
+    unlock();
+  }
+}
+
+async function makeCluster(layout: Layout, options: UpOptions, progress: Progress): Promise<ClusterFile> {
+  progress.step("looking for nats-server");
+  const natsServer = await findNatsServer(layout, progress);
+  progress.done(natsServer);
+  const engine = options.driver === "process" ? noEngine : await probeEngine(options.root, progress);
+  if (options.driver === "docker" && engine.driver !== "docker") throw new AppError("precondition", "NO_DOCKER_ENGINE", `no Docker engine answers: ${engine.why}`);
+  progress.note(
+    engine.driver === "docker"
+      ? `driver: docker, ${engine.why}`
+      : `driver: process, ${engine.why}; tasks are plain processes of this machine, without isolation`,
+  );
+  const name = hostname().split(".")[0]!.replaceAll(/[^A-Za-z0-9_-]/g, "-");
+  writeVolumes(layout);
+  return {
+    clusterId: newClusterId(),
+    hostId: isToken(name) ? name : "host-1",
+    driver: engine.driver,
+    engine: engine.engine,
+    defaultImage: engine.image,
+    natsServer,
+    natsPort: await freePort(0),
+    gatewayPort: await freePort(options.port),
+    otlpUrl: options.otlpUrl,
+  };
+}
+
+/** Another program may have taken our ports while the cluster was down; those of live processes are ours. */
+async function freshPorts(layout: Layout, known: ClusterFile): Promise<ClusterFile> {
+  const natsPort = findProcess(layout.run, "nats") ? known.natsPort : await freePort(known.natsPort);
+  const gatewayPort = findProcess(layout.run, "gateway") ? known.gatewayPort : await freePort(known.gatewayPort);
+  return { ...known, natsPort, gatewayPort };
+}
+
+interface Probe {
+  readonly driver: "docker" | "process";
+  readonly engine: string;
+  readonly image: string;
+  readonly why: string;
+}
+
+const noEngine: Probe = { driver: "process", engine: "", image: "", why: "as asked" };
+
+/** Asks the agent's own code, in a process of its own, which engine it would use; prepares an image for tasks that name none. */
+async function probeEngine(root: string, progress: Progress): Promise<Probe> {
+  progress.step("looking for a Docker engine");
+  const child = spawn(join(root, "node_modules", ".bin", "node"), [join(root, "services", "executor-agent", "src", "probe-main.ts")], { stdio: ["ignore", "pipe", "inherit"] });
+  let probe: Probe = { ...noEngine, why: "the look for a Docker engine failed" };
+  for await (const line of createInterface({ input: child.stdout })) {
+    const message = JSON.parse(line) as { progress: string } | Probe;
+    if ("progress" in message) progress.update(message.progress);
+    else probe = message;
+  }
+  progress.done();
+  return probe;
+}
+
+/** Named volumes of a new cluster; the site edits the file. */
+function writeVolumes(layout: Layout): void {
+  const path = join(layout.data, "volumes.json");
+  if (existsSync(path)) return;
+  const texts = join(layout.data, "demo", "texts");
+  const scratch = join(layout.data, "scratch");
+  mkdirSync(texts, { recursive: true, mode: 0o755 });
+  mkdirSync(scratch, { recursive: true });
+  chmodSync(scratch, 0o1777); // as /tmp: everybody writes, nobody removes another's
+  const volumes = [
+    { name: "texts", path: texts, mount: "/texts", mode: "ro" },
+    { name: "scratch", path: scratch, mount: "/scratch", mode: "rw" },
+  ];
+  writeFileWhole(path, `${JSON.stringify(volumes, null, 2)}\n`);
+}
+
+async function startSupervisor(layout: Layout, root: string): Promise<void> {
+  const present = findProcess(layout.run, "supervisor");
+  // One that runs old settings gives way; what it keeps runs on and is adopted.
+  if (present) {
+    process.kill(present.pid, "SIGUSR2");
+    while (findProcess(layout.run, "supervisor")) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const log = openSync(join(layout.logs, "supervisor.log"), "a", 0o600);
+  const child = spawn(
+    join(root, "node_modules", ".bin", "node"),
+    [join(root, "clients", "cli", "src", "cluster", "supervisor-main.ts"), layout.data, root],
+    { detached: true, stdio: ["ignore", log, log], cwd: layout.data, env: { ...process.env, NODE_COMPILE_CACHE: join(layout.data, "compile-cache") } },
+  );
+  child.unref();
+  closeSync(log);
+}
+
+const allReady = (layout: Layout): boolean =>
+  serviceNames.every((name) => findProcess(layout.run, name) !== undefined && (name === "nats" || existsSync(join(layout.run, `${name}.ready`))));
+
+async function waitUntilReady(layout: Layout, progress: Progress): Promise<void> {
+  const until = Date.now() + readyWithinMs;
+  while (!allReady(layout)) {
+    const missing = serviceNames.filter((name) => name !== "nats" && !existsSync(join(layout.run, `${name}.ready`)));
+    progress.update(`waiting for ${missing.join(", ")}`);
+    if (Date.now() > until) {
+      throw new AppError("unavailable", "NOT_READY", `${missing.join(", ")} did not become ready within ${readyWithinMs / 1000} s; see ${layout.logs}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** One `berth up` or `down` at a time for a data directory. A lock whose owner is gone is taken over. */
+export async function takeLock(layout: Layout): Promise<() => void> {
+  const path = join(layout.run, "up.lock");
+  const until = Date.now() + readyWithinMs;
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: "wx", mode: 0o600 });
+      return () => rmSync(path, { force: true });
+    } catch {
+      const owner = Number(readFileSync(path, { encoding: "utf8", flag: "a+" }) || 0);
+      if (!owner || !processExists(owner)) rmSync(path, { force: true });
+      else if (Date.now() > until) throw new AppError("precondition", "CLUSTER_BUSY", `another berth up or down (pid ${owner}) is at work on ${layout.data}`);
+      else await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
