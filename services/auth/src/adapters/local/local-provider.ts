@@ -1,0 +1,36 @@
+import type { AuthPlugin, AuthUser } from "@berth/plugins";
+import { offered, resolveVolumes } from "../../domain/volumes.ts";
+import type { SiteVolume } from "../../domain/volumes.ts";
+import type { Accounts } from "../sqlite/accounts.ts";
+import type { ApiKeys } from "./api-keys.ts";
+import type { Passwords } from "./passwords.ts";
+
+/** Users in our own database, volumes from the site's list. */
+export function localProvider(deps: {
+  readonly accounts: Accounts;
+  readonly passwords: Passwords;
+  readonly keys: ApiKeys;
+  readonly siteVolumes: () => readonly SiteVolume[];
+}): AuthPlugin {
+  const { accounts, passwords, keys, siteVolumes } = deps;
+  const enabled = (name: string): AuthUser | undefined => {
+    const user = accounts.user(name);
+    return user && !user.disabled ? user : undefined;
+  };
+  return {
+    getName: () => "local",
+    async bindCredentials(login, password) {
+      const right = await passwords.matches(accounts.passwordHash(login), password);
+      return right ? enabled(login) : undefined;
+    },
+    async bindApi(key) {
+      const found = keys.find(key);
+      return found && enabled(found.user);
+    },
+    getUser: async (login) => accounts.user(login),
+    getVolumes: async (user, requested) => (requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user)),
+    // As GO-Docker's own providers: a middling priority and no limits.
+    getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
+    canRun: async ({ user }) => !user.disabled,
+  };
+}

@@ -1,0 +1,17 @@
+import { readConfig, serviceKeys } from "@berth/runtime";
+import { z } from "zod";
+
+const shape = {
+  ...serviceKeys,
+  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
+  listen: z.string().default("127.0.0.1:0"),
+  /** What services show each other. */
+  clusterSecret: z.string().min(16),
+  /** For auth.db and the key that signs tokens. */
+  dataDir: z.string().min(1),
+  /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
+  volumesFile: z.string().optional(),
+};
+
+/** Throws `invalid` CONFIG_INVALID with every fault. */
+export const readAuthConfig = (env: NodeJS.ProcessEnv) => readConfig(shape, { env });
