@@ -1,0 +1,3 @@
+export * from "./layout.ts";
+export * from "./processes.ts";
+export * from "./services.ts";

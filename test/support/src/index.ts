@@ -1,0 +1,3 @@
+export * from "./cluster.ts";
+export * from "./nats-proxy.ts";
+export * from "./otlp-receiver.ts";
