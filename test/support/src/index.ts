@@ -1,3 +1,4 @@
 export * from "./cluster.ts";
 export * from "./nats-proxy.ts";
 export * from "./otlp-receiver.ts";
+export { natsServerPath, startNats, type NatsOptions, type NatsServer } from "./nats-server.ts";

@@ -1,0 +1,1 @@
+export { connectBus, type Bus, type BusOptions, type Incoming, type RequestOptions, type ServeOptions } from "./bus.ts";
