@@ -15,9 +15,10 @@ const chosen = mutants.filter((m) => wanted.length === 0 || wanted.includes(m.na
 const copy = mkdtempSync(join(tmpdir(), "berth-mutants-"));
 let survived = 0;
 try {
-  // Hard links: quick, and a mutant is written as a new file, so the original stays.
-  const entries = execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" }).split("\0").filter(Boolean);
-  execFileSync("cpio", ["-pdml", "--quiet", copy], { cwd: root, input: entries.join("\n") });
+  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
+  const tree = execFileSync("tar", ["cf", "-", "--null", "--ignore-failed-read", "--files-from", "-"], { cwd: root, input: files, maxBuffer: 256 * 1024 * 1024 });
+  execFileSync("tar", ["xf", "-"], { cwd: copy, input: tree });
+  // Links inside node_modules are relative, so the copy's packages are the copy's.
   execFileSync("cp", ["-al", join(root, "node_modules"), join(copy, "node_modules")]);
   const clean = runTests([...new Set(chosen.flatMap((m) => m.tests))]);
   if (!clean.passed) throw new Error(`the tests fail without any mutant:\n${clean.output}`);

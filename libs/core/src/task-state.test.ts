@@ -112,6 +112,10 @@ describe("move", () => {
     expect(after(place(1), { kind: "request", request: "kill" }, { kind: "refused", attempt: 1 }).state).toMatchObject({ kind: "over", outcome: "killed" });
   });
 
+  it("never places a task that was asked to be killed, whatever state it waits in", () => {
+    expect(move({ state: { kind: "pending", attempt: 1 }, request: "kill" }, place(2))).toEqual({ kind: "refused", why: "KILL_REQUESTED" });
+  });
+
   it("suspends and resumes", () => {
     const suspended = after(place(1), { kind: "started", attempt: 1 }, { kind: "request", request: "suspend" }, { kind: "suspended", attempt: 1 });
     expect(suspended).toEqual({ state: { kind: "suspended", attempt: 1, hostId: "a" }, request: undefined });
