@@ -2,3 +2,4 @@ export * from "./cluster.ts";
 export * from "./nats-proxy.ts";
 export * from "./otlp-receiver.ts";
 export { natsServerPath, startNats, type NatsOptions, type NatsServer } from "./nats-server.ts";
+export * from "./api.ts";

@@ -1,0 +1,56 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SubmitTaskRequest } from "@berth/contracts/api";
+import { TaskState } from "@berth/contracts/types";
+import { apiOf, startCluster } from "@berth/test-support";
+import { perSecond, processFigures, report, round } from "./measure.ts";
+
+/** No-op tasks of one array with the process driver until all are over, beside `xargs -n1 -P4 /bin/true` in the same run, in turns. */
+const count = Number(process.argv[2] ?? 5000);
+const rounds = 3;
+
+await using cluster = await startCluster({ driver: "process" });
+const api = apiOf(cluster);
+const names = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "nats"] as const;
+
+function xargs(): number {
+  const folder = mkdtempSync(join(tmpdir(), "xargs-"));
+  writeFileSync(join(folder, "in"), `${Array.from({ length: count }, (_, i) => i).join("\n")}\n`);
+  const from = performance.now();
+  spawnSync("sh", ["-c", `xargs -n1 -P4 /bin/true < ${join(folder, "in")}`]);
+  const ms = performance.now() - from;
+  rmSync(folder, { recursive: true });
+  return ms;
+}
+
+async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
+  const pids = names.map((name) => cluster.pidOf(name)!);
+  const before = pids.map((pid) => processFigures([pid]).cpuMs);
+  const from = performance.now();
+  const { taskId } = await api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: { command: ["/bin/true"], array: { first: 1, last: count, step: 1, maxLive: 0 } } }));
+  for (;;) {
+    const { task } = await api.tasks.getTask({ taskId });
+    if (task?.state === TaskState.OVER) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const ms = performance.now() - from;
+  const { task } = await api.tasks.getTask({ taskId });
+  if (task?.progress?.ended["succeeded"] !== count) throw new Error(`not all succeeded: ${JSON.stringify(task)}`);
+  const cpuUs = Object.fromEntries(names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - before[i]!) * 1000) / count)]));
+  return { ms, cpuUs };
+}
+
+xargs();
+await berth();
+const ratios: number[] = [];
+for (let i = 0; i < rounds; i++) {
+  const anchor = perSecond(count, xargs());
+  const ran = await berth();
+  const rate = perSecond(count, ran.ms);
+  ratios.push(rate / anchor);
+  report("noop-process", { count, rate, xargs: anchor, ratio: round(rate / anchor), cpuUsPerTask: ran.cpuUs, reach: 0.5 });
+}
+report("noop-process-median", { count, ratio: round(ratios.toSorted((a, b) => a - b)[1] ?? NaN), reach: 0.5 });
+api.close();
