@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { MiB } from "@berth/core";
+import { apiOf, Ledger, mulberry32, startCluster, until } from "@berth/test-support";
+import type { TestCluster } from "@berth/test-support";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const slow = process.env["BERTH_TEST_SIZE"] === "slow";
+const victims = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "keeper", "nats", "supervisor"] as const;
+const moments = 3;
+const leastRunning = 4;
+const leastWaiting = 50;
+
+/** Kill -9 of any one process, at random moments while tasks run and wait: all end once, with the right code. */
+export function describeKill9(driver: "process" | "docker", prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>): void {
+  const seed = Number(process.env["BERTH_TEST_SEED"] ?? Date.now() % 1_000_000);
+  describe(`kill -9 with the ${driver} driver (seed ${seed})`, () => {
+    const random = mulberry32(seed);
+    let cluster: TestCluster;
+    let prepared: Awaited<ReturnType<typeof prepare>>;
+    beforeAll(async () => {
+      prepared = await prepare();
+      cluster = await startCluster({ driver, env: prepared.env });
+    }, 120_000);
+    afterAll(async () => {
+      await cluster?.close();
+      await prepared?.close();
+    }, 60_000);
+
+    for (const victim of victims.filter((name) => driver === "process" || name !== "keeper")) {
+      it(`of ${victim}: every task ends once, with its own code`, async () => {
+        const api = apiOf(cluster);
+        const ledger = new Ledger(cluster, api, `${victim}-${Math.floor(random() * 1e9)}`, driver === "docker" ? "0.3" : "0.2");
+        const resources = { cpuMilli: 300, memoryBytes: 16 * MiB };
+        for (let moment = 0; moment < moments; moment++) {
+          const { waiting } = await ledger.counts();
+          const wanted = slow ? Math.ceil(200 / moments) : 0;
+          await ledger.submit(Math.max(leastWaiting + 15 - waiting, wanted), resources);
+          await until(async () => (await ledger.counts()).running >= leastRunning, `${leastRunning} running tasks`);
+          await new Promise((resolve) => setTimeout(resolve, random() * 150));
+          const counts = await ledger.counts();
+          expect(counts.running).toBeGreaterThanOrEqual(leastRunning);
+          expect(counts.waiting).toBeGreaterThanOrEqual(leastWaiting);
+          if (victim === "keeper") killKeepers(cluster);
+          else await cluster.kill(victim);
+          if (victim === "supervisor") expect((await cluster.up()).code).toBe(0);
+          else if (victim !== "keeper") await until(() => cluster.pidOf(victim) !== undefined, `${victim} to be back`);
+        }
+        await ledger.waitUntilOver();
+        expect(await ledger.faults({ mayLose: victim === "keeper" })).toEqual([]);
+        api.close();
+      });
+    }
+  });
+}
+
+/** Kills the processes that start tasks and wait for them. */
+function killKeepers(cluster: TestCluster): void {
+  const folder = join(cluster.data, "agent", "keepers");
+  const pids = readdirSync(folder).map((entry) => (JSON.parse(readFileSync(join(folder, entry, "keeper.pid"), "utf8")) as { pid: number }).pid);
+  expect(pids.length).toBeGreaterThan(0);
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+}
