@@ -5,3 +5,4 @@ export { natsServerPath, startNats, type NatsOptions, type NatsServer } from "./
 export * from "./api.ts";
 export * from "./ledger.ts";
 export * from "./patience.ts";
+export * from "./submit.ts";
