@@ -4,11 +4,12 @@ import type { Task, TaskSpec } from "@berth/contracts/types";
 import type { Api } from "./api.ts";
 import { patiently } from "./patience.ts";
 
-type Wish = Parameters<typeof SubmitTaskRequest.fromPartial>[0]["spec"];
+/** A spec with what matters to a test; the rest has its defaults. */
+export type Wish = { [Key in keyof TaskSpec]?: TaskSpec[Key] extends (infer Item)[] ? Partial<Item>[] | Item[] : Partial<TaskSpec[Key]> | TaskSpec[Key] };
 
 /** Submits one task; its id. */
 export async function submit(api: Api, spec: Wish): Promise<string> {
-  const { taskId } = await api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: spec as TaskSpec }));
+  const { taskId } = await api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: spec as unknown as TaskSpec }));
   return taskId;
 }
 
