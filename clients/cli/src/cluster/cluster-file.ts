@@ -18,6 +18,8 @@ export interface ClusterFile {
   readonly gatewayPort: number;
   /** Where traces go, if anywhere. */
   readonly otlpUrl: string;
+  /** Where the agent reaches nats-server, where that is not straight on loopback. */
+  readonly agentNatsUrl?: string;
 }
 
 export function readClusterFile(layout: Layout): ClusterFile | undefined {

@@ -51,6 +51,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
     scheduler: { BERTH_NATS_USER: "control", BERTH_NATS_PASSWORD_FILE: control.path },
     watcher: { BERTH_NATS_USER: "control", BERTH_NATS_PASSWORD_FILE: control.path },
     agent: {
+      ...(cluster.agentNatsUrl ? { BERTH_NATS_URL: cluster.agentNatsUrl } : {}),
       BERTH_NATS_USER: "agent",
       BERTH_NATS_PASSWORD_FILE: agent.path,
       BERTH_NATS_INBOX: `_INBOX_${cluster.hostId}`,

@@ -1,0 +1,64 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { MiB } from "@berth/core";
+import { Outcome, TaskState } from "@berth/contracts/types";
+import { apiOf, getTask, startCluster, submit, whenOver, whenRunning } from "@berth/test-support";
+import { describe, expect, it } from "vitest";
+
+const small = { cpuMilli: 100, memoryBytes: 16 * MiB };
+
+/** Processes that have the directory in their command line or environment. */
+function processesOf(data: string): string[] {
+  const lines = execFileSync("ps", ["-eo", "pid=,args=", "ww"], { encoding: "utf8" }).split("\n");
+  return lines.filter((line) => line.includes(data) && !line.includes("vitest"));
+}
+
+describe("berth up and down", () => {
+  it("comes back with its tasks and history, and leaves nothing when it is down", async () => {
+    const cluster = await startCluster({ driver: "process" });
+    let api = apiOf(cluster);
+    const ended = await submit(api, { command: ["sh", "-c", "echo kept"], resources: small });
+    await whenOver(api, ended);
+    const waiting = await submit(api, { command: ["true"], resources: small, dependencies: [{ kind: "KIND_AFTER", taskId: ended }] });
+    await whenOver(api, waiting);
+    const running = await submit(api, { command: ["sleep", "60"], resources: small });
+    await whenRunning(api, running);
+    api.close();
+
+    const refused = await cluster.down();
+    expect(refused.code).toBe(2);
+    expect(refused.stdout + refused.stderr).toContain(running);
+
+    expect((await cluster.down("--kill")).code).toBe(0);
+    expect(processesOf(cluster.data)).toEqual([]);
+    expect(existsSync(cluster.layout.run)).toBe(false);
+
+    expect((await cluster.up()).code).toBe(0);
+    api = apiOf(cluster);
+    expect(await getTask(api, ended)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED });
+    expect(await getTask(api, running)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED });
+    expect((await getTask(api, running)).reason?.message).toContain("berth");
+    api.close();
+    await cluster.close();
+  });
+
+  it("keeps secrets in files of mode 0600 and listens on loopback only", async () => {
+    await using cluster = await startCluster({ driver: "process" });
+    for (const file of [cluster.layout.clientFile, join(cluster.layout.secrets, "cluster"), join(cluster.layout.secrets, "first-user.json"), join(cluster.layout.secrets, "nats.conf")]) {
+      expect(statSync(file).mode & 0o777, file).toBe(0o600);
+    }
+    const pids = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "nats"].map((name) => cluster.pidOf(name as "gateway"));
+    const listening = execFileSync("ss", ["-Hltnp"], { encoding: "utf8" }).split("\n").filter((line) => pids.some((pid) => line.includes(`pid=${pid},`)));
+    expect(listening.length).toBeGreaterThan(0);
+    for (const line of listening) expect(line).toMatch(/127\.0\.0\.1:\d+/);
+  });
+
+  it("finds a running cluster up, and says all is well", async () => {
+    await using cluster = await startCluster({ driver: "process" });
+    const pid = cluster.pidOf("storage");
+    expect((await cluster.up()).code).toBe(0);
+    expect(cluster.pidOf("storage")).toBe(pid);
+    expect((await cluster.berth(["status"])).code).toBe(0);
+  });
+});
