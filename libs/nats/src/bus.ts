@@ -7,7 +7,7 @@ import type { Closing, Logger } from "@berth/runtime";
 import { sendRequest, sendPublish } from "./outgoing.ts";
 import type { RequestOptions } from "./outgoing.ts";
 import { serveOn } from "./incoming.ts";
-import type { Handler, Incoming, ServeOptions } from "./incoming.ts";
+import type { Handler, ServeOptions } from "./incoming.ts";
 
 export type { RequestOptions } from "./outgoing.ts";
 export type { Incoming, ServeOptions } from "./incoming.ts";
