@@ -14,10 +14,14 @@ export default defineConfig({
     exclude: ["**/node_modules/**"],
     projects: [
       // One module graph for all files: two hundred small files take 2 s instead of 25.
-      project("unit", ["libs/**/*.test.ts", "services/**/*.test.ts", "clients/**/*.test.ts", "test/support/**/*.test.ts"], {
-        isolate: false,
-        testTimeout: 15_000,
-      }),
+      project(
+        "unit",
+        ["libs/**/*.test.ts", "services/**/*.test.ts", "clients/**/*.test.ts", "test/support/**/*.test.ts"],
+        {
+          isolate: false,
+          testTimeout: 15_000,
+        },
+      ),
       project("sim", ["test/sim/**/*.test.ts"], { isolate: false, testTimeout: 60_000 }),
       project("repo", ["test/repo/**/*.test.ts"], { testTimeout: 60_000 }),
       project("contract", ["test/contract/**/*.test.ts"], slow),

@@ -20,15 +20,27 @@ const faults: readonly (readonly [file: string, source: string, said: string])[]
   ["clients/cli/src/a.ts", `import "@berth/runtime";`, "behind the gateway"],
   ["clients/cli/src/b.ts", `import "@grpc/grpc-js";`, "behind the gateway"],
   ["services/scheduler/src/domain/a.ts", `import "zod";`, "no npm"],
-  ["services/scheduler/src/domain/b.ts", `import type { Task } from "@berth/contracts";\nexport type { Task };`, "no generated types"],
+  [
+    "services/scheduler/src/domain/b.ts",
+    `import type { Task } from "@berth/contracts";\nexport type { Task };`,
+    "no generated types",
+  ],
   ["services/scheduler/src/domain/j.ts", `import { load } from "@berth/plugins";\nexport { load };`, "no other layer"],
   ["services/scheduler/src/domain/c.ts", `import "../app/loop.ts";`, "no other layer"],
   ["services/scheduler/src/domain/d.ts", `export const f = () => Date.now();`, "take `now` as an argument"],
   ["services/scheduler/src/domain/e.ts", `export const f = () => Math.random();`, "take `random` as an argument"],
   ["services/scheduler/src/domain/f.ts", `export const f = () => new Date();`, "take `now` as an argument"],
-  ["services/scheduler/src/domain/g.ts", `export const f = async (p: Promise<number>) => await p;`, "domain code is synchronous"],
+  [
+    "services/scheduler/src/domain/g.ts",
+    `export const f = async (p: Promise<number>) => await p;`,
+    "domain code is synchronous",
+  ],
   ["services/scheduler/src/domain/h.ts", `export const f = () => process.env;`, "domain code has no process"],
-  ["services/scheduler/src/domain/i.ts", `export const f = () => setTimeout(() => {}, 1);`, "domain code has no setTimeout"],
+  [
+    "services/scheduler/src/domain/i.ts",
+    `export const f = () => setTimeout(() => {}, 1);`,
+    "domain code has no setTimeout",
+  ],
   ["services/scheduler/src/ports/a.ts", `import "../app/loop.ts";`, "a port speaks"],
   ["services/scheduler/src/app/a.ts", `import "../adapters/grpc/codec.ts";`, "app takes what it needs"],
   ["services/scheduler/src/app/b.ts", `import "node:fs";`, "app takes what it needs"],
@@ -37,7 +49,11 @@ const faults: readonly (readonly [file: string, source: string, said: string])[]
   ["services/scheduler/src/adapters/nats/a.ts", `import "node:sqlite";`, "a vendor is imported"],
   ["services/scheduler/src/adapters/nats/b.ts", `import "@berth/storage";`, "a service never imports a service"],
   ["services/scheduler/src/main.ts", `import "../../storage/src/main.ts";`, "a service never imports a service"],
-  ["services/scheduler/src/a.ts", `export const f = () => import("@berth/watcher");`, "a service never imports a service"],
+  [
+    "services/scheduler/src/a.ts",
+    `export const f = () => import("@berth/watcher");`,
+    "a service never imports a service",
+  ],
   ["services/scheduler/src/adapters/b.ts", `export const f = (x: any) => x;`, "no-explicit-any"],
   ["services/scheduler/src/adapters/c.ts", `export default 1;`, "no-default-export"],
   ["services/scheduler/src/adapters/d.ts", `export const a = 1;\n`.padEnd(4_000, "\n"), "max-lines"],
@@ -45,11 +61,26 @@ const faults: readonly (readonly [file: string, source: string, said: string])[]
 ];
 
 const wellMade: readonly (readonly [file: string, source: string])[] = [
-  ["services/scheduler/src/domain/good.ts", `import { AppError } from "@berth/core";\nimport type { Ranking } from "@berth/plugins";\nimport "./other.ts";\nexport type { Ranking };\nexport const f = (now: Date, t: { process: string }) => [new Date(now), t.process, AppError];`],
-  ["services/scheduler/src/domain/good.test.ts", `import { it } from "vitest";\nit("waits", async () => { await Promise.resolve(Date.now()); });`],
-  ["services/scheduler/src/app/good.ts", `import "@berth/core";\nimport "@berth/contracts/store";\nimport "@berth/runtime";\nimport "../domain/a.ts";\nimport "../ports/a.ts";`],
-  ["services/scheduler/src/main.ts", `import "./app/a.ts";\nimport "./adapters/grpc/a.ts";\nimport "@berth/nats";\nimport "node:fs";\nimport "zod";`],
-  ["services/scheduler/src/adapters/docker/good.ts", `import "dockerode";\nimport "../../ports/a.ts";\nimport "node:fs";`],
+  [
+    "services/scheduler/src/domain/good.ts",
+    `import { AppError } from "@berth/core";\nimport type { Ranking } from "@berth/plugins";\nimport "./other.ts";\nexport type { Ranking };\nexport const f = (now: Date, t: { process: string }) => [new Date(now), t.process, AppError];`,
+  ],
+  [
+    "services/scheduler/src/domain/good.test.ts",
+    `import { it } from "vitest";\nit("waits", async () => { await Promise.resolve(Date.now()); });`,
+  ],
+  [
+    "services/scheduler/src/app/good.ts",
+    `import "@berth/core";\nimport "@berth/contracts/store";\nimport "@berth/runtime";\nimport "../domain/a.ts";\nimport "../ports/a.ts";`,
+  ],
+  [
+    "services/scheduler/src/main.ts",
+    `import "./app/a.ts";\nimport "./adapters/grpc/a.ts";\nimport "@berth/nats";\nimport "node:fs";\nimport "zod";`,
+  ],
+  [
+    "services/scheduler/src/adapters/docker/good.ts",
+    `import "dockerode";\nimport "../../ports/a.ts";\nimport "node:fs";`,
+  ],
   ["clients/cli/src/good.ts", `import "@berth/sdk";\nimport "commander";\nimport "node:fs";`],
 ];
 
@@ -71,7 +102,9 @@ describe("the rules of the tree", () => {
     const args = [join(root, "node_modules/oxlint/bin/oxlint"), "--format=json", "-c", ".oxlintrc.json", "."];
     const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: dir, encoding: "utf8", maxBuffer: 1e8 });
     if (!stdout.startsWith("{")) throw new Error(`oxlint did not run: ${stdout}${stderr}`);
-    const { diagnostics } = JSON.parse(stdout) as { diagnostics: { filename: string; code: string; message: string; help?: string }[] };
+    const { diagnostics } = JSON.parse(stdout) as {
+      diagnostics: { filename: string; code: string; message: string; help?: string }[];
+    };
     const said = new Map<string, string>();
     for (const { filename, code, message, help = "" } of diagnostics) {
       const file = relative(dir, resolve(dir, filename));

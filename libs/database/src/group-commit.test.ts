@@ -29,7 +29,11 @@ describe("groupCommit", () => {
     rmSync(dir, { recursive: true });
   });
   const insert = (a: number) => database.sql("INSERT INTO t (a) VALUES (?)").run(a);
-  const stored = () => reader.sql("SELECT a FROM t ORDER BY a").all().map((row) => row["a"]);
+  const stored = () =>
+    reader
+      .sql("SELECT a FROM t ORDER BY a")
+      .all()
+      .map((row) => row["a"]);
 
   it("answers after the commit, and not before", async () => {
     const commit = groupCommit(database);

@@ -29,7 +29,9 @@ describe("singleInstanceLock", () => {
     const module = new URL("./instance-lock.ts", import.meta.url).href;
     const code = `const { singleInstanceLock } = await import(${JSON.stringify(module)});
       singleInstanceLock(${JSON.stringify(dir)}); console.log("held"); setInterval(() => {}, 1e6);`;
-    const holder = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+    const holder = spawn(process.execPath, ["--input-type=module", "-e", code], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await once(holder.stdout, "data");
     expect(() => singleInstanceLock(dir)).toThrow(`pid ${holder.pid}`);
     holder.kill("SIGKILL");

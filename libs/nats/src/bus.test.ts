@@ -33,7 +33,8 @@ describe("Bus over a real nats-server", () => {
   let closing: Closing;
   const access = { user: "berth", password: "not-a-default" };
   const start = (port?: number) => startNats({ dir, ...access, ...(port ? { port } : {}) });
-  const bus = (options: Partial<BusOptions> = {}): Bus => connectBus({ servers: server.url, ...access, name: "test", closing, logger: silentLogger, ...options });
+  const bus = (options: Partial<BusOptions> = {}): Bus =>
+    connectBus({ servers: server.url, ...access, name: "test", closing, logger: silentLogger, ...options });
   const readyBus = async (options: Partial<BusOptions> = {}): Promise<Bus> => {
     const made = bus(options);
     await made.ready();
@@ -102,9 +103,18 @@ describe("Bus over a real nats-server", () => {
     const serving = await readyBus();
     serving.serve(say, "h1", async () => "never");
     await serving.ready();
-    await expect(serving.request(say, "h1", "garbage")).rejects.toMatchObject({ code: "invalid", reason: "MESSAGE_UNREADABLE" });
-    await expect(serving.request(subject("say", "test.v1.Other"), "h1", "x")).rejects.toMatchObject({ code: "invalid", reason: "MESSAGE_TYPE" });
-    await expect(serving.request(say, "h1", "x".repeat(9_000_000))).rejects.toMatchObject({ code: "invalid", reason: "MESSAGE_TOO_LARGE" });
+    await expect(serving.request(say, "h1", "garbage")).rejects.toMatchObject({
+      code: "invalid",
+      reason: "MESSAGE_UNREADABLE",
+    });
+    await expect(serving.request(subject("say", "test.v1.Other"), "h1", "x")).rejects.toMatchObject({
+      code: "invalid",
+      reason: "MESSAGE_TYPE",
+    });
+    await expect(serving.request(say, "h1", "x".repeat(9_000_000))).rejects.toMatchObject({
+      code: "invalid",
+      reason: "MESSAGE_TOO_LARGE",
+    });
   });
 
   it("says that nobody serves, that no reply came in time, and that it was aborted", async () => {
@@ -112,7 +122,10 @@ describe("Bus over a real nats-server", () => {
     await expect(one.request(say, "h1", "x")).rejects.toMatchObject({ code: "unavailable", reason: "NO_RESPONDER" });
     one.serve(say, "h1", () => new Promise(() => {}));
     await one.ready();
-    await expect(one.request(say, "h1", "x", { timeoutMs: 50 })).rejects.toMatchObject({ code: "unavailable", reason: "DEADLINE_EXCEEDED" });
+    await expect(one.request(say, "h1", "x", { timeoutMs: 50 })).rejects.toMatchObject({
+      code: "unavailable",
+      reason: "DEADLINE_EXCEEDED",
+    });
     const stop = new AbortController();
     const waiting = one.request(say, "h1", "x", { signal: stop.signal, timeoutMs: 500 });
     stop.abort(new Error("enough"));
@@ -125,9 +138,16 @@ describe("Bus over a real nats-server", () => {
     let most = 0;
     let now = 0;
     const limits = { maxConcurrent: 2, maxQueued: 3 };
-    serving.serve(say, "h1", async () => (most = Math.max(most, (now += 1)), await gate.promise, (now -= 1), "done"), limits);
+    serving.serve(
+      say,
+      "h1",
+      async () => ((most = Math.max(most, (now += 1))), await gate.promise, (now -= 1), "done"),
+      limits,
+    );
     await serving.ready();
-    const calls = Array.from({ length: 6 }, () => serving.request(say, "h1", "x").catch((error: AppError) => error.reason));
+    const calls = Array.from({ length: 6 }, () =>
+      serving.request(say, "h1", "x").catch((error: AppError) => error.reason),
+    );
     expect(await Promise.race(calls)).toBe("BUSY");
     gate.resolve();
     expect((await Promise.all(calls)).toSorted()).toEqual(["BUSY", "done", "done", "done", "done", "done"]);

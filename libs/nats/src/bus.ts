@@ -91,13 +91,16 @@ export function connectBus(options: BusOptions): Bus {
     up = false;
   });
 
-  const away = (): AppError => new AppError("unavailable", "BUS_AWAY", `the message bus at ${options.servers} does not answer`);
+  const away = (): AppError =>
+    new AppError("unavailable", "BUS_AWAY", `the message bus at ${options.servers} does not answer`);
   return {
     get connected() {
       return up;
     },
     async ready(signal) {
-      const aborted = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
+      const aborted = new Promise<never>((_, reject) =>
+        signal?.addEventListener("abort", () => reject(signal.reason), { once: true }),
+      );
       signal?.throwIfAborted();
       const nats = await Promise.race([first.promise, aborted]);
       await Promise.race([nats.flush(), aborted]);
@@ -142,7 +145,8 @@ async function firstConnection(options: BusOptions, signal: AbortSignal): Promis
       if (!signal.aborted) return nats;
       await nats.close();
     } catch (error) {
-      if (attempt === 1 || attempt % 20 === 0) options.logger.warn("the bus does not answer yet", { servers: options.servers, attempt, error });
+      if (attempt === 1 || attempt % 20 === 0)
+        options.logger.warn("the bus does not answer yet", { servers: options.servers, attempt, error });
       await sleep(backoffMs(attempt, Math.random, { baseMs: 50, maxMs: 1_000 }), signal);
     }
   }

@@ -42,7 +42,8 @@ export function serveOn<Q, R>(
 
   async function run(first: Msg): Promise<void> {
     running += 1;
-    for (let next: Msg | undefined = first; next; next = waiting.shift()) await answer(next, subject, handler, signal, logger);
+    for (let next: Msg | undefined = first; next; next = waiting.shift())
+      await answer(next, subject, handler, signal, logger);
     running -= 1;
   }
 
@@ -59,16 +60,27 @@ export function serveOn<Q, R>(
 }
 
 /** Never throws: whatever happens is the answer. */
-async function answer<Q, R>(message: Msg, subject: Subject<Q, R>, handler: Handler<Q, R>, signal: AbortSignal, logger: Logger): Promise<void> {
+async function answer<Q, R>(
+  message: Msg,
+  subject: Subject<Q, R>,
+  handler: Handler<Q, R>,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<void> {
   try {
     const host = message.subject.split(".")[3] ?? "";
     const call = async (): Promise<R> => handler(decode(message, subject), { host, signal });
-    const traced = { kind: "server", parent: message.headers?.get("traceparent"), attributes: { "berth.host": host } } as const;
+    const traced = {
+      kind: "server",
+      parent: message.headers?.get("traceparent"),
+      attributes: { "berth.host": host },
+    } as const;
     const reply = await (isTracing() ? withSpan(subject.type, traced, call) : call());
     if (message.reply) message.respond(subject.reply.encode(reply).finish());
   } catch (thrown) {
     const error = AppError.from(thrown);
-    if (error.code === "internal" || !message.reply) logger.error("a message failed", { subject: message.subject, error: error.cause ?? error });
+    if (error.code === "internal" || !message.reply)
+      logger.error("a message failed", { subject: message.subject, error: error.cause ?? error });
     refuse(message, error);
   }
 }
@@ -76,7 +88,11 @@ async function answer<Q, R>(message: Msg, subject: Subject<Q, R>, handler: Handl
 function decode<Q, R>(message: Msg, subject: Subject<Q, R>): Q {
   const type = message.headers?.get(typeHeader);
   if (type !== subject.type) {
-    throw new AppError("invalid", "MESSAGE_TYPE", `${message.subject} carries ${subject.type}, and not ${type || "a message without a type"}`);
+    throw new AppError(
+      "invalid",
+      "MESSAGE_TYPE",
+      `${message.subject} carries ${subject.type}, and not ${type || "a message without a type"}`,
+    );
   }
   try {
     return subject.request.decode(message.data);

@@ -10,7 +10,13 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
-export async function sendRequest<Q, R>(nats: NatsConnection, subject: Subject<Q, R>, host: string, message: Q, options: RequestOptions): Promise<R> {
+export async function sendRequest<Q, R>(
+  nats: NatsConnection,
+  subject: Subject<Q, R>,
+  host: string,
+  message: Q,
+  options: RequestOptions,
+): Promise<R> {
   const to = subject.of(host);
   const payload = encode(nats, subject, message);
   const send = async (): Promise<Msg> => {
@@ -18,7 +24,9 @@ export async function sendRequest<Q, R>(nats: NatsConnection, subject: Subject<Q
     inject(headers);
     return nats.request(to, payload, { timeout: options.timeoutMs ?? 5_000, headers });
   };
-  const sent = isTracing() ? withSpan(subject.type, { kind: "client", attributes: { "berth.host": host } }, send) : send();
+  const sent = isTracing()
+    ? withSpan(subject.type, { kind: "client", attributes: { "berth.host": host } }, send)
+    : send();
   let reply: Msg;
   try {
     reply = await abortable(sent, options.signal);
@@ -45,7 +53,11 @@ function encode<Q, R>(nats: NatsConnection, subject: Subject<Q, R>, message: Q):
   const payload = subject.request.encode(message).finish();
   const limit = nats.info?.max_payload ?? Infinity;
   if (payload.length <= limit) return payload;
-  throw new AppError("invalid", "MESSAGE_TOO_LARGE", `${subject.type} has ${payload.length} bytes; the bus takes ${limit}`);
+  throw new AppError(
+    "invalid",
+    "MESSAGE_TOO_LARGE",
+    `${subject.type} has ${payload.length} bytes; the bus takes ${limit}`,
+  );
 }
 
 /** The library knows no signals: the request itself ends at its timeout, unheard. */
@@ -63,7 +75,9 @@ function toAppError(thrown: unknown, subject: string): AppError {
   if (thrown instanceof RequestError && thrown.isNoResponders()) {
     return new AppError("unavailable", "NO_RESPONDER", `nobody serves ${subject}`);
   }
-  const late = [thrown, thrown instanceof Error ? thrown.cause : undefined].some((error) => error instanceof TimeoutError);
+  const late = [thrown, thrown instanceof Error ? thrown.cause : undefined].some(
+    (error) => error instanceof TimeoutError,
+  );
   if (late) return new AppError("unavailable", "DEADLINE_EXCEEDED", `no reply on ${subject} in time`);
   const gone = [errors.ClosedConnectionError, errors.DrainingConnectionError, errors.ConnectionError];
   if (thrown instanceof RequestError || gone.some((kind) => thrown instanceof kind)) {

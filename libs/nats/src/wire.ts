@@ -18,7 +18,10 @@ export function typed(type: string): MsgHdrs {
 export function errorHeaders(error: AppError): MsgHdrs {
   const header = headers();
   const json = JSON.stringify(toFailure(error));
-  header.set(errorHeader, json.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
+  header.set(
+    errorHeader,
+    json.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  );
   return header;
 }
 

@@ -5,7 +5,9 @@ import { once } from "node:events";
 import { AppError } from "@berth/core";
 
 /** An address of ours: `host:port` or `unix:/path`. */
-export type Address = { readonly kind: "tcp"; readonly host: string; readonly port: number } | { readonly kind: "unix"; readonly path: string };
+export type Address =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
 
 /** Throws `invalid` ADDRESS_INVALID. */
 export function parseAddress(text: string): Address {

@@ -41,7 +41,11 @@ describe("batcher", () => {
     });
     const results = await Promise.allSettled([1, 2, 9, 4, 5].map(calls));
     expect(results.map((r) => (r.status === "fulfilled" ? r.value : (r.reason as Error).message))).toEqual([
-      "odd", 2, "whole run", "whole run", 5,
+      "odd",
+      2,
+      "whole run",
+      "whole run",
+      5,
     ]);
   });
 

@@ -10,7 +10,9 @@ describe("Closing", () => {
       throw new Error("second fails");
     });
     closing.add(async () => void order.push("third"));
-    await expect(closing.close()).rejects.toMatchObject({ errors: [expect.objectContaining({ message: "second fails" })] });
+    await expect(closing.close()).rejects.toMatchObject({
+      errors: [expect.objectContaining({ message: "second fails" })],
+    });
     expect(order).toEqual(["third", "first"]);
     await closing.close();
     expect(order).toEqual(["third", "first"]);

@@ -41,7 +41,9 @@ describe("readConfig", () => {
 
   it("reads a secret from the file that is named for it", () => {
     const secret = write("secret", "from a file\n");
-    expect(readConfig(shape, { env: { BERTH_LEASE_MS: "1", BERTH_CLUSTER_SECRET_FILE: secret } }).clusterSecret).toBe("from a file");
+    expect(readConfig(shape, { env: { BERTH_LEASE_MS: "1", BERTH_CLUSTER_SECRET_FILE: secret } }).clusterSecret).toBe(
+      "from a file",
+    );
     const file = write("c.json", JSON.stringify({ leaseMs: 1, clusterSecretFile: secret }));
     expect(readConfig(shape, { env: {}, file }).clusterSecret).toBe("from a file");
   });
@@ -50,7 +52,12 @@ describe("readConfig", () => {
     const file = write("c.json", JSON.stringify({ leaseMs: -1, colour: "red" }));
     const read = () => readConfig(shape, { env: { BERTH_LOG_LEVEL: "loud", BERTH_LABELS: "{" }, file });
     expect(read).toThrow(expect.objectContaining({ code: "invalid", reason: "CONFIG_INVALID" }));
-    for (const fault of [`${file}: colour: unknown`, `${file}: leaseMs`, "BERTH_LOG_LEVEL", "BERTH_LABELS: is not JSON"]) {
+    for (const fault of [
+      `${file}: colour: unknown`,
+      `${file}: leaseMs`,
+      "BERTH_LOG_LEVEL",
+      "BERTH_LABELS: is not JSON",
+    ]) {
       expect(read).toThrow(fault);
     }
     expect(read).toThrow("BERTH_CLUSTER_SECRET: is missing");

@@ -10,7 +10,8 @@ export interface ConfigSource {
 }
 
 /** A yes or no: true and false in a file, also `true`, `false`, `1`, `0`, `yes`, `no` in the environment. */
-export const flag = (): z.ZodUnion<[z.ZodBoolean, z.ZodType<boolean, string>]> => z.union([z.boolean(), z.stringbool()]);
+export const flag = (): z.ZodUnion<[z.ZodBoolean, z.ZodType<boolean, string>]> =>
+  z.union([z.boolean(), z.stringbool()]);
 
 /** Keys that every service has; spread them into its shape. */
 export const serviceKeys = {
@@ -29,7 +30,10 @@ export const serviceKeys = {
  *
  * Throws one `invalid` CONFIG_INVALID that lists every fault, unknown keys of the file included.
  */
-export function readConfig<S extends z.ZodRawShape>(shape: S, source: ConfigSource): Readonly<z.output<z.ZodObject<S>>> {
+export function readConfig<S extends z.ZodRawShape>(
+  shape: S,
+  source: ConfigSource,
+): Readonly<z.output<z.ZodObject<S>>> {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   const origins: Record<string, string> = {};
@@ -37,7 +41,8 @@ export function readConfig<S extends z.ZodRawShape>(shape: S, source: ConfigSour
   const fromFile = path ? readJson(path, faults) : {};
 
   for (const key of Object.keys(fromFile)) {
-    if (!(key in shape) && !(key.endsWith("File") && key.slice(0, -4) in shape)) faults.push(`${path}: ${key}: unknown key`);
+    if (!(key in shape) && !(key.endsWith("File") && key.slice(0, -4) in shape))
+      faults.push(`${path}: ${key}: unknown key`);
   }
   for (const key of Object.keys(shape)) {
     const name = `BERTH_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`;

@@ -10,7 +10,8 @@ const open = /^\/grpc\.(health|reflection)\./;
 
 /** Lets in only who has the cluster's secret; else `unauthenticated` CLUSTER_SECRET. Health and reflection are open. */
 export function requireInternal(clusterSecret: string): ServerMiddleware {
-  if (clusterSecret.length < 16) throw new AppError("invalid", "CLUSTER_SECRET_WEAK", "the cluster secret has less than 16 characters");
+  if (clusterSecret.length < 16)
+    throw new AppError("invalid", "CLUSTER_SECRET_WEAK", "the cluster secret has less than 16 characters");
   const wanted = internalAuthorization(clusterSecret);
   const digest = hash(wanted);
   return async function* (call, context) {

@@ -20,9 +20,16 @@ export interface CallMiddlewareOptions {
 /** The outermost layer of every call: deadline, end of streams at a stop, error to status, span, metric. */
 export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware {
   const durations = histogram("berth_grpc_server_seconds", "Calls served, by method and code", ["method", "code"]);
-  return async function* served<Q, R>(call: ServerMiddlewareCall<Q, R>, outer: CallContext): AsyncGenerator<R, R | void, undefined> {
+  return async function* served<Q, R>(
+    call: ServerMiddlewareCall<Q, R>,
+    outer: CallContext,
+  ): AsyncGenerator<R, R | void, undefined> {
     const startedAt = performance.now();
-    const stop = new CallStop(outer.signal, call.responseStream ? options.draining : undefined, call.responseStream ? undefined : options.deadlineMs);
+    const stop = new CallStop(
+      outer.signal,
+      call.responseStream ? options.draining : undefined,
+      call.responseStream ? undefined : options.deadlineMs,
+    );
     const context = { ...outer, signal: stop.signal };
     const opened = isTracing()
       ? openSpan(call.method.path.slice(1), { kind: "server", parent: outer.metadata.get("traceparent") })
@@ -77,7 +84,8 @@ class CallStop {
   }
 
   readonly #onCaller = (): void => this.#controller.abort(this.#caller.reason);
-  readonly #onDraining = (): void => this.#end(new AppError("unavailable", "SERVER_STOPPING", "this server is stopping; call again"));
+  readonly #onDraining = (): void =>
+    this.#end(new AppError("unavailable", "SERVER_STOPPING", "this server is stopping; call again"));
   readonly #onDeadline = (): void => this.#end(new ServerError(Status.DEADLINE_EXCEEDED, "the call took too long"));
   #end(cause: AppError | ServerError): void {
     if (this.#controller.signal.aborted) return;
@@ -110,10 +118,17 @@ function toStatus(thrown: unknown, context: CallContext, stop: CallStop, path: s
     return new ServerError(statusOf(error.code), error.message);
   }
   const id = trace.getActiveSpan()?.spanContext().traceId ?? randomBytes(8).toString("hex");
-  logger.error("a call failed inside", { method: path, errorId: id, error: error.reason === "INTERNAL" ? (error.cause ?? error) : error });
-  const told = new AppError("internal", error.reason, `something went wrong inside Berth; report it with id ${id}`, { metadata: { errorId: id } });
+  logger.error("a call failed inside", {
+    method: path,
+    errorId: id,
+    error: error.reason === "INTERNAL" ? (error.cause ?? error) : error,
+  });
+  const told = new AppError("internal", error.reason, `something went wrong inside Berth; report it with id ${id}`, {
+    metadata: { errorId: id },
+  });
   context.trailer.set(detailsKey, encodeStatusDetails(told));
   return new ServerError(statusOf("internal"), told.message);
 }
 
-const isAbort = (thrown: unknown): boolean => thrown instanceof Object && "name" in thrown && thrown.name === "AbortError";
+const isAbort = (thrown: unknown): boolean =>
+  thrown instanceof Object && "name" in thrown && thrown.name === "AbortError";

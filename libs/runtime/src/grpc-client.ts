@@ -15,7 +15,10 @@ import { inject, isTracing, withSpan } from "./telemetry.ts";
  * A channel to `addresses`: `host:port`, several of them with commas (calls go round robin over those that answer),
  * or `unix:/path`. It connects at the first call and reconnects by itself within a second of the server's return.
  */
-export function grpcChannel(addresses: string, options: { readonly closing: Closing; readonly credentials?: ChannelCredentials }): Channel {
+export function grpcChannel(
+  addresses: string,
+  options: { readonly closing: Closing; readonly credentials?: ChannelCredentials },
+): Channel {
   const channel = new Channel(target(addresses), options.credentials ?? grpcCredentials.createInsecure(), {
     "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     "grpc.max_receive_message_length": maxMessageBytes,
@@ -60,11 +63,20 @@ export type GrpcClient<D extends ServiceDefinition> = Client<D, CallExtras>;
  * A client whose calls fail with AppError only: that of the server where it sent one; `unavailable` PEER_UNAVAILABLE or
  * DEADLINE_EXCEEDED where none came, and then the outcome is not known. An abort throws the signal's reason.
  */
-export function grpcClient<D extends ServiceDefinition>(definition: D, channel: Channel, options: GrpcClientOptions): GrpcClient<D> {
+export function grpcClient<D extends ServiceDefinition>(
+  definition: D,
+  channel: Channel,
+  options: GrpcClientOptions,
+): GrpcClient<D> {
   return createClientFactory().use(clientMiddleware(options)).create(definition, channel);
 }
 
-function clientMiddleware({ service, authorization, idempotent = [], deadlineMs: usual = 10_000 }: GrpcClientOptions): ClientMiddleware<CallExtras> {
+function clientMiddleware({
+  service,
+  authorization,
+  idempotent = [],
+  deadlineMs: usual = 10_000,
+}: GrpcClientOptions): ClientMiddleware<CallExtras> {
   const metadataOf = (given: Metadata | undefined): Metadata => {
     const metadata = Metadata(given);
     const value = typeof authorization === "function" ? authorization() : authorization;
@@ -75,7 +87,9 @@ function clientMiddleware({ service, authorization, idempotent = [], deadlineMs:
 
   async function unary<Q, R>(call: Unary<Q, R>, options: CallOptions, deadlineMs: number): Promise<R> {
     const stop = new AbortController();
-    const late = new AppError("unavailable", "DEADLINE_EXCEEDED", `${service} did not answer within ${deadlineMs} ms`, { metadata: { service } });
+    const late = new AppError("unavailable", "DEADLINE_EXCEEDED", `${service} did not answer within ${deadlineMs} ms`, {
+      metadata: { service },
+    });
     const onAbort = (): void => stop.abort(options.signal?.reason);
     options.signal?.addEventListener("abort", onAbort);
     if (options.signal?.aborted) onAbort();
@@ -87,14 +101,17 @@ function clientMiddleware({ service, authorization, idempotent = [], deadlineMs:
       metadata.set("grpc-timeout", `${Math.min(99_999_999, Math.max(1, Math.ceil(endsAt - performance.now())))}m`);
       const trailer = new Trailer(options);
       try {
-        return await complete(call.next(call.request, { ...options, metadata, signal: stop.signal, onTrailer: trailer.on }));
+        return await complete(
+          call.next(call.request, { ...options, metadata, signal: stop.signal, onTrailer: trailer.on }),
+        );
       } catch (thrown) {
         if (stop.signal.aborted) throw stop.signal.reason;
         throw trailer.toAppError(thrown, service);
       }
     };
     try {
-      const safe = idempotent === true || idempotent.includes(call.method.path.slice(call.method.path.lastIndexOf("/") + 1));
+      const safe =
+        idempotent === true || idempotent.includes(call.method.path.slice(call.method.path.lastIndexOf("/") + 1));
       return safe ? await retryUntil(once, endsAt, stop.signal) : await once();
     } finally {
       clearTimeout(timer);
@@ -104,13 +121,20 @@ function clientMiddleware({ service, authorization, idempotent = [], deadlineMs:
 
   return async function* (call, { deadlineMs = usual, ...options }) {
     if (!call.responseStream && !call.requestStream) {
-      const sent = call as Unary<typeof call.request, Awaited<ReturnType<ReturnType<typeof call.next>["next"]>>["value"]>;
+      const sent = call as Unary<
+        typeof call.request,
+        Awaited<ReturnType<ReturnType<typeof call.next>["next"]>>["value"]
+      >;
       if (!isTracing()) return await unary(sent, options, deadlineMs);
       return await withSpan(call.method.path.slice(1), { kind: "client" }, () => unary(sent, options, deadlineMs));
     }
     const trailer = new Trailer(options);
     try {
-      return yield* call.next(call.request, { ...options, metadata: metadataOf(options.metadata), onTrailer: trailer.on });
+      return yield* call.next(call.request, {
+        ...options,
+        metadata: metadataOf(options.metadata),
+        onTrailer: trailer.on,
+      });
     } catch (thrown) {
       if (options.signal?.aborted) throw options.signal.reason;
       throw trailer.toAppError(thrown, service);

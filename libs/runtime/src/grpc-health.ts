@@ -49,7 +49,8 @@ export class Health {
   /** The methods of `healthService`. */
   readonly implementation = {
     check: async ({ service }: HealthRequest): Promise<HealthAnswer> => ({ status: this.#of(service) }),
-    watch: ({ service }: HealthRequest, context: CallContext): AsyncGenerator<HealthAnswer> => this.#watch(service, context.signal),
+    watch: ({ service }: HealthRequest, context: CallContext): AsyncGenerator<HealthAnswer> =>
+      this.#watch(service, context.signal),
   };
 
   #of(name: string): HealthAnswer["status"] {

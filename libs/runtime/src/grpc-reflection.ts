@@ -26,8 +26,12 @@ export function reflection(descriptors: URL, names: readonly string[]) {
         readFile(descriptors),
       ]);
       const codec = ServerReflectionService.serverReflectionInfo;
-      const answers = ServerReflection(Uint8Array.from(bytes), [...names]).serverReflectionInfo(decode(requests, codec.requestDeserialize), undefined as never);
-      for await (const answer of answers) yield codec.responseSerialize(answer as Parameters<typeof codec.responseSerialize>[0]);
+      const answers = ServerReflection(Uint8Array.from(bytes), [...names]).serverReflectionInfo(
+        decode(requests, codec.requestDeserialize),
+        undefined as never,
+      );
+      for await (const answer of answers)
+        yield codec.responseSerialize(answer as Parameters<typeof codec.responseSerialize>[0]);
     },
   };
 }

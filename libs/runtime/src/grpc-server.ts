@@ -21,7 +21,10 @@ export interface BoundService {
 }
 
 /** `Ext` is what middleware adds to the call context; it is taken from a typed `ServiceImplementation<…, Ext>`. */
-export const bindService = <D extends ServiceDefinition, Ext = object>(definition: D, implementation: ServiceImplementation<D, Ext>): BoundService => ({
+export const bindService = <D extends ServiceDefinition, Ext = object>(
+  definition: D,
+  implementation: ServiceImplementation<D, Ext>,
+): BoundService => ({
   definition,
   implementation,
 });
@@ -71,14 +74,17 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     "grpc.keepalive_timeout_ms": 10_000,
   }).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
   for (const each of options.middleware ?? []) server = server.use(each);
-  for (const { definition, implementation } of services) server.add(definition, implementation as ServiceImplementation<ServiceDefinition>);
+  for (const { definition, implementation } of services)
+    server.add(definition, implementation as ServiceImplementation<ServiceDefinition>);
   server.add(healthService, health.implementation);
   if (existsSync(descriptors)) {
     for (const definition of reflectionServices) server.add(definition, reflection(descriptors, names));
   }
 
   if (address.kind === "unix") await removeStaleSocket(address.path);
-  const port = await server.listen(address.kind === "unix" ? `unix:${address.path}` : hostPort(address.host, address.port));
+  const port = await server.listen(
+    address.kind === "unix" ? `unix:${address.path}` : hostPort(address.host, address.port),
+  );
   if (!options.notReadyYet) health.set(true);
   options.closing.add(async () => {
     health.set(false);

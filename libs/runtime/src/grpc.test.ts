@@ -23,7 +23,12 @@ interface Words {
 }
 const serialize = ({ text }: Words) => Buffer.from(text);
 const deserialize = (bytes: Buffer): Words => ({ text: bytes.toString() });
-const text = { requestSerialize: serialize, requestDeserialize: deserialize, responseSerialize: serialize, responseDeserialize: deserialize };
+const text = {
+  requestSerialize: serialize,
+  requestDeserialize: deserialize,
+  responseSerialize: serialize,
+  responseDeserialize: deserialize,
+};
 const echoService = {
   say: { path: "/test.v1.Echo/Say", requestStream: false, responseStream: false, ...text },
   count: { path: "/test.v1.Echo/Count", requestStream: false, responseStream: true, ...text },
@@ -41,7 +46,10 @@ describe("gRPC between services", () => {
   let closing: Closing;
   let server: Closing;
   const logged: { message: string; fields: LogFields | undefined }[] = [];
-  const logger = { ...silentLogger, error: (message: string, fields?: LogFields) => void logged.push({ message, fields }) };
+  const logger = {
+    ...silentLogger,
+    error: (message: string, fields?: LogFields) => void logged.push({ message, fields }),
+  };
   let calls = 0;
   const seen: CallContext[] = [];
 
@@ -61,7 +69,8 @@ describe("gRPC between services", () => {
     async say({ text: said }: Words, context: CallContext): Promise<Words> {
       calls += 1;
       seen.push(context);
-      if (said === "refuse") throw new AppError("quota", "QUOTA_SPENT", "user ann has used up the quota", { metadata: { user: "ann" } });
+      if (said === "refuse")
+        throw new AppError("quota", "QUOTA_SPENT", "user ann has used up the quota", { metadata: { user: "ann" } });
       if (said === "break") throw new Error("password is 1234");
       if (said === "flaky" && calls < 3) throw new AppError("unavailable", "AWAY", "not yet");
       if (said === "hang") await sleep(60_000, context.signal);
@@ -77,9 +86,20 @@ describe("gRPC between services", () => {
     },
   });
   const serve = (options: Partial<GrpcServerOptions> = {}) =>
-    serveGrpc({ address: "127.0.0.1:0", services: [echo], logger, closing: server, middleware: [requireInternal(secret)], ...options });
+    serveGrpc({
+      address: "127.0.0.1:0",
+      services: [echo],
+      logger,
+      closing: server,
+      middleware: [requireInternal(secret)],
+      ...options,
+    });
   const client = (address: string, options: Partial<GrpcClientOptions> = {}) =>
-    grpcClient(echoService, grpcChannel(address, { closing }), { service: "echo", authorization: internalAuthorization(secret), ...options });
+    grpcClient(echoService, grpcChannel(address, { closing }), {
+      service: "echo",
+      authorization: internalAuthorization(secret),
+      ...options,
+    });
 
   it("answers unary calls and streams", async () => {
     const { address } = await serve();
@@ -92,10 +112,18 @@ describe("gRPC between services", () => {
   it("carries an error with its reason and metadata", async () => {
     const { address } = await serve();
     const to = client(address);
-    const quota = { code: "quota", reason: "QUOTA_SPENT", message: "user ann has used up the quota", metadata: { user: "ann" } };
+    const quota = {
+      code: "quota",
+      reason: "QUOTA_SPENT",
+      message: "user ann has used up the quota",
+      metadata: { user: "ann" },
+    };
     await expect(to.say({ text: "refuse" })).rejects.toMatchObject(quota);
     await expect(to.say({ text: "refuse" })).rejects.toBeInstanceOf(AppError);
-    await expect(collect(to.count({ text: "refuse" }))).rejects.toMatchObject({ code: "not-found", reason: "NO_SUCH_THING" });
+    await expect(collect(to.count({ text: "refuse" }))).rejects.toMatchObject({
+      code: "not-found",
+      reason: "NO_SUCH_THING",
+    });
   });
 
   it("keeps the inside of an unknown error at home, and logs it under the id that the client gets", async () => {
@@ -104,14 +132,22 @@ describe("gRPC between services", () => {
     expect(error).toMatchObject({ code: "internal", reason: "INTERNAL" });
     expect(JSON.stringify(error) + String(error)).not.toContain("1234");
     const { errorId } = (error as AppError).metadata;
-    expect(logged).toMatchObject([{ fields: { errorId, method: "/test.v1.Echo/Say", error: { message: "password is 1234" } } }]);
+    expect(logged).toMatchObject([
+      { fields: { errorId, method: "/test.v1.Echo/Say", error: { message: "password is 1234" } } },
+    ]);
   });
 
   it("lets in only who has the cluster's secret, but tells anyone its health", async () => {
     const { address } = await serve();
     for (const authorization of [undefined, "Berth wrong", `Bearer ${secret}`]) {
-      const other = grpcClient(echoService, grpcChannel(address, { closing }), { service: "echo", ...(authorization ? { authorization } : {}) });
-      await expect(other.say({ text: "hello" })).rejects.toMatchObject({ code: "unauthenticated", reason: "CLUSTER_SECRET" });
+      const other = grpcClient(echoService, grpcChannel(address, { closing }), {
+        service: "echo",
+        ...(authorization ? { authorization } : {}),
+      });
+      await expect(other.say({ text: "hello" })).rejects.toMatchObject({
+        code: "unauthenticated",
+        reason: "CLUSTER_SECRET",
+      });
       await expect(collect(other.count({ text: "3" }))).rejects.toMatchObject({ code: "unauthenticated" });
     }
     expect(calls).toBe(0);
@@ -123,13 +159,19 @@ describe("gRPC between services", () => {
 
   it("gives up at the deadline, and the server learns of it", async () => {
     const { address } = await serve();
-    await expect(client(address).say({ text: "hang" }, { deadlineMs: 50 })).rejects.toMatchObject({ code: "unavailable", reason: "DEADLINE_EXCEEDED" });
+    await expect(client(address).say({ text: "hang" }, { deadlineMs: 50 })).rejects.toMatchObject({
+      code: "unavailable",
+      reason: "DEADLINE_EXCEEDED",
+    });
     if (!seen[0]!.signal.aborted) await new Promise((resolve) => seen[0]!.signal.addEventListener("abort", resolve));
   });
 
   it("bounds a call by itself", async () => {
     const { address } = await serve({ deadlineMs: 30 });
-    await expect(client(address).say({ text: "hang" })).rejects.toMatchObject({ code: "unavailable", reason: "DEADLINE_EXCEEDED" });
+    await expect(client(address).say({ text: "hang" })).rejects.toMatchObject({
+      code: "unavailable",
+      reason: "DEADLINE_EXCEEDED",
+    });
   });
 
   it("passes an abort on, and throws its reason", async () => {
@@ -161,7 +203,11 @@ describe("gRPC between services", () => {
     await new Promise((resolve) => probe.once("listening", resolve));
     const address = `127.0.0.1:${(probe.address() as AddressInfo).port}`;
     await new Promise((resolve) => probe.close(resolve));
-    await expect(client(address).say({ text: "hello" })).rejects.toMatchObject({ code: "unavailable", reason: "PEER_UNAVAILABLE", metadata: { service: "echo" } });
+    await expect(client(address).say({ text: "hello" })).rejects.toMatchObject({
+      code: "unavailable",
+      reason: "PEER_UNAVAILABLE",
+      metadata: { service: "echo" },
+    });
     const waiting = client(address, { idempotent: true }).say({ text: "hello" });
     await serve({ address });
     expect(await waiting).toEqual({ text: "HELLO" });

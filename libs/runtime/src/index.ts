@@ -20,5 +20,15 @@ export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOpt
 export { counter, gauge, histogram, serveMetrics, type MetricsOptions } from "./metrics.ts";
 export { backoffMs, isRetryable, retry, sleep, type RetryOptions } from "./retry.ts";
 export { runService, type RunServiceOptions, type ServiceContext, type StartedService } from "./run-service.ts";
-export { extract, inject, isTracing, openSpan, startTelemetry, tracer, traceparent, withSpan, type SpanOptions } from "./telemetry.ts";
+export {
+  extract,
+  inject,
+  isTracing,
+  openSpan,
+  startTelemetry,
+  tracer,
+  traceparent,
+  withSpan,
+  type SpanOptions,
+} from "./telemetry.ts";
 export { guardNodeVersion } from "./version-guard.ts";

@@ -8,8 +8,11 @@ import type { Logger } from "./logger.ts";
 const once = <M>(name: string, make: () => M): M => (register.getSingleMetric(name) as M | undefined) ?? make();
 
 /** Counts up. Names end in `_total`. */
-export const counter = <L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
-  once(name, () => new Counter({ name, help, labelNames }));
+export const counter = <L extends string = never>(
+  name: string,
+  help: string,
+  labelNames: readonly L[] = [],
+): Counter<L> => once(name, () => new Counter({ name, help, labelNames }));
 
 /** A value of now; `collect` is asked at each scrape. */
 export const gauge = (name: string, help: string, collect: () => number): Gauge =>
@@ -26,8 +29,21 @@ export const gauge = (name: string, help: string, collect: () => number): Gauge 
   );
 
 /** Times, in seconds: from half a millisecond to half a minute. Names end in `_seconds`. */
-export const histogram = <L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Histogram<L> =>
-  once(name, () => new Histogram({ name, help, labelNames, buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] }));
+export const histogram = <L extends string = never>(
+  name: string,
+  help: string,
+  labelNames: readonly L[] = [],
+): Histogram<L> =>
+  once(
+    name,
+    () =>
+      new Histogram({
+        name,
+        help,
+        labelNames,
+        buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      }),
+  );
 
 export interface MetricsOptions {
   /** `127.0.0.1:0` or `unix:/path`. */
@@ -39,7 +55,12 @@ export interface MetricsOptions {
 }
 
 /** Serves `/metrics` for Prometheus and `/healthz`; returns the address that it is bound to. */
-export async function serveMetrics({ address, closing, logger, healthy = () => true }: MetricsOptions): Promise<string> {
+export async function serveMetrics({
+  address,
+  closing,
+  logger,
+  healthy = () => true,
+}: MetricsOptions): Promise<string> {
   if (!register.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics();
   const server = createServer(async (request, response) => {
     if (request.url === "/healthz") {

@@ -35,7 +35,9 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   const logger = createLogger({ service: name });
   const closing = new Closing();
   const stop = new AbortController();
-  const asked = new Promise<"asked">((resolve) => stop.signal.addEventListener("abort", () => resolve("asked"), { once: true }));
+  const asked = new Promise<"asked">((resolve) =>
+    stop.signal.addEventListener("abort", () => resolve("asked"), { once: true }),
+  );
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort(new Error(`stopped by ${signal}`))));
   }
@@ -45,6 +47,9 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   };
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
+
+  // Signal handlers do not keep a process alive; without this, one whose last socket closes would end by itself, with 13.
+  setInterval(() => {}, 0x7fff_ffff);
 
   const readyFile = process.env["BERTH_READY_FILE"];
   let code = 0;
@@ -64,7 +69,7 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   setTimeout(() => {
     logger.error("closing took too long; ending anyway", { closeMs });
     process.exit(1);
-  }, closeMs).unref();
+  }, closeMs);
   try {
     await closing.close();
   } catch (error) {

@@ -18,17 +18,24 @@ export async function startTelemetry(options: {
   readonly closing: Closing;
 }): Promise<void> {
   if (!options.otlpUrl) return;
-  const [{ BatchSpanProcessor, TracerProvider }, { AsyncLocalStorageContextManager }, { OTLPTraceExporter }, { resourceFromAttributes }] =
-    await Promise.all([
-      import("@opentelemetry/sdk-trace"),
-      import("@opentelemetry/context-async-hooks"),
-      import("@opentelemetry/exporter-trace-otlp-http"),
-      import("@opentelemetry/resources"),
-    ]);
+  const [
+    { BatchSpanProcessor, TracerProvider },
+    { AsyncLocalStorageContextManager },
+    { OTLPTraceExporter },
+    { resourceFromAttributes },
+  ] = await Promise.all([
+    import("@opentelemetry/sdk-trace"),
+    import("@opentelemetry/context-async-hooks"),
+    import("@opentelemetry/exporter-trace-otlp-http"),
+    import("@opentelemetry/resources"),
+  ]);
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ "service.name": `berth-${options.service}` }),
     spanProcessors: [
-      new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: options.otlpUrl, timeoutMillis: 2_000 }), scheduledDelayMillis: 1_000 }),
+      new BatchSpanProcessor({
+        exporter: new OTLPTraceExporter({ url: options.otlpUrl, timeoutMillis: 2_000 }),
+        scheduledDelayMillis: 1_000,
+      }),
     ],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -61,7 +68,12 @@ export function extract(value: string | undefined): Context {
   const match = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(value ?? "");
   if (!match) return ROOT_CONTEXT;
   const [, traceId, spanId, flags] = match as unknown as [string, string, string, string];
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true });
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16),
+    isRemote: true,
+  });
 }
 
 export interface SpanOptions {
@@ -72,7 +84,11 @@ export interface SpanOptions {
 }
 
 /** Runs `fn` in a span of its own, ended with it; an error marks the span. Costs nothing while tracing is off. */
-export async function withSpan<T>(name: string, options: SpanOptions, fn: (span: Span | undefined) => Promise<T>): Promise<T> {
+export async function withSpan<T>(
+  name: string,
+  options: SpanOptions,
+  fn: (span: Span | undefined) => Promise<T>,
+): Promise<T> {
   if (!on) return fn(undefined);
   const { span, scope } = openSpan(name, options);
   try {
@@ -89,7 +105,11 @@ export async function withSpan<T>(name: string, options: SpanOptions, fn: (span:
 export function openSpan(name: string, options: SpanOptions): { readonly span: Span; readonly scope: Context } {
   const parent = "parent" in options ? extract(options.parent) : context.active();
   const kind = SpanKind[(options.kind ?? "internal").toUpperCase() as keyof typeof SpanKind];
-  const span = tracer().startSpan(name, { kind, ...(options.attributes ? { attributes: options.attributes } : {}) }, parent);
+  const span = tracer().startSpan(
+    name,
+    { kind, ...(options.attributes ? { attributes: options.attributes } : {}) },
+    parent,
+  );
   return { span, scope: trace.setSpan(parent, span) };
 }
 

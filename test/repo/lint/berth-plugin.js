@@ -33,7 +33,15 @@ const boundaries = {
   },
 };
 
-const banned = new Set(["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "process", "fetch", "performance"]);
+const banned = new Set([
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+  "queueMicrotask",
+  "process",
+  "fetch",
+  "performance",
+]);
 
 const synchronous = {
   create(context) {

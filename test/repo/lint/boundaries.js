@@ -16,23 +16,96 @@ const compiled = (patterns) => patterns.map((pattern) => new RegExp(pattern));
 
 export const boundaries = [
   // Tests may start anything, through the doors of packages.
-  { files: /(\.test\.ts$|^test\/)/, may: ["^[^.]", "^\\.{1,2}/(?!.*/src/)"], else: "tests use a package's door, not its inside" },
+  {
+    files: /(\.test\.ts$|^test\/)/,
+    may: ["^[^.]", "^\\.{1,2}/(?!.*/src/)"],
+    else: "tests use a package's door, not its inside",
+  },
   { files: /^libs\/core\//, may: [inside], else: "core depends on nothing" },
-  { files: /^libs\/contracts\//, may: [inside, berth("core"), others, "^(@grpc/|nice-grpc)"], else: "contracts use core and their own gen" },
-  { files: /^libs\/runtime\//, may: [inside, berth("core", "contracts"), others, "^(@grpc/|nice-grpc)"], else: "runtime uses core and contracts; it knows no bus, database or engine" },
-  { files: /^libs\/nats\//, may: [inside, berth("core", "contracts", "runtime"), others, "^@nats-io/"], else: "nats uses core, contracts and runtime" },
-  { files: /^libs\/database\//, may: [inside, berth("core", "contracts", "runtime"), others, "^(node:sqlite|mongodb)"], else: "database uses core, contracts and runtime" },
-  { files: /^libs\/plugins\//, may: [inside, berth("core", "contracts", "runtime"), others], else: "plugins uses core, contracts and runtime" },
-  { files: /^clients\/sdk\//, may: [inside, berth("core", "contracts"), others, "^(@grpc/|nice-grpc)"], else: "a client uses core, contracts and the SDK: the rest is behind the gateway" },
+  {
+    files: /^libs\/contracts\//,
+    may: [inside, berth("core"), others, "^(@grpc/|nice-grpc)"],
+    else: "contracts use core and their own gen",
+  },
+  {
+    files: /^libs\/runtime\//,
+    may: [inside, berth("core", "contracts"), others, "^(@grpc/|nice-grpc)"],
+    else: "runtime uses core and contracts; it knows no bus, database or engine",
+  },
+  {
+    files: /^libs\/nats\//,
+    may: [inside, berth("core", "contracts", "runtime"), others, "^@nats-io/"],
+    else: "nats uses core, contracts and runtime",
+  },
+  {
+    files: /^libs\/database\//,
+    may: [inside, berth("core", "contracts", "runtime"), others, "^(node:sqlite|mongodb)"],
+    else: "database uses core, contracts and runtime",
+  },
+  {
+    files: /^libs\/plugins\//,
+    may: [inside, berth("core", "contracts", "runtime"), others],
+    else: "plugins uses core, contracts and runtime",
+  },
+  {
+    files: /^clients\/sdk\//,
+    may: [inside, berth("core", "contracts"), others, "^(@grpc/|nice-grpc)"],
+    else: "a client uses core, contracts and the SDK: the rest is behind the gateway",
+  },
   // The part of the CLI that brings a cluster up talks to its services before there is a user for the gateway.
-  { files: /^clients\/cli\/src\/cluster\//, may: [inside, berth("core", "contracts", "sdk"), others, "^(@grpc/|nice-grpc)"], else: "bringing up a cluster uses core, contracts, the SDK and gRPC" },
-  { files: /^clients\//, may: [inside, berth("core", "contracts", "sdk"), others], else: "a client uses core, contracts and the SDK: the rest is behind the gateway" },
-  { files: /^services\/[^/]+\/src\/domain\//, may: [berth("core"), layers("ports", "app", "adapters", "main", "config", "src")], types: [berth("plugins")], else: "domain uses @berth/core and itself: no npm, no Node, no generated types, no other layer" },
-  { files: /^services\/[^/]+\/src\/ports\//, may: [berth("core", "contracts"), layers("app", "adapters", "main", "config", "src")], else: "a port speaks in words of the domain, or of a contract where a codec would only copy" },
-  { files: /^services\/[^/]+\/src\/app\//, may: [berth("core", "contracts", "runtime", "plugins"), layers("adapters", "main", "config", "src"), "^node:(crypto|path)$"], else: "app takes what it needs of the world as a port: no npm, no Node but its pure parts, no bus, no database, no adapter" },
-  { files: /^services\/[^/]+\/src\/adapters\/docker\//, may: [adapters, libs, others, "^dockerode"], else: "the docker adapter knows docker, and no other service" },
-  { files: /^services\/[^/]+\/src\/adapters\/grpc\//, may: [adapters, libs, others, "^(@grpc/|nice-grpc)"], else: "the gRPC adapter knows gRPC, and no other service" },
-  { files: /^services\/[^/]+\/src\/adapters\/mongo\//, may: [adapters, libs, others, "^mongodb"], else: "the mongo adapter knows MongoDB, and no other service" },
-  { files: /^services\/[^/]+\/src\/adapters\//, may: [adapters, libs, others], else: "a vendor is imported in its own adapter folder; a service never imports a service" },
-  { files: /^services\//, may: [inside, libs, others, node], else: "a service never imports a service: they meet in proto and on the bus" },
+  {
+    files: /^clients\/cli\/src\/cluster\//,
+    may: [inside, berth("core", "contracts", "sdk"), others, "^(@grpc/|nice-grpc)"],
+    else: "bringing up a cluster uses core, contracts, the SDK and gRPC",
+  },
+  {
+    files: /^clients\//,
+    may: [inside, berth("core", "contracts", "sdk"), others],
+    else: "a client uses core, contracts and the SDK: the rest is behind the gateway",
+  },
+  {
+    files: /^services\/[^/]+\/src\/domain\//,
+    may: [berth("core"), layers("ports", "app", "adapters", "main", "config", "src")],
+    types: [berth("plugins")],
+    else: "domain uses @berth/core and itself: no npm, no Node, no generated types, no other layer",
+  },
+  {
+    files: /^services\/[^/]+\/src\/ports\//,
+    may: [berth("core", "contracts"), layers("app", "adapters", "main", "config", "src")],
+    else: "a port speaks in words of the domain, or of a contract where a codec would only copy",
+  },
+  {
+    files: /^services\/[^/]+\/src\/app\//,
+    may: [
+      berth("core", "contracts", "runtime", "plugins"),
+      layers("adapters", "main", "config", "src"),
+      "^node:(crypto|path)$",
+    ],
+    else: "app takes what it needs of the world as a port: no npm, no Node but its pure parts, no bus, no database, no adapter",
+  },
+  {
+    files: /^services\/[^/]+\/src\/adapters\/docker\//,
+    may: [adapters, libs, others, "^dockerode"],
+    else: "the docker adapter knows docker, and no other service",
+  },
+  {
+    files: /^services\/[^/]+\/src\/adapters\/grpc\//,
+    may: [adapters, libs, others, "^(@grpc/|nice-grpc)"],
+    else: "the gRPC adapter knows gRPC, and no other service",
+  },
+  {
+    files: /^services\/[^/]+\/src\/adapters\/mongo\//,
+    may: [adapters, libs, others, "^mongodb"],
+    else: "the mongo adapter knows MongoDB, and no other service",
+  },
+  {
+    files: /^services\/[^/]+\/src\/adapters\//,
+    may: [adapters, libs, others],
+    else: "a vendor is imported in its own adapter folder; a service never imports a service",
+  },
+  {
+    files: /^services\//,
+    may: [inside, libs, others, node],
+    else: "a service never imports a service: they meet in proto and on the bus",
+  },
 ].map(({ types = [], ...row }) => ({ ...row, may: compiled(row.may), types: compiled(types) }));

@@ -26,7 +26,9 @@ export interface NatsOptions {
 
 /** The real server; undefined where this machine has none. */
 export const natsServerPath = (): string | undefined =>
-  [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"].map((dir) => join(dir, "nats-server")).find((path) => existsSync(path));
+  [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"]
+    .map((dir) => join(dir, "nats-server"))
+    .find((path) => existsSync(path));
 
 /** Starts a nats-server on loopback; resolves once it takes connections. */
 export async function startNats({ dir, port = -1, user, password, config = "" }: NatsOptions): Promise<NatsServer> {

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Runs the tests: `quick` (also what `npm test` runs) or `slow`, the same suites with bigger numbers.
+# Words after it are vitest's: `sh test/run.sh quick test/e2e/submit.test.ts`.
+set -u
+size=${1:-quick}
+[ $# -gt 0 ] && shift
+cd "$(dirname "$0")/.." || exit 1
+case $size in
+  quick | slow) ;;
+  *) echo "usage: test/run.sh quick|slow [vitest arguments]" >&2; exit 2 ;;
+esac
+
+# First on the path: tools start `node` by name, and the machine's own may be too old to run a line of this.
+PATH=$PWD/node_modules/.bin:$PATH
+export PATH
+if ! node -e 'process.exit(parseInt(process.versions.node, 10) >= 24 ? 0 : 1)' 2>/dev/null; then
+  echo "tests need Node 24 or newer and found $(node --version 2>/dev/null || echo none); run npm ci" >&2
+  exit 1
+fi
+
+NO_COLOR=1
+BERTH_TEST_SIZE=$size
+NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/berth}
+export NO_COLOR BERTH_TEST_SIZE NODE_COMPILE_CACHE
+
+failed=""
+step() {
+  name=$1
+  shift
+  echo "== $name"
+  "$@" || failed="$failed $name"
+}
+
+if [ $# -eq 0 ]; then
+  step types tsc -p tsconfig.json
+  step lint oxlint
+  step proto sh -c 'buf lint proto && buf format -d --exit-code proto'
+  step unit vitest run --project unit --project sim --project repo
+  step system vitest run --project contract --project integration --project e2e --project faults --passWithNoTests
+else
+  step tests vitest run "$@"
+fi
+
+if [ -n "$failed" ]; then
+  echo "FAILED:$failed"
+  exit 1
+fi
+echo "passed ($size)"
