@@ -2,7 +2,15 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AuthServiceService } from "@berth/contracts/auth";
 import { openSqlite } from "@berth/database";
-import { bindService, createLogger, requireInternal, runService, serveGrpc, serveMetrics, startTelemetry } from "@berth/runtime";
+import {
+  bindService,
+  createLogger,
+  requireInternal,
+  runService,
+  serveGrpc,
+  serveMetrics,
+  startTelemetry,
+} from "@berth/runtime";
 import { authService } from "./adapters/grpc/auth-service.ts";
 import { edDsaSigner } from "./adapters/jwt/token-signer.ts";
 import { apiKeys } from "./adapters/local/api-keys.ts";
@@ -27,7 +35,9 @@ await runService({
     const accounts = sqliteAccounts(database);
     const passwords = argonPasswords();
     const keys = apiKeys(accounts, now);
-    const siteVolumes = volumesFile(config.volumesFile, (error) => logger.error("the volumes file is not valid; the last good list stays in force", { error }));
+    const siteVolumes = volumesFile(config.volumesFile, (error) =>
+      logger.error("the volumes file is not valid; the last good list stays in force", { error }),
+    );
     const provider = localProvider({ accounts, passwords, keys, siteVolumes });
     const signer = await edDsaSigner(config.dataDir, now);
 
@@ -46,7 +56,12 @@ await runService({
       closing,
     });
     if (config.metricsAddress === undefined) return { addresses: { grpc: server.address } };
-    const metrics = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => server.serving });
+    const metrics = await serveMetrics({
+      address: config.metricsAddress,
+      closing,
+      logger,
+      healthy: () => server.serving,
+    });
     return { addresses: { grpc: server.address, metrics } };
   },
 });

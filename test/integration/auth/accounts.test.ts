@@ -20,8 +20,14 @@ async function startAuth(): Promise<{ auth: GrpcClient<AuthServiceService>; stop
   const ready = join(dir, "ready.json");
   rmSync(ready, { force: true });
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../../services/auth/src/main.ts")], {
-    env: { PATH: process.env["PATH"], BERTH_LISTEN: `unix:${dir}/auth.sock`, BERTH_DATA_DIR: join(dir, "data"), BERTH_CLUSTER_SECRET: secret,
-      BERTH_VOLUMES_FILE: join(dir, "volumes.json"), BERTH_READY_FILE: ready },
+    env: {
+      PATH: process.env["PATH"],
+      BERTH_LISTEN: `unix:${dir}/auth.sock`,
+      BERTH_DATA_DIR: join(dir, "data"),
+      BERTH_CLUSTER_SECRET: secret,
+      BERTH_VOLUMES_FILE: join(dir, "volumes.json"),
+      BERTH_READY_FILE: ready,
+    },
     stdio: ["ignore", "ignore", "pipe"],
   });
   processes.add(child);
@@ -31,7 +37,11 @@ async function startAuth(): Promise<{ auth: GrpcClient<AuthServiceService>; stop
     if (said.includes('"message":"ready"')) break;
   }
   if (!said.includes('"message":"ready"')) throw new Error(`auth did not start: ${said}`);
-  const auth = grpcClient(AuthServiceService, grpcChannel(`unix:${dir}/auth.sock`, { closing }), { service: "auth", idempotent: true, authorization: internalAuthorization(secret) });
+  const auth = grpcClient(AuthServiceService, grpcChannel(`unix:${dir}/auth.sock`, { closing }), {
+    service: "auth",
+    idempotent: true,
+    authorization: internalAuthorization(secret),
+  });
   return {
     auth,
     async stop() {
@@ -44,10 +54,20 @@ async function startAuth(): Promise<{ auth: GrpcClient<AuthServiceService>; stop
 
 let auth: GrpcClient<AuthServiceService>;
 let stop: () => Promise<void>;
-const newUser = (name: string, uid = 0) => ({ name, identity: { user: name, uid, gid: 0, groups: [] }, role: Role.USER, home: "", email: "", createTime: undefined });
+const newUser = (name: string, uid = 0) => ({
+  name,
+  identity: { user: name, uid, gid: 0, groups: [] },
+  role: Role.USER,
+  home: "",
+  email: "",
+  createTime: undefined,
+});
 
 beforeAll(async () => {
-  writeFileSync(join(dir, "volumes.json"), JSON.stringify([{ name: "licences", path: "/usr/share/common-licenses", mode: "ro" }]));
+  writeFileSync(
+    join(dir, "volumes.json"),
+    JSON.stringify([{ name: "licences", path: "/usr/share/common-licenses", mode: "ro" }]),
+  );
   ({ auth, stop } = await startAuth());
 });
 afterAll(async () => {
@@ -62,17 +82,33 @@ describe("the auth service with its local provider", () => {
     const second = await auth.createUser({ user: newUser("ben"), password: "" });
     expect(second.user!.identity!.uid).toBe(first.user!.identity!.uid + 1);
     expect(first.user!.identity!.uid).toBeGreaterThanOrEqual(20_000);
-    await expect(auth.createUser({ user: newUser("anna"), password: "" })).rejects.toMatchObject({ code: "conflict", reason: "USER_EXISTS" });
-    await expect(auth.createUser({ user: newUser("carl", first.user!.identity!.uid), password: "" })).rejects.toMatchObject({ reason: "UID_TAKEN" });
-    await expect(auth.createUser({ user: newUser("dora"), password: "short" })).rejects.toMatchObject({ code: "invalid", reason: "INVALID_PASSWORD" });
+    await expect(auth.createUser({ user: newUser("anna"), password: "" })).rejects.toMatchObject({
+      code: "conflict",
+      reason: "USER_EXISTS",
+    });
+    await expect(
+      auth.createUser({ user: newUser("carl", first.user!.identity!.uid), password: "" }),
+    ).rejects.toMatchObject({ reason: "UID_TAKEN" });
+    await expect(auth.createUser({ user: newUser("dora"), password: "short" })).rejects.toMatchObject({
+      code: "invalid",
+      reason: "INVALID_PASSWORD",
+    });
 
     const { accessToken, user } = await auth.login({ user: "anna", password: "correct horse" });
     expect(user!.name).toBe("anna");
     const { jwksJson } = await auth.getKeySet({});
-    const { payload } = await jwtVerify(accessToken, createLocalJWKSet(JSON.parse(jwksJson)), { issuer: "berth", audience: "berth", algorithms: ["EdDSA"] });
+    const { payload } = await jwtVerify(accessToken, createLocalJWKSet(JSON.parse(jwksJson)), {
+      issuer: "berth",
+      audience: "berth",
+      algorithms: ["EdDSA"],
+    });
     expect(payload).toMatchObject({ sub: "anna", role: "user" });
     expect(payload.exp! - payload.iat!).toBe(900);
-    for (const wrong of [{ user: "anna", password: "wrong horse" }, { user: "ben", password: "" }, { user: "nobody", password: "nobody's password" }]) {
+    for (const wrong of [
+      { user: "anna", password: "wrong horse" },
+      { user: "ben", password: "" },
+      { user: "nobody", password: "nobody's password" },
+    ]) {
       await expect(auth.login(wrong)).rejects.toMatchObject({ code: "denied", reason: "BAD_CREDENTIALS" });
     }
     const stored = readFileSync(join(dir, "data/auth.db-wal"));
@@ -85,26 +121,50 @@ describe("the auth service with its local provider", () => {
     expect(key).toMatch(new RegExp(`^berth_${info!.id}_[A-Za-z0-9_-]{43}$`));
     expect(readFileSync(join(dir, "data/auth.db-wal")).includes(key.slice(-43))).toBe(false);
     expect((await auth.exchangeKey({ key })).user!.name).toBe("anna");
-    await expect(auth.exchangeKey({ key: `${key.slice(0, -1)}${key.endsWith("A") ? "B" : "A"}` })).rejects.toMatchObject({ reason: "BAD_KEY" });
+    await expect(
+      auth.exchangeKey({ key: `${key.slice(0, -1)}${key.endsWith("A") ? "B" : "A"}` }),
+    ).rejects.toMatchObject({ reason: "BAD_KEY" });
     expect((await auth.listKeys({ user: "anna" })).keys).toEqual([info]);
-    await expect(auth.revokeKey({ user: "ben", id: info!.id })).rejects.toMatchObject({ code: "not-found", reason: "KEY_NOT_FOUND" });
+    await expect(auth.revokeKey({ user: "ben", id: info!.id })).rejects.toMatchObject({
+      code: "not-found",
+      reason: "KEY_NOT_FOUND",
+    });
     await auth.revokeKey({ user: "anna", id: info!.id });
     await expect(auth.exchangeKey({ key })).rejects.toMatchObject({ reason: "BAD_KEY" });
 
     const short = await auth.createKey({ user: "anna", name: "short", ttlMs: 1 });
-    await expect.poll(() => auth.exchangeKey({ key: short.key }).catch((error: unknown) => error)).toMatchObject({ reason: "BAD_KEY" });
-    await expect(auth.createKey({ user: "nobody", name: "x", ttlMs: 0 })).rejects.toMatchObject({ code: "not-found", reason: "USER_NOT_FOUND" });
-    await expect(auth.createKey({ user: "anna", name: "", ttlMs: 0 })).rejects.toMatchObject({ reason: "INVALID_NAME" });
+    await expect
+      .poll(() => auth.exchangeKey({ key: short.key }).catch((error: unknown) => error))
+      .toMatchObject({ reason: "BAD_KEY" });
+    await expect(auth.createKey({ user: "nobody", name: "x", ttlMs: 0 })).rejects.toMatchObject({
+      code: "not-found",
+      reason: "USER_NOT_FOUND",
+    });
+    await expect(auth.createKey({ user: "anna", name: "", ttlMs: 0 })).rejects.toMatchObject({
+      reason: "INVALID_NAME",
+    });
   });
 
   it("resolves volumes one by one, and reads the site's list again when it changes", async () => {
     const submit = (name: string) => ({ project: "default", image: "", volumes: [{ name, readOnly: false }] });
-    const { identity, results } = await auth.resolveSubmits({ user: "anna", submits: [submit("licences"), submit("secrets")] });
+    const { identity, results } = await auth.resolveSubmits({
+      user: "anna",
+      submits: [submit("licences"), submit("secrets")],
+    });
     expect(identity!.user).toBe("anna");
-    expect(results[0]!.mounts).toEqual([{ name: "licences", source: "/usr/share/common-licenses", target: "/mnt/licences", readOnly: true }]);
-    expect(results[1]!.failure).toMatchObject({ code: "invalid", reason: "UNKNOWN_VOLUME", metadata: { volume: "secrets", allowed: "licences" } });
+    expect(results[0]!.mounts).toEqual([
+      { name: "licences", source: "/usr/share/common-licenses", target: "/mnt/licences", readOnly: true },
+    ]);
+    expect(results[1]!.failure).toMatchObject({
+      code: "invalid",
+      reason: "UNKNOWN_VOLUME",
+      metadata: { volume: "secrets", allowed: "licences" },
+    });
 
-    writeFileSync(join(dir, "volumes.json"), JSON.stringify([{ name: "scratch", path: "/scratch/$USER", mount: "/scratch", mode: "rw" }]));
+    writeFileSync(
+      join(dir, "volumes.json"),
+      JSON.stringify([{ name: "scratch", path: "/scratch/$USER", mount: "/scratch", mode: "rw" }]),
+    );
     expect((await auth.listVolumes({ user: "anna" })).volumes.map((v) => v.source)).toEqual(["/scratch/anna"]);
     writeFileSync(join(dir, "volumes.json"), "[{}]");
     expect((await auth.listVolumes({ user: "anna" })).volumes).toHaveLength(1);
@@ -123,8 +183,15 @@ describe("the auth service with its local provider", () => {
   });
 
   it("answers nobody without the cluster's secret", async () => {
-    const stranger = grpcClient(AuthServiceService, grpcChannel(`unix:${dir}/auth.sock`, { closing }), { service: "auth", idempotent: true, authorization: internalAuthorization("another-secret-of-32-characters!") });
-    await expect(stranger.getUser({ user: "anna" })).rejects.toMatchObject({ code: "unauthenticated", reason: "CLUSTER_SECRET" });
+    const stranger = grpcClient(AuthServiceService, grpcChannel(`unix:${dir}/auth.sock`, { closing }), {
+      service: "auth",
+      idempotent: true,
+      authorization: internalAuthorization("another-secret-of-32-characters!"),
+    });
+    await expect(stranger.getUser({ user: "anna" })).rejects.toMatchObject({
+      code: "unauthenticated",
+      reason: "CLUSTER_SECRET",
+    });
     await stop();
   });
 });

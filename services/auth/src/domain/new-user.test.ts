@@ -2,7 +2,16 @@ import { describe, expect, it } from "vitest";
 import { checkNewUser, checkPassword, isCleanPath, nextUid } from "./new-user.ts";
 import type { NewUser } from "./new-user.ts";
 
-const aUser = (over: Partial<NewUser> = {}): NewUser => ({ name: "anna", uid: 0, gid: 0, groups: [], role: "user", home: "", email: "", ...over });
+const aUser = (over: Partial<NewUser> = {}): NewUser => ({
+  name: "anna",
+  uid: 0,
+  gid: 0,
+  groups: [],
+  role: "user",
+  home: "",
+  email: "",
+  ...over,
+});
 
 describe("checkNewUser", () => {
   it.each([
@@ -16,7 +25,9 @@ describe("checkNewUser", () => {
     ["user.home", { home: "/home/../root" }],
     ["user.email", { email: "anna" }],
   ])("names %s", (field, over) => {
-    expect(() => checkNewUser(aUser(over))).toThrow(expect.objectContaining({ code: "invalid", metadata: expect.objectContaining({ field }) }));
+    expect(() => checkNewUser(aUser(over))).toThrow(
+      expect.objectContaining({ code: "invalid", metadata: expect.objectContaining({ field }) }),
+    );
   });
 
   it("accepts a plain user", () => {
@@ -39,5 +50,7 @@ describe("nextUid", () => {
 });
 
 describe("isCleanPath", () => {
-  it.each(["", "a", "/", "/a/", "//a", "/a/./b", "/a/..", "/a\nb"])("refuses %j", (path) => expect(isCleanPath(path)).toBe(false));
+  it.each(["", "a", "/", "/a/", "//a", "/a/./b", "/a/..", "/a\nb"])("refuses %j", (path) =>
+    expect(isCleanPath(path)).toBe(false),
+  );
 });

@@ -25,12 +25,18 @@ export function checkNewUser(user: NewUser): void {
   checkId(user.gid, "user.identity.gid");
   if (user.groups.length > 64) throw invalidField("user.identity.groups", "at most 64", "INVALID_GROUP");
   user.groups.forEach((group, at) => {
-    if (!isId(group) || group === 0) throw invalidField(`user.identity.groups[${at}]`, "must be a group id other than 0", "INVALID_GROUP");
+    if (!isId(group) || group === 0)
+      throw invalidField(`user.identity.groups[${at}]`, "must be a group id other than 0", "INVALID_GROUP");
   });
   if (user.home !== "" && !isCleanPath(user.home)) {
-    throw invalidField("user.home", "must be an absolute path without .. or // and without control characters", "INVALID_HOME");
+    throw invalidField(
+      "user.home",
+      "must be an absolute path without .. or // and without control characters",
+      "INVALID_HOME",
+    );
   }
-  if (user.email !== "" && !/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(user.email)) throw invalidField("user.email", "must be an e-mail address", "INVALID_EMAIL");
+  if (user.email !== "" && !/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(user.email))
+    throw invalidField("user.email", "must be an e-mail address", "INVALID_EMAIL");
 }
 
 /** Throws `invalid` INVALID_USER_NAME. */
@@ -43,7 +49,12 @@ export function checkUserName(name: string, field: string): void {
 /** Throws `invalid` INVALID_PASSWORD. An empty one means that the user has only keys. */
 export function checkPassword(password: string): void {
   if (password === "") return;
-  if ([...password].length < 10) throw invalidField("password", "must have at least 10 characters, or be empty for a user with keys only", "INVALID_PASSWORD");
+  if ([...password].length < 10)
+    throw invalidField(
+      "password",
+      "must have at least 10 characters, or be empty for a user with keys only",
+      "INVALID_PASSWORD",
+    );
   if (password.length > 1024) throw invalidField("password", "must have at most 1,024 characters", "INVALID_PASSWORD");
 }
 
@@ -56,9 +67,12 @@ export function nextUid(taken: ReadonlySet<number>): number {
 const isId = (id: number): boolean => Number.isSafeInteger(id) && id >= 0 && id <= largestId;
 
 function checkId(id: number, field: string): void {
-  if (!isId(id)) throw invalidField(field, `must be a numeric id from 1 to ${largestId}, or 0 for the next free one`, "INVALID_ID");
+  if (!isId(id))
+    throw invalidField(field, `must be a numeric id from 1 to ${largestId}, or 0 for the next free one`, "INVALID_ID");
 }
 
 /** Absolute, and the same after normalising. */
 export const isCleanPath = (path: string): boolean =>
-  path.length <= 4096 && /^(\/[^/\u0000-\u001f]+)+$/.test(path) && !path.split("/").some((part) => part === "." || part === "..");
+  path.length <= 4096 &&
+  /^(\/[^/\u0000-\u001f]+)+$/.test(path) &&
+  !path.split("/").some((part) => part === "." || part === "..");

@@ -3,7 +3,17 @@ import type { AuthUser } from "@berth/plugins";
 import { offered, resolveVolumes } from "./volumes.ts";
 import type { SiteVolume } from "./volumes.ts";
 
-const anna: AuthUser = { name: "anna", uid: 20_001, gid: 20_001, groups: [], role: "user", home: "/home/anna", email: "", disabled: false, createdAt: new Date(0) };
+const anna: AuthUser = {
+  name: "anna",
+  uid: 20_001,
+  gid: 20_001,
+  groups: [],
+  role: "user",
+  home: "/home/anna",
+  email: "",
+  disabled: false,
+  createdAt: new Date(0),
+};
 const site: SiteVolume[] = [
   { name: "home", path: "$HOME", mount: "/home/$USER", mode: "rw" },
   { name: "db", path: "/data/db", mount: "/db", mode: "ro" },
@@ -25,13 +35,20 @@ describe("resolveVolumes", () => {
 
   it("refuses an unknown volume by name and lists what there is", () => {
     expect(() => resolveVolumes(site, anna, [wish("/etc")])).toThrow(
-      expect.objectContaining({ code: "invalid", reason: "UNKNOWN_VOLUME", message: expect.stringMatching(/"\/etc".*home, db, scratch/), metadata: expect.objectContaining({ volume: "/etc" }) }),
+      expect.objectContaining({
+        code: "invalid",
+        reason: "UNKNOWN_VOLUME",
+        message: expect.stringMatching(/"\/etc".*home, db, scratch/),
+        metadata: expect.objectContaining({ volume: "/etc" }),
+      }),
     );
   });
 
   it("refuses two volumes on one mount point", () => {
     const both = [...site, { name: "db2", path: "/data/db2", mount: "/db", mode: "ro" } as const];
-    expect(() => resolveVolumes(both, anna, [wish("db"), wish("db2")])).toThrow(expect.objectContaining({ reason: "VOLUMES_COLLIDE" }));
+    expect(() => resolveVolumes(both, anna, [wish("db"), wish("db2")])).toThrow(
+      expect.objectContaining({ reason: "VOLUMES_COLLIDE" }),
+    );
   });
 });
 

@@ -23,7 +23,11 @@ export const offered = (site: readonly SiteVolume[], user: AuthUser): VolumeGran
  * Exactly what was asked, in that order. The site's `ro` wins over a wish for more.
  * Throws `invalid` UNKNOWN_VOLUME, which lists what there is: a volume that is left out without a word costs a user a day.
  */
-export function resolveVolumes(site: readonly SiteVolume[], user: AuthUser, wishes: readonly VolumeWish[]): VolumeGrant[] {
+export function resolveVolumes(
+  site: readonly SiteVolume[],
+  user: AuthUser,
+  wishes: readonly VolumeWish[],
+): VolumeGrant[] {
   const onOffer = offered(site, user);
   const byName = new Map(onOffer.map((grant) => [grant.name, grant]));
   const targets = new Map<string, string>();
@@ -31,7 +35,12 @@ export function resolveVolumes(site: readonly SiteVolume[], user: AuthUser, wish
     const grant = byName.get(name);
     if (!grant) throw unknownVolume(name, onOffer);
     const other = targets.get(grant.target);
-    if (other !== undefined) throw invalidField("volumes", `${other} and ${name} are both mounted at ${grant.target}; ask for one of them`, "VOLUMES_COLLIDE");
+    if (other !== undefined)
+      throw invalidField(
+        "volumes",
+        `${other} and ${name} are both mounted at ${grant.target}; ask for one of them`,
+        "VOLUMES_COLLIDE",
+      );
     targets.set(grant.target, name);
     return readOnly ? { ...grant, readOnly: true } : grant;
   });

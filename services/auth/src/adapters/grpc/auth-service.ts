@@ -20,10 +20,19 @@ export interface AuthServiceDeps {
 const longestTtlMs = 10 * 365 * 86_400_000;
 
 /** AuthService: for other services, who have shown the cluster's secret. */
-export function authService({ provider, signer, keys, accounts, createUser }: AuthServiceDeps): ServiceImplementation<AuthServiceService> {
+export function authService({
+  provider,
+  signer,
+  keys,
+  accounts,
+  createUser,
+}: AuthServiceDeps): ServiceImplementation<AuthServiceService> {
   async function known(name: string): Promise<AuthUser> {
     const user = await provider.getUser(name);
-    if (!user) throw new AppError("not-found", "USER_NOT_FOUND", `no user ${JSON.stringify(name.slice(0, 40))}`, { metadata: { user: name.slice(0, 40) } });
+    if (!user)
+      throw new AppError("not-found", "USER_NOT_FOUND", `no user ${JSON.stringify(name.slice(0, 40))}`, {
+        metadata: { user: name.slice(0, 40) },
+      });
     return user;
   }
   const session = async (user: AuthUser) => {
@@ -34,7 +43,9 @@ export function authService({ provider, signer, keys, accounts, createUser }: Au
   async function resolve(user: AuthUser, submit: ResolveSubmit): Promise<ResolvedSubmit> {
     try {
       if (!(await provider.canRun({ user, project: submit.project, image: submit.image }))) {
-        throw new AppError("denied", "MAY_NOT_RUN", `user ${user.name} may not run this task here`, { metadata: { user: user.name } });
+        throw new AppError("denied", "MAY_NOT_RUN", `user ${user.name} may not run this task here`, {
+          metadata: { user: user.name },
+        });
       }
       return { mounts: (await provider.getVolumes(user, submit.volumes)).map(toWireMount) };
     } catch (error) {
@@ -56,7 +67,10 @@ export function authService({ provider, signer, keys, accounts, createUser }: Au
     getKeySet: async () => ({ jwksJson: signer.jwksJson }),
     async resolveSubmits({ user: name, submits }) {
       const user = await known(name);
-      return { identity: toWireIdentity(user), results: await Promise.all(submits.map((submit) => resolve(user, submit))) };
+      return {
+        identity: toWireIdentity(user),
+        results: await Promise.all(submits.map((submit) => resolve(user, submit))),
+      };
     },
     getUser: async ({ user }) => ({ user: toWireUser(await known(user)) }),
     async createUser({ user, password }) {
@@ -64,14 +78,17 @@ export function authService({ provider, signer, keys, accounts, createUser }: Au
       return { user: toWireUser(await createUser(fromWireUser(user), password)) };
     },
     async createKey({ user, name, ttlMs }) {
-      if (!/^[^\p{C}]{1,64}$/u.test(name)) throw invalidField("name", "must have 1 to 64 printable characters", "INVALID_NAME");
-      if (!(ttlMs >= 0 && ttlMs <= longestTtlMs)) throw invalidField("ttl_ms", "must be 0 (until revoked) or at most ten years", "INVALID_TTL");
+      if (!/^[^\p{C}]{1,64}$/u.test(name))
+        throw invalidField("name", "must have 1 to 64 printable characters", "INVALID_NAME");
+      if (!(ttlMs >= 0 && ttlMs <= longestTtlMs))
+        throw invalidField("ttl_ms", "must be 0 (until revoked) or at most ten years", "INVALID_TTL");
       const { key, info } = keys.create((await known(user)).name, name, ttlMs);
       return { key, info: toWireKey(info) };
     },
     listKeys: async ({ user }) => ({ keys: accounts.keysOf(user).map(toWireKey) }),
     async revokeKey({ user, id }) {
-      if (!accounts.removeKey(user, id)) throw new AppError("not-found", "KEY_NOT_FOUND", `no API key ${JSON.stringify(id.slice(0, 40))}`);
+      if (!accounts.removeKey(user, id))
+        throw new AppError("not-found", "KEY_NOT_FOUND", `no API key ${JSON.stringify(id.slice(0, 40))}`);
       return {};
     },
     async listVolumes({ user }) {

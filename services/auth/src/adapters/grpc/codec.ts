@@ -5,7 +5,12 @@ import type { AuthUser, VolumeGrant } from "@berth/plugins";
 import type { NewUser } from "../../domain/new-user.ts";
 import type { StoredKey } from "../sqlite/accounts.ts";
 
-export const toWireIdentity = ({ name, uid, gid, groups }: AuthUser): Identity => ({ user: name, uid, gid, groups: [...groups] });
+export const toWireIdentity = ({ name, uid, gid, groups }: AuthUser): Identity => ({
+  user: name,
+  uid,
+  gid,
+  groups: [...groups],
+});
 
 export const toWireUser = (user: AuthUser): User => ({
   name: user.name,
@@ -34,4 +39,9 @@ export const toWireKey = ({ id, name, createdAt, expiresAt }: StoredKey): ApiKey
   ...(expiresAt ? { expireTime: expiresAt } : {}),
 });
 
-export const toWireMount = ({ name, source, target, readOnly }: VolumeGrant): Mount => ({ name, source, target, readOnly });
+export const toWireMount = ({ name, source, target, readOnly }: VolumeGrant): Mount => ({
+  name,
+  source,
+  target,
+  readOnly,
+});

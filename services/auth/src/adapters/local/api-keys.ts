@@ -14,7 +14,8 @@ export interface ApiKeys {
 export function apiKeys(accounts: Accounts, now: () => Date): ApiKeys {
   return {
     create(user, name, ttlMs) {
-      if (!accounts.user(user)) throw new AppError("not-found", "USER_NOT_FOUND", `no user ${user}`, { metadata: { user } });
+      if (!accounts.user(user))
+        throw new AppError("not-found", "USER_NOT_FOUND", `no user ${user}`, { metadata: { user } });
       const parts = { id: randomId(), secret: randomBytes(32).toString("base64url") };
       const createdAt = now();
       const expiresAt = ttlMs > 0 ? new Date(createdAt.getTime() + ttlMs) : undefined;
@@ -34,4 +35,5 @@ export function apiKeys(accounts: Accounts, now: () => Date): ApiKeys {
 /** One round of SHA-256 is enough: the secret is 32 random bytes, so there is nothing to guess that a slow hash would make dearer. */
 const fingerprint = (secret: string): Buffer => createHash("sha256").update(secret).digest();
 
-const randomId = (): string => Array.from({ length: 12 }, () => "abcdefghijklmnopqrstuvwxyz0123456789"[randomInt(36)]).join("");
+const randomId = (): string =>
+  Array.from({ length: 12 }, () => "abcdefghijklmnopqrstuvwxyz0123456789"[randomInt(36)]).join("");

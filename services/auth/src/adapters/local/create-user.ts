@@ -7,7 +7,12 @@ import type { Passwords } from "./passwords.ts";
 
 /** Adds a user to the `local` provider. Throws `invalid`, or `conflict` USER_EXISTS or UID_TAKEN. */
 export async function createUser(
-  deps: { readonly accounts: Accounts; readonly passwords: Passwords; readonly now: () => Date; readonly systemUids?: () => ReadonlySet<number> },
+  deps: {
+    readonly accounts: Accounts;
+    readonly passwords: Passwords;
+    readonly now: () => Date;
+    readonly systemUids?: () => ReadonlySet<number>;
+  },
   wish: NewUser,
   password: string,
 ): Promise<AuthUser> {

@@ -28,7 +28,8 @@ export function localProvider(deps: {
       return found && enabled(found.user);
     },
     getUser: async (login) => accounts.user(login),
-    getVolumes: async (user, requested) => (requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user)),
+    getVolumes: async (user, requested) =>
+      requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
     // As GO-Docker's own providers: a middling priority and no limits.
     getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
     canRun: async ({ user }) => !user.disabled,

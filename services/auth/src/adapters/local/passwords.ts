@@ -21,7 +21,8 @@ export function argonPasswords(): Passwords {
 
   async function limited<T>(work: () => Promise<T>): Promise<T> {
     if (running >= atOnce) {
-      if (waiting.length >= mayWait) throw new AppError("unavailable", "TOO_MANY_LOGINS", "too many logins at once; try again in a moment");
+      if (waiting.length >= mayWait)
+        throw new AppError("unavailable", "TOO_MANY_LOGINS", "too many logins at once; try again in a moment");
       await new Promise<void>((resolve) => waiting.push(resolve));
     } else running++;
     try {

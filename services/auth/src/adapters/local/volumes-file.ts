@@ -52,7 +52,12 @@ function read(path: string): SiteVolume[] {
   try {
     json = JSON.parse(readFileSync(path, "utf8"));
   } catch (cause) {
-    throw new AppError("invalid", "VOLUMES_FILE_INVALID", `${path}: ${cause instanceof Error ? cause.message : "cannot be read"}`, { cause });
+    throw new AppError(
+      "invalid",
+      "VOLUMES_FILE_INVALID",
+      `${path}: ${cause instanceof Error ? cause.message : "cannot be read"}`,
+      { cause },
+    );
   }
   const parsed = volumeList.safeParse(json);
   if (parsed.success) return parsed.data.map((v) => ({ ...v, mount: v.mount ?? `/mnt/${v.name}` }));

@@ -31,7 +31,11 @@ export interface StoredKey {
 /** Users and API keys of the `local` provider; synchronous, durable when a method returns. */
 export interface Accounts {
   /** Throws `conflict` USER_EXISTS or UID_TAKEN. `uid` is called inside the transaction with all uids that are taken. */
-  addUser(user: Omit<AuthUser, "uid" | "gid">, ids: (taken: ReadonlySet<number>) => { uid: number; gid: number }, passwordHash: string): AuthUser;
+  addUser(
+    user: Omit<AuthUser, "uid" | "gid">,
+    ids: (taken: ReadonlySet<number>) => { uid: number; gid: number },
+    passwordHash: string,
+  ): AuthUser;
   user(name: string): AuthUser | undefined;
   /** Empty where the user has only keys. */
   passwordHash(name: string): string | undefined;
@@ -48,13 +52,36 @@ export function sqliteAccounts(database: Database): Accounts {
   return {
     addUser(user, ids, passwordHash) {
       return database.transaction(() => {
-        if (userNamed(user.name)) throw new AppError("conflict", "USER_EXISTS", `user ${user.name} exists already`, { metadata: { user: user.name } });
-        const taken = new Set(database.sql("SELECT uid FROM users").all().map((row) => Number(row["uid"])));
+        if (userNamed(user.name))
+          throw new AppError("conflict", "USER_EXISTS", `user ${user.name} exists already`, {
+            metadata: { user: user.name },
+          });
+        const taken = new Set(
+          database
+            .sql("SELECT uid FROM users")
+            .all()
+            .map((row) => Number(row["uid"])),
+        );
         const { uid, gid } = ids(taken);
-        if (taken.has(uid)) throw new AppError("conflict", "UID_TAKEN", `uid ${uid} belongs to another user`, { metadata: { uid: String(uid) } });
+        if (taken.has(uid))
+          throw new AppError("conflict", "UID_TAKEN", `uid ${uid} belongs to another user`, {
+            metadata: { uid: String(uid) },
+          });
         database
-          .sql("INSERT INTO users (name, uid, gid, groups, role, home, email, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-          .run(user.name, uid, gid, JSON.stringify(user.groups), user.role, user.home, user.email, passwordHash, user.createdAt.getTime());
+          .sql(
+            "INSERT INTO users (name, uid, gid, groups, role, home, email, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          )
+          .run(
+            user.name,
+            uid,
+            gid,
+            JSON.stringify(user.groups),
+            user.role,
+            user.home,
+            user.email,
+            passwordHash,
+            user.createdAt.getTime(),
+          );
         return { ...user, uid, gid };
       });
     },
@@ -75,7 +102,8 @@ export function sqliteAccounts(database: Database): Accounts {
       const row = database.sql("SELECT * FROM api_keys WHERE id = ?").get(id);
       return row && toKey(row);
     },
-    keysOf: (user) => database.sql("SELECT * FROM api_keys WHERE user = ? ORDER BY created_at, id").all(user).map(toKey),
+    keysOf: (user) =>
+      database.sql("SELECT * FROM api_keys WHERE user = ? ORDER BY created_at, id").all(user).map(toKey),
     removeKey: (user, id) => database.sql("DELETE FROM api_keys WHERE user = ? AND id = ?").run(user, id).changes > 0,
   };
 }

@@ -1,0 +1,61 @@
+import { TaskRequest } from "@berth/contracts/types";
+import { z } from "zod";
+import { plainName, relativePath, taskId } from "./task-spec.ts";
+
+const user = z
+  .string()
+  .regex(/^(\*|[a-z_][a-z0-9_-]{0,31})?$/, "must be a login name, * for everybody, or empty for yourself");
+const offset = z.number().int().min(0, "must be 0 or more");
+
+export const byTaskId = z.object({ taskId });
+
+export const listTasks = z.object({
+  user,
+  name: z.string().regex(/^[A-Za-z0-9._-]{0,128}\*?$/, "must be a name, with * at its end for all that begin so"),
+  arrayId: z.union([z.literal(""), taskId.refine((id) => !id.includes("."), "must be an array, not an element")]),
+  pageSize: z
+    .number()
+    .int()
+    .min(0, "must be 1 to 1,000, or 0 for the default")
+    .max(1000, "must be 1 to 1,000, or 0 for the default"),
+  pageToken: z.string().max(1024, "must be one from an earlier answer"),
+  taskIds: z.array(taskId).max(1000, "must be at most 1,000"),
+});
+
+export const watchTasks = z.object({
+  token: z.string().max(1024, "must be one from an earlier answer"),
+  user,
+  taskIds: z.array(taskId).max(1000, "must be at most 1,000"),
+});
+
+export const readLog = z.object({
+  taskId,
+  attempt: z.number().int().min(0, "must be 0 (the last) or more"),
+  stdoutOffset: offset,
+  stderrOffset: offset,
+});
+
+export const requestTasks = z.object({
+  taskIds: z.array(taskId).min(1, "must name at least one task").max(10_000, "must be at most 10,000"),
+  request: z.enum(
+    [TaskRequest.KILL, TaskRequest.SUSPEND, TaskRequest.RESUME],
+    "must be TASK_REQUEST_KILL, TASK_REQUEST_SUSPEND or TASK_REQUEST_RESUME",
+  ),
+});
+
+export const submitTasks = z.object({
+  tasks: z.array(z.unknown()).min(1, "must have at least one task").max(10_000, "must be at most 10,000"),
+});
+
+export const listFiles = z.object({ taskId, path: z.union([z.literal(""), relativePath]) });
+export const getFile = z.object({ taskId, path: relativePath });
+export const addFile = getFile;
+
+/** Whether they belong together is auth's to say; a key is looked at first. */
+export const login = z.object({
+  user: z.string().max(256, "must have at most 256 characters"),
+  password: z.string().max(1024, "must have at most 1,024 characters"),
+  key: z.string().max(256, "must have at most 256 characters"),
+});
+
+export const keyId = z.object({ id: plainName(64).min(1, "must not be empty") });

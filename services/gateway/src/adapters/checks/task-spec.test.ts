@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { SubmitTaskRequest } from "@berth/contracts/api";
+import { check } from "./check.ts";
+import { submitRequest } from "./task-spec.ts";
+
+/** A request as it comes off the wire. */
+const wire = (spec: object, rest: object = {}) =>
+  SubmitTaskRequest.decode(SubmitTaskRequest.encode(SubmitTaskRequest.fromJSON({ spec, ...rest })).finish());
+const ok = { command: ["echo", "hi"] };
+
+describe("the check of a submit", () => {
+  it.each([
+    ["the least", ok],
+    ["a script", { script: "#!/bin/sh\necho hi" }],
+    [
+      "everything",
+      {
+        ...ok,
+        name: "a.b-c_1",
+        project: "p",
+        image: "registry.example:5000/a/b@sha256:00",
+        env: { A: "1", _b: "" },
+        resources: { cpuMilli: 1, memoryBytes: 4194304 },
+        volumes: [{ name: "db" }],
+        workdir: "/w",
+        priority: -100,
+        array: { first: 0, last: 9, step: 3, maxLive: 2 },
+        dependencies: [{ kind: "KIND_AFTER_OK", taskId: "3" }],
+        timeLimitMs: 1,
+        graceMs: 1,
+        files: [{ path: "a/b.txt", content: "aGk=" }],
+        network: "NETWORK_BRIDGE",
+      },
+    ],
+  ])("accepts %s", (_, spec) => check(submitRequest, wire(spec, { requestId: "a:1" })));
+
+  it.each<[string, string, object, object?]>([
+    ["spec.command", "INVALID_COMMAND", {}],
+    ["spec.command", "INVALID_COMMAND", { command: [""] }],
+    ["spec.command[1]", "INVALID_COMMAND", { command: ["a", "b\0"] }],
+    ["spec.script", "INVALID_SCRIPT", { ...ok, script: "x" }],
+    ["spec.script", "INVALID_SCRIPT", { script: "x".repeat(1024 * 1024 + 1) }],
+    ["spec.name", "INVALID_NAME", { ...ok, name: "a b" }],
+    ["spec.name", "INVALID_NAME", { ...ok, name: "a".repeat(129) }],
+    ["spec.project", "INVALID_PROJECT", { ...ok, project: "../x" }],
+    ["spec.image", "INVALID_IMAGE", { ...ok, image: "a b" }],
+    ["spec.env.1A", "INVALID_ENV", { ...ok, env: { "1A": "" } }],
+    ["spec.env.BERTH_TASK_ID", "INVALID_ENV", { ...ok, env: { BERTH_TASK_ID: "3" } }],
+    ["spec.env.name", "INVALID_ENV", { ...ok, env: { name: "\0" } }],
+    ["spec.resources.cpu_milli", "INVALID_CPU", { ...ok, resources: { cpuMilli: -5 } }],
+    ["spec.resources.cpu_milli", "INVALID_CPU", { ...ok, resources: { cpuMilli: 1_024_001 } }],
+    ["spec.resources.memory_bytes", "INVALID_MEMORY", { ...ok, resources: { memoryBytes: 1024 } }],
+    ["spec.volumes[0].name", "INVALID_NAME", { ...ok, volumes: [{ name: "/etc" }] }],
+    ["spec.volumes[1]", "INVALID_VOLUME", { ...ok, volumes: [{ name: "a" }, { name: "a", readOnly: true }] }],
+    ["spec.workdir", "INVALID_WORKDIR", { ...ok, workdir: "w" }],
+    ["spec.priority", "INVALID_PRIORITY", { ...ok, priority: 101 }],
+    ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 5, last: 4, step: 1 } }],
+    ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 1, last: 3 } }],
+    ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 0, last: 1e12, step: 1 } }],
+    ["spec.array.max_live", "INVALID_ARRAY", { ...ok, array: { first: 0, last: 4, step: 1, maxLive: -1 } }],
+    ["spec.dependencies[0].kind", "INVALID_DEPENDENCY", { ...ok, dependencies: [{ taskId: "1" }] }],
+    ["spec.dependencies[0].task_id", "INVALID_TASK_ID", { ...ok, dependencies: [{ taskId: "x", kind: "KIND_AFTER" }] }],
+    [
+      "spec.dependencies[0].task_id",
+      "INVALID_TASK_ID",
+      { ...ok, dependencies: [{ taskId: "1.4", kind: "KIND_AFTER" }] },
+    ],
+    ["spec.time_limit_ms", "INVALID_TIME_LIMIT", { ...ok, timeLimitMs: -1 }],
+    ["spec.grace_ms", "INVALID_GRACE", { ...ok, graceMs: 3_600_001 }],
+    ["spec.files[0].path", "INVALID_PATH", { ...ok, files: [{ path: "../x", content: "" }] }],
+    ["spec.files[0].path", "INVALID_PATH", { ...ok, files: [{ path: "/x", content: "" }] }],
+    [
+      "spec.files[1]",
+      "INVALID_FILE",
+      {
+        ...ok,
+        files: [
+          { path: "x", content: "" },
+          { path: "x", content: "" },
+        ],
+      },
+    ],
+    ["spec.network", "INVALID_NETWORK", { ...ok, network: 77 }],
+    ["request_id", "INVALID_REQUEST_ID", ok, { requestId: "a b" }],
+  ])("names %s with %s", (field, reason, spec, rest) => {
+    const refused = (): void => check(submitRequest, wire(spec, rest));
+    expect(refused).toThrow(
+      expect.objectContaining({ code: "invalid", reason, metadata: expect.objectContaining({ field }) }),
+    );
+    expect(refused).toThrow(new RegExp(`^${field.replaceAll(/[[\].]/g, "\\$&")}: `));
+  });
+
+  it("wants a spec, and names the task of a batch", () => {
+    expect(() => check(submitRequest, { requestId: "" }, ["tasks", 3])).toThrow(
+      expect.objectContaining({ metadata: expect.objectContaining({ field: "tasks[3].spec" }) }),
+    );
+    expect(() => check(submitRequest, wire({ ...ok, resources: { cpuMilli: -1 } }), ["tasks", 3])).toThrow(
+      /^tasks\[3\]\.spec\.resources\.cpu_milli: /,
+    );
+  });
+});

@@ -1,0 +1,162 @@
+import { AppError, GiB, MiB, checkRange, parseTaskId } from "@berth/core";
+import { Dependency_Kind, Network } from "@berth/contracts/types";
+import { z } from "zod";
+
+const days = 86_400_000;
+const noNul = /^[^\0]*$/;
+
+/** Letters of names of tasks, projects and volumes. */
+export const plainName = (max: number) =>
+  z.string().regex(new RegExp(`^[A-Za-z0-9._-]{0,${max}}$`), `must have at most ${max} characters of [A-Za-z0-9._-]`);
+
+/** "17" or "17.4". */
+export const taskId = z.string().refine((id) => passes(() => parseTaskId(id)), "must look like 17 or 17.4");
+
+/** Inside a task's directory. The store checks again, on the disk. */
+export const relativePath = z
+  .string()
+  .max(4096, "must have at most 4,096 characters")
+  .refine(
+    (path) =>
+      noNul.test(path) &&
+      !path.startsWith("/") &&
+      path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && part.length <= 255),
+    {
+      message: "must be a relative path without empty parts, . or ..",
+    },
+  );
+
+const text = (maxBytes: number) =>
+  z
+    .string()
+    .regex(noNul, "must not contain a NUL character")
+    .refine(
+      (value) => value.length <= maxBytes && Buffer.byteLength(value) <= maxBytes,
+      `must have at most ${maxBytes} bytes`,
+    );
+
+const resources = z.object({
+  cpuMilli: z
+    .number()
+    .int()
+    .min(0, "must be 1 to 1,024,000, or 0 for the default")
+    .max(1_024_000, "must be at most 1,024,000 (1,024 processors)"),
+  memoryBytes: z
+    .number()
+    .int()
+    .refine(
+      (bytes) => bytes === 0 || (bytes >= 4 * MiB && bytes <= 64 * 1024 * GiB),
+      "must be from 4 MiB to 64 TiB, or 0 for the default",
+    ),
+});
+
+const env = z.record(z.string(), z.string()).superRefine((entries, context) => {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(entries)) {
+    bytes += name.length + Buffer.byteLength(value) + 2;
+    const rule = envRule(name, value);
+    if (rule !== undefined) return context.addIssue({ code: "custom", path: [name], message: rule });
+  }
+  if (bytes > 256 * 1024) context.addIssue({ code: "custom", message: "must have at most 256 KiB in all" });
+});
+
+function envRule(name: string, value: string): string | undefined {
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(name)) return "a name must look like [A-Za-z_][A-Za-z0-9_]*";
+  if (name.startsWith("BERTH_")) return "names that begin with BERTH_ are Berth's own";
+  return noNul.test(value) ? undefined : "must not contain a NUL character";
+}
+
+const array = z
+  .object({
+    first: z.number(),
+    last: z.number(),
+    step: z.number(),
+    maxLive: z.number().int().min(0, "must be 0 (no limit) or more").max(1_000_000, "must be at most 1,000,000"),
+  })
+  .superRefine((range, context) => {
+    const fault = faultOf(() => checkRange(range, "array"));
+    if (fault) context.addIssue({ code: "custom", message: fault.metadata["rule"] ?? fault.message });
+  });
+
+const dependency = z.object({
+  kind: z.enum([Dependency_Kind.AFTER, Dependency_Kind.AFTER_OK], "must be KIND_AFTER or KIND_AFTER_OK"),
+  taskId: taskId.refine((id) => !id.includes("."), "must be a whole task or array, not an element"),
+});
+
+const inputFile = z.object({ path: relativePath, content: z.instanceof(Uint8Array), executable: z.boolean() });
+
+const unique =
+  <T>(keyOf: (item: T) => string, rule: string) =>
+  (items: T[], context: z.core.$RefinementCtx<T[]>) => {
+    const seen = new Set<string>();
+    items.forEach((item, at) => {
+      if (seen.has(keyOf(item))) context.addIssue({ code: "custom", path: [at], message: rule, input: items });
+      seen.add(keyOf(item));
+    });
+  };
+
+const taskSpec = z
+  .object({
+    name: plainName(128),
+    project: plainName(64),
+    image: z.string().regex(/^[^\s\p{C}]{0,512}$/u, "must be an image's name of at most 512 characters without spaces"),
+    command: z
+      .array(text(128 * 1024))
+      .max(10_000, "must have at most 10,000 words")
+      .refine((words) => words.length === 0 || words[0] !== "", "the first word must not be empty")
+      .refine((words) => words.reduce((sum, word) => sum + word.length, 0) <= MiB, "must have at most 1 MiB in all"),
+    script: text(MiB),
+    env,
+    resources: resources.optional(),
+    volumes: z
+      .array(z.object({ name: plainName(64).min(1, "must not be empty"), readOnly: z.boolean() }))
+      .max(64, "must be at most 64")
+      .superRefine(unique(({ name }) => name, "is there twice")),
+    workdir: z.string().regex(/^(\/[^\0]{0,4095})?$/, "must be an absolute path, or empty for the task's directory"),
+    priority: z.number().int().min(-100, "must be -100 to 100").max(100, "must be -100 to 100"),
+    array: array.optional(),
+    dependencies: z.array(dependency).max(100, "must be at most 100"),
+    timeLimitMs: z
+      .number()
+      .int()
+      .min(0, "must be 0 (the site's default) or more")
+      .max(365 * days, "must be at most 365 days"),
+    graceMs: z
+      .number()
+      .int()
+      .min(0, "must be 0 (the site's default) or more")
+      .max(days / 24, "must be at most an hour"),
+    files: z
+      .array(inputFile)
+      .max(1_000, "must be at most 1,000")
+      .superRefine(unique(({ path }) => path, "is there twice"))
+      .refine(
+        (files) => files.reduce((sum, file) => sum + file.content.length, 0) <= 4 * MiB,
+        "must have at most 4 MiB in all; add larger ones with AddFile, or use a volume",
+      ),
+    network: z.enum([Network.UNSPECIFIED, Network.NONE, Network.BRIDGE], "must be NETWORK_NONE or NETWORK_BRIDGE"),
+  })
+  .superRefine((spec, context) => {
+    if (spec.command.length > 0 && spec.script !== "")
+      context.addIssue({ code: "custom", path: ["script"], message: "give command or script, not both" });
+    if (spec.command.length === 0 && spec.script === "")
+      context.addIssue({ code: "custom", path: ["command"], message: "give a command or a script" });
+  });
+
+export const submitRequest = z
+  .object({
+    spec: taskSpec.optional(),
+    requestId: z.string().regex(/^[A-Za-z0-9_.:-]{0,128}$/, "must have at most 128 characters of [A-Za-z0-9_.:-]"),
+  })
+  .refine(({ spec }) => spec !== undefined, { path: ["spec"], message: "is missing" });
+
+const passes = (fn: () => unknown): boolean => faultOf(fn) === undefined;
+
+function faultOf(fn: () => unknown): AppError | undefined {
+  try {
+    fn();
+    return undefined;
+  } catch (error) {
+    return AppError.from(error);
+  }
+}

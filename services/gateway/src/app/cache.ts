@@ -1,0 +1,48 @@
+/** Keeps what a promise gave for a while; calls for one key that come together share one promise. What failed is not kept. */
+export class Cache<T> {
+  readonly #entries = new Map<string, { readonly value: Promise<T>; until: number }>();
+  readonly #ttlMs: number;
+  readonly #maxEntries: number;
+  readonly #now: () => number;
+
+  constructor(options: { readonly ttlMs: number; readonly maxEntries: number; readonly now: () => number }) {
+    this.#ttlMs = options.ttlMs;
+    this.#maxEntries = options.maxEntries;
+    this.#now = options.now;
+  }
+
+  get(key: string): Promise<T> | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    if (entry.until > this.#now()) return entry.value;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  /** `untilOf` may end it earlier than usual. */
+  set(key: string, value: Promise<T>, untilOf?: (value: T) => number): Promise<T> {
+    this.#makeRoom();
+    const entry = { value, until: this.#now() + this.#ttlMs };
+    this.#entries.set(key, entry);
+    value.then(
+      (result) => {
+        if (untilOf) entry.until = Math.min(entry.until, untilOf(result));
+      },
+      () => {
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      },
+    );
+    return value;
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+
+  /** Oldest first: they are the next to end anyway. */
+  #makeRoom(): void {
+    if (this.#entries.size < this.#maxEntries) return;
+    const oldest = this.#entries.keys().next();
+    if (!oldest.done) this.#entries.delete(oldest.value);
+  }
+}

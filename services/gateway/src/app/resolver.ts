@@ -1,0 +1,61 @@
+import { fromFailure } from "@berth/contracts";
+import { AppError } from "@berth/core";
+import type { AuthServiceService } from "@berth/contracts/auth";
+import type { Identity, Mount, TaskSpec } from "@berth/contracts/types";
+import type { GrpcClient } from "@berth/runtime";
+import { Cache } from "./cache.ts";
+
+/** As whom a task runs and what it mounts. */
+export interface Resolved {
+  readonly identity: Identity;
+  readonly mounts: readonly Mount[];
+}
+
+export interface Resolver {
+  /** One result a spec, in order; an error is why that one may not run. Throws what auth throws, such as `not-found` USER_NOT_FOUND. */
+  resolve(user: string, specs: readonly TaskSpec[]): Promise<(Resolved | AppError)[]>;
+}
+
+/** Asks auth once for what is alike, and remembers it for `ttlMs`: a change of a user or volume takes that long to count. */
+export function cachingResolver(
+  auth: Pick<GrpcClient<AuthServiceService>, "resolveSubmits">,
+  options: { readonly ttlMs: number; readonly now: () => number },
+): Resolver {
+  const cache = new Cache<Resolved>({ ...options, maxEntries: 10_000 });
+
+  function ask(user: string, missing: ReadonlyMap<string, TaskSpec>): void {
+    const submits = [...missing.values()].map(({ project, image, volumes }) => ({ project, image, volumes }));
+    const answer = auth.resolveSubmits({ user, submits });
+    [...missing.keys()].forEach((key, at) => {
+      const one = answer.then(({ identity, results }) => {
+        const result = results[at];
+        if (!identity || !result) throw new AppError("internal", "BAD_ANSWER", "auth left out a result");
+        if (result.failure) throw fromFailure(result.failure);
+        return { identity, mounts: result.mounts };
+      });
+      void cache.set(key, one);
+    });
+  }
+
+  return {
+    async resolve(user, specs) {
+      const keys = specs.map(({ project, image, volumes }) => JSON.stringify([user, project, image, volumes]));
+      const missing = new Map<string, TaskSpec>();
+      keys.forEach((key, at) => {
+        if (!cache.get(key)) missing.set(key, specs[at]!);
+      });
+      if (missing.size > 0) ask(user, missing);
+      const distinct = [...new Set(keys)];
+      const found = await Promise.all(distinct.map((key) => cache.get(key)!.catch(itsOwn)));
+      const results = new Map(distinct.map((key, at) => [key, found[at]!]));
+      return keys.map((key) => results.get(key)!);
+    },
+  };
+}
+
+/** A refusal belongs to its item; where auth itself did not answer, nobody has a result. */
+function itsOwn(error: unknown): AppError {
+  const own = AppError.from(error);
+  if (own.code === "unavailable" || own.code === "internal" || own.reason === "USER_NOT_FOUND") throw own;
+  return own;
+}

@@ -1,0 +1,176 @@
+import { AppError, defaultResources } from "@berth/core";
+import { fromFailure, toFailure } from "@berth/contracts";
+import type { SubmitTaskRequest, SubmitTaskResponse, SubmitTasksResult } from "@berth/contracts/api";
+import type { NewTask, SubmitResult, TaskStoreServiceService } from "@berth/contracts/store";
+import { Network } from "@berth/contracts/types";
+import type { TaskSpec } from "@berth/contracts/types";
+import { batcher, retry } from "@berth/runtime";
+import type { GrpcClient } from "@berth/runtime";
+import { byteChunks } from "../domain/byte-chunks.ts";
+import type { Caller } from "../domain/caller.ts";
+import { ownerFilter } from "../domain/caller.ts";
+import { defaultTaskName } from "../domain/task-name.ts";
+import type { Resolver } from "./resolver.ts";
+
+/** What the site says where a user says nothing. */
+export interface SubmitDefaults {
+  readonly timeLimitMs: number;
+  readonly graceMs: number;
+}
+
+export interface SubmitDeps {
+  readonly store: Pick<GrpcClient<TaskStoreServiceService>, "submit" | "getTask">;
+  readonly resolver: Resolver;
+  readonly defaults: SubmitDefaults;
+  /** Throws `invalid`; `within` leads to the request in a batch. */
+  check(request: SubmitTaskRequest, within: readonly PropertyKey[]): void;
+  /** Of the call that submits; undefined while tracing is off. */
+  traceparent(): string | undefined;
+}
+
+/** The submit use case: check, resolve, store. */
+export interface Submits {
+  one(caller: Caller, request: SubmitTaskRequest): Promise<SubmitTaskResponse>;
+  /** A result each, in order. */
+  many(caller: Caller, requests: readonly SubmitTaskRequest[]): Promise<SubmitTasksResult[]>;
+}
+
+/** Bounds of one call to the store; a message may have 16 MiB. */
+const storeCall = { maxItems: 2_000, maxBytes: 8 * 1024 * 1024 };
+/** Larger ones go alone: many together could pass the limit of a message. */
+const alone = 16 * 1024;
+const retryForMs = 8_000;
+
+export function makeSubmits({ store, resolver, defaults, check, traceparent }: SubmitDeps): Submits {
+  /** Concurrent single submits go together in one call, which is one commit there. */
+  const gather = batcher<NewTask, SubmitResult>({ maxItems: 500, maxQueued: 20_000, run: (tasks) => send(tasks) });
+
+  async function send(tasks: readonly NewTask[]): Promise<readonly SubmitResult[]> {
+    const call = async () => (await store.submit({ tasks: [...tasks] })).results;
+    // Only with a key does a repeat find the first one's work; without, the client decides whether to send again.
+    const results = tasks.every((task) => task.clientKey !== "")
+      ? await retry(call, { forMs: retryForMs })
+      : await call();
+    if (results.length !== tasks.length) throw new AppError("internal", "BAD_ANSWER", "storage left out a result");
+    return results;
+  }
+
+  /** The task as it is stored, or why not. */
+  async function prepare(
+    caller: Caller,
+    requests: readonly SubmitTaskRequest[],
+    within: (at: number) => readonly PropertyKey[],
+  ): Promise<(NewTask | AppError)[]> {
+    const checked = requests.map((request, at) => {
+      try {
+        check(request, within(at));
+        return withDefaults(request.spec!, defaults);
+      } catch (error) {
+        return AppError.from(error);
+      }
+    });
+    const specs = checked.filter((spec): spec is TaskSpec => !(spec instanceof AppError));
+    const resolved = specs.length > 0 ? await resolver.resolve(caller.user, specs) : [];
+    const traceParent = traceparent() ?? "";
+    let next = 0;
+    return checked.map((spec, at): NewTask | AppError => {
+      if (spec instanceof AppError) return spec;
+      const result = resolved[next++]!;
+      if (result instanceof AppError) return located(result, within(at));
+      return {
+        runSpec: { spec, identity: result.identity, mounts: [...result.mounts], traceParent },
+        clientKey: requests[at]!.requestId,
+        admin: caller.admin,
+      };
+    });
+  }
+
+  async function checkDependencies(caller: Caller, task: NewTask): Promise<void> {
+    for (const { taskId } of task.runSpec?.spec?.dependencies ?? []) {
+      await store.getTask({ taskId, user: ownerFilter(caller) }).catch((error: unknown) => {
+        const own = AppError.from(error);
+        if (own.code !== "not-found" && own.code !== "denied") throw own;
+        throw new AppError("not-found", "DEPENDENCY_NOT_FOUND", `no task ${taskId} to wait for`, {
+          metadata: { task: taskId },
+        });
+      });
+    }
+  }
+
+  return {
+    async one(caller, request) {
+      const [task] = await prepare(caller, [request], () => []);
+      if (task instanceof AppError) throw task;
+      if (request.dryRun) {
+        await checkDependencies(caller, task!);
+        return { taskId: "", existing: false };
+      }
+      const result = sizeOf(task!) > alone ? (await send([task!]))[0]! : await gather(task!);
+      if (result.failure) throw fromFailure(result.failure);
+      return { taskId: result.taskId, existing: result.existing };
+    },
+
+    async many(caller, requests) {
+      const prepared = await prepare(caller, requests, (at) => ["tasks", at]);
+      const results = prepared.map((task): SubmitTasksResult => ({
+        taskId: "",
+        existing: false,
+        ...(task instanceof AppError ? { failure: toFailure(task) } : {}),
+      }));
+      const toStore: number[] = [];
+      for (const [at, task] of prepared.entries()) {
+        if (task instanceof AppError) continue;
+        if (!requests[at]!.dryRun) toStore.push(at);
+        else
+          await checkDependencies(caller, task).catch(
+            (error: unknown) =>
+              void (results[at] = { taskId: "", existing: false, failure: toFailure(AppError.from(error)) }),
+          );
+      }
+      const task = (at: number) => prepared[at] as NewTask;
+      for (const chunk of byteChunks(toStore, (at) => sizeOf(task(at)), storeCall)) {
+        const stored = await send(chunk.map(task)).catch((error: unknown) =>
+          chunk.map(() => ({ taskId: "", existing: false, failure: toFailure(AppError.from(error)) })),
+        );
+        chunk.forEach((at, n) => void (results[at] = stored[n]!));
+      }
+      return results;
+    },
+  };
+}
+
+/** Auth knows the spec's fields, but not where in our request the spec is. */
+function located(error: AppError, within: readonly PropertyKey[]): AppError {
+  const field = error.metadata["field"];
+  if (field === undefined) return error;
+  const prefix = within.length === 0 ? "spec." : `${String(within[0])}[${String(within[1])}].spec.`;
+  return new AppError(error.code, error.reason, `${prefix}${error.message}`, {
+    cause: error,
+    metadata: { ...error.metadata, field: `${prefix}${field}` },
+  });
+}
+
+function withDefaults(spec: TaskSpec, defaults: SubmitDefaults): TaskSpec {
+  return {
+    ...spec,
+    name: spec.name || defaultTaskName(spec.command),
+    project: spec.project || "default",
+    resources: {
+      cpuMilli: spec.resources?.cpuMilli || defaultResources.cpuMilli,
+      memoryBytes: spec.resources?.memoryBytes || defaultResources.memoryBytes,
+    },
+    timeLimitMs: spec.timeLimitMs || defaults.timeLimitMs,
+    graceMs: spec.graceMs || defaults.graceMs,
+    network: spec.network === Network.UNSPECIFIED ? Network.NONE : spec.network,
+  };
+}
+
+/** About how many bytes it has on the wire; what is not counted is small. */
+function sizeOf({ runSpec }: NewTask): number {
+  const spec = runSpec!.spec!;
+  let bytes = 512 + spec.script.length;
+  for (const word of spec.command) bytes += word.length + 4;
+  for (const file of spec.files) bytes += file.content.length + 64;
+  for (const name in spec.env) bytes += name.length + spec.env[name]!.length + 8;
+  return bytes;
+}

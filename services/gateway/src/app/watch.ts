@@ -1,0 +1,94 @@
+import { AppError } from "@berth/core";
+import type { WatchTasksResponse } from "@berth/contracts/api";
+import { Change } from "@berth/contracts/store";
+import type { TaskRow, TaskStoreServiceService } from "@berth/contracts/store";
+import { TaskState } from "@berth/contracts/types";
+import type { Task } from "@berth/contracts/types";
+import { backoffMs, sleep } from "@berth/runtime";
+import type { GrpcClient } from "@berth/runtime";
+
+export interface WatchDeps {
+  readonly store: Pick<GrpcClient<TaskStoreServiceService>, "changes" | "listTasks">;
+  toTask(revision: number, row: TaskRow): Task;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export interface Watched {
+  /** Where to go on; empty: from now on. */
+  readonly token: string;
+  /** Only this user's; empty: everybody's. */
+  readonly user: string;
+  /** Only these, and elements of those that are arrays; empty: all. */
+  readonly taskIds: readonly string[];
+}
+
+/** A sign of life at least this often. */
+const heartbeatMs = 5_000;
+/** How long the store may be away before the watch gives up; its client can go on from its last token. */
+const patienceMs = 10 * 60_000;
+/** Ended tasks that a watch remembers, so that their end is told once whatever the feed says twice. */
+const rememberedEnds = 10_000;
+
+/** Changes in commit order. The first message tells the token at once; a store that restarts in between is not noticed by the reader. */
+export async function* watchTasks(
+  deps: WatchDeps,
+  watched: Watched,
+  signal: AbortSignal,
+): AsyncGenerator<WatchTasksResponse> {
+  const { store, now, random } = deps;
+  const wanted = taskFilter(watched.taskIds);
+  const ends = new Set<string>();
+  let token = watched.token || (await startToken(store, watched.user, signal));
+  yield { token, tasks: [], startAgain: false };
+  let heardAt = now();
+  let told = now();
+  for (let failures = 0; ; failures++) {
+    try {
+      for await (const part of store.changes({ token, user: watched.user, tasksOnly: true }, { signal })) {
+        failures = 0;
+        heardAt = now();
+        if (part.startAgain) return yield { token: "", tasks: [], startAgain: true };
+        const tasks = part.changes.flatMap((bytes) => toTasks(bytes, deps, wanted, ends));
+        if (tasks.length > 0 || now() - told >= heartbeatMs / 2) {
+          yield { token: part.token, tasks, startAgain: false };
+          told = now();
+        }
+        token = part.token;
+      }
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (AppError.from(thrown).code !== "unavailable" || now() - heardAt > patienceMs) throw thrown;
+    }
+    await sleep(backoffMs(failures + 1, random, { baseMs: 50, maxMs: 1_000 }), signal);
+    if (now() - told >= heartbeatMs) {
+      yield { token, tasks: [], startAgain: false };
+      told = now();
+    }
+  }
+}
+
+function toTasks(bytes: Uint8Array, deps: WatchDeps, wanted: (id: string) => boolean, ends: Set<string>): Task[] {
+  const { revision, row } = Change.decode(bytes);
+  if (row?.$case !== "task" || !wanted(row.value.id)) return [];
+  if (row.value.state === TaskState.OVER) {
+    if (ends.has(row.value.id)) return [];
+    if (ends.size >= rememberedEnds) ends.delete(ends.values().next().value!);
+    ends.add(row.value.id);
+  }
+  return [deps.toTask(revision, row.value)];
+}
+
+async function startToken(store: WatchDeps["store"], user: string, signal: AbortSignal): Promise<string> {
+  const page = await store.listTasks(
+    { user, states: [TaskState.PENDING], outcomes: [], name: "", arrayId: "", pageSize: 1, pageToken: "", taskIds: [] },
+    { signal },
+  );
+  return page.watchToken;
+}
+
+function taskFilter(ids: readonly string[]): (id: string) => boolean {
+  if (ids.length === 0) return () => true;
+  const wanted = new Set(ids);
+  return (id) => wanted.has(id) || wanted.has(id.split(".", 1)[0]!);
+}

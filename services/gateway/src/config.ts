@@ -1,0 +1,34 @@
+import { readConfig, serviceKeys } from "@berth/runtime";
+import { z } from "zod";
+
+const days = 86_400_000;
+
+const shape = {
+  ...serviceKeys,
+  /** Where the public API is served: `127.0.0.1:7433` or `unix:/path`. */
+  listen: z.string().default("127.0.0.1:0"),
+  /** What services show each other. */
+  clusterSecret: z.string().min(16),
+  /** Addresses of the others; several with commas. */
+  storage: z.string().min(1),
+  auth: z.string().min(1),
+  scheduler: z.string().min(1),
+  /** Only for `status`. */
+  watcher: z.string().optional(),
+  /** Time limit of a task that names none, in milliseconds. */
+  timeLimitMs: z.coerce
+    .number()
+    .int()
+    .min(1000)
+    .max(365 * days)
+    .default(7 * days),
+  /** Time between TERM and KILL of a task that names none, in milliseconds. */
+  graceMs: z.coerce.number().int().min(1).max(3_600_000).default(10_000),
+  /** Streams that one user may have open at this gateway. */
+  maxStreams: z.coerce.number().int().min(1).default(200),
+  /** How long a resolved user or volume is remembered, in milliseconds. */
+  resolveTtlMs: z.coerce.number().int().min(0).default(3_000),
+};
+
+/** Throws `invalid` CONFIG_INVALID with every fault. */
+export const readGatewayConfig = (env: NodeJS.ProcessEnv) => readConfig(shape, { env });
