@@ -1,0 +1,108 @@
+import { readFileSync } from "node:fs";
+import { access } from "@berth/contracts";
+import type { Method } from "@berth/contracts";
+import { CreateUserRequest, FileServiceService, HostServiceService, ListTasksRequest, SessionServiceService, TaskServiceService } from "@berth/contracts/api";
+import { Role } from "@berth/contracts/auth";
+import { MiB } from "@berth/core";
+import { TaskRequest, TaskState } from "@berth/contracts/types";
+import { apiOf, connectApi, getTask, readLog, startCluster, submit, whenRunning } from "@berth/test-support";
+import type { Api, TestCluster } from "@berth/test-support";
+import { Client as PlainClient, credentials, Metadata } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const small = { cpuMilli: 100, memoryBytes: 16 * MiB };
+const codes = { invalid: 3, notFound: 5, denied: 7, unauthenticated: 16 };
+
+describe("two users", () => {
+  let cluster: TestCluster;
+  let admin: Api;
+  let ann: Api;
+  let bob: Api;
+  let server: string;
+  let annKey: string;
+  beforeAll(async () => {
+    cluster = await startCluster({ driver: "process" });
+    admin = apiOf(cluster);
+    ({ server } = JSON.parse(readFileSync(cluster.layout.clientFile, "utf8")) as { server: string });
+    const add = async (name: string) => (await admin.session.createUser(CreateUserRequest.fromPartial({ user: { name, role: Role.USER }, password: "long enough for all" }))).key;
+    annKey = await add("ann");
+    ann = connectApi(server, annKey);
+    bob = connectApi(server, await add("bob"));
+  });
+  afterAll(async () => {
+    for (const api of [admin, ann, bob]) api?.close();
+    await cluster?.close();
+  });
+
+  it("cannot read, list, watch, kill or follow each other's tasks and files", async () => {
+    const id = await submit(ann, { command: ["sh", "-c", "echo secret; echo x > mine; sleep 60"], name: "anns", resources: small });
+    await whenRunning(ann, id);
+    const refusals = await Promise.all(
+      [
+        () => bob.tasks.getTask({ taskId: id }),
+        () => bob.tasks.explainTask({ taskId: id }),
+        () => readLog(bob, id),
+        () => bob.files.listFiles({ taskId: id, path: "" }),
+        async () => {
+          for await (const _ of bob.files.getFile({ taskId: id, path: "mine" }));
+        },
+        () => bob.files.addFile((async function* () {
+          yield { taskId: id, path: "planted", executable: false, content: Buffer.from("x") };
+        })()),
+      ].map((call) => call().then(() => "allowed", (error: { code?: number }) => error.code)),
+    );
+    expect(refusals).toEqual(refusals.map(() => codes.notFound));
+    const { results } = await bob.tasks.requestTasks({ taskIds: [id], request: TaskRequest.KILL });
+    expect(results[0]?.failure?.code).toBe("not-found");
+    expect((await bob.tasks.listTasks(ListTasksRequest.fromPartial({ all: true }))).tasks).toEqual([]);
+    await expect(bob.tasks.listTasks(ListTasksRequest.fromPartial({ user: "ann" }))).rejects.toMatchObject({ code: codes.denied });
+    await expect(bob.tasks.listTasks(ListTasksRequest.fromPartial({ user: "*" }))).rejects.toMatchObject({ code: codes.denied });
+    await expect(submit(bob, { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: id }] })).rejects.toMatchObject({ code: codes.notFound });
+    expect((await getTask(ann, id)).state).toBe(TaskState.RUNNING);
+    expect((await ann.files.listFiles({ taskId: id, path: "" })).entries.map((e) => e.name)).toEqual(["mine"]);
+    await admin.tasks.requestTasks({ taskIds: [id], request: TaskRequest.KILL });
+  });
+
+  it("run as different uids, none of them root", async () => {
+    const uid = async (api: Api) => (await readLog(api, await submit(api, { command: ["id", "-u"], resources: small }))).trim();
+    const [a, b] = [await uid(ann), await uid(bob)];
+    if (process.getuid?.() === 0) expect(new Set([a, b, "0"]).size).toBe(3);
+  });
+
+  it("log in by password and by key, and a revoked key is refused", async () => {
+    const nobody = connectApi(server, undefined);
+    const { accessToken } = await nobody.session.login({ user: "ann", password: "long enough for all", key: "" });
+    const withToken = connectApi(server, accessToken);
+    expect((await withToken.session.whoAmI({})).user?.name).toBe("ann");
+    await expect(nobody.session.login({ user: "ann", password: "wrong password!", key: "" })).rejects.toMatchObject({ code: codes.unauthenticated });
+    await expect(nobody.session.login({ user: "nobody-here", password: "wrong password!", key: "" })).rejects.toMatchObject({ code: codes.unauthenticated });
+    const { key, info } = await withToken.session.createKey({ name: "laptop", ttlMs: 0 });
+    const withKey = connectApi(server, key);
+    expect((await withKey.session.whoAmI({})).user?.name).toBe("ann");
+    expect(JSON.stringify((await ann.session.listKeys({})).keys)).not.toContain(key);
+    await withToken.session.revokeKey({ id: info!.id });
+    const later = connectApi(server, key);
+    await expect.poll(() => later.session.whoAmI({}).then(() => 0, (error: { code?: number }) => error.code), { timeout: 20_000 }).toBe(codes.unauthenticated);
+    for (const api of [nobody, withToken, withKey, later]) api.close();
+  });
+
+  it("reach no RPC beyond the access table", async () => {
+    const methods = [TaskServiceService, FileServiceService, HostServiceService, SessionServiceService].flatMap((service) => Object.values(service));
+    const client = new PlainClient(server, credentials.createInsecure());
+    const call = (path: string, metadata: Metadata) =>
+      new Promise<number>((resolve) => {
+        const stream = client.makeServerStreamRequest(path, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.alloc(0), metadata);
+        stream.on("data", () => stream.cancel());
+        stream.on("status", ({ code }: { code: number }) => resolve(code));
+        stream.on("error", () => {});
+      });
+    const asUser = new Metadata();
+    asUser.set("authorization", `Bearer ${annKey}`);
+    for (const { path } of methods) {
+      const rule = access[path as Method];
+      expect(await call(path, new Metadata()), path).toBe(codes.unauthenticated);
+      if (rule === "admin") expect(await call(path, asUser), path).toBe(codes.denied);
+    }
+    client.close();
+  });
+});
