@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { AppError } from "@berth/core";
+import { startOtlpReceiver } from "@berth/test-support";
 import { register } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Closing } from "./closing.ts";
@@ -17,6 +18,7 @@ import type { CallContext, GrpcServerOptions } from "./grpc-server.ts";
 import { silentLogger } from "./logger.ts";
 import type { LogFields } from "./logger.ts";
 import { sleep } from "./retry.ts";
+import { startTelemetry, withSpan } from "./telemetry.ts";
 
 interface Words {
   readonly text: string;
@@ -231,6 +233,30 @@ describe("gRPC between services", () => {
     expect(await client(address).say({ text: "hello" })).toEqual({ text: "HELLO" });
     await server.close();
     rmSync(dir, { recursive: true });
+  });
+
+  it("makes one trace of a call and what is done for it", async () => {
+    const receiver = await startOtlpReceiver();
+    const telemetry = new Closing();
+    await startTelemetry({ service: "test", otlpUrl: receiver.url, closing: telemetry });
+    const { address } = await serve();
+    await withSpan("submit", {}, async () => {
+      await client(address).say({ text: "hello" });
+      await collect(client(address).count({ text: "3" }));
+    });
+    await telemetry.close();
+    await receiver.close();
+    const submit = receiver.spans.find((span) => span.name === "submit")!;
+    expect(new Set(receiver.spans.map((span) => span.traceId))).toEqual(new Set([submit.traceId]));
+    const parents = receiver.spans.map(
+      (span) => `${span.name} < ${receiver.spans.find((other) => other.spanId === span.parentSpanId)?.name}`,
+    );
+    expect(parents.toSorted()).toEqual([
+      "submit < undefined",
+      "test.v1.Echo/Count < submit",
+      "test.v1.Echo/Say < submit",
+      "test.v1.Echo/Say < test.v1.Echo/Say",
+    ]);
   });
 
   it("says that it stops, ends its streams, and finishes its calls", async () => {
