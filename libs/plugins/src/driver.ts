@@ -22,9 +22,16 @@ export interface Driver {
   runTasks(tasks: readonly TaskToRun[]): Promise<void>;
   /** Starts all or none; rejects with AppError if one could not be started, after the others were stopped. */
   runAllTasks(tasks: readonly TaskToRun[]): Promise<void>;
-  /** What happens, in batches, from open to close. One reader. */
+  /**
+   * What happens, in batches, from open to close. One reader. The first batch, which may be empty, comes at once and has a `found` for every run that is
+   * there from an earlier life of the agent, whether it still runs, has ended or was never started for good; its end follows as an event of its own. A run
+   * that is not in that first batch is not there: the agent takes one that ran for lost, and starts one that had not begun.
+   */
   watchTasks(signal: AbortSignal): AsyncIterable<readonly DriverEvent[]>;
-  /** Sends TERM or KILL to all of a run's processes. A run that is gone is no error. */
+  /**
+   * Sends TERM or KILL to all of a run's processes; a suspended one goes on, so that TERM reaches it. A run that is gone is no error. One that is taken over but
+   * not started is not started any more, and is told as `unable` STOPPED_BEFORE_START (or as ended, where it began meanwhile).
+   */
   killTask(run: Run, signal: "TERM" | "KILL"): Promise<void>;
   /** Stops a run for a while, keeping its memory. */
   suspendTask(run: Run): Promise<void>;

@@ -81,6 +81,8 @@ export interface SpanOptions {
   /** A `traceparent`; without the key, the active span is the parent. */
   readonly parent?: string | undefined;
   readonly attributes?: Attributes;
+  /** Where it began before now. */
+  readonly startTime?: Date;
 }
 
 /** Runs `fn` in a span of its own, ended with it; an error marks the span. Costs nothing while tracing is off. */

@@ -1,0 +1,19 @@
+import { counter, histogram, isTracing, openSpan } from "@berth/runtime";
+import type { AgentDeps } from "../app/agent.ts";
+
+/** Counts ends, and makes the span of each run under its submit's trace. */
+export function observeEnds(hostId: string): AgentDeps["onEnd"] {
+  const ended = counter("berth_agent_runs_ended_total", "Runs that ended on this host, by outcome", ["outcome"]);
+  const wall = histogram("berth_agent_run_seconds", "Time from a run's start to its end");
+  return ({ run }, end, spec) => {
+    ended.inc({ outcome: end.outcome });
+    if (end.startedAt) wall.observe((end.endedAt.getTime() - end.startedAt.getTime()) / 1000);
+    if (!isTracing() || !spec?.traceParent) return;
+    const { span } = openSpan("agent run", {
+      parent: spec.traceParent,
+      startTime: end.startedAt ?? end.endedAt,
+      attributes: { "berth.task": run.taskId, "berth.attempt": run.attempt, "berth.host": hostId, "berth.outcome": end.outcome },
+    });
+    span.end(end.endedAt);
+  };
+}

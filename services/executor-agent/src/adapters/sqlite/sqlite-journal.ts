@@ -1,0 +1,116 @@
+import { randomBytes } from "node:crypto";
+import { AppError } from "@berth/core";
+import { openSqlite } from "@berth/database";
+import type { Database } from "@berth/database";
+import type { HeldRun } from "../../domain/held-run.ts";
+import type { Journal, JournalChanges, LogPositions } from "../../ports/journal.ts";
+import { heldFromRow, heldToRow } from "./journal-codec.ts";
+
+const migrations = [
+  {
+    version: 1,
+    up: [
+      "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+      "CREATE TABLE runs (key TEXT PRIMARY KEY, held TEXT NOT NULL) WITHOUT ROWID",
+      "CREATE TABLE specs (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+      // In the order of settling, so that the oldest are found without an index on the time.
+      "CREATE TABLE settled (n INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, settled_at INTEGER NOT NULL)",
+      "CREATE TABLE log_positions (key TEXT PRIMARY KEY, position TEXT NOT NULL) WITHOUT ROWID",
+    ],
+  },
+];
+
+/** The agent's journal: SQLite in WAL with a full sync at each commit. */
+export interface SqliteJournal extends Journal {
+  readonly logPositions: LogPositions;
+  close(): void;
+}
+
+/** Opens (or makes) the journal at `path`. */
+export function sqliteJournal(path: string, now: () => Date = () => new Date()): SqliteJournal {
+  const database = openSqlite(path, { migrations });
+  const meta = (name: string): string | undefined => database.sql("SELECT value FROM meta WHERE name = ?").get(name)?.["value"] as string | undefined;
+  const setMeta = (name: string, value: string): void => void database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
+
+  const id = meta("journal_id") ?? randomBytes(9).toString("base64url");
+  if (meta("journal_id") === undefined) setMeta("journal_id", id);
+  const positions = logPositions(database);
+
+  function commit(fn: () => void): void {
+    try {
+      database.transaction(fn);
+    } catch (cause) {
+      throw new AppError("unavailable", "JOURNAL_FAILED", `the journal ${path} cannot be written`, { cause });
+    }
+  }
+
+  return {
+    id,
+    logPositions: positions,
+    load: () => ({
+      runs: database.sql("SELECT held FROM runs").all().map((row) => heldFromRow(String(row["held"]))),
+      specs: new Map(database.sql("SELECT id, bytes FROM specs").all().map((row) => [Number(row["id"]), row["bytes"] as Uint8Array])),
+      term: Number(meta("term") ?? 0),
+      bootId: meta("boot_id") ?? "",
+    }),
+    write(changes) {
+      commit(() => apply(database, changes, now().getTime()));
+    },
+    remembers: (key) => database.sql("SELECT 1 FROM settled WHERE key = ?").get(key) !== undefined,
+    forget(settledBefore) {
+      const last = database.sql("SELECT n FROM settled WHERE settled_at < ? ORDER BY n DESC LIMIT 1");
+      const oldest = database.sql("SELECT settled_at FROM settled ORDER BY n LIMIT 1").get();
+      if (!oldest || Number(oldest["settled_at"]) >= settledBefore.getTime()) return;
+      // A bounded piece a call: it is called again in a minute.
+      const upTo = last.get(settledBefore.getTime());
+      if (upTo) commit(() => void database.sql("DELETE FROM settled WHERE n IN (SELECT n FROM settled WHERE n <= ? ORDER BY n LIMIT 20000)").run(Number(upTo["n"])));
+    },
+    close() {
+      positions.flush();
+      database.close();
+    },
+  };
+}
+
+function apply(database: Database, { runs, specs, settled, droppedSpecs, term, bootId }: JournalChanges, nowMs: number): void {
+  for (const { id, bytes } of specs ?? []) database.sql("INSERT OR REPLACE INTO specs VALUES (?, ?)").run(id, bytes);
+  for (const held of runs ?? []) putRun(database, held);
+  for (const key of settled ?? []) {
+    database.sql("DELETE FROM runs WHERE key = ?").run(key);
+    database.sql("INSERT OR IGNORE INTO settled (key, settled_at) VALUES (?, ?)").run(key, nowMs);
+  }
+  for (const id of droppedSpecs ?? []) database.sql("DELETE FROM specs WHERE id = ?").run(id);
+  if (term !== undefined) database.sql("INSERT OR REPLACE INTO meta VALUES ('term', ?)").run(String(term));
+  if (bootId !== undefined) database.sql("INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)").run(bootId);
+}
+
+const putRun = (database: Database, held: HeldRun): void => void database.sql("INSERT OR REPLACE INTO runs VALUES (?, ?)").run(held.key, heldToRow(held));
+
+/** Written a second after the first change: after a crash the driver only reads a little twice. */
+function logPositions(database: Database): LogPositions & { flush(): void } {
+  const changed = new Map<string, string>();
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (changed.size === 0) return;
+    database.transaction(() => {
+      for (const [key, position] of changed) database.sql("INSERT OR REPLACE INTO log_positions VALUES (?, ?)").run(key, position);
+    });
+    changed.clear();
+  };
+  return {
+    flush,
+    get: (key) => changed.get(key) ?? (database.sql("SELECT position FROM log_positions WHERE key = ?").get(key)?.["position"] as string | undefined),
+    set(key, position) {
+      changed.set(key, position);
+      timer ??= setTimeout(flush, 1_000);
+    },
+    delete(keys) {
+      for (const key of keys) {
+        changed.delete(key);
+        database.sql("DELETE FROM log_positions WHERE key = ?").run(key);
+      }
+    },
+  };
+}

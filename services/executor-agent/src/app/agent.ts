@@ -1,0 +1,357 @@
+import type { AssignReply, AssignRequest, SyncReply, SyncRequest } from "@berth/contracts/agent";
+import { HostStatus } from "@berth/contracts/types";
+import type { RunSpec } from "@berth/contracts/types";
+import { AppError, runKey } from "@berth/core";
+import type { Run } from "@berth/core";
+import type { Driver, DriverEvent } from "@berth/plugins";
+import { admit } from "../domain/admission.ts";
+import type { Offer } from "../domain/admission.ts";
+import { isLive } from "../domain/held-run.ts";
+import type { Answer, End, HeldRun } from "../domain/held-run.ts";
+import { adopted, neverStarted, onAbsent, onAnswer, onDriverNews, onReboot, onTime, onWord } from "../domain/news.ts";
+import { deadlineOf, nextSteps } from "../domain/steps.ts";
+import type { StepName } from "../domain/steps.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ControlPlane } from "../ports/control-plane.ts";
+import type { Journal } from "../ports/journal.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { TaskFiles } from "../ports/task-files.ts";
+import { newsOf } from "./driver-news.ts";
+import { statusOf } from "./run-status.ts";
+import { Reporter } from "./reporter.ts";
+import { RunTable } from "./run-table.ts";
+import { SpecTable, needsOf } from "./spec-table.ts";
+import { makeStepRunners } from "./step-runners.ts";
+import type { StepRunners } from "./step-runners.ts";
+import { Syncer, wordOf } from "./syncer.ts";
+
+export interface AgentDeps {
+  readonly hostId: string;
+  readonly version: string;
+  readonly driver: Driver;
+  readonly journal: Journal;
+  readonly control: ControlPlane;
+  readonly files: TaskFiles;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly defaultImage: string;
+  /** Told of each end, for spans and counters. */
+  readonly onEnd: (held: HeldRun, end: End, spec: RunSpec | undefined) => void;
+  /** Brings output where it belongs before its run's end counts: an end whose output is still on its way is left out, and comes through `later`. */
+  readonly deliver: (events: readonly DriverEvent[], later: (event: DriverEvent) => void) => readonly DriverEvent[];
+}
+
+const limits: ReadonlySet<string> = new Set(["memory", "cpu", "pids"]);
+/** Timers stand still while a machine sleeps; the limits' clock does not, so it is looked at again after this time at the latest. */
+const maxTickMs = 5_000;
+const minTickMs = 20;
+const forgetEveryMs = 60_000;
+const rememberMs = 3_600_000;
+/** What fits in one message of the bus with room to spare; what has ended is told by reports anyway. */
+const maxSyncStatuses = 10_000;
+
+/** One host's agent: what it should run in, what the driver is told out. */
+export class Agent {
+  readonly #deps: AgentDeps;
+  readonly #specs = new SpecTable();
+  readonly #table: RunTable;
+  readonly #stop = new AbortController();
+  readonly #reporter: Reporter;
+  readonly #syncer: Syncer;
+  readonly #runners: StepRunners;
+  #term = 0;
+  #ready = false;
+  #canSuspend = false;
+  #enforced: readonly string[] = [];
+  #tick: NodeJS.Timeout | undefined;
+  #tickAtMs = Infinity;
+
+  constructor(deps: AgentDeps) {
+    this.#deps = deps;
+    this.#table = new RunTable(deps.journal, deps.logger, (keys) => this.#act(keys));
+    this.#reporter = new Reporter(
+      {
+        control: deps.control,
+        logger: deps.logger,
+        random: deps.random,
+        get: (key) => this.#table.get(key),
+        enforced: () => this.#enforced,
+        onAnswers: (answers) => this.#onAnswers(answers),
+      },
+      this.#stop.signal,
+    );
+    this.#syncer = new Syncer(
+      {
+        control: deps.control,
+        logger: deps.logger,
+        random: deps.random,
+        request: () => this.#syncRequest(),
+        onReply: (reply) => this.#onSyncReply(reply),
+      },
+      this.#stop.signal,
+    );
+    this.#runners = makeStepRunners({ ...deps, table: this.#table, specs: this.#specs, reporter: this.#reporter, onEvents: (events) => this.#onEvents(events), signal: this.#stop.signal });
+  }
+
+  /** Whether the driver has told what it found; assignments are taken from then on. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Live runs on this host. */
+  get liveRuns(): number {
+    let live = 0;
+    for (const held of this.#table.values()) if (isLive(held)) live += 1;
+    return live;
+  }
+
+  /**
+   * Reads the journal, opens the driver, judges what it finds, and keeps this host as it should be until the signal is aborted; what runs then runs on.
+   * `onReady` is called once, when assignments can be taken. Rejects where journal or driver fail for good.
+   */
+  async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
+    const { driver, journal, clock } = this.#deps;
+    signal.addEventListener("abort", () => this.#stop.abort(signal.reason), { once: true });
+    if (signal.aborted) this.#stop.abort(signal.reason);
+    this.#load();
+    await driver.open(this.#stop.signal);
+    this.#canSuspend = driver.features().has("suspend");
+    this.#enforced = [...driver.features()].filter((feature) => limits.has(feature));
+    const forgetting = setInterval(() => journal.forget(new Date(clock.now().at.getTime() - rememberMs)), forgetEveryMs);
+    try {
+      for await (const told of driver.watchTasks(this.#stop.signal)) {
+        const events = this.#deps.deliver(told, (event) => this.#onEvents([event]));
+        this.#onEvents(events);
+        if (this.#ready) continue;
+        this.#judgeAbsent(events);
+        this.#ready = true;
+        this.#syncer.wake();
+        onReady();
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) throw error;
+    } finally {
+      this.#stop.abort(new Error("the agent ends"));
+      clearInterval(forgetting);
+      clearTimeout(this.#tick);
+      this.#table.close();
+      await driver.close();
+    }
+  }
+
+  /** Takes over new runs. When it returns they are in the journal, accepted or refused. Throws AppError `unavailable` where it cannot say. */
+  onAssign(request: AssignRequest): AssignReply {
+    if (!this.#ready) throw new AppError("unavailable", "AGENT_STARTING", "the agent is not ready yet");
+    this.#admit(request);
+    return {};
+  }
+
+  /** Something concerns this host: ask what. Also after a reconnect. */
+  wake(): void {
+    if (this.#ready) this.#syncer.wake();
+  }
+
+  #load(): void {
+    const { journal, clock } = this.#deps;
+    const { runs, specs, term, bootId } = journal.load();
+    this.#term = term;
+    this.#specs.load(specs);
+    const rebooted = bootId !== "" && bootId !== clock.bootId;
+    const judged = rebooted ? runs.map((held) => onReboot(held, clock.now())) : runs;
+    for (const { specId } of judged) if (specId !== undefined) this.#specs.hold(specId);
+    this.#table.load(judged);
+    this.#deps.files.keepScripts(new Set(judged.flatMap(({ specId }) => specId ?? [])));
+    const droppedSpecs = this.#specs.unneeded().filter((id) => this.#specs.drop(id));
+    if (bootId !== clock.bootId || droppedSpecs.length > 0) journal.write({ runs: rebooted ? judged : [], droppedSpecs, bootId: clock.bootId });
+  }
+
+  /** After the driver's first batch: what it did not name is not there. */
+  #judgeAbsent(found: readonly DriverEvent[]): void {
+    const there = new Set(found.map(({ run }) => runKey(run)));
+    const all = [...this.#table.values()];
+    const now = this.#deps.clock.now();
+    for (const held of all) {
+      const judged = isLive(held) && !there.has(held.key) ? onAbsent(held, now) : held;
+      if (judged !== held) this.#table.change(judged, "now");
+    }
+    this.#table.commit();
+    // All of them, changed or not: ends that were not answered, stops that were not carried out.
+    this.#table.actNow(all.map(({ key }) => key));
+  }
+
+  #admit({ assignments, specs, term }: AssignRequest): void {
+    const { journal, clock, driver } = this.#deps;
+    const interned = specs.map((spec) => ({ ...this.#specs.intern(spec), needs: needsOf(spec) }));
+    const offers = assignments.flatMap(({ run, specIndex, journalId }): Offer[] => {
+      const spec = interned[specIndex];
+      return run && spec ? [{ run, specId: spec.id, needs: spec.needs, journalId }] : [];
+    });
+    const host = { journalId: journal.id, term: this.#term, capacity: driver.capacity(), used: this.#table.used(), isHeld: (key: string) => this.#table.isHeld(key) };
+    const taken = admit(offers, term, host, clock.now().at);
+    const newTerm = term > this.#term ? { term } : {};
+    const needed = new Set(taken.map(({ specId }) => specId));
+    try {
+      if (taken.length > 0 || term > this.#term) {
+        journal.write({ runs: taken, specs: interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : [])), ...newTerm });
+      }
+      for (const { specId } of taken) if (specId !== undefined) this.#specs.hold(specId);
+    } finally {
+      // Specs of repeated offers only, or of a write that failed.
+      for (const { id } of interned) this.#specs.drop(id);
+    }
+    this.#term = Math.max(this.#term, term);
+    this.#table.load(taken);
+    for (const held of taken) if (held.phase.kind === "refused") this.#deps.logger.info("refused a run", { task: held.run.taskId, attempt: held.run.attempt, reason: held.phase.reason.code });
+    this.#table.actNow(taken.map(({ key }) => key));
+  }
+
+  #onEvents(events: readonly DriverEvent[]): void {
+    if (events.length === 0) return;
+    const now = this.#deps.clock.now();
+    const leftOver: Run[] = [];
+    let urgent = false;
+    for (const event of events) {
+      const key = runKey(event.run);
+      let held = this.#table.get(key);
+      if (!held) {
+        if (this.#table.isHeld(key)) {
+          leftOver.push(event.run);
+          continue;
+        }
+        held = adopted(key, event.run);
+        this.#deps.logger.warn("found a run that the journal does not have", { task: event.run.taskId, attempt: event.run.attempt });
+      }
+      const next = onDriverNews(held, newsOf(event), now);
+      if (next === held) continue;
+      const over = !isLive(next);
+      urgent ||= over;
+      this.#table.change(next, over ? "now" : next.phase.kind === "starting" ? "memory" : "soon");
+      if (over) this.#noteEnd(next);
+      else {
+        this.#reporter.add(next);
+        if (next.stop || next.wish === "suspend") this.#table.change(next, "now");
+      }
+    }
+    // Their ends were stored for good; the agent died before it could tell the driver.
+    if (leftOver.length > 0) void this.#deps.driver.settle(leftOver).catch(() => {});
+    if (urgent) this.#table.commit();
+    this.#armTick();
+  }
+
+  #noteEnd(held: HeldRun): void {
+    if (held.phase.kind === "ended") this.#deps.onEnd(held, held.phase.end, held.specId === undefined ? undefined : this.#specs.get(held.specId));
+    else if (held.phase.kind === "refused") this.#deps.logger.warn("a run could not be started here", { task: held.run.taskId, attempt: held.run.attempt, reason: held.phase.reason });
+  }
+
+  #onAnswers(answers: readonly { readonly key: string; readonly answer: Answer }[]): void {
+    const keys: string[] = [];
+    for (const { key, answer } of answers) {
+      const held = this.#table.get(key);
+      if (!held) continue;
+      this.#table.change(onAnswer(held, answer), "memory");
+      keys.push(key);
+    }
+    this.#table.actNow(keys);
+  }
+
+  #onSyncReply({ verdicts, missing, term }: SyncReply): void {
+    const { clock } = this.#deps;
+    const changed: string[] = [];
+    for (const verdict of verdicts) {
+      const { run } = verdict;
+      const word = run && wordOf(verdict);
+      if (!run || !word) continue;
+      const key = runKey(run);
+      const held = this.#table.get(key);
+      if (!held && (word.kind !== "stop" || this.#table.isHeld(key))) continue;
+      const next = held ? onWord(held, word) : neverStarted(key, run, clock.now().at);
+      if (next === held) continue;
+      if (next.stop !== held?.stop) this.#deps.logger.info("told to stop a run", { task: run.taskId, attempt: run.attempt, reason: verdict.reason });
+      if (!next.known && held?.known) this.#deps.logger.warn("the database does not know a run; it runs on, quarantined", { task: run.taskId, attempt: run.attempt, epoch: run.epoch });
+      this.#table.change(next, "now");
+      changed.push(key);
+    }
+    if (changed.length > 0) this.#table.commit();
+    if (missing && missing.assignments.length > 0) this.#admit(missing);
+    if (term > this.#term) {
+      this.#deps.journal.write({ term });
+      this.#term = term;
+    }
+  }
+
+  #syncRequest(): SyncRequest {
+    const { hostId, driver, version, journal, clock } = this.#deps;
+    const { cpuMilli, memoryBytes } = driver.capacity();
+    const all = [...this.#table.values()].filter((held) => held.answer === undefined || held.answer === "unknown");
+    const unknown = all.filter((held) => !held.known && isLive(held));
+    const used = unknown.reduce((sum, { needs }) => ({ cpuMilli: sum.cpuMilli + needs.resources.cpuMilli, memoryBytes: sum.memoryBytes + needs.resources.memoryBytes }), { cpuMilli: 0, memoryBytes: 0 });
+    const told = all.length <= maxSyncStatuses ? all : [...all.filter(isLive), ...all.filter((held) => !isLive(held))].slice(0, maxSyncStatuses);
+    return {
+      host: {
+        id: hostId,
+        driver: driver.getName(),
+        capacity: { cpuMilli, memoryBytes },
+        used,
+        status: HostStatus.UP,
+        reason: undefined,
+        seenTime: clock.now().at,
+        features: [...driver.features()],
+        journalId: journal.id,
+        bootId: clock.bootId,
+        version,
+        unknownRuns: unknown.map(({ run }) => ({ epoch: run.epoch, taskId: run.taskId, attempt: run.attempt })),
+        liveTasks: this.liveRuns,
+      },
+      statuses: told.map((held) => statusOf(held, this.#enforced)),
+      term: this.#term,
+    };
+  }
+
+  /** Runs the next steps of these runs, all of one kind together. */
+  #act(keys: readonly string[]): void {
+    const now = this.#deps.clock.now();
+    const todo = new Map<StepName, string[]>();
+    for (const key of keys) {
+      const held = this.#table.get(key);
+      if (!held) continue;
+      for (const { name } of nextSteps(held, now, { suspend: this.#canSuspend })) {
+        const list = todo.get(name);
+        if (list) list.push(key);
+        else todo.set(name, [key]);
+      }
+    }
+    for (const [name, its] of todo) this.#runners[name](its, now);
+    this.#armTick();
+  }
+
+  #armTick(): void {
+    const at = this.#table.earliestMs;
+    if (at >= this.#tickAtMs || at === Infinity || this.#stop.signal.aborted) return;
+    clearTimeout(this.#tick);
+    this.#tickAtMs = at;
+    const inMs = at - this.#deps.clock.now().elapsedMs;
+    this.#tick = setTimeout(() => this.#onTick(), Math.min(maxTickMs, Math.max(minTickMs, inMs)));
+  }
+
+  /** Time limits, and the KILL after a TERM's grace. */
+  #onTick(): void {
+    this.#tickAtMs = Infinity;
+    const now = this.#deps.clock.now();
+    const due: string[] = [];
+    if (this.#table.earliestMs <= now.elapsedMs) {
+      let earliest = Infinity;
+      for (const held of this.#table.values()) {
+        const next = onTime(held, now);
+        if (next !== held) this.#table.change(next, "now");
+        const deadline = deadlineOf(next) ?? Infinity;
+        if (deadline <= now.elapsedMs) due.push(held.key);
+        else earliest = Math.min(earliest, deadline);
+      }
+      this.#table.earliestMs = earliest;
+      this.#table.commit();
+      this.#table.actNow(due);
+    }
+    this.#armTick();
+  }
+}

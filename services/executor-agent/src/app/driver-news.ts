@@ -1,0 +1,9 @@
+import type { DriverEvent } from "@berth/plugins";
+import type { DriverNews } from "../domain/news.ts";
+
+/** A driver's event in the domain's words. */
+export function newsOf(event: DriverEvent): DriverNews {
+  if (event.kind !== "ended") return event;
+  const { startedAt, at, exitCode, signal, outOfMemory, usage, stdoutBytes, stderrBytes } = event;
+  return { kind: "ended", exit: { startedAt, endedAt: at, exitCode, signal, outOfMemory, ...usage, stdoutBytes, stderrBytes } };
+}

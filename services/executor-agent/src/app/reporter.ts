@@ -1,0 +1,141 @@
+import { ReportAnswer } from "@berth/contracts/agent";
+import { hasStarted, isLive } from "../domain/held-run.ts";
+import type { Answer, HeldRun } from "../domain/held-run.ts";
+import type { ControlPlane } from "../ports/control-plane.ts";
+import type { Logger } from "../ports/logger.ts";
+import { statusOf } from "./run-status.ts";
+
+export interface ReporterDeps {
+  readonly control: ControlPlane;
+  readonly logger: Logger;
+  readonly random: () => number;
+  /** A run as it is now; undefined once it is settled. */
+  readonly get: (key: string) => HeldRun | undefined;
+  readonly enforced: () => readonly string[];
+  /** The ends that were answered. */
+  readonly onAnswers: (answers: readonly { readonly key: string; readonly answer: Answer }[]) => void;
+}
+
+/** A task that is over within this time is written twice only: placed, over. */
+const runningDelayMs = 300;
+/** Pulling and creating are told only where they take longer than a glance. */
+const preparingDelayMs = 1_000;
+const maxStatuses = 1_000;
+const backoff = { baseMs: 100, maxMs: 5_000 };
+
+/** Tells what happened until it is answered: one request in flight, everything that waits in it. */
+export class Reporter {
+  readonly #deps: ReporterDeps;
+  /** In the order in which they came up. */
+  readonly #due = new Set<string>();
+  readonly #delayed = new Map<string, number>();
+  #delayTimer: NodeJS.Timeout | undefined;
+  #backoffTimer: NodeJS.Timeout | undefined;
+  #sending = false;
+  #failures = 0;
+  readonly #signal: AbortSignal;
+
+  constructor(deps: ReporterDeps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => {
+      clearTimeout(this.#delayTimer);
+      clearTimeout(this.#backoffTimer);
+    });
+  }
+
+  /** Reports runs as they are; running and preparing ones after a while, unless they are over by then. */
+  add(held: HeldRun): void {
+    if (this.#signal.aborted) return;
+    if (held.phase.kind === "running" || held.phase.kind === "starting") {
+      if (this.#delayed.has(held.key)) return;
+      this.#delayed.set(held.key, performance.now() + (hasStarted(held) ? runningDelayMs : preparingDelayMs));
+      this.#delayTimer ??= setTimeout(() => this.#releaseDelayed(), runningDelayMs);
+      return;
+    }
+    if (held.phase.kind !== "suspended") this.#delayed.delete(held.key);
+    this.#due.add(held.key);
+    this.#send();
+  }
+
+  /** Reports a running one without delay. */
+  addNow(key: string): void {
+    this.#due.add(key);
+    this.#send();
+  }
+
+  #releaseDelayed(): void {
+    this.#delayTimer = undefined;
+    const now = performance.now();
+    for (const [key, at] of this.#delayed) {
+      if (at > now) continue;
+      this.#delayed.delete(key);
+      const held = this.#deps.get(key);
+      if (held && isLive(held)) this.#due.add(key);
+    }
+    if (this.#delayed.size > 0) this.#delayTimer = setTimeout(() => this.#releaseDelayed(), runningDelayMs / 2);
+    this.#send();
+  }
+
+  #send(): void {
+    if (this.#sending || this.#backoffTimer || this.#due.size === 0 || this.#signal.aborted) return;
+    this.#sending = true;
+    // After this turn: what comes up together goes out together.
+    setImmediate(() => void this.#sendBatch());
+  }
+
+  async #sendBatch(): Promise<void> {
+    const batch: HeldRun[] = [];
+    for (const key of this.#due) {
+      this.#due.delete(key);
+      const held = this.#deps.get(key);
+      if (held) batch.push(held);
+      if (batch.length >= maxStatuses) break;
+    }
+    let again: HeldRun[] = [];
+    try {
+      if (batch.length > 0) {
+        const enforced = this.#deps.enforced();
+        const answers = await this.#deps.control.report(batch.map((held) => statusOf(held, enforced)), this.#signal);
+        again = this.#take(batch, answers);
+        this.#failures = again.length > 0 ? this.#failures + 1 : 0;
+      }
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      again = batch;
+      this.#failures += 1;
+      this.#deps.logger.debug("a report was not answered; it is sent again", { error, runs: batch.length });
+    }
+    this.#sending = false;
+    for (const { key } of again) this.#due.add(key);
+    if (again.length > 0) this.#waitThenSend();
+    else this.#send();
+  }
+
+  #waitThenSend(): void {
+    const ms = Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + this.#deps.random() / 2);
+    this.#backoffTimer = setTimeout(() => {
+      this.#backoffTimer = undefined;
+      this.#send();
+    }, ms);
+  }
+
+  /** Hands on the answers to ends; returns what has to be sent again. */
+  #take(sent: readonly HeldRun[], answers: readonly ReportAnswer[]): HeldRun[] {
+    const again: HeldRun[] = [];
+    const ended: { key: string; answer: Answer }[] = [];
+    sent.forEach((held, at) => {
+      const answer = words.get(answers[at] ?? ReportAnswer.LATER);
+      if (!answer) again.push(held);
+      else if (!isLive(held)) ended.push({ key: held.key, answer });
+    });
+    if (ended.length > 0) this.#deps.onAnswers(ended);
+    return again;
+  }
+}
+
+const words: ReadonlyMap<ReportAnswer, Answer> = new Map<ReportAnswer, Answer>([
+  [ReportAnswer.COMMITTED, "committed"],
+  [ReportAnswer.SUPERSEDED, "superseded"],
+  [ReportAnswer.UNKNOWN, "unknown"],
+]);

@@ -1,0 +1,56 @@
+import { outcomeToWire } from "@berth/contracts";
+import { RunPhase } from "@berth/contracts/agent";
+import type { RunStatus } from "@berth/contracts/agent";
+import type { End, HeldRun } from "../domain/held-run.ts";
+
+/** A run as the control plane is told of it. */
+export function statusOf(held: HeldRun, enforced: readonly string[]): RunStatus {
+  const { phase } = held;
+  const status = blank(held, enforced);
+  switch (phase.kind) {
+    case "accepted":
+      return status;
+    case "starting":
+      return phase.detail ? { ...status, phase: RunPhase.PREPARING, detail: phase.detail } : status;
+    case "running":
+      return { ...status, phase: RunPhase.RUNNING, startTime: phase.startedAt };
+    case "suspended":
+      return { ...status, phase: RunPhase.SUSPENDED, startTime: phase.startedAt };
+    case "refused":
+      return { ...status, phase: RunPhase.REFUSED, endTime: phase.refusedAt, reason: phase.reason };
+    case "ended":
+      return endedStatus(status, phase.end);
+  }
+}
+
+const blank = ({ run }: HeldRun, enforced: readonly string[]): RunStatus => ({
+  run: { epoch: run.epoch, taskId: run.taskId, attempt: run.attempt },
+  phase: RunPhase.ACCEPTED,
+  detail: "",
+  startTime: undefined,
+  endTime: undefined,
+  outcome: outcomeToWire(undefined),
+  reason: undefined,
+  exitCode: undefined,
+  signal: undefined,
+  usage: undefined,
+  logSizes: undefined,
+  enforced: enforced as string[],
+});
+
+function endedStatus(status: RunStatus, end: End): RunStatus {
+  status.phase = RunPhase.ENDED;
+  status.startTime = end.startedAt;
+  status.endTime = end.endedAt;
+  status.outcome = outcomeToWire(end.outcome);
+  status.reason = end.reason;
+  status.exitCode = end.exitCode;
+  status.signal = end.signal;
+  status.usage = {
+    cpuMs: end.cpuMs,
+    peakMemoryBytes: end.peakMemoryBytes,
+    wallMs: end.startedAt ? Math.max(0, end.endedAt.getTime() - end.startedAt.getTime()) : 0,
+  };
+  status.logSizes = { stdoutBytes: end.stdoutBytes, stderrBytes: end.stderrBytes };
+  return status;
+}

@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { RunSpec } from "@berth/contracts/types";
+import { defaultResources } from "@berth/core";
+import type { Needs } from "../domain/held-run.ts";
+
+interface Entry {
+  readonly id: number;
+  readonly hash: string;
+  readonly spec: RunSpec;
+  runs: number;
+}
+
+const defaultTimeLimitMs = 7 * 86_400_000;
+const defaultGraceMs = 10_000;
+
+/** The specs of the runs held here, each once: an array's elements share theirs. */
+export class SpecTable {
+  readonly #byId = new Map<number, Entry>();
+  readonly #byHash = new Map<string, Entry>();
+  #nextId = 1;
+
+  load(specs: ReadonlyMap<number, Uint8Array>): void {
+    for (const [id, bytes] of specs) {
+      this.#add(id, hashOf(bytes), RunSpec.decode(bytes));
+      this.#nextId = Math.max(this.#nextId, id + 1);
+    }
+  }
+
+  get(id: number): RunSpec | undefined {
+    return this.#byId.get(id)?.spec;
+  }
+
+  /** The id of a spec, and its bytes where it is new here. */
+  intern(spec: RunSpec): { readonly id: number; readonly bytes: Uint8Array | undefined } {
+    const bytes = RunSpec.encode(spec).finish();
+    const hash = hashOf(bytes);
+    const known = this.#byHash.get(hash);
+    if (known) return { id: known.id, bytes: undefined };
+    const id = this.#nextId++;
+    this.#add(id, hash, spec);
+    return { id, bytes };
+  }
+
+  /** One more run needs it. */
+  hold(id: number): void {
+    const entry = this.#byId.get(id);
+    if (entry) entry.runs += 1;
+  }
+
+  /** One run less needs it; true where that was the last. */
+  release(id: number): boolean {
+    const entry = this.#byId.get(id);
+    if (!entry) return false;
+    entry.runs -= 1;
+    return this.drop(id);
+  }
+
+  /** Drops a spec that no run needs; true where it did. */
+  drop(id: number): boolean {
+    const entry = this.#byId.get(id);
+    if (!entry || entry.runs > 0) return false;
+    this.#byId.delete(id);
+    this.#byHash.delete(entry.hash);
+    return true;
+  }
+
+  /** Ids of all specs that no run needs. */
+  unneeded(): number[] {
+    return [...this.#byId.values()].filter(({ runs }) => runs <= 0).map(({ id }) => id);
+  }
+
+  #add(id: number, hash: string, spec: RunSpec): void {
+    const entry = { id, hash, spec, runs: 0 };
+    this.#byId.set(id, entry);
+    this.#byHash.set(hash, entry);
+  }
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64");
+
+/** What of a spec decides about a run's life. The server sets everything; the defaults are for an older one. */
+export function needsOf({ spec }: RunSpec): Needs {
+  return {
+    resources: {
+      cpuMilli: spec?.resources?.cpuMilli || defaultResources.cpuMilli,
+      memoryBytes: spec?.resources?.memoryBytes || defaultResources.memoryBytes,
+    },
+    timeLimitMs: spec?.timeLimitMs || defaultTimeLimitMs,
+    graceMs: spec?.graceMs || defaultGraceMs,
+  };
+}

@@ -1,0 +1,113 @@
+import { AppError } from "@berth/core";
+import type { Run } from "@berth/core";
+import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
+import { onPaused, onSignalled } from "../domain/news.ts";
+import type { Now, StepName } from "../domain/steps.ts";
+import type { HeldRun } from "../domain/held-run.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { TaskFiles } from "../ports/task-files.ts";
+import type { Reporter } from "./reporter.ts";
+import type { RunTable } from "./run-table.ts";
+import type { SpecTable } from "./spec-table.ts";
+import { taskToRun } from "./task-to-run.ts";
+
+export interface StepRunnerDeps {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly files: TaskFiles;
+  readonly defaultImage: string;
+  readonly table: RunTable;
+  readonly specs: SpecTable;
+  readonly reporter: Reporter;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Events of our own, where a run cannot even be told to the driver. */
+  readonly onEvents: (events: readonly DriverEvent[]) => void;
+}
+
+/** How each step is done, for all runs that need it together. A step without a runner does not compile. */
+export type StepRunners = { readonly [Name in StepName]: (keys: readonly string[], now: Now) => void };
+
+const startAgainMs = 1_000;
+
+export function makeStepRunners({ driver, clock, files, defaultImage, table, specs, reporter, logger, signal, onEvents }: StepRunnerDeps): StepRunners {
+  const present = (keys: readonly string[]): HeldRun[] => keys.flatMap((key) => table.get(key) ?? []);
+
+  function start(keys: readonly string[]): void {
+    const tasks: TaskToRun[] = [];
+    const unable: DriverEvent[] = [];
+    const started: string[] = [];
+    for (const held of present(keys)) {
+      try {
+        const spec = held.specId === undefined ? undefined : specs.get(held.specId);
+        if (!spec) throw new AppError("internal", "SPEC_LOST", "the journal has no spec for it");
+        tasks.push(taskToRun({ files, defaultImage }, held, spec));
+        table.change({ ...held, phase: { kind: "starting", detail: "" } }, "memory");
+        started.push(held.key);
+      } catch (error) {
+        logger.error("a run cannot be prepared", { task: held.run.taskId, error });
+        const { reason, message } = AppError.from(error);
+        unable.push({ kind: "unable", run: held.run, at: clock.now().at, reason: { code: reason, message } });
+      }
+    }
+    if (unable.length > 0) queueMicrotask(() => onEvents(unable));
+    if (tasks.length > 0) driver.runTasks(tasks).then(() => table.actNow(started.filter((key) => table.get(key)?.stop)), (error: unknown) => startLater(started, error));
+  }
+
+  /** The driver took none of them over: a moment later they are told again. */
+  function startLater(keys: readonly string[], error: unknown): void {
+    if (signal.aborted) return;
+    logger.warn("the driver takes no runs; trying again", { error, runs: keys.length });
+    setTimeout(() => {
+      const waiting = present(keys).filter(({ phase }) => phase.kind === "starting" && phase.detail === "");
+      for (const held of waiting) table.change({ ...held, phase: { kind: "accepted" } }, "memory");
+      table.actNow(waiting.map(({ key }) => key));
+    }, startAgainMs).unref();
+  }
+
+  /** The stage changes first: what is asked for twice meanwhile is sent once. A signal that failed is sent again as if it had no effect. */
+  const send = (stage: "term" | "kill") => (keys: readonly string[], now: Now) => {
+    for (const held of present(keys)) {
+      table.change(onSignalled(held, stage, now), "soon");
+      driver.killTask(held.run, stage === "term" ? "TERM" : "KILL").catch((error: unknown) => logger.warn("a run could not be signalled", { task: held.run.taskId, error }));
+    }
+  };
+
+  const pause = (paused: boolean) => (keys: readonly string[]) => {
+    for (const { key, run } of present(keys)) {
+      (paused ? driver.suspendTask(run) : driver.resumeTask(run)).then(
+        () => {
+          const held = table.get(key);
+          if (!held) return;
+          table.change(onPaused(held, paused), "now");
+          reporter.addNow(key);
+        },
+        (error: unknown) => logger.warn("a run could not be suspended or resumed", { task: run.taskId, error }),
+      );
+    }
+  };
+
+  function settle(keys: readonly string[]): void {
+    const runs: Run[] = [];
+    for (const held of present(keys)) {
+      const { specId } = held;
+      const last = specId !== undefined && specs.release(specId);
+      if (last) files.dropScript(specId);
+      table.settle(held, last ? specId : undefined);
+      runs.push(held.run);
+    }
+    // What is left of them goes after their keys are in the journal: a driver that finds one again must be told that it is settled.
+    table.afterCommit(() => void driver.settle(runs).catch((error: unknown) => logger.warn("what is left of runs could not be removed", { error })));
+  }
+
+  return {
+    start,
+    term: send("term"),
+    kill: send("kill"),
+    suspend: pause(true),
+    resume: pause(false),
+    report: (keys) => present(keys).forEach((held) => reporter.add(held)),
+    settle,
+  };
+}

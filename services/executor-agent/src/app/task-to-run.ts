@@ -1,0 +1,45 @@
+import { Network } from "@berth/contracts/types";
+import type { RunSpec } from "@berth/contracts/types";
+import { AppError } from "@berth/core";
+import type { TaskToRun } from "@berth/plugins";
+import { scriptCommand, taskEnvironment } from "../domain/environment.ts";
+import type { HeldRun } from "../domain/held-run.ts";
+import type { TaskFiles } from "../ports/task-files.ts";
+
+export interface TaskToRunDeps {
+  readonly files: TaskFiles;
+  /** Where a task names no image. */
+  readonly defaultImage: string;
+}
+
+/** Makes what a run needs on this host, and says all of it for the driver; throws AppError where that is impossible. */
+export function taskToRun({ files, defaultImage }: TaskToRunDeps, held: HeldRun, { spec, identity, mounts, traceParent }: RunSpec): TaskToRun {
+  const { run, needs } = held;
+  if (!spec || !identity || held.specId === undefined) throw new AppError("invalid", "SPEC_INCOMPLETE", "the assignment says not what to run, or as whom");
+  const place = files.prepare(run, identity);
+  const script = spec.script ? files.writeScript(held.specId, spec.script, identity) : undefined;
+  return {
+    run,
+    identity,
+    image: spec.image || defaultImage,
+    command: script ? scriptCommand(spec.script, script.path) : spec.command,
+    env: taskEnvironment({
+      run,
+      user: identity.user,
+      asked: spec.env,
+      resources: needs.resources,
+      array: spec.array,
+      taskDir: place.taskDir,
+      arrayDir: place.arrayDir,
+      traceParent,
+    }),
+    workdir: spec.workdir || undefined,
+    resources: needs.resources,
+    mounts,
+    network: spec.network === Network.BRIDGE ? "bridge" : "none",
+    taskDir: place.taskDir,
+    controlDir: script?.controlDir,
+    stdoutPath: place.stdoutPath,
+    stderrPath: place.stderrPath,
+  };
+}

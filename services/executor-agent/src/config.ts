@@ -1,0 +1,60 @@
+import { hostname } from "node:os";
+import { isToken } from "@berth/contracts";
+import { parseCpu, parseMemory } from "@berth/core";
+import { readConfig, serviceKeys } from "@berth/runtime";
+import { z } from "zod";
+
+const amount = (parse: (text: string) => number): z.ZodType<number | undefined> =>
+  z
+    .string()
+    .transform((text, context) => {
+      try {
+        return parse(text);
+      } catch (error) {
+        context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+        return z.NEVER;
+      }
+    })
+    .optional();
+
+const shape = {
+  ...serviceKeys,
+  /** Adopts only what is labelled with it. */
+  clusterId: z.string().min(1),
+  /** Name of this host in the cluster. */
+  hostId: z.string().refine(isToken, "must be 1 to 64 of [A-Za-z0-9_-]").default(hostname().replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, 64)),
+  /** What runs the tasks. */
+  driver: z.enum(["docker", "process", "sim"]),
+  /** Journal, keepers and scripts; tasks of other users pass through it. */
+  dataDir: z.string().min(1),
+  /** Sockets of keepers, where paths are short; default: the data directory. */
+  runDir: z.string().optional(),
+  /** The storage's files, where it is on this machine: then output is written in its final place. */
+  filesDir: z.string().optional(),
+  /** Where output goes otherwise. */
+  storage: z.string().optional(),
+  clusterSecret: z.string().optional(),
+  natsUrl: z.string().min(1),
+  natsUser: z.string().min(1),
+  natsPassword: z.string().min(1),
+  /** Prefix of answers' subjects, where the account may use only one. */
+  natsInbox: z.string().optional(),
+  /** The docker driver's engine, as unix:///path or tcp://…; default: found as docker's own command line does. */
+  engine: z.string().optional(),
+  /** Image of tasks that name none. */
+  defaultImage: z.string().default(""),
+  /** What tasks may use, instead of what the machine has. */
+  capacityCpu: amount(parseCpu),
+  capacityMemory: amount(parseMemory),
+  /** Of the sim driver: how long a task takes that says nothing of it, in milliseconds. */
+  simMs: z.coerce.number().min(0).default(0),
+  /** Of sim-main: how many hosts. */
+  simHosts: z.coerce.number().int().min(1).max(10_000).default(1),
+  /** Unused: an agent opens no port. Set for every service. */
+  listen: z.string().optional(),
+} satisfies z.ZodRawShape;
+
+export type AgentConfig = ReturnType<typeof readAgentConfig>;
+
+/** The agent's settings; throws `invalid` CONFIG_INVALID with all faults. */
+export const readAgentConfig = (env: Readonly<Record<string, string | undefined>>) => readConfig(shape, { env });

@@ -1,0 +1,85 @@
+import type { Outcome, Reason, Resources, Run } from "@berth/core";
+
+/** What of a run's spec decides about its life on a host. */
+export interface Needs {
+  readonly resources: Resources;
+  /** Wall time after which it is stopped; 0: no limit. */
+  readonly timeLimitMs: number;
+  /** Time between TERM and KILL. */
+  readonly graceMs: number;
+}
+
+/** When its process started, on the wall clock and on the clock that counts from boot and goes on while the machine sleeps. */
+export interface Started {
+  readonly startedAt: Date;
+  readonly startedElapsedMs: number;
+}
+
+/** How a run ended; written once, never changed. */
+export interface End {
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+  readonly startedAt: Date | undefined;
+  readonly endedAt: Date;
+  readonly exitCode: number | undefined;
+  readonly signal: number | undefined;
+  readonly cpuMs: number;
+  readonly peakMemoryBytes: number | undefined;
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+}
+
+/** How far a run is on this host. It only moves down this list, but for running ◀▶ suspended. */
+export type Phase =
+  /** In the journal; not told to the driver in this life of the agent. */
+  | { readonly kind: "accepted" }
+  /** The driver has it. Kept in memory only: after a restart it is accepted again, and the driver knows whether it began. */
+  | { readonly kind: "starting"; readonly detail: string }
+  | ({ readonly kind: "running" } & Started)
+  | ({ readonly kind: "suspended" } & Started)
+  | { readonly kind: "ended"; readonly end: End }
+  /** Never started, by our decision; the task goes back to pending. */
+  | { readonly kind: "refused"; readonly reason: Reason; readonly refusedAt: Date };
+
+export type StopCause = "killed" | "superseded" | "over" | "timed_out";
+
+/** A stop that was decided. It is in the journal before a signal is sent. */
+export interface Stop {
+  readonly cause: StopCause;
+  /** Who asked, where somebody did. */
+  readonly by: string;
+  /** wanted: nothing sent yet. */
+  readonly stage: "wanted" | "term" | "kill";
+  /** When the last signal was sent, on the elapsed clock. */
+  readonly sentElapsedMs: number;
+}
+
+/** What the control plane answered to the report of the end; later and silence leave it undefined. */
+export type Answer = "committed" | "superseded" | "unknown";
+
+/** One run in this host's journal, until its end is stored for good; after that only its key is remembered. */
+export interface HeldRun {
+  readonly key: string;
+  readonly run: Run;
+  /** Its spec in the journal; undefined where it was found by the driver and the journal was lost. */
+  readonly specId: number | undefined;
+  readonly needs: Needs;
+  readonly phase: Phase;
+  readonly stop: Stop | undefined;
+  /** What the control plane said last, of suspend and resume. */
+  readonly wish: "run" | "suspend";
+  /** False: the database does not know it. It runs on and counts against capacity. */
+  readonly known: boolean;
+  readonly answer: Answer | undefined;
+}
+
+/** Whether it takes a place on this host. */
+export const isLive = (held: HeldRun): boolean => held.phase.kind !== "ended" && held.phase.kind !== "refused";
+
+/** Whether its process is there, as far as known. */
+export const hasStarted = (held: HeldRun): boolean => held.phase.kind === "running" || held.phase.kind === "suspended";
+
+/** How long the key of a settled run is remembered, so that a late offer of it starts nothing. */
+export const rememberMs = 3_600_000;
+
+export const noNeeds: Needs = { resources: { cpuMilli: 0, memoryBytes: 0 }, timeLimitMs: 0, graceMs: 10_000 };

@@ -1,0 +1,157 @@
+import { unreachable } from "@berth/core";
+import type { Reason, Run } from "@berth/core";
+import { hasStarted, isLive, noNeeds } from "./held-run.ts";
+import type { Answer, HeldRun, Started, StopCause } from "./held-run.ts";
+import { endOfExit, endWithoutExit } from "./outcome.ts";
+import type { Exit } from "./outcome.ts";
+import type { Now } from "./steps.ts";
+
+/** What the control plane says about a run. */
+export type Word =
+  | { readonly kind: "run" }
+  | { readonly kind: "stop"; readonly cause: Exclude<StopCause, "timed_out">; readonly by: string }
+  | { readonly kind: "suspend" }
+  | { readonly kind: "resume" }
+  | { readonly kind: "unknown" };
+
+/** What the driver says about a run. */
+export type DriverNews =
+  | { readonly kind: "preparing"; readonly detail: string }
+  | { readonly kind: "started"; readonly at: Date }
+  | { readonly kind: "found"; readonly startedAt: Date | undefined; readonly suspended: boolean }
+  | { readonly kind: "ended"; readonly exit: Exit }
+  | { readonly kind: "failed"; readonly at: Date; readonly reason: Reason }
+  | { readonly kind: "unable"; readonly at: Date; readonly reason: Reason }
+  | { readonly kind: "lost"; readonly at: Date; readonly startedAt: Date | undefined; readonly reason: Reason };
+
+/** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
+export function onWord(held: HeldRun, word: Word): HeldRun {
+  const known = word.kind !== "unknown";
+  // An end that was answered `unknown` is reported again only once the database knows the run.
+  const answer = held.answer === "unknown" && known ? undefined : held.answer;
+  const next: HeldRun = held.known === known && held.answer === answer ? held : { ...held, known, answer };
+  if (!isLive(held)) return next;
+  switch (word.kind) {
+    case "run":
+    case "unknown":
+      return next;
+    case "suspend":
+      return next.wish === "suspend" ? next : { ...next, wish: "suspend" };
+    case "resume":
+      return next.wish === "run" ? next : { ...next, wish: "run" };
+    case "stop":
+      return decideStop(next, word.cause, word.by);
+    default:
+      return unreachable(word);
+  }
+}
+
+/** The first stop stands. */
+function decideStop(held: HeldRun, cause: StopCause, by: string): HeldRun {
+  if (held.stop) return held;
+  return { ...held, stop: { cause, by, stage: "wanted", sentElapsedMs: 0 } };
+}
+
+/** A stop for a run that is not in the journal: it never starts here, and that is a fact to report. */
+export const neverStarted = (key: string, run: Run, now: Date): HeldRun => ({
+  ...adopted(key, run),
+  phase: { kind: "refused", reason: { code: "NEVER_STARTED", message: "stopped before it reached this host" }, refusedAt: now },
+});
+
+/** A run that the driver found and the journal does not have. */
+export const adopted = (key: string, run: Run): HeldRun => ({
+  key,
+  run,
+  specId: undefined,
+  needs: noNeeds,
+  phase: { kind: "starting", detail: "" },
+  stop: undefined,
+  wish: "run",
+  known: true,
+  answer: undefined,
+});
+
+/** A run after the driver's news; the same object where it changes nothing. What has ended stays as it ended. */
+export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun {
+  if (!isLive(held)) return held;
+  switch (news.kind) {
+    case "preparing":
+      return hasStarted(held) ? held : { ...held, phase: { kind: "starting", detail: news.detail } };
+    case "started":
+      return hasStarted(held) ? held : { ...held, phase: { kind: "running", ...started(news.at, now) } };
+    case "found":
+      return onFound(held, news, now);
+    case "ended": {
+      const startedAt = news.exit.startedAt ?? startOf(held);
+      return { ...held, phase: { kind: "ended", end: endOfExit({ ...news.exit, startedAt }, held.stop, held.needs) } };
+    }
+    case "failed":
+      return { ...held, phase: { kind: "ended", end: endWithoutExit("failed", news.reason, { startedAt: undefined, endedAt: news.at }, held.stop, held.needs) } };
+    case "unable":
+      return { ...held, phase: { kind: "refused", reason: news.reason, refusedAt: news.at } };
+    case "lost": {
+      const times = { startedAt: news.startedAt ?? startOf(held), endedAt: news.at };
+      return { ...held, phase: { kind: "ended", end: endWithoutExit("lost", news.reason, times, held.stop, held.needs) } };
+    }
+    default:
+      return unreachable(news);
+  }
+}
+
+function onFound(held: HeldRun, news: Extract<DriverNews, { kind: "found" }>, now: Now): HeldRun {
+  if (!news.startedAt) return held.phase.kind === "accepted" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
+  const times = held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase : started(news.startedAt, now);
+  const { startedAt, startedElapsedMs } = times;
+  return { ...held, phase: { kind: news.suspended ? "suspended" : "running", startedAt, startedElapsedMs } };
+}
+
+const startOf = (held: HeldRun): Date | undefined => (held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase.startedAt : undefined);
+
+/** The wall clock may be set while a task runs; the elapsed one may not, and is what limits count on. */
+const started = (at: Date, now: Now): Started => ({
+  startedAt: at,
+  startedElapsedMs: now.elapsedMs - Math.max(0, now.at.getTime() - at.getTime()),
+});
+
+/** A run that the journal has and the driver, asked for all it has, does not. */
+export function onAbsent(held: HeldRun, now: Now): HeldRun {
+  switch (held.phase.kind) {
+    case "running":
+    case "suspended":
+      return onDriverNews(held, { kind: "lost", at: now.at, startedAt: undefined, reason: { code: "RUN_VANISHED", message: "it is gone, and nobody saw its end" } }, now);
+    // The driver records a start before it makes it, so this one never began: it is told to start it, once.
+    case "accepted":
+    case "starting":
+      return held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" } } : held;
+    case "ended":
+    case "refused":
+      return held;
+  }
+}
+
+/** A run of before the machine's last boot. */
+export const onReboot = (held: HeldRun, now: Now): HeldRun =>
+  onDriverNews(held, { kind: "lost", at: now.at, startedAt: undefined, reason: { code: "HOST_REBOOTED", message: "its host was started anew" } }, now);
+
+/** A run whose time limit is reached is to stop. */
+export function onTime(held: HeldRun, now: Now): HeldRun {
+  if (held.stop || held.needs.timeLimitMs <= 0) return held;
+  if (held.phase.kind !== "running" && held.phase.kind !== "suspended") return held;
+  return now.elapsedMs - held.phase.startedElapsedMs >= held.needs.timeLimitMs ? decideStop(held, "timed_out", "") : held;
+}
+
+/** A signal was sent. */
+export const onSignalled = (held: HeldRun, stage: "term" | "kill", now: Now): HeldRun =>
+  held.stop && isLive(held) ? { ...held, stop: { ...held.stop, stage, sentElapsedMs: now.elapsedMs } } : held;
+
+/** The driver stopped or went on with it. */
+export function onPaused(held: HeldRun, paused: boolean): HeldRun {
+  const { phase } = held;
+  if (phase.kind !== "running" && phase.kind !== "suspended") return held;
+  const kind = paused ? "suspended" : "running";
+  return phase.kind === kind ? held : { ...held, phase: { ...phase, kind } };
+}
+
+/** The report of its end was answered. */
+export const onAnswer = (held: HeldRun, answer: Answer): HeldRun =>
+  isLive(held) ? held : answer === "unknown" ? { ...held, answer, known: false } : { ...held, answer };

@@ -1,0 +1,71 @@
+import { killedReason } from "@berth/core";
+import type { Outcome, Reason } from "@berth/core";
+import type { End, Needs, Stop } from "./held-run.ts";
+
+/** A process's own end, as the driver saw it. */
+export interface Exit {
+  readonly startedAt: Date | undefined;
+  readonly endedAt: Date;
+  readonly exitCode: number | undefined;
+  readonly signal: number | undefined;
+  readonly outOfMemory: boolean;
+  readonly cpuMs: number | undefined;
+  readonly peakMemoryBytes: number | undefined;
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+}
+
+/** What an exit means, knowing whether and why we stopped it. */
+export function endOfExit(exit: Exit, stop: Stop | undefined, needs: Needs): End {
+  const { outcome, reason } = judge(exit, stop, needs);
+  const { startedAt, endedAt, exitCode, signal, cpuMs, peakMemoryBytes, stdoutBytes, stderrBytes } = exit;
+  return { outcome, reason, startedAt, endedAt, exitCode, signal, cpuMs: cpuMs ?? 0, peakMemoryBytes, stdoutBytes, stderrBytes };
+}
+
+function judge({ exitCode, signal, outOfMemory }: Exit, stop: Stop | undefined, needs: Needs): { outcome: Outcome; reason: Reason } {
+  const ours = stop && stop.stage !== "wanted" ? judgeStop(stop, needs) : undefined;
+  if (ours) return ours;
+  if (outOfMemory) return { outcome: "out_of_memory", reason: { code: "OUT_OF_MEMORY", message: "it needed more memory than it asked for" } };
+  if (signal !== undefined) return { outcome: "failed", reason: { code: "SIGNAL", message: `ended by signal ${signalName(signal)}` } };
+  if (exitCode === 0) return { outcome: "succeeded", reason: { code: "EXIT_CODE", message: "exit code 0" } };
+  return { outcome: "failed", reason: { code: "EXIT_CODE", message: `exit code ${exitCode ?? "unknown"}` } };
+}
+
+/** A run that was superseded, or over already, has no outcome by us: the report only carries its usage. */
+function judgeStop(stop: Stop, needs: Needs): { outcome: Outcome; reason: Reason } | undefined {
+  switch (stop.cause) {
+    case "killed":
+      return { outcome: "killed", reason: killedReason(stop.by) };
+    case "timed_out":
+      return { outcome: "timed_out", reason: { code: "TIME_LIMIT", message: `reached its time limit of ${needs.timeLimitMs / 1000} s` } };
+    case "superseded":
+    case "over":
+      return undefined;
+  }
+}
+
+/** An end of which there is no exit: it could not be started, or nobody saw it. A stop that was carried out explains it better. */
+export function endWithoutExit(
+  outcome: "failed" | "lost",
+  reason: Reason,
+  times: { readonly startedAt: Date | undefined; readonly endedAt: Date },
+  stop: Stop | undefined,
+  needs: Needs,
+): End {
+  const ours = stop && stop.stage !== "wanted" ? judgeStop(stop, needs) : undefined;
+  return {
+    outcome: ours?.outcome ?? outcome,
+    reason: ours?.reason ?? reason,
+    ...times,
+    exitCode: undefined,
+    signal: undefined,
+    cpuMs: 0,
+    peakMemoryBytes: undefined,
+    stdoutBytes: 0,
+    stderrBytes: 0,
+  };
+}
+
+const names: Readonly<Record<number, string>> = { 1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 6: "ABRT", 8: "FPE", 9: "KILL", 11: "SEGV", 13: "PIPE", 14: "ALRM", 15: "TERM" };
+
+const signalName = (signal: number): string => (names[signal] ? `${names[signal]} (${signal})` : String(signal));

@@ -1,0 +1,86 @@
+import { unreachable } from "@berth/core";
+import { isLive } from "./held-run.ts";
+import type { HeldRun } from "./held-run.ts";
+
+/** The least that a host can do next for a run. Each is safe to do twice. */
+export interface StepArgs {
+  /** Hand it to the driver. */
+  start: { readonly key: string };
+  /** Ask it to end. */
+  term: { readonly key: string };
+  /** End it. */
+  kill: { readonly key: string };
+  suspend: { readonly key: string };
+  resume: { readonly key: string };
+  /** Tell the control plane how it ended, until that is answered. */
+  report: { readonly key: string };
+  /** Its end is stored for good: remember only its key, and let the driver remove what is left. */
+  settle: { readonly key: string };
+}
+
+export type StepName = keyof StepArgs;
+export type Step = { [Name in StepName]: { readonly name: Name } & StepArgs[Name] }[StepName];
+
+/** The two clocks: the wall's, and the one that counts from boot, sleep included. */
+export interface Now {
+  readonly at: Date;
+  readonly elapsedMs: number;
+}
+
+/** How long after a KILL without effect the next one is sent. */
+const killAgainMs = 5_000;
+
+/**
+ * What to do next for a run. Empty where there is nothing to do, or something is under way.
+ *
+ * Only a stop that was decided (by a verdict or the time limit, in the journal) leads to `term` and `kill`; being absent from a list, being unknown to the
+ * database or an outage lead to nothing.
+ */
+export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: boolean }): Step[] {
+  const { key, phase, stop } = held;
+  switch (phase.kind) {
+    case "refused":
+    case "ended":
+      if (held.answer === undefined) return [{ name: "report", key }];
+      return held.answer === "unknown" ? [] : [{ name: "settle", key }];
+    case "accepted":
+      // It may have begun in an earlier life of the agent, so that even one that is to stop goes through the driver.
+      return [{ name: "start", key }];
+    case "starting":
+    case "running":
+    case "suspended":
+      if (stop) return stopSteps(held, now);
+      if (phase.kind === "running" && held.wish === "suspend" && can.suspend) return [{ name: "suspend", key }];
+      if (phase.kind === "suspended" && held.wish === "run") return [{ name: "resume", key }];
+      return [];
+    default:
+      return unreachable(phase);
+  }
+}
+
+function stopSteps({ key, stop, needs }: HeldRun, now: Now): Step[] {
+  if (!stop) return [];
+  const sinceMs = now.elapsedMs - stop.sentElapsedMs;
+  switch (stop.stage) {
+    case "wanted":
+      return [{ name: "term", key }];
+    case "term":
+      return sinceMs >= needs.graceMs ? [{ name: "kill", key }] : [];
+    case "kill":
+      return sinceMs >= killAgainMs ? [{ name: "kill", key }] : [];
+  }
+}
+
+/** When this run next needs a look though nothing happens, on the elapsed clock; undefined: never. */
+export function deadlineOf(held: HeldRun): number | undefined {
+  if (!isLive(held)) return undefined;
+  if (held.stop) {
+    if (held.phase.kind === "accepted") return undefined;
+    if (held.stop.stage === "wanted") return 0;
+    return held.stop.sentElapsedMs + (held.stop.stage === "term" ? held.needs.graceMs : killAgainMs);
+  }
+  if ((held.phase.kind === "running" || held.phase.kind === "suspended") && held.needs.timeLimitMs > 0) {
+    return held.phase.startedElapsedMs + held.needs.timeLimitMs;
+  }
+  return undefined;
+}

@@ -1,0 +1,66 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { singleInstanceLock } from "@berth/database";
+import { connectBus } from "@berth/nats";
+import { createLogger, gauge, runService, serveMetrics, startTelemetry } from "@berth/runtime";
+import { hostClock } from "./adapters/host-clock.ts";
+import { makeDriver } from "./adapters/make-driver.ts";
+import { busControlPlane } from "./adapters/nats/bus-control-plane.ts";
+import { serveAgent } from "./adapters/nats/serve-agent.ts";
+import { observeEnds } from "./adapters/observe-ends.ts";
+import { sqliteJournal } from "./adapters/sqlite/sqlite-journal.ts";
+import { Agent } from "./app/agent.ts";
+import { readAgentConfig } from "./config.ts";
+import { agentVersion } from "./version.ts";
+
+await runService({
+  name: "agent",
+  async start({ closing, signal }) {
+    const config = readAgentConfig(process.env);
+    const { hostId } = config;
+    const logger = createLogger({ service: "agent", level: config.logLevel });
+    await startTelemetry({ service: "agent", otlpUrl: config.otlpUrl, closing });
+
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
+    const lock = singleInstanceLock(join(config.dataDir, "lock"));
+    closing.add(() => lock.release());
+    const journal = sqliteJournal(join(config.dataDir, "journal.db"));
+    closing.add(() => journal.close());
+
+    const bus = connectBus({
+      servers: config.natsUrl,
+      user: config.natsUser,
+      password: config.natsPassword,
+      name: `berth agent ${hostId}`,
+      ...(config.natsInbox ? { inboxPrefix: config.natsInbox } : {}),
+      closing,
+      logger,
+      onConnected: () => agent.wake(),
+    });
+    const { driver, files, deliver } = await makeDriver(config, journal.logPositions, logger, closing);
+    const agent: Agent = new Agent({
+      hostId,
+      version: agentVersion,
+      driver,
+      files,
+      deliver,
+      journal,
+      control: busControlPlane(bus, hostId, journal.id),
+      clock: hostClock(),
+      random: Math.random,
+      logger,
+      defaultImage: config.defaultImage,
+      onEnd: observeEnds(hostId),
+    });
+    const ready = Promise.withResolvers<void>();
+    const running = agent.run(signal, ready.resolve);
+    closing.add(() => running.catch(() => {}));
+    await Promise.race([ready.promise, running]);
+    serveAgent(bus, hostId, agent, signal);
+
+    gauge("berth_agent_live_runs", "Runs on this host that are not over", () => agent.liveRuns);
+    if (config.metricsAddress === undefined) return { running };
+    const metrics = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => agent.ready });
+    return { running, addresses: { metrics } };
+  },
+});
