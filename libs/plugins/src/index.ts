@@ -1,2 +1,5 @@
 export * from "./auth.ts";
 export * from "./driver.ts";
+export * from "./fifo-ranking.ts";
+export * from "./load-ranking.ts";
+export * from "./ranking.ts";

@@ -2,6 +2,7 @@ export { hostPort, listenOn, parseAddress, removeStaleSocket, type Address } fro
 export { batcher, type BatcherOptions } from "./batcher.ts";
 export { Closing } from "./closing.ts";
 export { flag, readConfig, serviceKeys, type ConfigSource } from "./config.ts";
+export { followFeed, type FeedReader, type FollowOptions } from "./follow-feed.ts";
 export { internalAuthorization, requireInternal } from "./grpc-access.ts";
 export { healthService } from "./grpc-health.ts";
 export { grpcChannel, grpcClient, type CallExtras, type GrpcClient, type GrpcClientOptions } from "./grpc-client.ts";

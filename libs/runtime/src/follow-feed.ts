@@ -1,0 +1,86 @@
+import { AppError } from "@berth/core";
+import { Change, type TaskStoreServiceService } from "@berth/contracts/store";
+import type { GrpcClient } from "./grpc-client.ts";
+import type { Logger } from "./logger.ts";
+import { backoffMs, sleep } from "./retry.ts";
+
+/** Who reads the change feed. Calls come one after the other, never after the follower's signal is aborted. */
+export interface FeedReader {
+  /** A snapshot begins: what was known before no longer counts. */
+  onStart(epoch: string): void;
+  /** Rows in order. A row may come twice, or be older than one from the snapshot: its revision tells. */
+  onChanges(changes: readonly Change[]): void;
+  /** Nothing is left for now; said at least every few seconds while the feed is well and quiet. */
+  onCaughtUp(): void;
+}
+
+export interface FollowOptions {
+  readonly store: GrpcClient<typeof TaskStoreServiceService>;
+  readonly reader: FeedReader;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** No word for this long, not even that there is none: the stream is dead, whatever the connection says. */
+const silenceMs = 15_000;
+
+/**
+ * Snapshot, then changes, for as long as it is not aborted: it resumes by token after a lost stream, and starts again where storage says so.
+ * Resolves when aborted; what a reader throws ends it.
+ */
+export async function followFeed({ store, reader, logger, signal }: FollowOptions): Promise<void> {
+  let token: string | undefined;
+  let failures = 0;
+
+  async function takeSnapshot(): Promise<void> {
+    let from: string | undefined;
+    await eachPart(signal, (stop) => store.snapshot({}, { signal: stop }), (part) => {
+      if (from === undefined) reader.onStart(part.epoch);
+      from ??= part.token;
+      reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+    });
+    token = from;
+  }
+
+  async function takeChanges(from: string): Promise<void> {
+    token = from;
+    await eachPart(signal, (stop) => store.changes({ token: from, user: "", tasksOnly: false }, { signal: stop }), (part) => {
+      failures = 0;
+      token = part.startAgain ? undefined : part.token;
+      if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+      else if (!part.startAgain) reader.onCaughtUp();
+    });
+  }
+
+  while (!signal.aborted) {
+    try {
+      if (token === undefined) await takeSnapshot();
+      else await takeChanges(token);
+      continue;
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (!(thrown instanceof AppError)) throw thrown;
+      if (failures++ === 0) logger.warn("the change feed was lost; following it again", { reason: thrown.reason, error: thrown.message });
+    }
+    await sleep(backoffMs(failures, Math.random, { baseMs: 20, maxMs: 1_000 }), signal).catch(() => {});
+  }
+}
+
+/** Reads a stream to its end, or until it is aborted or silent for too long. */
+async function eachPart<T>(signal: AbortSignal, open: (stop: AbortSignal) => AsyncIterable<T>, take: (part: T) => void): Promise<void> {
+  const stop = new AbortController();
+  const onAbort = (): void => stop.abort(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const silent = new AppError("unavailable", "FEED_SILENT", `storage said nothing for ${silenceMs} ms`);
+  const timer = setTimeout(() => stop.abort(silent), silenceMs);
+  try {
+    for await (const part of open(stop.signal)) {
+      if (signal.aborted) return;
+      timer.refresh();
+      take(part);
+    }
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,152 @@
+import { AppError } from "@berth/core";
+import { planCycle } from "../domain/cycle.ts";
+import type { CyclePolicy } from "../domain/cycle.ts";
+import { explain } from "../domain/explain.ts";
+import type { Explanation } from "../domain/explain.ts";
+import type { FeedRow } from "../domain/feed.ts";
+import type { Plan } from "../domain/plan.ts";
+import { Queue } from "../domain/queue.ts";
+import type { Dispatcher } from "../ports/dispatcher.ts";
+import type { Instruments, Logger } from "../ports/instruments.ts";
+import type { CommitAnswer, PlanStore, RowReader } from "../ports/plan-store.ts";
+
+export interface LeaderDeps<Message> {
+  readonly store: PlanStore<Message>;
+  readonly dispatcher: Dispatcher<Message>;
+  readonly policy: CyclePolicy;
+  readonly requiredFeatures: readonly string[];
+  readonly instruments: Instruments;
+  readonly logger: Logger;
+  now(): number;
+  readonly random: () => number;
+  /** Repeats what fails with `unavailable`, with back-off, until aborted. */
+  retry<T>(fn: () => Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
+const tickMs = 100;
+const parentsAtOnce = 1000;
+
+/**
+ * One term of leading: snapshot, then many events, one cycle, without delay when idle. One plan is on its way to storage at a time; the next is made on top of it.
+ * A new one is made for each term: nothing of an older view is kept.
+ */
+export class Leader<Message> implements RowReader {
+  readonly #deps: LeaderDeps<Message>;
+  readonly #term: number;
+  readonly #signal: AbortSignal;
+  readonly #failed: (error: unknown) => void;
+  #queue: Queue;
+  #caughtUp = false;
+  #wanted = false;
+  #scheduled = false;
+  #committing = false;
+  #askingParents = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deps: LeaderDeps<Message>, term: number, signal: AbortSignal, failed: (error: unknown) => void) {
+    this.#deps = deps;
+    this.#term = term;
+    this.#signal = signal;
+    this.#failed = failed;
+    this.#queue = new Queue({ requiredFeatures: deps.requiredFeatures });
+    signal.addEventListener("abort", () => clearTimeout(this.#timer), { once: true });
+  }
+
+  get queue(): Queue {
+    return this.#queue;
+  }
+
+  /** Whether it has the whole view. */
+  get ready(): boolean {
+    return this.#caughtUp;
+  }
+
+  onStart(): void {
+    this.#queue = new Queue({ requiredFeatures: this.#deps.requiredFeatures });
+    this.#caughtUp = false;
+  }
+
+  onRows(rows: readonly FeedRow[]): void {
+    const now = this.#deps.now();
+    for (const row of rows) this.#queue.apply(row, now);
+    this.#wake();
+  }
+
+  onCaughtUp(): void {
+    if (!this.#caughtUp) this.#deps.logger.info("leading", { term: this.#term, pending: this.#queue.pending, hosts: this.#queue.hosts.count });
+    this.#caughtUp = true;
+    this.#wake();
+  }
+
+  /** Why that task waits; undefined where it is not pending. Throws `unavailable` NOT_READY before the view is whole. */
+  explain(taskId: string): Explanation | undefined {
+    if (!this.#caughtUp) throw new AppError("unavailable", "NOT_READY", "the scheduler is reading the queue; ask again in a moment");
+    return explain(this.#queue, taskId, this.#deps.policy.filters);
+  }
+
+  /** Many events, one cycle: it runs once what is being read has been read. */
+  #wake(): void {
+    this.#wanted = true;
+    if (this.#scheduled || this.#committing || !this.#caughtUp) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#signal.aborted || this.#committing || !this.#caughtUp) return;
+      this.#wanted = false;
+      try {
+        this.#cycle();
+      } catch (error) {
+        this.#failed(error);
+      }
+    });
+  }
+
+  #cycle(): void {
+    const { policy, random, instruments } = this.#deps;
+    const queue = this.#queue;
+    const now = this.#deps.now();
+    const startedAt = performance.now();
+    this.#wakeLater(queue.tick(now) || now - queue.hosts.newestAtMs < policy.limits.settleMs);
+    this.#askForParents();
+    const plan = planCycle(queue, policy, now, random);
+    if (plan.placements.length === 0 && plan.ends.length === 0) return;
+    queue.hold(plan);
+    instruments.cycle((performance.now() - startedAt) / 1000, plan.placements.length, plan.ends.length);
+    this.#committing = true;
+    this.#commit(queue, plan).then(() => {
+      this.#committing = false;
+      if (this.#wanted || plan.more) this.#wake();
+    }, this.#failed);
+  }
+
+  async #commit(queue: Queue, plan: Plan): Promise<void> {
+    const { store, dispatcher, instruments, retry } = this.#deps;
+    const answer: CommitAnswer<Message> = await retry(() => store.commit(this.#term, plan, this.#signal), this.#signal);
+    dispatcher.send(answer.assignments);
+    for (const why of [...answer.placementRefusals, ...answer.endRefusals]) if (why) instruments.refused(why);
+    queue.settle(plan, answer, this.#deps.now());
+    this.#wanted ||= answer.placementRefusals.some((why) => why !== "");
+  }
+
+  #wakeLater(needed: boolean): void {
+    if (!needed || this.#timer) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#wake();
+    }, tickMs);
+  }
+
+  /** Parents that ended before this view began are looked up once. */
+  #askForParents(): void {
+    if (this.#askingParents) return;
+    const queue = this.#queue;
+    const asked = queue.takeUnknownParents(parentsAtOnce);
+    if (asked.length === 0) return;
+    this.#askingParents = true;
+    this.#deps.retry(() => this.#deps.store.outcomes(asked, this.#signal), this.#signal).then((outcomes) => {
+      this.#askingParents = false;
+      queue.applyOutcomes(outcomes);
+      this.#wake();
+    }, this.#failed);
+  }
+}

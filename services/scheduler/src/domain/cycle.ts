@@ -1,0 +1,190 @@
+import { standardFilters } from "./filters.ts";
+import type { Filter } from "./filters.ts";
+import { Heap } from "./heap.ts";
+import type { Host } from "./hosts.ts";
+import type { End, Placement, Plan } from "./plan.ts";
+import type { Queue } from "./queue.ts";
+import type { Ranking } from "./ranking.ts";
+import type { TaskRecord } from "./records.ts";
+import { binpack } from "./scorers.ts";
+import type { Scorer } from "./scorers.ts";
+import type { NeedClass, Shape } from "./shapes.ts";
+import { ClaimDrafts, openTurns, Turn } from "./turns.ts";
+import type { UserTurns } from "./turns.ts";
+
+export interface CyclePolicy {
+  readonly ranking: Ranking;
+  readonly filters: readonly Filter[];
+  readonly scorer: Scorer;
+  readonly limits: CycleLimits;
+}
+
+/** What bounds one cycle. */
+export interface CycleLimits {
+  readonly maxPlacements: number;
+  readonly maxEnds: number;
+  /** Hosts that are scored for one task, of those that pass. */
+  readonly maxCandidates: number;
+  /** A task too large for every host is rejected only when no new host was met for this long. */
+  readonly settleMs: number;
+}
+
+export const defaultLimits: CycleLimits = { maxPlacements: 2000, maxEnds: 2000, maxCandidates: 8, settleMs: 3000 };
+
+export const policyWith = (ranking: Ranking, filters: readonly Filter[] = standardFilters, limits: Partial<CycleLimits> = {}): CyclePolicy => ({
+  ranking,
+  filters,
+  scorer: binpack,
+  limits: { ...defaultLimits, ...limits },
+});
+
+/**
+ * Plans one scheduling cycle. Same arguments, same plan; the queue is left as it was found: `queue.hold(plan)` is the caller's.
+ * Costs O(shapes that may fit + placements · log hosts), however much is pending.
+ */
+export function planCycle(queue: Queue, policy: CyclePolicy, nowMs: number, random: () => number): Plan {
+  const ends = planEnds(queue, policy.limits, nowMs);
+  const draft = new Draft(queue, policy, random);
+  try {
+    const users = openTurns(fittingShapes(queue), draft.claims);
+    if (policy.ranking.order) placeInOrder(draft, users, policy.ranking.order);
+    else placeInRounds(draft, users, policy.ranking, nowMs);
+    return { placements: draft.placements, ends, more: draft.full || ends.length >= policy.limits.maxEnds };
+  } finally {
+    draft.undo();
+  }
+}
+
+/** Whether a class of needs can never be met by the hosts there are. */
+export const tooLarge = (queue: Queue, needClass: NeedClass): boolean => queue.hosts.count > 0 && !queue.hosts.anyLargeEnough(needClass.needs);
+
+export const noHostLargeEnough = { code: "NO_HOST_LARGE_ENOUGH", message: "it asks for more cpu or memory than any host has" } as const;
+
+function planEnds(queue: Queue, limits: CycleLimits, nowMs: number): End[] {
+  const ends: End[] = [];
+  for (const record of queue.impossible) {
+    if (ends.length >= limits.maxEnds) return ends;
+    ends.push({ record, outcome: "dependency_failed", reason: record.impossible! });
+  }
+  if (nowMs - queue.hosts.newestAtMs < limits.settleMs) return ends;
+  for (const needClass of queue.shapes.classes()) {
+    if (needClass.shapes.size === 0 || !tooLarge(queue, needClass)) continue;
+    for (const shape of needClass.shapes) {
+      for (let at = shape.from(0); at >= 0; at = shape.from(at + 1)) {
+        if (ends.length >= limits.maxEnds) return ends;
+        ends.push({ record: shape.at(at), outcome: "rejected", reason: noHostLargeEnough });
+      }
+    }
+  }
+  return ends;
+}
+
+/** Shapes of those classes that fit somewhere; all others are parked, and cost nothing. */
+function* fittingShapes(queue: Queue): Generator<Shape> {
+  for (const needClass of queue.shapes.classes()) {
+    if (needClass.shapes.size > 0 && queue.hosts.nextFitting(0, needClass.needs)) yield* needClass.shapes;
+  }
+}
+
+/** The plan as it grows. Hosts are taken on the way and given back at the end. */
+class Draft {
+  readonly placements: Placement[] = [];
+  readonly claims = new ClaimDrafts();
+  readonly #queue: Queue;
+  readonly #policy: CyclePolicy;
+  readonly #random: () => number;
+  readonly #unfit = new Set<NeedClass>();
+
+  constructor(queue: Queue, policy: CyclePolicy, random: () => number) {
+    this.#queue = queue;
+    this.#policy = policy;
+    this.#random = random;
+  }
+
+  get full(): boolean {
+    return this.placements.length >= this.#policy.limits.maxPlacements;
+  }
+
+  /** Places the turn's head and moves it on; false: it fits nowhere. */
+  place(turn: Turn): boolean {
+    const { shape } = turn;
+    if (this.#unfit.has(shape.needClass)) return false;
+    const host = this.#choose(shape);
+    if (!host) {
+      if (shape.avoidHosts.length === 0) this.#unfit.add(shape.needClass);
+      return false;
+    }
+    const record: TaskRecord = turn.head;
+    const index = turn.index;
+    const journalId = host.facts!.journalId;
+    this.placements.push({ taskId: turn.taskId, attempt: index === undefined ? record.attempt + 1 : 1, host, journalId, record, index });
+    this.#queue.hosts.take(host, shape.needs);
+    turn.placed(this.claims);
+    return true;
+  }
+
+  undo(): void {
+    for (const { host, record } of this.placements) this.#queue.hosts.give(host, record.shape.needs);
+  }
+
+  /** The best of the first hosts that pass; equal ones by lot, so that no host that fails quickly gets everything. */
+  #choose(shape: Shape): Host | undefined {
+    const { filters, scorer, limits } = this.#policy;
+    let best: Host | undefined;
+    let bestScore = -Infinity;
+    let candidates = 0;
+    let equals = 1;
+    let host = this.#queue.hosts.nextFitting(0, shape.needs);
+    for (; host && candidates < limits.maxCandidates; host = this.#queue.hosts.nextFitting(host.slot + 1, shape.needs)) {
+      if (!passesAll(filters, shape, host)) continue;
+      candidates++;
+      const score = scorer.score(shape, host);
+      if (score > bestScore) {
+        best = host;
+        bestScore = score;
+        equals = 1;
+      } else if (score === bestScore && this.#random() * ++equals < 1) best = host;
+    }
+    return best;
+  }
+}
+
+function passesAll(filters: readonly Filter[], shape: Shape, host: Host): boolean {
+  for (const filter of filters) if (filter.applies(shape) && !filter.passes(shape, host)) return false;
+  return true;
+}
+
+/** For policies whose order stays true while tasks are placed: always the first of all heads. */
+function placeInOrder(draft: Draft, users: readonly UserTurns[], order: NonNullable<Ranking["order"]>): void {
+  const heap = new Heap<Turn>(order);
+  const open = (turns: readonly Turn[]): void => turns.forEach((turn) => heap.push(turn));
+  for (const user of users) open(user.nextLevel());
+  for (let turn = heap.pop(); turn && !draft.full; turn = heap.pop()) {
+    let fits = true;
+    do {
+      fits = draft.place(turn);
+    } while (fits && !turn.done && !draft.full && (heap.size === 0 || order(turn, heap.peek()!) <= 0));
+    if (fits && !turn.done) heap.push(turn);
+    else open(turn.owner!.retire());
+  }
+}
+
+/** For policies that only sort: each head has one turn, then they are asked again. */
+function placeInRounds(draft: Draft, users: readonly UserTurns[], ranking: Ranking, nowMs: number): void {
+  let active = new Set(users.flatMap((user) => user.nextLevel()));
+  while (active.size > 0 && !draft.full) {
+    const sorted = ranking.schedule([...active], nowMs);
+    const next = new Set(active);
+    let changed = false;
+    for (const turn of sorted) {
+      if (draft.full) return;
+      if (!(turn instanceof Turn) || !active.delete(turn)) continue; // not one of those it was given, or twice
+      changed = true;
+      if (draft.place(turn) && !turn.done) continue;
+      next.delete(turn);
+      for (const later of turn.owner!.retire()) next.add(later);
+    }
+    if (!changed) return;
+    active = next;
+  }
+}

@@ -1,0 +1,86 @@
+import { formatCpu, formatMemory } from "@berth/core";
+import type { Resources } from "@berth/core";
+import { freeCpuMilli, freeMemoryBytes, missingFeatures } from "./hosts.ts";
+import type { Host } from "./hosts.ts";
+
+/** What a filter may know of a task: what it shares with its whole shape. */
+export interface Asked {
+  readonly needs: Resources;
+  readonly avoidHosts: readonly string[];
+}
+
+/** One reason why a host may not run a task. */
+export interface Filter {
+  readonly name: string;
+  /** False where the task asks nothing that this filter knows of. */
+  applies(task: Asked): boolean;
+  passes(task: Asked, host: Host): boolean;
+  /** What it means that this filter refused `count` hosts. */
+  explain(count: number, task: Asked): string;
+}
+
+const hosts = (count: number): string => (count === 1 ? "1 host" : `${count} hosts`);
+
+export const up: Filter = {
+  name: "up",
+  applies: () => true,
+  passes: (_, host) => host.facts?.up === true,
+  explain: (count) => `${hosts(count)} not heard of for a while`,
+};
+
+export const willing: Filter = {
+  name: "willing",
+  applies: () => true,
+  passes: (_, host) => host.restUntilMs === 0,
+  explain: (count) => `${hosts(count)} refused tasks a moment ago and ${count === 1 ? "rests" : "rest"}`,
+};
+
+export const enoughCpu: Filter = {
+  name: "cpu",
+  applies: (task) => task.needs.cpuMilli > 0,
+  passes: (task, host) => freeCpuMilli(host) >= task.needs.cpuMilli,
+  explain: (count, task) => `${hosts(count)} with less than ${formatCpu(task.needs.cpuMilli)} cpu free`,
+};
+
+export const enoughMemory: Filter = {
+  name: "memory",
+  applies: (task) => task.needs.memoryBytes > 0,
+  passes: (task, host) => freeMemoryBytes(host) >= task.needs.memoryBytes,
+  explain: (count, task) => `${hosts(count)} with less than ${formatMemory(task.needs.memoryBytes)} memory free`,
+};
+
+export const notFailedHere: Filter = {
+  name: "failed here before",
+  applies: (task) => task.avoidHosts.length > 0,
+  passes: (task, host) => !task.avoidHosts.includes(host.id),
+  explain: (count) => `${hosts(count)} where it failed before by a fault of the system`,
+};
+
+/** Hosts whose driver lacks what this site requires. */
+const withFeatures = (required: readonly string[]): Filter => ({
+  name: "driver",
+  applies: () => required.length > 0,
+  passes: (_, host) => missingFeatures(host, required).length === 0,
+  explain: (count) => `${hosts(count)} whose driver lacks one of: ${required.join(", ")}`,
+});
+
+/** The commonest cause is told by the first that refuses. */
+export const standardFilters: readonly Filter[] = [up, willing, notFailedHere, enoughCpu, enoughMemory];
+
+/** Those of a site that requires features of its drivers. */
+export const filtersFor = (requiredFeatures: readonly string[]): readonly Filter[] =>
+  requiredFeatures.length === 0 ? standardFilters : [up, withFeatures(requiredFeatures), ...standardFilters.slice(1)];
+
+/** The hosts that pass, and why the others did not, the commonest reason first. For people: it looks at every host. */
+export function eligible(task: Asked, among: Iterable<Host>, filters: readonly Filter[]): { passing: Host[]; refusals: string[] } {
+  const asked = filters.filter((filter) => filter.applies(task));
+  const refused = new Map<Filter, number>();
+  const passing: Host[] = [];
+  for (const host of among) {
+    const refusing = asked.find((filter) => !filter.passes(task, host));
+    if (refusing) refused.set(refusing, (refused.get(refusing) ?? 0) + 1);
+    else passing.push(host);
+  }
+  const refusals = [...refused].toSorted((a, b) => b[1] - a[1]).map(([filter, count]) => filter.explain(count, task));
+  return { passing, refusals };
+}

@@ -1,0 +1,268 @@
+import { isTerminal, splitTaskId } from "@berth/core";
+import { ArrayClaims } from "./array-claims.ts";
+import { Dependencies } from "./dependencies.ts";
+import type { FeedRow, TaskFacts } from "./feed.ts";
+import { Hosts } from "./hosts.ts";
+import type { Plan } from "./plan.ts";
+import { noIndex, TaskRecord } from "./records.ts";
+import { Shapes } from "./shapes.ts";
+
+/** Storage knew better than the plan: how long to wait for its news before the task is planned again. */
+const doubtMs = 250;
+/** Refusals after which the task may be planned again without news of it. */
+const hostsFault: ReadonlySet<string> = new Set(["HOST_CHANGED"]);
+
+/** What storage says of a parent. */
+export interface ParentOutcome {
+  readonly taskId: string;
+  readonly live: boolean;
+  /** Undefined where storage does not know it either: it counts as lost. */
+  readonly outcome: TaskFacts["outcome"];
+}
+
+/**
+ * What waits and what runs, in memory, made from the change feed. Knows three things that the feed does not yet say: what is being committed (held, ending),
+ * and where storage refused. Nothing here is durable; a new leader builds it again.
+ */
+export class Queue {
+  readonly hosts: Hosts;
+  readonly shapes = new Shapes();
+  readonly dependencies = new Dependencies();
+  readonly #tasks = new Map<string, TaskRecord>();
+  readonly #arrays = new Set<TaskRecord>();
+  /** Pending tasks that can never run, to be ended. */
+  readonly impossible = new Set<TaskRecord>();
+  readonly #doubtful = new Map<TaskRecord, number>();
+  #pendingSingles = 0;
+
+  constructor(options: { readonly requiredFeatures?: readonly string[] } = {}) {
+    this.hosts = new Hosts(options.requiredFeatures);
+  }
+
+  get(id: string): TaskRecord | undefined {
+    return this.#tasks.get(id);
+  }
+
+  records(): IterableIterator<TaskRecord> {
+    return this.#tasks.values();
+  }
+
+  /** Pending tasks, arrays by their unclaimed elements. */
+  get pending(): number {
+    let count = this.#pendingSingles;
+    for (const array of this.#arrays) count += array.pending;
+    return count;
+  }
+
+  /** Takes in one row; an older one than was seen changes nothing. */
+  apply(row: FeedRow, nowMs: number): void {
+    if (row.kind === "host") this.hosts.apply(row.host, nowMs);
+    else this.#applyTask(row.task, nowMs);
+  }
+
+  #applyTask(facts: TaskFacts, nowMs: number): void {
+    const known = this.#tasks.get(facts.id);
+    if (known && facts.revision <= known.revision) return;
+    if (isTerminal(facts.state)) {
+      this.#ended(facts, known);
+      return;
+    }
+    const record = known ?? this.#make(facts);
+    record.revision = facts.revision;
+    if (facts.array) this.#applyArray(record, facts);
+    else if (facts.state === "pending") this.#applyPending(record, facts, nowMs);
+    else this.#applyLive(record, facts);
+  }
+
+  #make(facts: TaskFacts): TaskRecord {
+    const { number, index } = splitTaskId(facts.id);
+    const parent = index === undefined ? undefined : this.#tasks.get(`${number}`);
+    const record = new TaskRecord(facts.id, number, index ?? noIndex, this.shapes.of(facts), parent, facts.createdAtMs);
+    this.#tasks.set(facts.id, record);
+    if (facts.array) {
+      record.array = new ArrayClaims(facts.array);
+      this.#arrays.add(record);
+    } else parent?.array?.skip(record.index);
+    return record;
+  }
+
+  #ended(facts: TaskFacts, record: TaskRecord | undefined): void {
+    if (record) this.#drop(record);
+    const { number, index } = splitTaskId(facts.id);
+    if (index !== undefined) this.#tasks.get(`${number}`)?.array?.skip(index);
+    else if (facts.outcome) this.#outcome(facts.id, facts.outcome);
+  }
+
+  #outcome(taskId: string, outcome: NonNullable<TaskFacts["outcome"]>): void {
+    for (const child of this.dependencies.ended(taskId, outcome)) if (child.phase === "blocked") this.#settleIn(child);
+  }
+
+  /** Answers about parents that the queue did not know. One that is live comes by the feed. */
+  applyOutcomes(outcomes: readonly ParentOutcome[]): void {
+    for (const { taskId, outcome, live } of outcomes) if (!live) this.#outcome(taskId, outcome ?? "lost");
+  }
+
+  #applyArray(record: TaskRecord, facts: TaskFacts): void {
+    record.array!.apply(facts.array!);
+    this.dependencies.add(record, facts.dependencies);
+    if (record.phase !== "ending") this.#settleIn(record);
+  }
+
+  #applyPending(record: TaskRecord, facts: TaskFacts, nowMs: number): void {
+    if (record.phase === "ending" || (record.phase === "held" && facts.attempt < record.attempt)) return; // of before what is being committed
+    if (record.phase === "placed" && facts.attempt === record.attempt) this.hosts.refusedBy(record.host!, nowMs);
+    record.attempt = facts.attempt;
+    this.#leave(record);
+    record.shape = this.shapes.of(facts);
+    this.dependencies.add(record, facts.dependencies);
+    this.#settleIn(record);
+  }
+
+  #applyLive(record: TaskRecord, facts: TaskFacts): void {
+    const phase = facts.state === "placed" ? "placed" : "running";
+    if (record.onHost && record.host!.id === facts.hostId && record.attempt === facts.attempt) record.phase = phase;
+    else {
+      this.#leave(record);
+      record.attempt = facts.attempt;
+      this.#occupy(record, phase, facts.hostId);
+    }
+    if (phase === "running") this.hosts.startedOn(record.host!);
+  }
+
+  #occupy(record: TaskRecord, phase: "held" | "placed" | "running", hostId: string): void {
+    record.phase = phase;
+    record.host = this.hosts.of(hostId);
+    this.hosts.take(record.host, record.shape.needs);
+    const claims = record.parent?.array;
+    if (claims) claims.live++;
+  }
+
+  /** Undoes what the record's phase holds. */
+  #leave(record: TaskRecord): void {
+    if (!record.array) this.#pendingSingles -= record.pending;
+    switch (record.phase) {
+      case "queued":
+        record.queuedIn?.remove(record);
+        break;
+      case "doubtful":
+        this.#doubtful.delete(record);
+        break;
+      case "blocked":
+        this.impossible.delete(record);
+        break;
+      case "held":
+      case "placed":
+      case "running": {
+        this.hosts.give(record.host!, record.shape.needs);
+        record.host = undefined;
+        const parent = record.parent;
+        if (parent?.array) {
+          parent.array.live--;
+          if (parent.phase === "resting") this.#settleIn(parent);
+        }
+        break;
+      }
+    }
+    record.phase = "new";
+  }
+
+  /** Puts a pending task where it belongs. */
+  #settleIn(record: TaskRecord): void {
+    const phase = record.impossible || record.unmet ? "blocked" : record.array?.exhausted ? "claimed" : record.array?.atLimit() ? "resting" : "queued";
+    if (record.phase === phase && phase !== "blocked") return;
+    this.#leave(record);
+    record.phase = phase;
+    if (record.impossible) this.impossible.add(record);
+    if (phase === "queued") {
+      record.shape = this.shapes.of(record.shape);
+      record.shape.add(record);
+    }
+    if (!record.array) this.#pendingSingles += record.pending;
+  }
+
+  #doubt(record: TaskRecord, nowMs: number): void {
+    this.#leave(record);
+    record.phase = "doubtful";
+    this.#doubtful.set(record, nowMs + doubtMs);
+    if (!record.array) this.#pendingSingles++;
+  }
+
+  #drop(record: TaskRecord): void {
+    this.#leave(record);
+    this.dependencies.forget(record);
+    this.#tasks.delete(record.id);
+    if (record.array) this.#arrays.delete(record);
+  }
+
+  /** The plan is on its way to storage: the next one is made as if it held. */
+  hold(plan: Plan): void {
+    for (const { record, index, attempt, host } of plan.placements) {
+      if (index === undefined) {
+        this.#leave(record);
+        record.attempt = attempt;
+        this.#occupy(record, "held", host.id);
+        continue;
+      }
+      const id = `${record.number}.${index}`;
+      const element = new TaskRecord(id, record.number, index, record.shape, record, record.createdAtMs);
+      element.attempt = attempt;
+      this.#tasks.set(id, element);
+      record.array!.claimedUpTo(record.array!.after(index));
+      this.#occupy(element, "held", host.id);
+      this.#settleIn(record);
+    }
+    for (const { record } of plan.ends) {
+      this.#leave(record);
+      record.phase = "ending";
+    }
+  }
+
+  /** Storage answered: what it refused is undone, unless the feed brought newer news meanwhile. */
+  settle(plan: Plan, answer: { readonly placementRefusals: readonly string[]; readonly endRefusals: readonly string[] }, nowMs: number): void {
+    plan.placements.forEach((placement, at) => {
+      const why = answer.placementRefusals[at];
+      if (!why) return;
+      const record = this.#tasks.get(placement.taskId);
+      if (!record || record.phase !== "held" || record.attempt !== placement.attempt) return;
+      if (hostsFault.has(why)) this.hosts.refusedBy(placement.host, nowMs);
+      if (placement.index !== undefined) this.#takeBackClaim(record, placement.record, placement.index, why, nowMs);
+      else {
+        record.attempt--;
+        this.#again(record, why, nowMs);
+      }
+    });
+    plan.ends.forEach(({ record }, at) => {
+      if (answer.endRefusals[at] && record.phase === "ending" && this.#tasks.get(record.id) === record) this.#doubt(record, nowMs);
+    });
+  }
+
+  #takeBackClaim(element: TaskRecord, array: TaskRecord, index: number, why: string, nowMs: number): void {
+    this.#drop(element);
+    if (this.#tasks.get(array.id) !== array) return;
+    if (why === hasRecord) array.array!.skip(index);
+    else array.array!.takeBack(index);
+    this.#again(array, why, nowMs);
+  }
+
+  #again(record: TaskRecord, why: string, nowMs: number): void {
+    if (hostsFault.has(why)) {
+      if (record.onHost) this.#leave(record);
+      this.#settleIn(record);
+    } else this.#doubt(record, nowMs);
+  }
+
+  /** What only time changes. Whether more of that is to come. */
+  tick(nowMs: number): boolean {
+    for (const [record, untilMs] of this.#doubtful) if (untilMs <= nowMs) this.#settleIn(record);
+    const resting = this.hosts.tick(nowMs);
+    return resting || this.#doubtful.size > 0;
+  }
+
+  /** Parents that were over before this queue was made, at most `max`: to be looked up, and answered by `applyOutcomes`. */
+  takeUnknownParents(max: number): string[] {
+    return this.dependencies.takeUnknown((taskId) => this.#tasks.has(taskId), max);
+  }
+}
+
+/** The refusal of a claim that says: this element has a record of its own. (STALE_ATTEMPT says that it was not the cursor's turn.) */
+const hasRecord = "NOT_PENDING";

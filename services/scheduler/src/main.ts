@@ -1,0 +1,58 @@
+import { randomUUID } from "node:crypto";
+import { ScheduleServiceService } from "@berth/contracts/schedule";
+import { TaskStoreServiceService } from "@berth/contracts/store";
+import { connectBus } from "@berth/nats";
+import { loadRanking } from "@berth/plugins";
+import {
+  bindService, createLogger, grpcChannel, grpcClient, internalAuthorization, requireInternal, retry, runService, serveGrpc, serveMetrics, sleep, startTelemetry,
+} from "@berth/runtime";
+import { grpcPlanStore } from "./adapters/grpc/plan-store.ts";
+import { scheduleService } from "./adapters/grpc/schedule-service.ts";
+import { schedulerMetrics } from "./adapters/metrics.ts";
+import { natsDispatcher } from "./adapters/nats/dispatcher.ts";
+import { Scheduler } from "./app/scheduler.ts";
+import { readSchedulerConfig } from "./config.ts";
+import { policyWith } from "./domain/cycle.ts";
+import { filtersFor } from "./domain/filters.ts";
+
+await runService({
+  name: "scheduler",
+  async start({ closing, signal }) {
+    const config = readSchedulerConfig(process.env);
+    const logger = createLogger({ service: "scheduler", level: config.logLevel });
+    await startTelemetry({ service: "scheduler", otlpUrl: config.otlpUrl, closing });
+
+    const authorization = internalAuthorization(config.clusterSecret);
+    const store = grpcClient(TaskStoreServiceService, grpcChannel(config.storage, { closing }), { service: "storage", authorization });
+    const bus = connectBus({ servers: config.natsUrl, user: config.natsUser, password: config.natsPassword, name: "scheduler", closing, logger });
+    const ranking = await loadRanking(config.ranking, config.rankingConfig, logger);
+    const instruments = schedulerMetrics({ pending: () => scheduler.pending, term: () => scheduler.term });
+
+    const scheduler = new Scheduler({
+      store: grpcPlanStore(store, `scheduler-${randomUUID()}`, logger),
+      dispatcher: natsDispatcher({ bus, logger, onUndelivered: (_, count) => instruments.undelivered(count) }),
+      policy: policyWith(ranking, filtersFor(config.requiredFeatures), { maxPlacements: config.maxPlacements }),
+      requiredFeatures: config.requiredFeatures,
+      instruments,
+      logger,
+      now: Date.now,
+      monotonic: () => performance.now(),
+      random: Math.random,
+      sleep,
+      retry: (fn, until) => retry(fn, { signal: until, baseMs: 20, maxMs: 500 }),
+      leaseTtlMs: config.leaseTtlMs,
+    });
+    const server = await serveGrpc({
+      address: config.listen,
+      services: [bindService(ScheduleServiceService, scheduleService((taskId) => scheduler.explain(taskId)))],
+      middleware: [requireInternal(config.clusterSecret)],
+      logger,
+      closing,
+    });
+    const running = scheduler.run(signal);
+    closing.add(() => running);
+    if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
+    const metrics = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => server.serving });
+    return { addresses: { grpc: server.address, metrics }, running };
+  },
+});
