@@ -6,6 +6,8 @@ export interface GroupCommitOptions {
   readonly maxItems?: number;
   /** The most functions that may wait; more are refused with `unavailable` QUEUE_FULL. */
   readonly maxQueued?: number;
+  /** Told of each durable commit, before any of its calls is answered. */
+  readonly onCommit?: (items: number, ms: number) => void;
 }
 
 /** Many small writes, one durable commit. */
@@ -33,7 +35,7 @@ type Outcome = { readonly value: unknown } | { readonly failure: unknown };
  * inserts, so the batch grows with the load by itself, and an idle database adds no delay.
  */
 export function groupCommit(database: Database, options: GroupCommitOptions = {}): GroupCommit {
-  const { maxItems = 256, maxQueued = 50_000 } = options;
+  const { maxItems = 256, maxQueued = 50_000, onCommit } = options;
   let waiting: Entry[] = [];
   let scheduled = false;
   let closed = false;
@@ -42,7 +44,7 @@ export function groupCommit(database: Database, options: GroupCommitOptions = {}
     scheduled = false;
     const batch = waiting.length <= maxItems ? waiting : waiting.slice(0, maxItems);
     waiting = waiting.length <= maxItems ? [] : waiting.slice(maxItems);
-    if (batch.length > 0) settle(batch, () => runAll(database, batch));
+    if (batch.length > 0) settle(batch, () => runAll(database, batch), onCommit);
     if (waiting.length > 0) schedule();
   }
   function schedule(): void {
@@ -70,8 +72,9 @@ export function groupCommit(database: Database, options: GroupCommitOptions = {}
   };
 }
 
-function settle(batch: readonly Entry[], commit: () => readonly Outcome[]): void {
+function settle(batch: readonly Entry[], commit: () => readonly Outcome[], onCommit: GroupCommitOptions["onCommit"]): void {
   let outcomes: readonly Outcome[];
+  const from = onCommit ? performance.now() : 0;
   try {
     outcomes = commit();
   } catch (cause) {
@@ -79,6 +82,7 @@ function settle(batch: readonly Entry[], commit: () => readonly Outcome[]): void
     for (const entry of batch) entry.reject(failed);
     return;
   }
+  onCommit?.(batch.length, performance.now() - from);
   batch.forEach((entry, at) => {
     const outcome = outcomes[at]!;
     if ("value" in outcome) entry.resolve(outcome.value);

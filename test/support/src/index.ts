@@ -6,3 +6,4 @@ export * from "./api.ts";
 export * from "./ledger.ts";
 export * from "./patience.ts";
 export * from "./submit.ts";
+export * from "./store-tasks.ts";

@@ -1,0 +1,91 @@
+import { AppError } from "@berth/core";
+import { LogStream } from "@berth/contracts/store";
+import type { AddFileRequest, FileStoreServiceService, ReadLogResponse } from "@berth/contracts/store";
+import type { ServiceImplementation } from "@berth/runtime";
+import { readLog } from "../../app/read-log.ts";
+import type { LogDeps } from "../../app/read-log.ts";
+import { innerFile, innerPath } from "../../domain/inner-path.ts";
+import type { FileStore, OutputStream } from "../../ports/file-store.ts";
+import type { LogState, TaskStore } from "../../ports/task-store.ts";
+
+export interface FileServiceDeps extends LogDeps {
+  readonly store: TaskStore;
+  readonly files: FileStore;
+}
+
+const appendAtMost = 1024 * 1024;
+
+const streams: Readonly<Record<string, OutputStream>> = { [LogStream.STDOUT]: "stdout", [LogStream.STDERR]: "stderr" };
+const both: readonly OutputStream[] = ["stdout", "stderr"];
+
+/** FileStoreService: whoever calls has checked whose files these are. */
+export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<FileStoreServiceService> {
+  const { store, files } = deps;
+  const known = (taskId: string): LogState => {
+    const state = store.logState(taskId);
+    if (!state) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata: { task_id: taskId } });
+    return state;
+  };
+
+  return {
+    async addFile(messages) {
+      const incoming = messages[Symbol.asyncIterator]();
+      const first = await incoming.next();
+      if (first.done) throw new AppError("invalid", "INVALID_FIELD", "task_id: must be in the first message", { metadata: { field: "task_id", rule: "must be in the first message" } });
+      const { taskId, path, executable } = first.value;
+      innerFile(path);
+      const owner = known(taskId);
+      return { sizeBytes: await files.addFile(taskId, { path, executable, owner }, contents(first.value, incoming)) };
+    },
+
+    async listFiles({ taskId, path }) {
+      innerPath(path);
+      known(taskId);
+      return files.list(taskId, path);
+    },
+
+    async *getFile({ taskId, path }) {
+      innerFile(path);
+      known(taskId);
+      const file = await files.read(taskId, path);
+      let first = true;
+      for await (const content of file.content) {
+        yield { content, sizeBytes: first ? file.sizeBytes : 0 };
+        first = false;
+      }
+      if (first) yield { content: Buffer.alloc(0), sizeBytes: 0 };
+    },
+
+    async appendLog({ run, stream, offset, content }) {
+      const name = streams[stream];
+      if (!name) throw invalidLog("stream", "must be stdout or stderr");
+      if (content.length > appendAtMost) throw invalidLog("content", "must be at most 1 MiB");
+      const state = run && run.epoch === store.epoch ? store.logState(run.taskId) : undefined;
+      if (!run || !state || run.attempt < 1 || run.attempt > state.attempt) throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
+      return { sizeBytes: await files.appendLog(run, name, offset, content) };
+    },
+
+    async *readLog(request, { signal }) {
+      const one = streams[request.stream];
+      const wanted = {
+        taskId: request.taskId,
+        attempt: request.attempt,
+        streams: one ? [one] : both,
+        follow: request.follow,
+        offsets: { stdout: request.stdoutOffset, stderr: request.stderrOffset },
+      };
+      for await (const { stream, content, attempt, offset, gap } of readLog(deps, wanted, signal)) {
+        const name = stream === "stdout" ? LogStream.STDOUT : stream === "stderr" ? LogStream.STDERR : LogStream.UNSPECIFIED;
+        const response: ReadLogResponse = { stream: name, content: Buffer.from(content.buffer, content.byteOffset, content.byteLength), attempt, offset, gap };
+        yield response;
+      }
+    },
+  };
+}
+
+const invalidLog = (field: string, rule: string, reason = "INVALID_FIELD") => new AppError("invalid", reason, `${field}: ${rule}`, { metadata: { field, rule } });
+
+async function* contents(first: AddFileRequest, rest: AsyncIterator<AddFileRequest>): AsyncGenerator<Uint8Array> {
+  yield first.content;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value.content;
+}

@@ -1,0 +1,189 @@
+import { move, sources } from "@berth/core";
+import type { Move, Outcome, Reason } from "@berth/core";
+import { outcomeFromWire } from "@berth/contracts";
+import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
+import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
+import type { Database } from "@berth/database";
+import { count } from "../../domain/array-record.ts";
+import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
+import type { Phase } from "../../domain/news.ts";
+import type { Batch, OpenArray } from "./batch.ts";
+import { killCode, outcomeCode, outcomeOf, overCode, pendingCode, requestCode, runningCode, stateIn, stateOf, suspendedCode } from "./codes.ts";
+import { feedColumns } from "./columns.ts";
+import type { FeedColumns, SpecColumns } from "./columns.ts";
+import { lifeOf, readId, readTask } from "./task-rows.ts";
+
+/** One status with what is needed to write it. */
+interface News {
+  readonly hostId: string;
+  readonly status: RunStatus;
+  readonly phase: Phase;
+  readonly number: number;
+  readonly idx: number;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+}
+
+type Written = FeedColumns & { readonly prior: number; readonly revision: number };
+
+const written = `${feedColumns}, prior, revision`;
+
+/** One host's reports, in their transaction; an answer for each. */
+export function applyReport(db: Database, batch: Batch, epoch: string, report: ReportRequest): ReportReply {
+  return { answers: report.statuses.map((status) => answer(db, batch, epoch, report.hostId, status)) };
+}
+
+function answer(db: Database, batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
+  const phase = phases[status.phase];
+  if (!phase) return ReportAnswer.LATER; // of a newer agent: nothing is known to be false
+  const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
+  const spec = id && batch.spec(id.number);
+  if (!status.run || !spec || status.run.attempt < 1) return ReportAnswer.UNKNOWN;
+  const outcome = outcomeFromWire(status.outcome) ?? "lost";
+  const reason = status.reason ?? { code: "", message: "" };
+  const news: News = { hostId, status, phase, ...id, attempt: status.run.attempt, outcome, reason };
+  const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
+  const row = write(db, batch, news, array);
+  if (!row) return explain(db, batch, news, spec, array);
+  batch.announce(row.revision, row, spec);
+  afterMove(db, batch, news, row, spec, array);
+  return ReportAnswer.COMMITTED;
+}
+
+const phases: Readonly<Record<string, Phase>> = {
+  [RunPhase.ACCEPTED]: "accepted",
+  [RunPhase.PREPARING]: "preparing",
+  [RunPhase.RUNNING]: "running",
+  [RunPhase.SUSPENDED]: "suspended",
+  [RunPhase.ENDED]: "ended",
+  [RunPhase.REFUSED]: "refused",
+};
+
+/** The conditional write of one news; undefined where its condition did not hold. */
+function write(db: Database, batch: Batch, news: News, array: OpenArray | undefined): Written | undefined {
+  const revision = batch.nextRevision();
+  const where = [news.number, news.idx, news.attempt, news.hostId] as const;
+  const set = (what: string, from: string) =>
+    db.sql(`UPDATE tasks SET prior = state, revision = ?, ${what} WHERE number = ? AND idx = ? AND attempt = ? AND host = ? AND ${from} RETURNING ${written}`);
+  const { status } = news;
+  switch (news.phase) {
+    case "accepted":
+      return undefined;
+    case "preparing":
+      return set("detail = ?", `${stateIn(sources.started)} AND detail <> ?`).get(revision, status.detail, ...where, status.detail) as unknown as Written | undefined;
+    case "running": {
+      const started = set(`state = ${runningCode}, detail = '', started_at = ?`, stateIn(sources.started));
+      const resumed = set(`state = ${runningCode}, request = CASE request WHEN ${requestCode("resume")} THEN 0 ELSE request END`, stateIn(sources.resumed));
+      return (started.get(revision, status.startTime?.getTime() ?? batch.at, ...where) ?? resumed.get(revision, ...where)) as unknown as Written | undefined;
+    }
+    case "suspended":
+      return set(
+        `state = ${suspendedCode}, detail = '', request = CASE request WHEN ${requestCode("suspend")} THEN 0 ELSE request END, started_at = coalesce(started_at, ?)`,
+        stateIn(sources.suspended),
+      ).get(revision, status.startTime?.getTime() ?? null, ...where) as unknown as Written | undefined;
+    case "ended":
+      return set(
+        `state = ${overCode}, detail = '', request = 0, outcome = ?, reason_code = ?, reason_message = ?, exit_code = ?, signal = ?, started_at = coalesce(?, started_at), ended_at = ?,
+         cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, enforced = ?`,
+        stateIn(sources.ended),
+      ).get(
+        revision, outcomeCode(news.outcome), news.reason.code, news.reason.message, status.exitCode ?? null, status.signal ?? null,
+        status.startTime?.getTime() ?? null, status.endTime?.getTime() ?? batch.at,
+        status.usage?.cpuMs ?? null, status.usage?.peakMemoryBytes ?? null, status.usage?.wallMs ?? null,
+        status.logSizes?.stdoutBytes ?? null, status.logSizes?.stderrBytes ?? null, status.enforced.join(","), ...where,
+      ) as unknown as Written | undefined;
+    case "refused":
+      return refuse(db, batch, news, array, revision, where);
+  }
+}
+
+/** Back to pending; or, where its end was asked for meanwhile, over. */
+function refuse(db: Database, batch: Batch, news: News, array: OpenArray | undefined, revision: number, where: readonly [number, number, number, string]): Written | undefined {
+  const killedBy = array?.request === killCode ? array.requestBy : null;
+  const killed = killedBy === null ? 0 : 1;
+  const kill = `(request = ${killCode} OR ?)`;
+  return db
+    .sql(
+      `UPDATE tasks SET prior = state, revision = ?, detail = '', request = 0,
+         state = CASE WHEN ${kill} THEN ${overCode} ELSE ${pendingCode} END,
+         outcome = CASE WHEN ${kill} THEN ${outcomeCode("killed")} ELSE 0 END,
+         ended_at = CASE WHEN ${kill} THEN ? ELSE NULL END,
+         reason_code = CASE WHEN ${kill} THEN 'KILLED_BY_USER' ELSE ? END,
+         reason_message = CASE WHEN ${kill} THEN 'killed by ' || coalesce(?, request_by) ELSE ? END,
+         avoid = CASE WHEN ? AND instr(',' || avoid || ',', ',' || host || ',') = 0 THEN CASE avoid WHEN '' THEN host ELSE avoid || ',' || host END ELSE avoid END
+       WHERE number = ? AND idx = ? AND attempt = ? AND host = ? AND ${stateIn(sources.refused)} RETURNING ${written}`,
+    )
+    .get(
+      revision, killed, killed, killed, batch.at, killed, news.reason.code, killed, killedBy, news.reason.message,
+      speaksAgainstHost(news.reason) ? 1 : 0, ...where,
+    ) as unknown as Written | undefined;
+}
+
+/** Sums, and the array's side of an element's move. */
+function afterMove(db: Database, batch: Batch, news: News, row: Written, spec: SpecColumns, array: OpenArray | undefined): void {
+  batch.sums.moved(spec.user, row.prior, row.state);
+  if (row.state !== overCode && row.state !== pendingCode) return;
+  batch.sums.loaded(news.hostId, -1, spec);
+  if (news.phase === "refused") keepAttempt(db, batch, news);
+  const used = news.phase === "ended" ? news.status.usage : undefined;
+  if (used) charge(batch, spec, news, row.ended_at ?? batch.at);
+  if (!array) return;
+  array.dirty = true;
+  array.live -= 1;
+  array.cpuMs += used?.cpuMs ?? 0;
+  array.wallMs += used?.wallMs ?? 0;
+  if (row.state === overCode) count(array, outcomeOf(row.outcome)!, 1);
+  else array.waiting += 1;
+}
+
+function charge(batch: Batch, spec: SpecColumns, { status }: News, endedAt: number): void {
+  batch.sums.charge({
+    user: spec.user,
+    project: spec.project,
+    endedAt,
+    cpuMs: status.usage?.cpuMs ?? 0,
+    wallMs: status.usage?.wallMs ?? 0,
+    cpuMilli: spec.cpu_milli,
+    memoryBytes: spec.memory_bytes,
+  });
+}
+
+function keepAttempt(db: Database, batch: Batch, news: News): void {
+  db.sql("INSERT OR IGNORE INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at) VALUES (?, ?, ?, ?, 0, ?, ?, ?)").run(
+    news.number, news.idx, news.attempt, news.hostId, news.reason.code, news.reason.message, batch.at,
+  );
+}
+
+/** The state machine says what the conditional write's finding nothing means. */
+function explain(db: Database, batch: Batch, news: News, spec: SpecColumns, array: OpenArray | undefined): ReportAnswer {
+  const row = readTask(db, news.number, news.idx);
+  if (!row || news.attempt > row.attempt) return ReportAnswer.UNKNOWN;
+  // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
+  if (news.attempt === row.attempt && row.host !== news.hostId) return ReportAnswer.UNKNOWN;
+  const event = eventOf(news.phase, stateOf(row.state), news.attempt, news.outcome, news.reason);
+  const onItsWay: Move = { kind: news.attempt < row.attempt || row.state === pendingCode ? "superseded" : "unchanged" };
+  const answered = event ? move(lifeOf(row, array), event) : onItsWay;
+  switch (answered.kind) {
+    case "unchanged":
+      return ReportAnswer.COMMITTED;
+    case "superseded":
+      keepLateUse(db, batch, news, spec);
+      return ReportAnswer.SUPERSEDED;
+    case "refused":
+      return ReportAnswer.UNKNOWN;
+    case "moved":
+      throw new Error(`${news.number}.${news.idx}: the store refused what the state machine allows (${news.phase})`);
+  }
+}
+
+/** What a superseded run used is known only now; it was used all the same. Once. */
+function keepLateUse(db: Database, batch: Batch, news: News, spec: SpecColumns): void {
+  const usage = news.status.usage;
+  if (news.phase !== "ended" || !usage) return;
+  const endedAt = news.status.endTime?.getTime() ?? batch.at;
+  const kept = db
+    .sql("UPDATE attempts SET outcome = ?, cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, ended_at = ? WHERE number = ? AND idx = ? AND attempt = ? AND wall_ms IS NULL")
+    .run(outcomeCode(news.outcome), usage.cpuMs, usage.peakMemoryBytes ?? null, usage.wallMs, endedAt, news.number, news.idx, news.attempt);
+  if (Number(kept.changes) > 0) charge(batch, spec, news, endedAt);
+}

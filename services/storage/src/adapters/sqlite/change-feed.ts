@@ -1,0 +1,147 @@
+import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
+import type { Database } from "@berth/database";
+import { formatToken, parseToken } from "../../domain/feed-token.ts";
+
+/** How many rows one answer may have, and how many of others' rows a reader of one user skips at once. */
+const rowsAtOnce = 500;
+const rowsSkipped = 5_000;
+
+/** With no news, a reader hears that often that there is none. */
+const heartbeatMs = 5_000;
+
+export interface FeedLimits {
+  readonly keepMs: number;
+  readonly keepRows: number;
+}
+
+/** The feed's rows are in the database, written with what they announce; here is reading, waking and purging. */
+export class ChangeFeed {
+  readonly #db: Database;
+  readonly #epoch: string;
+  readonly #limits: FeedLimits;
+  #waiters: (() => void)[] = [];
+  #commits = 0;
+  #last: number;
+  #purgedUpTo: number;
+
+  constructor(db: Database, epoch: string, limits: FeedLimits) {
+    this.#db = db;
+    this.#epoch = epoch;
+    this.#limits = limits;
+    this.#last = Number(db.sql("SELECT max(revision) AS last FROM changes").get()?.["last"] ?? 0);
+    this.#purgedUpTo = Number(db.sql("SELECT value FROM meta WHERE key = 'purged_up_to'").get()?.["value"] ?? 0);
+  }
+
+  /** Revision of the last committed row, or a later one that no row has; 0 in an empty database. */
+  get last(): number {
+    return this.#last;
+  }
+
+  token(seq = this.#last): string {
+    return formatToken({ epoch: this.#epoch, seq });
+  }
+
+  /** After each commit, with the largest revision given out so far. */
+  committed(last: number): void {
+    this.#last = last;
+    this.#commits += 1;
+    if (this.#waiters.length === 0) return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter();
+  }
+
+  /** Resolves at the next commit, after `ms` or when aborted. */
+  next(signal: AbortSignal, ms?: number): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", given);
+        clearTimeout(timer);
+        resolve();
+      };
+      const given = () => {
+        const at = this.#waiters.indexOf(done);
+        if (at >= 0) this.#waiters.splice(at, 1);
+        done();
+      };
+      const timer = ms === undefined ? undefined : setTimeout(given, ms);
+      signal.addEventListener("abort", given);
+      this.#waiters.push(done);
+    });
+  }
+
+  async *read(request: ChangesRequest, signal: AbortSignal): AsyncGenerator<ChangesResponse> {
+    const token = parseToken(request.token);
+    if (!token || token.epoch !== this.#epoch || token.seq > this.#last) return yield startAgain;
+    const select = this.#statement(request);
+    const width = request.user === "" ? rowsAtOnce : rowsSkipped;
+    let seen = token.seq;
+    let toldAt = 0; // a reader that has everything hears so at once, then now and then
+    while (!signal.aborted) {
+      if (seen < this.#purgedUpTo) return yield startAgain;
+      const commits = this.#commits;
+      const last = this.#last;
+      const upTo = Math.min(last, seen + width);
+      const rows = seen < upTo ? select(seen, upTo) : [];
+      seen = upTo;
+      const silentMs = performance.now() - toldAt;
+      if (rows.length > 0 || (seen === last && (toldAt === 0 || silentMs >= heartbeatMs))) {
+        yield { token: this.token(seen), changes: rows, startAgain: false };
+        if (seen === last) toldAt = rows.length > 0 && toldAt === 0 ? 0 : performance.now();
+      }
+      if (seen < last) await breath();
+      else if (commits === this.#commits && toldAt > 0) await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)));
+    }
+  }
+
+  #statement({ user, tasksOnly }: ChangesRequest): (from: number, upTo: number) => Buffer[] {
+    const range = "SELECT row FROM changes WHERE revision > ? AND revision <= ?";
+    const order = "ORDER BY revision";
+    const rows = (found: readonly Record<string, unknown>[]) => found.map(({ row }) => asBuffer(row as Uint8Array));
+    if (user === "") {
+      const statement = this.#db.sql(tasksOnly ? `${range} AND user IS NOT NULL ${order}` : `${range} ${order}`);
+      return (from, upTo) => rows(statement.all(from, upTo));
+    }
+    const statement = this.#db.sql(`${range} AND (user = ? OR (user IS NULL AND ?)) ${order}`);
+    return (from, upTo) => rows(statement.all(from, upTo, user, tasksOnly ? 0 : 1));
+  }
+
+  /** Whether rows are too old or too many. */
+  isPurgeDue(now: number): boolean {
+    return this.#dueUpTo(now, 2) >= 0;
+  }
+
+  /** Removes a few of the rows that are due; to be called in a transaction, often. The last row stays: revisions go on from it. */
+  purge(now: number, atMost = 2_000): void {
+    const upTo = this.#dueUpTo(now, atMost);
+    if (upTo < 0) return;
+    this.#db.sql("DELETE FROM changes WHERE revision <= ?").run(upTo);
+    this.#db.sql("INSERT INTO meta (key, value) VALUES ('purged_up_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value").run(String(upTo));
+    // Even if this is not committed: a reader that is sent to start again too early is only slower.
+    this.#purgedUpTo = upTo;
+  }
+
+  /** Up to which revision rows are due, looking at `atMost`; -1: none. */
+  #dueUpTo(now: number, atMost: number): number {
+    const first = Number(this.#db.sql("SELECT min(revision) AS first FROM changes").get()?.["first"] ?? 0);
+    if (first === 0) return -1;
+    const old = this.#db
+      .sql("SELECT max(CASE WHEN at < ? THEN revision ELSE 0 END) AS old FROM (SELECT revision, at FROM changes ORDER BY revision LIMIT ?)")
+      .get(now - this.#limits.keepMs, atMost);
+    const due = Math.max(this.#last - this.#limits.keepRows, Number(old?.["old"] ?? 0));
+    const upTo = Math.min(due, first + atMost - 1, this.#lastRow() - 1);
+    return upTo < first ? -1 : upTo;
+  }
+
+  #lastRow(): number {
+    return Number(this.#db.sql("SELECT max(revision) AS last FROM changes").get()?.["last"] ?? 0);
+  }
+}
+
+const startAgain: ChangesResponse = { token: "", changes: [], startAgain: true };
+
+export const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Lets everything else have its turn. */
+export const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,77 @@
+/** A row of `tasks`, as SQLite gives it. */
+export interface TaskColumns {
+  readonly number: number;
+  readonly idx: number;
+  readonly user: string;
+  readonly state: number;
+  readonly attempt: number;
+  readonly revision: number;
+  readonly request: number;
+  readonly request_by: string;
+  readonly host: string;
+  readonly journal: string;
+  readonly detail: string;
+  readonly avoid: string;
+  readonly outcome: number;
+  readonly reason_code: string;
+  readonly reason_message: string;
+  readonly exit_code: number | null;
+  readonly signal: number | null;
+  readonly placed_at: number | null;
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+  readonly cpu_ms: number | null;
+  readonly peak_memory_bytes: number | null;
+  readonly wall_ms: number | null;
+  readonly stdout_bytes: number | null;
+  readonly stderr_bytes: number | null;
+  readonly enforced: string;
+}
+
+/** What the change feed tells of a task beside its unchanging head. */
+export type FeedColumns = Omit<
+  TaskColumns,
+  "user" | "revision" | "placed_at" | "cpu_ms" | "peak_memory_bytes" | "wall_ms" | "stdout_bytes" | "stderr_bytes" | "enforced"
+>;
+
+export const feedColumns =
+  "number, idx, state, attempt, request, request_by, host, journal, detail, avoid, outcome, reason_code, reason_message, exit_code, signal, started_at, ended_at";
+
+/** A row of `specs` without the spec itself. */
+export interface SpecColumns {
+  readonly number: number;
+  readonly user: string;
+  readonly project: string;
+  readonly name: string;
+  readonly is_array: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly cpu_milli: number;
+  readonly memory_bytes: number;
+  readonly created_at: number;
+  readonly head: Uint8Array;
+  readonly deps: Uint8Array | null;
+}
+
+export const specColumns = "number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps";
+
+/** A task that was never placed: what its feed row says. */
+export const freshRow = (number: number, idx: number, state: number): FeedColumns => ({
+  number,
+  idx,
+  state,
+  attempt: 0,
+  request: 0,
+  request_by: "",
+  host: "",
+  journal: "",
+  detail: "",
+  avoid: "",
+  outcome: 0,
+  reason_code: "",
+  reason_message: "",
+  exit_code: null,
+  signal: null,
+  started_at: null,
+  ended_at: null,
+});

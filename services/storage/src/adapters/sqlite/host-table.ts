@@ -1,0 +1,134 @@
+import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
+import { Host, HostStatus } from "@berth/contracts/types";
+import type { Database } from "@berth/database";
+import type { Batch } from "./batch.ts";
+import { hostChange } from "./feed-row.ts";
+
+interface KnownHost {
+  /** What its agent said last, encoded: told apart by its bytes. */
+  said: Buffer;
+  journalId: string;
+  silent: boolean;
+  seenAt: number;
+  revision: number;
+}
+
+/** How often the times at which hosts were seen reach the disk. They are news of the moment: nothing waits for them. */
+const keepSeenMs = 10_000;
+
+/** The hosts, with a copy in memory: an agent says every ten seconds what nearly never changes, and each placement asks for the journal. */
+export class HostTable {
+  readonly #db: Database;
+  readonly #known = new Map<string, KnownHost>();
+  readonly #openedAt: number;
+  #seenKeptAt: number;
+
+  constructor(db: Database, now: number) {
+    this.#db = db;
+    this.#openedAt = now;
+    this.#seenKeptAt = now;
+    for (const row of db.sql("SELECT id, said, silent, seen_at, revision FROM hosts").all()) {
+      const said = Buffer.from(row["said"] as Uint8Array);
+      this.#known.set(String(row["id"]), {
+        said,
+        journalId: Host.decode(said).journalId,
+        silent: row["silent"] === 1,
+        seenAt: Number(row["seen_at"]),
+        revision: Number(row["revision"]),
+      });
+    }
+  }
+
+  journalOf(id: string): string | undefined {
+    return this.#known.get(id)?.journalId;
+  }
+
+  /** Notes who was seen, and answers what of the request has to be written; undefined: nothing. */
+  see(request: SyncHostsRequest, now: number): { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined {
+    const changed: Host[] = [];
+    for (const host of request.hosts) {
+      const known = this.#known.get(host.id);
+      if (known) known.seenAt = Math.max(known.seenAt, now);
+      if (!known || known.silent || !known.said.equals(saidOf(host))) changed.push(host);
+    }
+    // Nobody can have heard of a host while the store was down: its own start counts as having heard of all.
+    const silent = request.silentHostIds.filter((id) => {
+      const known = this.#known.get(id);
+      return known && !known.silent && now - Math.max(known.seenAt, this.#openedAt) >= request.silentAfterMs;
+    });
+    if (changed.length === 0 && silent.length === 0 && now - this.#seenKeptAt < keepSeenMs) return undefined;
+    return { changed, silent };
+  }
+
+  /** In the transaction. What it answers is to be called after the commit, when it has become true. */
+  write(batch: Batch, changed: readonly Host[], silent: readonly string[]): () => void {
+    const news = new Map<string, KnownHost>();
+    for (const host of changed) {
+      news.set(host.id, { said: saidOf(host), journalId: host.journalId, silent: false, seenAt: batch.at, revision: batch.nextRevision() });
+    }
+    for (const id of silent) {
+      const known = news.get(id) ?? this.#known.get(id);
+      if (known && !news.has(id)) news.set(id, { ...known, silent: true, revision: batch.nextRevision() });
+    }
+    for (const [id, host] of news) {
+      this.#db
+        .sql("INSERT INTO hosts (id, said, silent, seen_at, revision) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET said = excluded.said, silent = excluded.silent, seen_at = excluded.seen_at, revision = excluded.revision")
+        .run(id, host.said, host.silent ? 1 : 0, host.seenAt, host.revision);
+      batch.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
+    }
+    if (batch.at - this.#seenKeptAt >= keepSeenMs) {
+      for (const [id, host] of this.#known) this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
+      this.#seenKeptAt = batch.at;
+    }
+    return () => {
+      for (const [id, host] of news) this.#known.set(id, host);
+    };
+  }
+
+  /** Encoded `Change`s of all hosts. */
+  changes(): Buffer[] {
+    return [...this.#known.values()].map((host) => hostChange(host.revision, Host.encode(feedForm(host)).finish()));
+  }
+
+  /** With what is used there now. */
+  list(): ListHostsResponse {
+    const loads = new Map(this.#db.sql("SELECT host, live, cpu_milli, memory_bytes FROM host_load").all().map((row) => [String(row["host"]), row]));
+    const hosts = [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      hosts: hosts.map(([id, known]) => {
+        const host = feedForm(known);
+        const load = loads.get(id);
+        return {
+          ...host,
+          used: {
+            cpuMilli: Number(load?.["cpu_milli"] ?? 0) + (host.used?.cpuMilli ?? 0),
+            memoryBytes: Number(load?.["memory_bytes"] ?? 0) + (host.used?.memoryBytes ?? 0),
+          },
+          liveTasks: Number(load?.["live"] ?? 0),
+        };
+      }),
+    };
+  }
+}
+
+/** What matters of an agent's word. `used` counts only for runs that the database does not know: of its own it knows better. */
+const saidOf = (host: Host): Buffer =>
+  Buffer.from(
+    Host.encode({
+      ...host,
+      used: host.unknownRuns.length > 0 ? host.used : undefined,
+      status: HostStatus.UNSPECIFIED,
+      reason: undefined,
+      seenTime: undefined,
+      liveTasks: 0,
+    }).finish(),
+  );
+
+function feedForm(known: KnownHost): Host {
+  return {
+    ...Host.decode(known.said),
+    status: known.silent ? HostStatus.SILENT : HostStatus.UP,
+    reason: known.silent ? { code: "HOST_SILENT", message: "its agent has not been heard for a while; what runs there runs on" } : undefined,
+    seenTime: new Date(known.seenAt),
+  };
+}

@@ -1,0 +1,110 @@
+import { AppError } from "@berth/core";
+import { outcomeFromWire, stateFromWire } from "@berth/contracts";
+import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
+import type { Task } from "@berth/contracts/types";
+import type { Database } from "@berth/database";
+import { readArray } from "./batch.ts";
+import { outcomeCode, overCode, stateCode } from "./codes.ts";
+import { specColumns } from "./columns.ts";
+import type { SpecColumns, TaskColumns } from "./columns.ts";
+import { readId, readTask } from "./task-rows.ts";
+import { taskMessage, unrecordedRow } from "./task-message.ts";
+
+/** How many records one call looks at before it answers with what it found: a rare name among millions must not stop everything else. */
+const looksAtOnce = 2_000;
+
+type Row = TaskColumns & SpecColumns;
+type Page = Omit<ListTasksResponse, "watchToken">;
+
+/** Tasks by filter, newest first; or elements by index. A page may be short, or empty, and yet have a next one. */
+export function listTasks(db: Database, request: ListTasksRequest): Page {
+  const size = request.pageSize === 0 ? 100 : request.pageSize;
+  if (size < 1 || size > 1_000) throw invalid("page_size", "must be from 1 to 1000");
+  if (request.taskIds.length > 1_000) throw invalid("task_ids", "must be at most 1000");
+  const wanted = filterOf(request);
+  if (request.taskIds.length > 0) return byId(db, request, wanted);
+  return request.arrayId === "" ? byNumber(db, request, size, wanted) : elements(db, request, size, wanted);
+}
+
+const invalid = (field: string, rule: string) => new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
+
+function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
+  const states = new Set(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
+  const outcomes = new Set(request.outcomes.map((outcome) => outcomeCode(outcomeFromWire(outcome))));
+  const prefix = request.name.endsWith("*") ? request.name.slice(0, -1) : undefined;
+  return (row, spec) =>
+    (request.user === "" || spec.user === request.user) &&
+    (states.size === 0 || states.has(row.state)) &&
+    (outcomes.size === 0 || outcomes.has(row.outcome)) &&
+    (request.name === "" || (prefix === undefined ? spec.name === request.name : spec.name.startsWith(prefix)));
+}
+
+function byNumber(db: Database, request: ListTasksRequest, size: number, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {
+  const liveOnly = request.states.length > 0 && request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
+  const index = liveOnly ? (request.user === "" ? "tasks_live" : "tasks_live_by_user") : request.user === "" ? undefined : "tasks_by_user";
+  const rows = db.sql(
+    `SELECT t.*, s.project, s.name, s.is_array, s.uid, s.gid, s.cpu_milli, s.memory_bytes, s.created_at, s.head, s.deps
+     FROM tasks t ${index ? `INDEXED BY ${index}` : ""} JOIN specs s ON s.number = t.number
+     WHERE t.idx = -1 AND t.number < ? ${liveOnly ? `AND t.state < ${overCode}` : ""} ${request.user === "" ? "" : "AND t.user = ?"}
+     ORDER BY t.number DESC LIMIT ${looksAtOnce}`,
+  );
+  const before = readPlace(request.pageToken, Number.MAX_SAFE_INTEGER);
+  const tasks: Task[] = [];
+  let looked = 0;
+  for (const found of rows.iterate(...(request.user === "" ? [before] : [before, request.user]))) {
+    const row = found as unknown as Row;
+    looked += 1;
+    if (wanted(row, row)) tasks.push(taskMessage(row, row, row.is_array === 1 ? readArray(db, row.number) : undefined));
+    if (tasks.length === size || looked === looksAtOnce) return { tasks, nextPageToken: `${row.number}` };
+  }
+  return { tasks, nextPageToken: "" };
+}
+
+/** Elements that have no record yet, or never got one, are told of as if they had. */
+function elements(db: Database, request: ListTasksRequest, size: number, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {
+  const number = readId(request.arrayId)?.number ?? 0;
+  const array = readArray(db, number);
+  if (!array) return { tasks: [], nextPageToken: "" };
+  const spec = db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(number) as unknown as SpecColumns;
+  const whole = readTask(db, number, -1)!;
+  const from = readPlace(request.pageToken, array.range.first);
+  const upTo = Math.min(array.range.last, from + (looksAtOnce - 1) * array.range.step);
+  const records = new Map(
+    (db.sql("SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?").all(number, from, upTo) as unknown as TaskColumns[]).map((row) => [row.idx, row]),
+  );
+  const tasks: Task[] = [];
+  let idx = from;
+  for (; idx <= upTo && tasks.length < size; idx += array.range.step) {
+    const row = records.get(idx) ?? unrecordedRow(array, whole, idx);
+    if (row && wanted(row, spec)) tasks.push(taskMessage(row, spec, undefined));
+  }
+  return { tasks, nextPageToken: idx > array.range.last ? "" : `${idx}` };
+}
+
+function byId(db: Database, request: ListTasksRequest, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {
+  const tasks: Task[] = [];
+  for (const id of request.taskIds) {
+    const found = findTask(db, id);
+    if (found && wanted(found.row, found.spec)) tasks.push(taskMessage(found.row, found.spec, found.spec.is_array === 1 ? readArray(db, found.spec.number) : undefined));
+  }
+  return { tasks, nextPageToken: "" };
+}
+
+/** The record of a task, an array or an element, made up where an element has none; undefined where there is no such task. */
+export function findTask(db: Database, id: string): { readonly row: TaskColumns; readonly spec: SpecColumns } | undefined {
+  const at = readId(id);
+  const spec = at && (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
+  if (!spec || (at.idx >= 0 && spec.is_array === 0)) return undefined;
+  const recorded = readTask(db, at.number, at.idx);
+  if (recorded) return { row: recorded, spec };
+  const array = readArray(db, at.number);
+  const row = array && unrecordedRow(array, readTask(db, at.number, -1)!, at.idx);
+  return row && { row, spec };
+}
+
+/** A page token is the place where the next page begins; the filter comes with each request. */
+function readPlace(token: string, fallback: number): number {
+  if (token === "") return fallback;
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(token)) throw invalid("page_token", "must come from the page before");
+  return Number(token);
+}

@@ -1,0 +1,36 @@
+import { RunKnowledge } from "@berth/contracts/store";
+import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/store";
+import type { Run } from "@berth/contracts/types";
+import type { Database } from "@berth/database";
+import { assignmentsFor } from "./assignments.ts";
+import { readArray } from "./batch.ts";
+import { killCode, overCode, pendingCode, placedCode } from "./codes.ts";
+import type { HostTable } from "./host-table.ts";
+import { schedulerTerm } from "./leases.ts";
+import { readId, readTask } from "./task-rows.ts";
+
+/** What is known of runs; and the assignments of those that their host should have and lacks. */
+export function lookUpRuns(db: Database, epoch: string, hosts: HostTable, { hostId, runs, assign }: LookUpRunsRequest): LookUpRunsResponse {
+  const wanted = assignmentsFor(db, epoch, schedulerTerm(db));
+  for (const run of assign) {
+    const row = taskOf(db, epoch, run);
+    if (!row || row.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId || row.request === killCode) continue;
+    if (row.idx >= 0 && readArray(db, row.number)?.request === killCode) continue;
+    // A run that was placed for another journal may have been begun under that one: it is never offered again.
+    if (row.journal === hosts.journalOf(hostId)) wanted.add(hostId, run.taskId, run.attempt, row.journal);
+  }
+  return { runs: runs.map((run) => knowledge(db, epoch, hostId, run)), assign: wanted.forHost(hostId) };
+}
+
+function taskOf(db: Database, epoch: string, run: Run) {
+  const at = run.epoch === epoch ? readId(run.taskId) : undefined;
+  return at && readTask(db, at.number, at.idx);
+}
+
+function knowledge(db: Database, epoch: string, hostId: string, run: Run): RunKnowledge {
+  const row = taskOf(db, epoch, run);
+  if (!row || run.attempt < 1 || run.attempt > row.attempt) return RunKnowledge.UNKNOWN;
+  if (run.attempt < row.attempt || row.state === pendingCode) return RunKnowledge.SUPERSEDED;
+  if (row.state >= overCode) return RunKnowledge.OVER;
+  return row.host === hostId ? RunKnowledge.CURRENT : RunKnowledge.UNKNOWN;
+}

@@ -1,0 +1,168 @@
+import { randomBytes } from "node:crypto";
+import { AppError } from "@berth/core";
+import { ReportAnswer } from "@berth/contracts/agent";
+import type { SubmitResult } from "@berth/contracts/store";
+import { groupCommit } from "@berth/database";
+import type { Database } from "@berth/database";
+import type { StoredTask, TaskStore } from "../../ports/task-store.ts";
+import { applyReport } from "./apply-reports.ts";
+import { Batch } from "./batch.ts";
+import type { Revisions } from "./batch.ts";
+import { breath, ChangeFeed } from "./change-feed.ts";
+import type { FeedLimits } from "./change-feed.ts";
+import { overCode, stateOf } from "./codes.ts";
+import { commitPlan } from "./commit-plan.ts";
+import { HostTable } from "./host-table.ts";
+import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
+import { findTask, listTasks } from "./list-tasks.ts";
+import { lookUpRuns } from "./look-up.ts";
+import { requestOne } from "./request-tasks.ts";
+import { snapshot } from "./snapshot.ts";
+import { submitOne } from "./submit.ts";
+import { fullTaskMessage } from "./task-message.ts";
+
+export interface SqliteTaskStoreOptions {
+  /** The database's clock. */
+  readonly now: () => number;
+  readonly feed?: FeedLimits;
+  /** Told of each durable commit: how many calls it holds and how long it took. */
+  readonly onCommit?: (items: number, ms: number) => void;
+}
+
+export interface SqliteTaskStore extends TaskStore {
+  /** Revision of the last change; a reader's token tells how far behind it is. */
+  lastRevision(): number;
+  /** Does a small step of what is due now and then; tells whether more is. */
+  housekeeping(): Promise<boolean>;
+  /** Commits what waits, folds the log into the database and closes it. */
+  close(): void;
+}
+
+const dayMs = 86_400_000;
+
+/** How many tasks of one call go into one transaction: each is a result of its own, and others have their turn between. */
+const submitsAtOnce = 256;
+const requestsAtOnce = 256;
+
+/** The truth in SQLite: one process, one writer; everything of one turn of the event loop in one commit. */
+export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): SqliteTaskStore {
+  const { now } = options;
+  const epoch = epochOf(db, now());
+  const feed = new ChangeFeed(db, epoch, options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 });
+  const hosts = new HostTable(db, now());
+  const revisions: Revisions = { last: feed.last };
+  let lastNumber = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
+  const nextNumber = () => (lastNumber += 1);
+  const commit = groupCommit(db, {
+    onCommit(items, ms) {
+      feed.committed(revisions.last);
+      options.onCommit?.(items, ms);
+    },
+  });
+
+  /** One write: its own savepoint in the transaction that it shares, answered after the commit. */
+  const write = <T>(fn: (batch: Batch) => T): Promise<T> =>
+    commit.run(() => {
+      const batch = new Batch(db, revisions, now());
+      const result = fn(batch);
+      batch.flush();
+      return result;
+    });
+
+  /** The same for items that are results of their own: so many in a transaction that none is long. */
+  async function writeEach<I, R>(items: readonly I[], atOnce: number, fn: (batch: Batch, item: I) => R): Promise<R[]> {
+    if (items.length <= atOnce) return write((batch) => items.map((item) => fn(batch, item)));
+    const results: R[] = [];
+    for (let at = 0; at < items.length; at += atOnce) {
+      results.push(...(await write((batch) => items.slice(at, at + atOnce).map((item) => fn(batch, item)))));
+    }
+    return results;
+  }
+
+  return {
+    epoch,
+    reserveId: nextNumber,
+    submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> => writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber)),
+    commitPlan: (plan) => write((batch) => commitPlan(db, batch, hosts, epoch, plan)),
+    async applyReports({ reports }) {
+      // A host's own write: one that cannot be taken in does not keep the others' from being committed.
+      const replies = await Promise.allSettled(reports.map((report) => write((batch) => applyReport(db, batch, epoch, report))));
+      if (replies.length > 0 && replies.every(({ status }) => status === "rejected")) throw (replies[0] as PromiseRejectedResult).reason;
+      return {
+        replies: replies.map((reply, at) => (reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) })),
+      };
+    },
+    async request(request) {
+      return { results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(db, batch, id, request)) };
+    },
+    async syncHosts(request) {
+      const news = hosts.see(request, now());
+      if (news) (await write((batch) => hosts.write(batch, news.changed, news.silent)))();
+      return { epoch, term: schedulerTerm(db) };
+    },
+    acquireLease: (request) => write((batch) => acquireLease(db, batch.at, request)),
+    releaseLease: (request) => write(() => releaseLease(db, request)),
+    snapshot: (signal) => snapshot(db, feed, hosts, epoch, signal),
+    changes: (request, signal) => feed.read(request, signal),
+    async get({ taskId, user }) {
+      const found = findTask(db, taskId);
+      if (!found) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata: { task_id: taskId } });
+      if (user !== "" && found.spec.user !== user) throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, { metadata: { task_id: taskId } });
+      return fullTaskMessage(db, found.row, found.spec);
+    },
+    async list(request) {
+      const watchToken = feed.token();
+      return { ...listTasks(db, request), watchToken };
+    },
+    lookUpRuns: async (request) => lookUpRuns(db, epoch, hosts, request),
+    listHosts: async () => hosts.list(),
+    async countTasks({ user }) {
+      const rows = db.sql("SELECT state, sum(n) AS n FROM task_counts WHERE ? IN ('', user) GROUP BY state").all(user);
+      return { byState: Object.fromEntries(rows.map((row) => [stateOf(Number(row["state"])), Number(row["n"])])) };
+    },
+    logState(taskId) {
+      const found = findTask(db, taskId);
+      if (!found) return undefined;
+      const { row, spec } = found;
+      return {
+        attempt: row.attempt,
+        over: row.state >= overCode,
+        sizes: row.stdout_bytes === null ? undefined : { stdout: row.stdout_bytes, stderr: row.stderr_bytes ?? 0 },
+        uid: spec.uid,
+        gid: spec.gid,
+      };
+    },
+    nextCommit: (signal, ms) => feed.next(signal, ms),
+    lastRevision: () => feed.last,
+    async housekeeping() {
+      if (!feed.isPurgeDue(now())) return false;
+      await write(() => feed.purge(now()));
+      await breath();
+      return feed.isPurgeDue(now());
+    },
+    close() {
+      commit.close();
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      db.close();
+    },
+  };
+}
+
+/** The database's own name for its life, made with it. */
+function epochOf(db: Database, at: number): string {
+  const row = db.sql("SELECT value FROM meta WHERE key = 'epoch'").get();
+  if (row) return String(row["value"]);
+  const epoch = uuidV7(at);
+  db.transaction(() => db.sql("INSERT INTO meta (key, value) VALUES ('epoch', ?)").run(epoch));
+  return epoch;
+}
+
+/** Time first, then random: epochs of one cluster sort by their making. */
+function uuidV7(at: number): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(at, 0, 6);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,36 @@
+import { AppError } from "@berth/core";
+
+export interface Housekeeping {
+  /** One small step of what is due; tells whether more is. */
+  housekeeping(): Promise<boolean>;
+}
+
+interface Log {
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+const everyMs = 1_000;
+
+/** Purges the change feed in small steps, as long as the service lives. A step that fails is tried again. */
+export async function keepHouse(store: Housekeeping, logger: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      while (!signal.aborted && (await store.housekeeping())) continue;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      logger.warn("housekeeping failed; it is tried again", { reason: error.reason });
+    }
+    await pause(everyMs, signal);
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });

@@ -1,0 +1,21 @@
+import { join } from "node:path";
+import { readConfig, serviceKeys } from "@berth/runtime";
+import { z } from "zod";
+
+const shape = {
+  ...serviceKeys,
+  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
+  listen: z.string().default("127.0.0.1:0"),
+  /** What services show each other. */
+  clusterSecret: z.string().min(16),
+  /** For storage.db and its lock. */
+  dataDir: z.string().min(1),
+  /** Root of the tasks' files; an agent on the same machine is given the same. Default: `files` in the data directory. */
+  filesDir: z.string().optional(),
+};
+
+/** Throws `invalid` CONFIG_INVALID with every fault. */
+export function readStorageConfig(env: NodeJS.ProcessEnv) {
+  const config = readConfig(shape, { env });
+  return { ...config, filesDir: config.filesDir ?? join(config.dataDir, "files") };
+}

@@ -1,0 +1,30 @@
+import type { Outcome, Reason, StateKind, TaskEvent } from "@berth/core";
+
+/** How far an agent says that a run is. */
+export type Phase = "accepted" | "preparing" | "running" | "suspended" | "ended" | "refused";
+
+/** What an agent's word means for a task in that state; undefined where it is no move: the run is merely on its way. */
+export function eventOf(phase: Phase, state: StateKind, attempt: number, outcome: Outcome, reason: Reason): TaskEvent | undefined {
+  switch (phase) {
+    case "accepted":
+    case "preparing":
+      return undefined;
+    case "running":
+      return { kind: state === "suspended" ? "resumed" : "started", attempt };
+    case "suspended":
+      return { kind: "suspended", attempt };
+    case "ended":
+      return { kind: "ended", attempt, outcome, reason };
+    case "refused":
+      return { kind: "refused", attempt };
+  }
+}
+
+/**
+ * Whether a refusal speaks against the host as such. These do not: they are news of the moment (it is full just now, its
+ * leader or its journal is another one than thought), and the next placement there may be right.
+ */
+const passing: ReadonlySet<string> = new Set(["STALE_TERM", "OLDER_TERM", "OTHER_JOURNAL", "JOURNAL_CHANGED", "OVER_CAPACITY", "NO_CAPACITY", "NEVER_STARTED", "STOPPING"]);
+
+/** Whether the task should rather not come back to the host that refused it. */
+export const speaksAgainstHost = (reason: Reason): boolean => !passing.has(reason.code);

@@ -1,0 +1,7 @@
+export { sqliteTaskStore, type SqliteTaskStore, type SqliteTaskStoreOptions } from "./adapters/sqlite/sqlite-task-store.ts";
+export { migrations } from "./adapters/sqlite/schema.ts";
+export { diskFileStore } from "./adapters/disk/disk-file-store.ts";
+export { fileStoreService } from "./adapters/grpc/file-store-service.ts";
+export { taskStoreService } from "./adapters/grpc/task-store-service.ts";
+export type { LogState, StoredTask, TaskStore } from "./ports/task-store.ts";
+export type { FileStore, NewFile, OpenFile, OutputStream, Owner } from "./ports/file-store.ts";

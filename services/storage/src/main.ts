@@ -1,0 +1,47 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
+import { openSqlite, singleInstanceLock } from "@berth/database";
+import { bindService, createLogger, requireInternal, runService, serveGrpc, serveMetrics, startTelemetry } from "@berth/runtime";
+import { diskFileStore } from "./adapters/disk/disk-file-store.ts";
+import { fileStoreService } from "./adapters/grpc/file-store-service.ts";
+import { taskStoreService } from "./adapters/grpc/task-store-service.ts";
+import { storeMetrics } from "./adapters/metrics/store-metrics.ts";
+import { migrations } from "./adapters/sqlite/schema.ts";
+import { sqliteTaskStore } from "./adapters/sqlite/sqlite-task-store.ts";
+import { keepHouse } from "./app/keep-house.ts";
+import { readStorageConfig } from "./config.ts";
+
+await runService({
+  name: "storage",
+  async start({ closing, signal }) {
+    process.umask(0o022); // each mode is said where something is made; tasks must be able to pass through
+    const config = readStorageConfig(process.env);
+    const logger = createLogger({ service: "storage", level: config.logLevel });
+    await startTelemetry({ service: "storage", otlpUrl: config.otlpUrl, closing });
+
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+    mkdirSync(config.filesDir, { recursive: true, mode: 0o711 });
+    const lock = singleInstanceLock(config.dataDir);
+    closing.add(() => lock.release());
+    const database = openSqlite(join(config.dataDir, "storage.db"), { migrations });
+    closing.add(() => database.close());
+    const metrics = storeMetrics();
+    const store = sqliteTaskStore(database, { now: Date.now, onCommit: metrics.onCommit });
+    closing.add(() => store.close());
+    const files = diskFileStore(config.filesDir);
+    logger.info("the database is open", { epoch: store.epoch, revision: store.lastRevision() });
+
+    const server = await serveGrpc({
+      address: config.listen,
+      services: [bindService(TaskStoreServiceService, taskStoreService(metrics.watched(store), files)), bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now }))],
+      middleware: [requireInternal(config.clusterSecret)],
+      logger,
+      closing,
+    });
+    const running = keepHouse(store, logger, signal);
+    if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
+    const scraped = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => server.serving });
+    return { addresses: { grpc: server.address, metrics: scraped }, running };
+  },
+});

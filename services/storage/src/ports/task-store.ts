@@ -1,0 +1,89 @@
+import type {
+  AcquireLeaseRequest,
+  AcquireLeaseResponse,
+  ApplyReportsRequest,
+  ApplyReportsResponse,
+  ChangesRequest,
+  ChangesResponse,
+  CommitPlanRequest,
+  CommitPlanResponse,
+  CountTasksRequest,
+  CountTasksResponse,
+  GetTaskRequest,
+  ListHostsResponse,
+  ListTasksRequest,
+  ListTasksResponse,
+  LookUpRunsRequest,
+  LookUpRunsResponse,
+  NewTask,
+  ReleaseLeaseRequest,
+  RequestTasksRequest,
+  RequestTasksResponse,
+  SnapshotResponse,
+  SubmitResult,
+  SyncHostsRequest,
+  SyncHostsResponse,
+} from "@berth/contracts/store";
+import type { Task } from "@berth/contracts/types";
+
+/**
+ * The truth about tasks. It speaks the messages of `berth.store.v1`: they are its contract, each is written and read once
+ * on its way, and a second adapter speaks the same.
+ *
+ * Each write is one transaction, answered after it is durable; writes that come together may share a commit. Each may be
+ * repeated: a repeat finds the first one's work. A write that fails with `unavailable` may have been done or not.
+ */
+export interface TaskStore {
+  /** Life of the database: made when it was created or restored. */
+  readonly epoch: string;
+
+  /** Reserves an id, so that files can be in place before the task exists. Not durable: an id that was not used may come again after a restart. */
+  reserveId(): number;
+  /** Stores tasks, each on its own; results in their order. A task's `number` comes from reserveId, or is 0. Input files must have been put in place: they are not stored. */
+  submit(tasks: readonly StoredTask[]): Promise<SubmitResult[]>;
+  /** Commits what still holds of a plan. Rejects with `precondition` STALE_TERM, and then nothing of it is done. */
+  commitPlan(plan: CommitPlanRequest): Promise<CommitPlanResponse>;
+  /** Commits what agents report. */
+  applyReports(request: ApplyReportsRequest): Promise<ApplyReportsResponse>;
+  /** Notes what a user asks for. */
+  request(request: RequestTasksRequest): Promise<RequestTasksResponse>;
+  /** Stores what agents say of their hosts; what did not change is not written. */
+  syncHosts(request: SyncHostsRequest): Promise<SyncHostsResponse>;
+
+  acquireLease(request: AcquireLeaseRequest): Promise<AcquireLeaseResponse>;
+  releaseLease(request: ReleaseLeaseRequest): Promise<void>;
+
+  /** A token taken before the first row, then all hosts, live tasks in key order and the outcomes of parents. */
+  snapshot(signal: AbortSignal): AsyncIterable<SnapshotResponse>;
+  /** What came after a token, in commit order, until aborted. Says `start_again` and ends where the token cannot be served. */
+  changes(request: ChangesRequest, signal: AbortSignal): AsyncIterable<ChangesResponse>;
+
+  /** Rejects with `not-found` TASK_NOT_FOUND, or `denied` NOT_YOURS. */
+  get(request: GetTaskRequest): Promise<Task>;
+  list(request: ListTasksRequest): Promise<ListTasksResponse>;
+  lookUpRuns(request: LookUpRunsRequest): Promise<LookUpRunsResponse>;
+  listHosts(): Promise<ListHostsResponse>;
+  countTasks(request: CountTasksRequest): Promise<CountTasksResponse>;
+  /** What following a task's output needs to know; undefined where there is no such task. */
+  logState(taskId: string): LogState | undefined;
+  /** Resolves at the next commit, after `ms`, or when aborted. */
+  nextCommit(signal: AbortSignal, ms: number): Promise<void>;
+}
+
+/** One task to store. */
+export interface StoredTask {
+  readonly task: NewTask;
+  /** Its id, where files were put in place for it; 0: any. */
+  readonly number: number;
+}
+
+export interface LogState {
+  /** Its last attempt; 0 before the first. */
+  readonly attempt: number;
+  readonly over: boolean;
+  /** What the last attempt wrote, once it is known. */
+  readonly sizes: { readonly stdout: number; readonly stderr: number } | undefined;
+  /** Whose it is, for files made for it. */
+  readonly uid: number;
+  readonly gid: number;
+}
