@@ -10,7 +10,7 @@ export interface FeedReader {
   onStart(epoch: string): void;
   /** Rows in order. A row may come twice, or be older than one from the snapshot: its revision tells. */
   onChanges(changes: readonly Change[]): void;
-  /** Nothing is left for now; said at least every few seconds while the feed is well and quiet. */
+  /** Nothing, or next to nothing, is left for now; said at least every few seconds while the feed is well. */
   onCaughtUp(): void;
 }
 
@@ -23,6 +23,9 @@ export interface FollowOptions {
 
 /** No word for this long, not even that there is none: the stream is dead, whatever the connection says. */
 const silenceMs = 15_000;
+
+/** A part this short says that the reader is as good as there: under load there may always be some row more. */
+const nearlyNone = 250;
 
 /**
  * Snapshot, then changes, for as long as it is not aborted: it resumes by token after a lost stream, and starts again where storage says so.
@@ -48,7 +51,7 @@ export async function followFeed({ store, reader, logger, signal }: FollowOption
       failures = 0;
       token = part.startAgain ? undefined : part.token;
       if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
-      else if (!part.startAgain) reader.onCaughtUp();
+      if (!part.startAgain && part.changes.length < nearlyNone) reader.onCaughtUp();
     });
   }
 

@@ -1,0 +1,74 @@
+import { requestFromWire, stateFromWire } from "@berth/contracts";
+import { RunPhase, Verdict as WireVerdict } from "@berth/contracts/agent";
+import type { ReportRequest, RunStatus, RunVerdict, SyncRequest } from "@berth/contracts/agent";
+import { RunKnowledge } from "@berth/contracts/store";
+import type { Change } from "@berth/contracts/store";
+import { HostStatus, Outcome } from "@berth/contracts/types";
+import type { Run } from "@berth/core";
+import type { ReportNews, SyncNews } from "../app/watcher.ts";
+import type { FeedRow } from "../domain/run-view.ts";
+import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
+
+/** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
+export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
+  if (row?.$case === "host") return { kind: "host", host: { id: row.value.id, revision, up: row.value.status === HostStatus.UP } };
+  const state = row?.$case === "task" ? stateFromWire(row.value.state) : undefined;
+  if (!row || row.$case !== "task" || !state) return undefined;
+  const { id, attempt, hostId, journalId, requestBy, array } = row.value;
+  const request = requestFromWire(row.value.request);
+  return { kind: "task", task: { id, revision, state, attempt, hostId, journalId, request, requestBy, isArray: array !== undefined } };
+}
+
+const runsOf = (statuses: readonly RunStatus[]): Run[] => statuses.flatMap(({ run }) => run ?? []);
+
+/** Undefined where the message says nothing of its host. */
+export function syncFromWire({ host, statuses }: SyncRequest): SyncNews<NonNullable<SyncRequest["host"]>> | undefined {
+  return host && { host, hostId: host.id, journalId: host.journalId, runs: runsOf(statuses) };
+}
+
+export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({ hostId: report.hostId, runs: runsOf(report.statuses), report });
+
+const stopReasons = { killed: "KILLED", superseded: "SUPERSEDED", over: "OVER" } as const;
+const verdicts = {
+  run: WireVerdict.RUN,
+  stop: WireVerdict.STOP,
+  suspend: WireVerdict.SUSPEND,
+  resume: WireVerdict.RESUME,
+  unknown: WireVerdict.UNKNOWN,
+} as const;
+
+export const verdictToWire = ({ run, verdict }: JudgedRun): RunVerdict => ({
+  run: { ...run },
+  verdict: verdicts[verdict.kind],
+  reason: verdict.kind === "stop" ? stopReasons[verdict.cause] : "",
+  by: verdict.kind === "stop" ? verdict.by : "",
+});
+
+const knowledge: Readonly<Record<string, Knowledge>> = {
+  [RunKnowledge.SUPERSEDED]: "superseded",
+  [RunKnowledge.OVER]: "over",
+  [RunKnowledge.UNKNOWN]: "unknown",
+};
+
+/** What a newer storage may say and we do not know ends nothing. */
+export const knowledgeFromWire = (known: RunKnowledge): Knowledge => knowledge[known] ?? "current";
+
+/** The report of runs that nobody has any more. */
+export const lostReport = (hostId: string, journalId: string, runs: readonly Run[], at: Date): ReportRequest => ({
+  hostId,
+  journalId,
+  statuses: runs.map((run) => ({
+    run: { ...run },
+    phase: RunPhase.ENDED,
+    detail: "",
+    startTime: undefined,
+    endTime: at,
+    outcome: Outcome.LOST,
+    reason: { code: "JOURNAL_LOST", message: "its host's agent lost its journal and found nothing of it" },
+    exitCode: undefined,
+    signal: undefined,
+    usage: undefined,
+    logSizes: undefined,
+    enforced: [],
+  })),
+});

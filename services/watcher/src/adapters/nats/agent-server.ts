@@ -1,0 +1,60 @@
+import { AppError } from "@berth/core";
+import { subjects } from "@berth/contracts";
+import { ReportAnswer } from "@berth/contracts/agent";
+import type { AssignRequest, ReportReply, ReportRequest, SyncReply } from "@berth/contracts/agent";
+import type { Host } from "@berth/contracts/types";
+import type { Bus } from "@berth/nats";
+import type { Watcher } from "../../app/watcher.ts";
+import type { Waker } from "../../ports/run-store.ts";
+import { reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
+
+const queue = "watcher";
+/** A report waits for a commit that it shares with those of all other hosts: each host may have one waiting. */
+const maxConcurrent = 4_096;
+
+/** Answers the agents of all hosts, one watcher each message. An agent speaks for its own host only: the subject says which. */
+export function serveAgents(bus: Bus, watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>, signal: AbortSignal): void {
+  bus.serve(
+    subjects.report,
+    "*",
+    async (report, { host }) => {
+      checkHost(report.hostId, host);
+      try {
+        return await watcher.report(reportFromWire(report));
+      } catch (thrown) {
+        const error = AppError.from(thrown);
+        if (error.code !== "unavailable") throw error;
+        return { answers: report.statuses.map(() => ReportAnswer.LATER) };
+      }
+    },
+    { queue, signal, maxConcurrent },
+  );
+  bus.serve(
+    subjects.sync,
+    "*",
+    async (request, { host }) => {
+      const news = syncFromWire(request);
+      if (!news) throw new AppError("invalid", "SYNC_WITHOUT_HOST", "a sync must say what its host is");
+      checkHost(news.hostId, host);
+      const answer = await watcher.sync(news);
+      return answer ? toReply(answer) : notReady;
+    },
+    { queue, signal, maxConcurrent },
+  );
+}
+
+const notReady: SyncReply = { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "" };
+
+const toReply = ({ term, verdicts, missing, epoch }: NonNullable<Awaited<ReturnType<Watcher<ReportRequest, ReportReply, Host, AssignRequest>["sync"]>>>): SyncReply => ({
+  term,
+  verdicts: verdicts.map(verdictToWire),
+  missing: missing && missing.assignments.length > 0 ? missing : undefined,
+  ready: true,
+  epoch,
+});
+
+function checkHost(said: string, subject: string): void {
+  if (said !== subject) throw new AppError("denied", "WRONG_HOST", `a message of host ${JSON.stringify(said)} came on the subject of ${subject}`);
+}
+
+export const natsWaker = (bus: Bus): Waker => ({ wake: (hostId) => bus.publish(subjects.wake, hostId, {}) });

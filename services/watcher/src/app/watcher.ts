@@ -1,0 +1,156 @@
+import { AppError } from "@berth/core";
+import type { Run } from "@berth/core";
+import { Hearing } from "../domain/hearing.ts";
+import { RunView } from "../domain/run-view.ts";
+import type { FeedRow } from "../domain/run-view.ts";
+import { judge, verdictOn } from "../domain/verdicts.ts";
+import type { JudgedRun } from "../domain/verdicts.ts";
+import type { Instruments, Logger } from "../ports/instruments.ts";
+import type { RowReader, RunStore, Waker } from "../ports/run-store.ts";
+
+export interface WatcherDeps<Report, ReportReply, Host, Assign> {
+  readonly store: RunStore<Report, ReportReply, Host, Assign>;
+  readonly waker: Waker;
+  readonly instruments: Instruments;
+  readonly logger: Logger;
+  now(): number;
+}
+
+/** What an agent's sync says, as far as it is ours to read. */
+export interface SyncNews<Host> {
+  readonly host: Host;
+  readonly hostId: string;
+  readonly journalId: string;
+  readonly runs: readonly Run[];
+}
+
+export interface SyncAnswer<Assign> {
+  readonly epoch: string;
+  readonly term: number;
+  readonly verdicts: readonly JudgedRun[];
+  readonly missing: Assign | undefined;
+}
+
+export interface ReportNews<Report> {
+  readonly hostId: string;
+  readonly runs: readonly Run[];
+  readonly report: Report;
+}
+
+/** The feed is heard of at least every five seconds; without it for so long, the view says nothing. */
+const behindMs = 30_000;
+/** A placement that no agent spoke of for this long is offered again, by waking its host. */
+const notTakenUpMs = 2_000;
+const silentAfterMs = 30_000;
+/** More than these are offered in further syncs: an answer has to pass the bus. */
+const missingAtOnce = 400;
+
+/** Commits what agents report, judges what they have, wakes them. All in memory comes from the change feed and may be lost at any time. */
+export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
+  readonly #deps: WatcherDeps<Report, ReportReply, Host, Assign>;
+  readonly #hearing: Hearing;
+  #view = new RunView();
+  #epoch = "";
+  #seenWholeView = false;
+  #freshMs = -Infinity;
+
+  constructor(deps: WatcherDeps<Report, ReportReply, Host, Assign>) {
+    this.#deps = deps;
+    this.#hearing = new Hearing(deps.now());
+  }
+
+  get view(): RunView {
+    return this.#view;
+  }
+
+  /** Whether its view is whole and of now: only then it judges. */
+  get ready(): boolean {
+    return this.#seenWholeView && this.#deps.now() - this.#freshMs < behindMs;
+  }
+
+  /** How long ago the feed was last heard of, in milliseconds. */
+  get lagMs(): number {
+    return this.#deps.now() - this.#freshMs;
+  }
+
+  onStart(epoch: string): void {
+    if (this.#epoch !== "" && this.#epoch !== epoch) this.#deps.logger.warn("the database is another one", { epoch, before: this.#epoch });
+    this.#epoch = epoch;
+    this.#view = new RunView();
+    this.#seenWholeView = false;
+  }
+
+  onRows(rows: readonly FeedRow[]): void {
+    const now = this.#deps.now();
+    for (const row of rows) this.#view.apply(row, now);
+    this.#freshMs = now;
+    // Of before the view was whole, requests may have been carried out long ago; the sync of each host tells.
+    const hosts = this.#view.takeToWake();
+    if (this.#seenWholeView) this.#wake(hosts, "request");
+  }
+
+  onCaughtUp(): void {
+    this.#freshMs = this.#deps.now();
+    if (this.#seenWholeView) return;
+    this.#seenWholeView = true;
+    this.#deps.logger.info("watching", { live: this.#view.liveCount, hosts: this.#view.hostCount });
+    // Agents that synced while there was no view, or none at all, need not wait for their next turn.
+    this.#wake(new Set(this.#view.upHosts()), "request");
+  }
+
+  /** Commits a host's reports; answers after the commit. */
+  report({ hostId, runs, report }: ReportNews<Report>): Promise<ReportReply> {
+    this.#heard(hostId, runs);
+    return this.#deps.store.report(report);
+  }
+
+  /** The whole list for a host; undefined: not now, ask again soon. */
+  async sync({ host, hostId, journalId, runs }: SyncNews<Host>): Promise<SyncAnswer<Assign> | undefined> {
+    const { store, instruments, waker } = this.#deps;
+    const now = this.#deps.now();
+    this.#heard(hostId, runs);
+    instruments.sync(this.ready);
+    if (!this.ready) return undefined;
+    const epoch = this.#epoch;
+    const judgement = judge(this.#view, epoch, { hostId, journalId, runs });
+    const missing = judgement.missing.slice(0, missingAtOnce);
+    const { known, assign } =
+      judgement.ask.length + missing.length > 0 ? await store.lookUp(hostId, judgement.ask, missing) : { known: [], assign: undefined };
+    const verdicts = [...judgement.verdicts, ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(known[at] ?? "current") }))];
+    const unknownRuns = verdicts.filter(({ verdict }) => verdict.kind === "unknown").map(({ run }) => run);
+    const { term } = await store.seeHost({ host, unknownRuns });
+    if (this.#hearing.journalSettled(hostId, journalId, now) && judgement.lost.length > 0) await this.#giveUp(hostId, journalId, judgement.lost);
+    if (judgement.missing.length > missing.length) waker.wake(hostId);
+    for (const { verdict } of verdicts) if (verdict.kind !== "run") instruments.verdict(verdict.kind);
+    return { epoch, term, verdicts, missing: assign };
+  }
+
+  /** Timers that one watcher runs for all; to be called about every half second while it holds the lease. */
+  async onTick(): Promise<void> {
+    if (!this.ready) return;
+    const now = this.#deps.now();
+    this.#wake(this.#view.takeNotTakenUp(now - notTakenUpMs), "not_taken_up");
+    const silent = this.#hearing.silent(this.#view.upHosts(), silentAfterMs, now);
+    if (silent.length > 0) await this.#deps.store.silent(silent, silentAfterMs);
+  }
+
+  #heard(hostId: string, runs: readonly Run[]): void {
+    this.#hearing.heard(hostId, this.#deps.now());
+    for (const { epoch, taskId, attempt } of runs) if (epoch === this.#epoch) this.#view.listed(taskId, attempt);
+  }
+
+  #wake(hosts: ReadonlySet<string>, why: "request" | "not_taken_up"): void {
+    for (const hostId of hosts) this.#deps.waker.wake(hostId);
+    if (hosts.size > 0) this.#deps.instruments.woke(why, hosts.size);
+  }
+
+  async #giveUp(hostId: string, journalId: string, runs: readonly Run[]): Promise<void> {
+    this.#deps.logger.warn("runs were placed for a journal that is gone, and its host does not have them", { hostId, journalId, runs: runs.map(({ taskId, attempt }) => `${taskId}#${attempt}`) });
+    this.#deps.instruments.lost(runs.length);
+    try {
+      await this.#deps.store.reportLost(hostId, journalId, runs);
+    } catch (error) {
+      this.#deps.logger.warn("could not note lost runs; the next sync does", { hostId, error: AppError.from(error).message });
+    }
+  }
+}

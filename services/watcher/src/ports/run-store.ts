@@ -1,0 +1,47 @@
+import type { Run } from "@berth/core";
+import type { FeedRow } from "../domain/run-view.ts";
+import type { Knowledge } from "../domain/verdicts.ts";
+
+/** Who reads the change feed. */
+export interface RowReader {
+  onStart(epoch: string): void;
+  onRows(rows: readonly FeedRow[]): void;
+  onCaughtUp(): void;
+}
+
+/** What an agent says of its host, and storage keeps; not ours to read. */
+export interface HostNews<Host> {
+  readonly host: Host;
+  /** Found there, and unknown to storage. */
+  readonly unknownRuns: readonly Run[];
+}
+
+/**
+ * What the watcher needs of storage. Messages of agents that it only carries are opaque here. Fails with AppError only; calls of many hosts that come together
+ * are one call.
+ */
+export interface RunStore<Report, ReportReply, Host, Assign> {
+  /** Snapshot and changes until aborted. */
+  follow(reader: RowReader, signal: AbortSignal): Promise<void>;
+  /** Commits one host's reports; resolves after the commit. */
+  report(report: Report): Promise<ReportReply>;
+  /** Commits the end of runs that nobody has any more. */
+  reportLost(hostId: string, journalId: string, runs: readonly Run[]): Promise<void>;
+  /** What storage knows of `ask`, in order, and the assignments of those of `missing` that still are to run there. */
+  lookUp(hostId: string, ask: readonly Run[], missing: readonly Run[]): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
+  /** Stores what an agent says of its host; the scheduler's term of now. */
+  seeHost(news: HostNews<Host>): Promise<{ readonly term: number }>;
+  /** These hosts were not heard of here; storage knows whether anybody else heard of them. */
+  silent(hostIds: readonly string[], afterMs: number): Promise<void>;
+}
+
+/** A lease that one of several watchers holds. */
+export interface TimerLease {
+  acquire(ttlMs: number, signal: AbortSignal): Promise<boolean>;
+  release(): Promise<void>;
+}
+
+/** Tells agents that something concerns them: they sync. */
+export interface Waker {
+  wake(hostId: string): void;
+}
