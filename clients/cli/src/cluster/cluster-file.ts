@@ -8,7 +8,9 @@ import type { Layout } from "./layout.ts";
 export interface ClusterFile {
   readonly clusterId: string;
   readonly hostId: string;
-  readonly driver: "docker" | "process";
+  readonly driver: "docker" | "process" | "sim";
+  /** Of the sim driver: how many virtual hosts. */
+  readonly simHosts: number;
   /** Where the engine answers, for the docker driver. */
   readonly engine: string;
   /** Image of a task that names none. */

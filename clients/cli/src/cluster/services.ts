@@ -60,6 +60,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       BERTH_FILES_DIR: join(layout.data, "files"),
       BERTH_HOST_ID: cluster.hostId,
       BERTH_DRIVER: cluster.driver,
+      ...(cluster.driver === "sim" ? { BERTH_SIM_HOSTS: String(cluster.simHosts) } : {}),
       ...(cluster.engine ? { BERTH_ENGINE: cluster.engine } : {}),
       ...(cluster.defaultImage ? { BERTH_DEFAULT_IMAGE: cluster.defaultImage } : {}),
     },
@@ -72,7 +73,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       return {
         name,
         command: node,
-        args: ["--disable-warning=ExperimentalWarning", join(root, "services", folders[name], "src", "main.ts")],
+        args: ["--disable-warning=ExperimentalWarning", join(root, "services", folders[name], "src", name === "agent" && cluster.driver === "sim" ? "sim-main.ts" : "main.ts")],
         env: { BERTH_LISTEN: socket(name), BERTH_METRICS_ADDRESS: `unix:${join(layout.run, `${name}.metrics`)}`, ...common, ...own[name], BERTH_READY_FILE: readyFile },
         readyFile,
       };
@@ -82,7 +83,8 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
 
 /** Users with generated passwords; an agent may touch its own subjects and nothing else. */
 function writeNatsConfig(layout: Layout, cluster: ClusterFile, control: string, agent: string): string {
-  const own = `berth.v1.host.${cluster.hostId}`;
+  // Virtual hosts share one account; they run nothing.
+  const own = `berth.v1.host.${cluster.driver === "sim" ? "*" : cluster.hostId}`;
   const path = join(layout.secrets, "nats.conf");
   const quoted = (words: string[]) => words.map((w) => JSON.stringify(w)).join(", ");
   writeFileWhole(

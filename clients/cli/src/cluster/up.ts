@@ -15,8 +15,10 @@ import type { Progress } from "./progress.ts";
 import { serviceNames } from "./services.ts";
 
 export interface UpOptions {
-  /** auto: docker where an engine answers, else process. */
-  readonly driver: "auto" | "docker" | "process";
+  /** auto: docker where an engine answers, else process. sim runs nothing: virtual hosts, to try the scheduler. */
+  readonly driver: "auto" | "docker" | "process" | "sim";
+  /** Of the sim driver: how many hosts. */
+  readonly simHosts: number;
   /** Port of the gateway; 0: any. */
   readonly port: number;
   /** Where traces go, if anywhere. */
@@ -53,19 +55,18 @@ async function makeCluster(layout: Layout, options: UpOptions, progress: Progres
   progress.step("looking for nats-server");
   const natsServer = await findNatsServer(layout, progress);
   progress.done(natsServer);
-  const engine = options.driver === "process" ? noEngine : await probeEngine(options.root, progress);
+  const wantsEngine = options.driver === "auto" || options.driver === "docker";
+  const engine = wantsEngine ? await probeEngine(options.root, progress) : noEngine;
   if (options.driver === "docker" && engine.driver !== "docker") throw new AppError("precondition", "NO_DOCKER_ENGINE", `no Docker engine answers: ${engine.why}`);
-  progress.note(
-    engine.driver === "docker"
-      ? `driver: docker, ${engine.why}`
-      : `driver: process, ${engine.why}; tasks are plain processes of this machine, without isolation`,
-  );
+  const driver = options.driver === "sim" ? "sim" : engine.driver;
+  progress.note(driverLine(driver, engine.why));
   const name = hostname().split(".")[0]!.replaceAll(/[^A-Za-z0-9_-]/g, "-");
   writeVolumes(layout);
   return {
     clusterId: newClusterId(),
     hostId: isToken(name) ? name : "host-1",
-    driver: engine.driver,
+    driver,
+    simHosts: options.simHosts,
     engine: engine.engine,
     defaultImage: engine.image,
     natsServer,
@@ -80,6 +81,12 @@ async function freshPorts(layout: Layout, known: ClusterFile): Promise<ClusterFi
   const natsPort = findProcess(layout.run, "nats") ? known.natsPort : await freePort(known.natsPort);
   const gatewayPort = findProcess(layout.run, "gateway") ? known.gatewayPort : await freePort(known.gatewayPort);
   return { ...known, natsPort, gatewayPort };
+}
+
+function driverLine(driver: ClusterFile["driver"], why: string): string {
+  if (driver === "docker") return `driver: docker, ${why}`;
+  if (driver === "sim") return "driver: sim; virtual hosts that run nothing";
+  return `driver: process, ${why}; tasks are plain processes of this machine, without isolation`;
 }
 
 interface Probe {

@@ -1,0 +1,97 @@
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { AppError } from "@berth/core";
+import { Task, TaskRequest, TaskState } from "@berth/contracts/types";
+import { connectBerth } from "@berth/sdk";
+import type { Berth } from "@berth/sdk";
+import { Option } from "commander";
+import type { Command } from "commander";
+import { isUp, takeDown } from "../cluster/down.ts";
+import type { ClientFile } from "../cluster/first-user.ts";
+import { defaultDataDir, layoutOf } from "../cluster/layout.ts";
+import type { Layout } from "../cluster/layout.ts";
+import { terminalProgress } from "../cluster/progress.ts";
+import { takeLock } from "../cluster/up.ts";
+import { untilOver } from "../follow-task.ts";
+import { print, printJson } from "../output/print.ts";
+
+interface DownFlags {
+  readonly data?: string;
+  readonly kill?: boolean;
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+const liveStates = [TaskState.PLACED, TaskState.RUNNING, TaskState.SUSPENDED];
+const shown = 20;
+
+export function register(program: Command): void {
+  program
+    .command("down")
+    .description("stop the cluster of this machine; refuses while tasks run")
+    .option("--data <dir>", "its data directory")
+    .addOption(new Option("--kill", "kill what runs").conflicts("keep"))
+    .option("--keep", "leave what runs running, with the agent that looks after it")
+    .option("--json", "print one JSON document")
+    .action(async (flags: DownFlags) => {
+      if (flags.data) process.env["BERTH_DATA"] = resolve(flags.data);
+      const layout = layoutOf(defaultDataDir());
+      if (!isUp(layout)) return flags.json ? printJson({ stopped: false, reason: "NOT_UP" }) : print(`No cluster of ${layout.data} is up.`);
+      const unlock = await takeLock(layout);
+      const live = await liveTasks(layout);
+      if (live.length > 0 && !flags.kill && !flags.keep) {
+        unlock();
+        if (flags.json) printJson({ stopped: false, reason: "TASKS_RUN", tasks: live.map((task) => Task.toJSON(task)) });
+        throw new AppError("precondition", "TASKS_RUN", `${live.length} task(s) run:\n${listed(live)}\nend them with --kill, or leave them running with --keep`);
+      }
+      if (live.length > 0 && flags.kill) await killAll(layout, live);
+      const keep = flags.keep && live.length > 0 ? ["agent"] : [];
+      await takeDown(layout, keep, terminalProgress());
+      if (existsSync(layout.run)) unlock();
+      if (flags.json) printJson({ stopped: true, killed: flags.kill ? live.map((task) => task.id) : [], kept: flags.keep ? live.map((task) => task.id) : [] });
+      else print(keep.length > 0 ? `Down, but for ${live.length} task(s) and their agent. berth up takes them back.` : "Down.");
+    });
+}
+
+/** Tasks on hosts, arrays left out: their elements stand for them. A cluster whose gateway is gone is taken at its agent's word: there are none to list. */
+async function liveTasks(layout: Layout): Promise<Task[]> {
+  return withFirstUser(layout, async (berth) => {
+    const live: Task[] = [];
+    let pageToken = "";
+    do {
+      const page = await berth.tasks.listTasks({ user: "*", states: liveStates, outcomes: [], name: "", arrayId: "", pageSize: 1000, pageToken, all: false, taskIds: [] });
+      for (const task of page.tasks) live.push(...(task.spec?.array ? await liveElements(berth, task.id) : [task]));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return live;
+  });
+}
+
+async function liveElements(berth: Berth, arrayId: string): Promise<Task[]> {
+  const { tasks } = await berth.tasks.listTasks({ user: "*", states: liveStates, outcomes: [], name: "", arrayId, pageSize: 1000, pageToken: "", all: false, taskIds: [] });
+  return tasks;
+}
+
+/** Asks for the kill of all, and waits until they are over: what the agent has to do, it does before it is stopped. */
+async function killAll(layout: Layout, live: readonly Task[]): Promise<void> {
+  await withFirstUser(layout, async (berth) => {
+    const ids = live.map((task) => task.id);
+    for (let at = 0; at < ids.length; at += 10_000) await berth.tasks.requestTasks({ taskIds: ids.slice(at, at + 10_000), request: TaskRequest.KILL });
+    await untilOver(berth, ids, { signal: AbortSignal.timeout(120_000) }, () => {});
+  });
+}
+
+async function withFirstUser<T>(layout: Layout, fn: (berth: Berth) => Promise<T>): Promise<T> {
+  const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
+  const berth = connectBerth({ address: server, credential: key });
+  try {
+    return await fn(berth);
+  } finally {
+    berth.close();
+  }
+}
+
+function listed(live: readonly Task[]): string {
+  const lines = live.slice(0, shown).map((task) => `  ${task.id}  ${task.identity?.user ?? ""}  ${task.spec?.name ?? ""}  on ${task.hostId}`);
+  return [...lines, ...(live.length > shown ? [`  and ${live.length - shown} more`] : [])].join("\n");
+}
