@@ -27,6 +27,7 @@ await runService({
     const journal = sqliteJournal(join(config.dataDir, "journal.db"));
     closing.add(() => journal.close());
 
+    const clock = hostClock();
     const bus = connectBus({
       servers: config.natsUrl,
       user: config.natsUser,
@@ -37,7 +38,7 @@ await runService({
       logger,
       onConnected: () => agent.wake(),
     });
-    const { driver, files, deliver } = await makeDriver(config, journal.logPositions, logger, closing);
+    const { driver, files, deliver } = await makeDriver(config, journal.logPositions, clock.bootId, logger, closing);
     const agent: Agent = new Agent({
       hostId,
       version: agentVersion,
@@ -46,7 +47,7 @@ await runService({
       deliver,
       journal,
       control: busControlPlane(bus, hostId, journal.id),
-      clock: hostClock(),
+      clock,
       random: Math.random,
       logger,
       defaultImage: config.defaultImage,

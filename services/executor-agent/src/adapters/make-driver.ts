@@ -18,7 +18,7 @@ export interface DriverParts {
 const inPlace: AgentDeps["deliver"] = (events) => events;
 
 /** The driver that the settings name, and the files it works on. Each is imported only where it is used: dockerode and koffi are not small. */
-export async function makeDriver(config: AgentConfig, positions: LogPositions, logger: Logger, closing: Closing): Promise<DriverParts> {
+export async function makeDriver(config: AgentConfig, positions: LogPositions, bootId: string, logger: Logger, closing: Closing): Promise<DriverParts> {
   const root = config.filesDir ?? join(config.dataDir, "files");
   const filesFor = (makes: "base" | "all"): TaskFiles => localFiles({ root, controlDir: join(config.dataDir, "control"), makes });
   switch (config.driver) {
@@ -28,7 +28,7 @@ export async function makeDriver(config: AgentConfig, positions: LogPositions, l
     }
     case "process": {
       const { processDriver } = await import("./process/process-driver.ts");
-      const driver = processDriver({ dataDir: config.dataDir, runDir: config.runDir ?? config.dataDir, capacity: (machine) => capacityOf(config, machine), logger });
+      const driver = processDriver({ dataDir: config.dataDir, runDir: config.runDir ?? config.dataDir, bootId, env: keeperEnvironment(), capacity: (machine) => capacityOf(config, machine), logger });
       return { driver, files: filesFor("base"), deliver: inPlace };
     }
     case "docker":
@@ -48,6 +48,12 @@ async function logSink(config: AgentConfig, closing: Closing): Promise<LogSink> 
   if (!config.storage || !config.clusterSecret) throw new AppError("invalid", "CONFIG_INVALID", "BERTH_FILES_DIR, or BERTH_STORAGE and BERTH_CLUSTER_SECRET_FILE, must say where output goes");
   return (await import("./grpc/storage-log-sink.ts")).storageLogSink(config.storage, config.clusterSecret, closing);
 }
+
+/** What Node itself needs to start; the rest of our own environment is no business of a process that outlives us. */
+const keeperEnvironment = (): Record<string, string> => ({
+  PATH: process.env["PATH"] ?? "",
+  ...(process.env["NODE_COMPILE_CACHE"] ? { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] } : {}),
+});
 
 const capacityOf = ({ capacityCpu, capacityMemory }: AgentConfig, machine: Resources): Resources => ({
   cpuMilli: capacityCpu ?? machine.cpuMilli,

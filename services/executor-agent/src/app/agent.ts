@@ -42,7 +42,7 @@ export interface AgentDeps {
   readonly deliver: (events: readonly DriverEvent[], later: (event: DriverEvent) => void) => readonly DriverEvent[];
 }
 
-const limits: ReadonlySet<string> = new Set(["memory", "cpu", "pids"]);
+const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
 /** Timers stand still while a machine sleeps; the limits' clock does not, so it is looked at again after this time at the latest. */
 const maxTickMs = 5_000;
 const minTickMs = 20;

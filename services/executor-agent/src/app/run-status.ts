@@ -51,6 +51,7 @@ function endedStatus(status: RunStatus, end: End): RunStatus {
     peakMemoryBytes: end.peakMemoryBytes,
     wallMs: end.startedAt ? Math.max(0, end.endedAt.getTime() - end.startedAt.getTime()) : 0,
   };
-  status.logSizes = { stdoutBytes: end.stdoutBytes, stderrBytes: end.stderrBytes };
+  const { stdoutBytes, stderrBytes } = end;
+  if (stdoutBytes !== undefined && stderrBytes !== undefined) status.logSizes = { stdoutBytes, stderrBytes };
   return status;
 }

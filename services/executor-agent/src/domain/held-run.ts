@@ -25,8 +25,9 @@ export interface End {
   readonly signal: number | undefined;
   readonly cpuMs: number;
   readonly peakMemoryBytes: number | undefined;
-  readonly stdoutBytes: number;
-  readonly stderrBytes: number;
+  /** Sizes of its outputs; undefined where nobody could tell. */
+  readonly stdoutBytes: number | undefined;
+  readonly stderrBytes: number | undefined;
 }
 
 /** How far a run is on this host. It only moves down this list, but for running ◀▶ suspended. */

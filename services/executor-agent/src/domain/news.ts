@@ -22,7 +22,7 @@ export type DriverNews =
   | { readonly kind: "ended"; readonly exit: Exit }
   | { readonly kind: "failed"; readonly at: Date; readonly reason: Reason }
   | { readonly kind: "unable"; readonly at: Date; readonly reason: Reason }
-  | { readonly kind: "lost"; readonly at: Date; readonly startedAt: Date | undefined; readonly reason: Reason };
+  | { readonly kind: "lost"; readonly at: Date; readonly startedAt: Date | undefined; readonly reason: Reason; readonly stdoutBytes?: number; readonly stderrBytes?: number };
 
 /** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
 export function onWord(held: HeldRun, word: Word): HeldRun {
@@ -86,12 +86,12 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
       return { ...held, phase: { kind: "ended", end: endOfExit({ ...news.exit, startedAt }, held.stop, held.needs) } };
     }
     case "failed":
-      return { ...held, phase: { kind: "ended", end: endWithoutExit("failed", news.reason, { startedAt: undefined, endedAt: news.at }, held.stop, held.needs) } };
+      return { ...held, phase: { kind: "ended", end: endWithoutExit("failed", news.reason, { startedAt: undefined, endedAt: news.at, stdoutBytes: 0, stderrBytes: 0 }, held.stop, held.needs) } };
     case "unable":
       return { ...held, phase: { kind: "refused", reason: news.reason, refusedAt: news.at } };
     case "lost": {
-      const times = { startedAt: news.startedAt ?? startOf(held), endedAt: news.at };
-      return { ...held, phase: { kind: "ended", end: endWithoutExit("lost", news.reason, times, held.stop, held.needs) } };
+      const rest = { startedAt: news.startedAt ?? startOf(held), endedAt: news.at, stdoutBytes: news.stdoutBytes, stderrBytes: news.stderrBytes };
+      return { ...held, phase: { kind: "ended", end: endWithoutExit("lost", news.reason, rest, held.stop, held.needs) } };
     }
     default:
       return unreachable(news);

@@ -48,7 +48,7 @@ function judgeStop(stop: Stop, needs: Needs): { outcome: Outcome; reason: Reason
 export function endWithoutExit(
   outcome: "failed" | "lost",
   reason: Reason,
-  times: { readonly startedAt: Date | undefined; readonly endedAt: Date },
+  rest: Pick<End, "startedAt" | "endedAt" | "stdoutBytes" | "stderrBytes">,
   stop: Stop | undefined,
   needs: Needs,
 ): End {
@@ -56,13 +56,11 @@ export function endWithoutExit(
   return {
     outcome: ours?.outcome ?? outcome,
     reason: ours?.reason ?? reason,
-    ...times,
+    ...rest,
     exitCode: undefined,
     signal: undefined,
     cpuMs: 0,
     peakMemoryBytes: undefined,
-    stdoutBytes: 0,
-    stderrBytes: 0,
   };
 }
 

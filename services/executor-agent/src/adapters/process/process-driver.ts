@@ -1,7 +1,264 @@
-import type { Resources } from "@berth/core";
-import type { Driver } from "@berth/plugins";
+import { availableParallelism, totalmem } from "node:os";
+import { AppError, runKey } from "@berth/core";
+import type { Resources, Run } from "@berth/core";
+import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
 import type { Logger } from "@berth/runtime";
-export interface ProcessDriverOptions { readonly dataDir: string; readonly runDir: string; readonly capacity: (machine: Resources) => Resources; readonly logger: Logger }
-export function processDriver(_options: ProcessDriverOptions): Driver {
-  throw new Error("being written");
+import { EventQueue } from "../event-queue.ts";
+import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
+import { Keepers } from "./keepers.ts";
+import type { Keeper } from "./keepers.ts";
+import type { KeptRun, RunSignal, StartRun } from "./keeper/protocol.ts";
+import { watchMemory } from "./memory-watch.ts";
+import { watchOrphans } from "./orphans.ts";
+
+export interface ProcessDriverOptions {
+  /** Keepers' records; must survive the agent. */
+  readonly dataDir: string;
+  /** Keepers' sockets, whose paths must be short. */
+  readonly runDir: string;
+  readonly bootId: string;
+  /** What tasks may use, of what the machine has. */
+  readonly capacity: (machine: Resources) => Resources;
+  /** A keeper's own environment; tasks have theirs. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly logger: Logger;
+}
+
+/** A run that was handed to a keeper. */
+interface Kept {
+  readonly keeper: Keeper | undefined;
+  /** Until its keeper is known to have it: it is started again where that one dies without a trace of it. */
+  readonly task: TaskToRun | undefined;
+  readonly limitBytes: number | undefined;
+  readonly over: boolean;
+}
+
+/** Nobody used it for so long: its memory is worth more than the 60 ms of a start. */
+const idleKeeperMs = 10 * 60_000;
+
+/**
+ * Tasks as plain processes of their users, each under that user's keeper: no container, and no isolation but the system's own between users. Started by root,
+ * it runs nothing as root; started by another, it can only be that user.
+ */
+export function processDriver(options: ProcessDriverOptions): Driver {
+  const { dataDir, runDir, bootId, env, logger } = options;
+  const self = process.getuid?.() ?? -1;
+  const runs = new Map<string, Kept>();
+  const lastUse = new Map<string, number>();
+  const outcomes = new Map<string, (event: DriverEvent) => void>();
+  let queue = new EventQueue();
+  let found: DriverEvent[] | undefined = [];
+  let sweeping: NodeJS.Timeout | undefined;
+
+  const memory = watchMemory((key) => send(runOfKey(key), "KILL"));
+  const keepers = new Keepers({ dataDir, runDir, bootId, env, logger, onNews, onBack, onLost });
+  const orphans = watchOrphans(
+    (...events) => events.forEach(tell),
+    (dir) => keepers.removeDir(dir),
+  );
+
+  function tell(event: DriverEvent): void {
+    const key = runKey(event.run);
+    if (event.kind === "found" && found) found.push(event);
+    else queue.push(event);
+    outcomes.get(key)?.(event);
+  }
+
+  function onNews(keeper: Keeper, news: readonly KeptRun[]): void {
+    for (const kept of news) take(keeper, kept);
+  }
+
+  function take(keeper: Keeper, kept: KeptRun): void {
+    const before = runs.get(kept.k);
+    if (before?.over) return;
+    const over = (kept.x ?? kept.f) !== undefined;
+    const isStarted = kept.pid !== undefined;
+    runs.set(kept.k, { keeper, task: isStarted || over ? undefined : before?.task, limitBytes: before?.limitBytes, over });
+    if (isStarted && !over && before?.limitBytes !== undefined) memory.add(kept.k, kept.pid!, before.limitBytes);
+    const event = eventOf(kept, over ? memory.remove(kept.k) : { outOfMemory: false, peakBytes: undefined });
+    if (event) tell(event);
+  }
+
+  /** Its agent, or its connection, was away. */
+  function takeFound(keeper: Keeper): void {
+    for (const kept of keeper.link.found) {
+      if (!runs.has(kept.k)) tell(foundEvent(kept));
+      take(keeper, kept);
+    }
+  }
+
+  function onBack(keeper: Keeper, before: Keeper): void {
+    const has = new Set(keeper.link.found.map(({ k }) => k));
+    const again = tasksOf(before, (key) => !has.has(key));
+    takeFound(keeper);
+    startAgain(again);
+  }
+
+  function onLost(dir: string, before: Keeper | undefined): void {
+    if (before) logger.warn("a keeper is gone; its tasks run on, and nobody waits for them", { pid: before.link.pid });
+    orphans.adopt(dir, (key) => runs.get(key)?.over ?? false);
+    if (!before) return;
+    startAgain(tasksOf(before, (key) => !orphans.has(runOfKey(key))));
+    for (const [key, kept] of runs) {
+      if (kept.keeper !== before) continue;
+      runs.delete(key);
+      if (!orphans.has(runOfKey(key)) && !kept.task && !kept.over) tell(lostEvent({ k: key, o: "", r: "" }));
+      memory.remove(key);
+    }
+  }
+
+  const tasksOf = (keeper: Keeper, wanted: (key: string) => boolean): TaskToRun[] =>
+    [...runs].flatMap(([key, kept]) => (kept.keeper === keeper && kept.task && wanted(key) ? [kept.task] : []));
+
+  function startAgain(tasks: readonly TaskToRun[]): void {
+    for (const task of tasks) runs.delete(runKey(task.run));
+    if (tasks.length > 0) void start(tasks);
+  }
+
+  /** Hands runs to the keepers of their users; those that cannot be are told as events. */
+  async function start(tasks: readonly TaskToRun[]): Promise<void> {
+    const byKeeper = new Map<Keeper, StartRun[]>();
+    for (const task of tasks) {
+      const key = runKey(task.run);
+      if (runs.has(key) || orphans.has(task.run)) continue;
+      const refusal = identityRefusal(task, self);
+      if (refusal) {
+        tell(refusal);
+        continue;
+      }
+      try {
+        const ready = keepers.for(task.identity);
+        const keeper = ready instanceof Promise ? await ready : ready;
+        runs.set(key, { keeper, task, limitBytes: task.resources.memoryBytes, over: false });
+        lastUse.set(keeper.dir, performance.now());
+        const list = byKeeper.get(keeper);
+        if (list) list.push(startRun(key, task));
+        else byKeeper.set(keeper, [startRun(key, task)]);
+      } catch (error) {
+        const { reason, message } = AppError.from(error);
+        tell({ kind: "unable", run: task.run, at: new Date(), reason: { code: reason, message } });
+      }
+    }
+    for (const [keeper, list] of byKeeper) keeper.link.start(list);
+  }
+
+  function send(run: Run, signal: RunSignal): void {
+    const kept = runs.get(runKey(run));
+    if (kept?.keeper) kept.keeper.link.signal(runKey(run), signal);
+    else orphans.signal(run, `SIG${signal}`);
+  }
+
+  /** Keepers that nobody used for long, and that keep nothing. */
+  function sweep(): void {
+    const busy = new Set([...runs.values()].map(({ keeper }) => keeper));
+    for (const keeper of keepers.live) {
+      if (!busy.has(keeper) && performance.now() - (lastUse.get(keeper.dir) ?? 0) > idleKeeperMs) keepers.retire(keeper);
+    }
+  }
+
+  const features = new Set<Feature>(["memory_watched", "suspend", "cpu_time", ...(self === 0 ? (["identity"] as const) : [])]);
+  return {
+    getName: () => "process",
+    features: () => features,
+    async open() {
+      queue = new EventQueue();
+      found = [];
+      await keepers.open();
+      for (const keeper of keepers.live) takeFound(keeper);
+      sweeping = setInterval(sweep, idleKeeperMs / 2);
+    },
+    async close() {
+      clearInterval(sweeping);
+      keepers.close();
+      orphans.close();
+      memory.close();
+      runs.clear();
+      queue.close();
+    },
+    capacity: () => options.capacity({ cpuMilli: availableParallelism() * 1000, memoryBytes: machineMemory() }),
+    runTasks: start,
+    async runAllTasks(tasks) {
+      const ready = tasks.map(({ run }) => startOf(run));
+      await start(tasks);
+      const failed = (await Promise.all(ready)).find((event) => event.kind !== "started");
+      if (!failed) return;
+      for (const { run } of tasks) send(run, "KILL");
+      throw new AppError("unavailable", "NOT_ALL_STARTED", `task ${failed.run.taskId} could not be started`);
+    },
+    watchTasks(signal) {
+      const first = found ?? [];
+      found = undefined;
+      return queue.batches(first, signal);
+    },
+    async killTask(run, signal) {
+      send(run, signal);
+      if (!runs.get(runKey(run))?.keeper && signal === "TERM") send(run, "CONT");
+    },
+    async suspendTask(run) {
+      send(run, "STOP");
+    },
+    async resumeTask(run) {
+      send(run, "CONT");
+    },
+    getMappingPort: async (_run, containerPort) => containerPort,
+    async usage(run) {
+      const key = runKey(run);
+      return runs.has(key) ? { cpuMs: undefined, peakMemoryBytes: memory.peakOf(key) } : undefined;
+    },
+    async settle(settled) {
+      const byKeeper = new Map<Keeper, string[]>();
+      const keys = settled.map(runKey);
+      for (const key of keys) {
+        const keeper = runs.get(key)?.keeper;
+        runs.delete(key);
+        if (!keeper) continue;
+        const list = byKeeper.get(keeper);
+        if (list) list.push(key);
+        else byKeeper.set(keeper, [key]);
+      }
+      for (const [keeper, list] of byKeeper) keeper.link.settle(list);
+      orphans.settle(keys);
+    },
+  };
+
+  /** What becomes of a start. */
+  function startOf(run: Run): Promise<DriverEvent> {
+    return new Promise((resolve) => {
+      const key = runKey(run);
+      outcomes.set(key, (event) => {
+        if (event.kind === "found" || event.kind === "preparing") return;
+        outcomes.delete(key);
+        resolve(event);
+      });
+    });
+  }
+}
+
+function startRun(key: string, { command, env, taskDir, workdir, stdoutPath, stderrPath }: TaskToRun): StartRun {
+  return {
+    k: key,
+    c: command,
+    e: env,
+    t: taskDir,
+    ...(workdir === undefined ? {} : { d: workdir }),
+    o: stdoutPath,
+    r: stderrPath,
+    ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir ? {} : { a: env["BERTH_ARRAY_DIR"] }),
+  };
+}
+
+/** Root's agent runs nothing as root; another's can be nobody else. */
+function identityRefusal({ run, identity: { uid, user } }: TaskToRun, self: number): DriverEvent | undefined {
+  const at = new Date();
+  if (self === 0 && uid === 0) return { kind: "failed", run, at, reason: { code: "ROOT_NOT_ALLOWED", message: "the process driver runs nothing as root" } };
+  if (self !== 0 && uid !== self) {
+    return { kind: "unable", run, at, reason: { code: "IDENTITY_NOT_POSSIBLE", message: `this agent runs as uid ${self} and cannot run tasks of ${user} (uid ${uid})` } };
+  }
+  return undefined;
+}
+
+/** What a container around us may use, if there is one. */
+function machineMemory(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 && constrained < totalmem() ? constrained : totalmem();
 }

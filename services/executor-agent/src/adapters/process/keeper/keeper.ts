@@ -1,0 +1,276 @@
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { uptime } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { reap, spawn } from "./native.ts";
+import type { Reaped } from "./native.ts";
+import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
+import type { RecordFiles } from "./records.ts";
+
+const startsATurn = 8;
+const strayDelayMs = 200;
+const errno: Readonly<Record<number, string>> = { 1: "EPERM", 2: "ENOENT", 7: "E2BIG", 8: "ENOEXEC", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 20: "ENOTDIR", 26: "ETXTBSY" };
+
+/** Starts processes, waits for them and remembers how they ended, until that is settled. It outlives its agent. */
+export class Keeper {
+  readonly #runs = new Map<string, KeptRun>();
+  readonly #byPid = new Map<number, string>();
+  readonly #queue: StartRun[] = [];
+  readonly #dirs = new Set<string>();
+  readonly #records: RecordFiles;
+  readonly #tell: (runs: readonly KeptRun[]) => void;
+  /** Told that nothing is kept any more. */
+  readonly #onEmpty: () => void;
+  #starting = false;
+  #strayTimer: NodeJS.Timeout | undefined;
+
+  constructor(records: RecordFiles, tell: (runs: readonly KeptRun[]) => void, onEmpty: () => void) {
+    this.#records = records;
+    this.#tell = tell;
+    this.#onEmpty = onEmpty;
+  }
+
+  get runs(): readonly KeptRun[] {
+    return [...this.#runs.values()];
+  }
+
+  get isEmpty(): boolean {
+    return this.#runs.size === 0;
+  }
+
+  /** Starts runs that it does not have yet. That they are to start is recorded before any of them does. */
+  start(wanted: readonly StartRun[]): void {
+    const fresh = wanted.filter(({ k }) => !this.#runs.has(k));
+    this.#records.write(fresh.map(({ k, o, r }) => ({ k, o, r })));
+    for (const run of fresh) {
+      this.#runs.set(run.k, { k: run.k, o: run.o, r: run.r });
+      this.#queue.push(run);
+    }
+    this.#startSome();
+  }
+
+  signal(key: string, signal: RunSignal): void {
+    const queued = this.#queue.findIndex(({ k }) => k === key);
+    if (queued >= 0 && (signal === "TERM" || signal === "KILL")) {
+      this.#queue.splice(queued, 1);
+      this.#note([this.#failed(key, { at: Date.now(), code: "STOPPED_BEFORE_START", message: "stopped before it was started", host: true })]);
+      return;
+    }
+    const run = this.#runs.get(key);
+    if (!run?.pid || run.x) return;
+    if (signal === "KILL") killTree(run.pid, key);
+    sendTo(-run.pid, `SIG${signal}`);
+    if (signal === "TERM" && run.stopped) sendTo(-run.pid, "SIGCONT");
+    if (signal !== "KILL") this.#runs.set(key, { ...run, stopped: signal === "STOP" });
+  }
+
+  /** Their ends are stored for good. */
+  settle(keys: readonly string[]): void {
+    const gone = keys.filter((key) => {
+      const run = this.#runs.get(key);
+      return run && (run.x ?? run.f) && this.#runs.delete(key);
+    });
+    this.#records.write(gone.map((k) => ({ k, z: 1 })));
+    this.#records.compact(this.#runs.values(), this.#runs.size);
+    if (this.isEmpty) this.#onEmpty();
+  }
+
+  /** Takes note of all children that have ended. */
+  reapAll(): void {
+    const ended: KeptRun[] = [];
+    for (let child = reap(); child; child = reap()) {
+      const key = this.#byPid.get(child.pid);
+      const run = key === undefined ? undefined : this.#runs.get(key);
+      if (!run) continue; // a stray that was taken over
+      this.#byPid.delete(child.pid);
+      // One task is one computation: what it left running in its group ends with it, as in a container.
+      sendTo(-child.pid, "SIGKILL");
+      const over = { ...run, x: exitOf(child, run) };
+      this.#runs.set(run.k, over);
+      ended.push(over);
+    }
+    if (ended.length === 0) return;
+    this.#note(ended);
+    this.#strayTimer ??= setTimeout(() => this.#endStrays(), strayDelayMs);
+  }
+
+  #note(runs: readonly KeptRun[]): void {
+    this.#records.write(runs.map(({ k, x, f }) => ({ k, ...(x ? { x } : {}), ...(f ? { f } : {}) })));
+    this.#tell(runs);
+  }
+
+  #failed(key: string, f: KeptFailure): KeptRun {
+    const failed = { ...(this.#runs.get(key) ?? { k: key, o: "", r: "" }), f };
+    this.#runs.set(key, failed);
+    return failed;
+  }
+
+  /** A few at a time: each blocks until its program is executed, and ends want to be seen meanwhile. */
+  #startSome(): void {
+    if (this.#starting || this.#queue.length === 0) return;
+    const offset = uptime() * 1000 - performance.now();
+    const started: KeptRun[] = [];
+    for (const run of this.#queue.splice(0, startsATurn)) {
+      const failure = this.#startOne(run, offset);
+      if (failure) this.#note([this.#failed(run.k, failure)]);
+      else started.push(this.#runs.get(run.k)!);
+    }
+    this.#records.write(started.map(({ k, pid, at, boot }) => ({ k, pid: pid!, at: at!, boot: boot! })));
+    if (started.length > 0) this.#tell(started);
+    if (this.#queue.length === 0) return;
+    this.#starting = true;
+    setImmediate(() => {
+      this.#starting = false;
+      this.#startSome();
+    });
+  }
+
+  #startOne(run: StartRun, offset: number): KeptFailure | undefined {
+    const { k, c, e, t, d, o, r, a } = run;
+    const fail = (code: string, message: string, host?: true): KeptFailure => ({ at: Date.now(), code, message, ...(host ? { host } : {}) });
+    try {
+      this.#makeDirs(run);
+    } catch (error) {
+      return fail("TASK_DIR_FAILED", `the task's directory cannot be made or reached: ${codeOf(error)}`, true);
+    }
+    const workdir = d ?? t;
+    if (d !== undefined && !statSync(d, { throwIfNoEntry: false })?.isDirectory()) return fail("WORKDIR_NOT_FOUND", `${d} is not a directory here`);
+    const env = Object.entries(e).map(([name, value]) => `${name}=${value}`);
+    const [name = "", ...rest] = c;
+    const path = find(name, e["PATH"] ?? "");
+    if (path === undefined) return fail("COMMAND_NOT_FOUND", `${name}: not found on PATH`);
+    const files = { workdir, stdout: o, stderr: r };
+    const at = Date.now();
+    const boot = offset + performance.now();
+    let pid = spawn(path, c, env, files);
+    // A text without a #! line: what shells do with it.
+    if (pid === -8) pid = spawn("/bin/sh", ["/bin/sh", path, ...rest], env, files);
+    if (pid === -2 && !existsSync(dirname(o))) {
+      this.#dirs.clear();
+      this.#makeDirs(run);
+      pid = spawn(path, c, env, files);
+    }
+    if (pid < 0) return spawnFailure(name, -pid, fail);
+    this.#byPid.set(pid, k);
+    this.#runs.set(k, { k, o, r, pid, at, boot });
+    return undefined;
+  }
+
+  /** The task's own directory, and once for many of an array those that they share. */
+  #makeDirs({ t, o, r, a = t }: StartRun): void {
+    for (const path of [dirname(o), dirname(r), a]) {
+      if (path === t || this.#dirs.has(path)) continue;
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      if (this.#dirs.size > 10_000) this.#dirs.clear();
+      this.#dirs.add(path);
+    }
+    mkdirSync(t, { recursive: true, mode: 0o700 });
+  }
+
+  /** Ends what left its run's process group and outlived the run: as this process is its parent now, it is found. */
+  #endStrays(): void {
+    this.#strayTimer = undefined;
+    if (process.platform !== "linux") return;
+    for (const pid of childrenOf(process.pid)) {
+      if (this.#byPid.has(pid)) continue;
+      const name = runOf(pid);
+      const live = [...this.#byPid.values()].some((key) => nameOf(key) === name);
+      if (!live) sendTo(pid, "SIGKILL");
+    }
+  }
+}
+
+function spawnFailure(name: string, number: number, fail: (code: string, message: string, host?: true) => KeptFailure): KeptFailure {
+  const code = errno[number] ?? `error ${number}`;
+  switch (code) {
+    case "ENOENT":
+      return fail("COMMAND_NOT_FOUND", `${name}: no such program, or what its #! line names is missing`);
+    case "EACCES":
+    case "EPERM":
+      return fail("PERMISSION", `${name}: may not be run by this user`);
+    case "E2BIG":
+      return fail("ARGUMENTS_TOO_LONG", "command and environment are larger than this system takes");
+    case "EAGAIN":
+    case "ENOMEM":
+      return fail("NO_PROCESS", `this host starts no more processes: ${code}`, true);
+    default:
+      return fail("START_FAILED", `${name}: could not be started: ${code}`);
+  }
+}
+
+function exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun): KeptExit {
+  // Until it executes its program a child is this process in all but name, and its maximum counts that. Only what is above that is the program's own.
+  const ownBytes = process.resourceUsage().maxRSS * 1024;
+  return {
+    at: Date.now(),
+    ...(code === undefined ? {} : { code }),
+    ...(signal === undefined ? {} : { signal }),
+    cpuMs,
+    ...(maxResidentBytes > ownBytes * 1.05 ? { peakBytes: maxResidentBytes } : {}),
+    out: sizeOf(o),
+    err: sizeOf(r),
+  };
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** Where a command is; what has a slash is taken as it is, so that the working directory counts. */
+function find(name: string, path: string): string | undefined {
+  if (name.includes("/")) return name;
+  if (name === "") return undefined;
+  for (const dir of path.split(delimiter)) {
+    const candidate = join(dir || ".", name);
+    try {
+      accessSync(candidate, constants.X_OK);
+      if (statSync(candidate).isFile()) return candidate;
+    } catch {
+      // the next one
+    }
+  }
+  return undefined;
+}
+
+function sendTo(pid: number, signal: NodeJS.Signals | string): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone already
+  }
+}
+
+/** Ends what descends from a run's process, whatever group it is in now. */
+function killTree(root: number, key: string): void {
+  if (process.platform !== "linux") return;
+  const pending = [root];
+  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
+    for (const child of childrenOf(pid)) {
+      sendTo(child, "SIGKILL");
+      pending.push(child);
+    }
+  }
+  for (const pid of childrenOf(process.pid)) if (pid !== root && runOf(pid) === nameOf(key)) sendTo(pid, "SIGKILL");
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number));
+  } catch {
+    return [];
+  }
+}
+
+/** The run that a process belongs to, by its environment. */
+function runOf(pid: number): string | undefined {
+  try {
+    return /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "utf8"))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** As libs/core makes it; said again here because a keeper imports as little as it can. */
+function nameOf(key: string): string {
+  const [epoch = "", task = "", attempt = ""] = key.split("/");
+  return `berth-${epoch.replaceAll("-", "").slice(-8)}-${task}-${attempt}`;
+}
+
+const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : String(error));

@@ -1,0 +1,118 @@
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { FrameReader, frame } from "./frames.ts";
+import { Keeper } from "./keeper.ts";
+import { adoptOrphans } from "./native.ts";
+import { protocolVersion } from "./protocol.ts";
+import type { FromKeeper, KeeperOptions, KeptRun, ToKeeper } from "./protocol.ts";
+import { RecordFiles } from "./records.ts";
+
+/**
+ * The keeper's process. It opens what it needs as whoever started it, then becomes the tasks' user for good: nothing privileged reads a command, and what it
+ * holds open is out of the tasks' reach.
+ */
+const { dir, socket, identity } = JSON.parse(process.argv[2] ?? "{}") as KeeperOptions;
+const idleMs = 60_000;
+
+process.umask(0o077);
+process.on("SIGHUP", () => {});
+process.on("SIGINT", () => {});
+const records = new RecordFiles(dir);
+let connection: Socket | undefined;
+let closing = false;
+let idleTimer: NodeJS.Timeout | undefined;
+
+const keeper = new Keeper(records, tell, endWhenIdle);
+const server = createServer(accept);
+server.listen(socket, () => {
+  chmodSync(socket, 0o600);
+  writePid();
+  becomeUser();
+  process.umask(0o022);
+  adoptOrphans();
+  process.on("SIGCHLD", () => keeper.reapAll());
+  endWhenIdle();
+});
+
+function becomeUser(): void {
+  if (!identity) return;
+  process.setgroups?.([...identity.groups]);
+  process.setgid?.(identity.gid);
+  process.setuid?.(identity.uid);
+}
+
+/** Pid and start time, so that a later process with that pid is not taken for this one. */
+function writePid(): void {
+  const stat = process.platform === "linux" ? readFileSync("/proc/self/stat", "utf8") : "";
+  const startedAt = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  const draft = join(dir, "keeper.pid.new");
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, startedAt }), { mode: 0o600 });
+  renameSync(draft, join(dir, "keeper.pid"));
+}
+
+/** One agent at a time; the newest is it. */
+function accept(next: Socket): void {
+  connection?.destroy();
+  connection = next;
+  clearTimeout(idleTimer);
+  const reader = new FrameReader();
+  next.on("data", (bytes: Buffer) => {
+    try {
+      for (const message of reader.read(bytes)) obey(message as ToKeeper);
+    } catch {
+      next.destroy();
+    }
+  });
+  next.on("error", () => {});
+  next.on("close", () => {
+    if (connection !== next) return;
+    connection = undefined;
+    records.sync();
+    endWhenIdle();
+  });
+  send({ t: "welcome", version: protocolVersion, pid: process.pid, runs: keeper.runs });
+}
+
+function obey(message: ToKeeper): void {
+  switch (message.t) {
+    case "start":
+      return keeper.start(message.runs);
+    case "signal":
+      return keeper.signal(message.k, message.signal);
+    case "settle":
+      return keeper.settle(message.keys);
+    case "close":
+      closing = true;
+      return endWhenIdle();
+  }
+}
+
+function tell(runs: readonly KeptRun[]): void {
+  if (connection) send({ t: "news", runs });
+  else records.sync();
+}
+
+function send(message: FromKeeper): void {
+  connection?.write(frame(message));
+}
+
+function endWhenIdle(): void {
+  if (!keeper.isEmpty) return;
+  if (closing) end();
+  if (connection) return;
+  clearTimeout(idleTimer);
+  idleTimer = setTimeout(() => {
+    if (keeper.isEmpty && !connection) end();
+  }, idleMs);
+}
+
+function end(): void {
+  try {
+    rmSync(socket, { force: true });
+  } catch {
+    // in a directory that is not this user's; the agent removes it
+  }
+  process.exit(0);
+}

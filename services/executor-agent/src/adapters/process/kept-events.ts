@@ -1,0 +1,60 @@
+import { statSync } from "node:fs";
+import type { Run } from "@berth/core";
+import type { DriverEvent } from "@berth/plugins";
+import type { KeptRun } from "./keeper/protocol.ts";
+
+/** The run that a key names. */
+export function runOfKey(key: string): Run {
+  const [epoch = "", taskId = "", attempt = ""] = key.split("/");
+  return { epoch, taskId, attempt: Number(attempt) };
+}
+
+/** What a keeper tells of a run as an event; undefined while it only waits to be started. */
+export function eventOf(kept: KeptRun, seen: { readonly outOfMemory: boolean; readonly peakBytes: number | undefined }): DriverEvent | undefined {
+  const run = runOfKey(kept.k);
+  const startedAt = kept.at === undefined ? undefined : new Date(kept.at);
+  if (kept.f) {
+    const { at, code, message, host } = kept.f;
+    return { kind: host ? "unable" : "failed", run, at: new Date(at), reason: { code, message } };
+  }
+  if (kept.x) {
+    const { at, code, signal, cpuMs, peakBytes, out, err } = kept.x;
+    return {
+      kind: "ended",
+      run,
+      startedAt,
+      at: new Date(at),
+      exitCode: code,
+      signal,
+      outOfMemory: seen.outOfMemory && signal === 9,
+      usage: { cpuMs, peakMemoryBytes: maxOf(peakBytes, seen.peakBytes) },
+      stdoutBytes: out,
+      stderrBytes: err,
+    };
+  }
+  return startedAt && { kind: "started", run, at: startedAt };
+}
+
+export const foundEvent = (kept: KeptRun): DriverEvent => ({
+  kind: "found",
+  run: runOfKey(kept.k),
+  startedAt: kept.at === undefined ? undefined : new Date(kept.at),
+  suspended: kept.stopped ?? false,
+});
+
+export const lostEvent = (kept: KeptRun): DriverEvent => ({
+  kind: "lost",
+  run: runOfKey(kept.k),
+  at: new Date(),
+  startedAt: kept.at === undefined ? undefined : new Date(kept.at),
+  reason: { code: "KEEPER_LOST", message: "its keeper was killed, and nobody saw how it ended" },
+  stdoutBytes: sizeOf(kept.o),
+  stderrBytes: sizeOf(kept.r),
+});
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+function maxOf(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : Math.max(a, b);
+}
