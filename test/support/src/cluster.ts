@@ -31,7 +31,7 @@ export interface TestCluster extends AsyncDisposable {
 }
 
 /** Brings a cluster up in a directory of its own, on ports of its own. */
-export async function startCluster(options: { readonly driver: "process" | "docker"; readonly up?: readonly string[]; readonly env?: Readonly<Record<string, string>> }): Promise<TestCluster> {
+export async function startCluster(options: { readonly driver: "process" | "docker" | "sim"; readonly up?: readonly string[]; readonly env?: Readonly<Record<string, string>> }): Promise<TestCluster> {
   // Tasks of other users pass through it to their own directory.
   const data = mkdtempSync(join(tmpdir(), "berth-test-"));
   chmodSync(data, 0o711);

@@ -26,7 +26,7 @@ export async function makeFirstUser(layout: Layout, cluster: ClusterFile): Promi
     if (known.server !== server) writeFileWhole(layout.clientFile, `${JSON.stringify({ ...known, server }, null, 2)}\n`);
     return;
   }
-  const channel = createChannel(`unix:${join(layout.run, "auth.sock")}`);
+  const channel = createChannel(`unix://${join(layout.run, "auth.sock")}`);
   try {
     const auth = createClient(AuthServiceService, channel, { "*": { metadata: Metadata({ authorization: `Berth ${secret(layout, "cluster").value}` }) } });
     const who = firstIdentity();

@@ -34,7 +34,7 @@ export async function keepLease(deps: LeadershipDeps, held: { term: number; unti
     await deps.sleep(deps.ttlMs / 3, signal);
     const askedAtMs = deps.now();
     if (askedAtMs >= untilMs) return "it ran out";
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, untilMs - askedAtMs))]);
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(untilMs - askedAtMs))]);
     try {
       const lease = await deps.acquire(deps.ttlMs, inTime);
       if (!lease.held) return `${lease.holder} holds it`;
