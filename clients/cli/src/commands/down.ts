@@ -36,20 +36,36 @@ export function register(program: Command): void {
     .action(async (flags: DownFlags) => {
       if (flags.data) process.env["BERTH_DATA"] = resolve(flags.data);
       const layout = layoutOf(defaultDataDir());
-      if (!isUp(layout)) return flags.json ? printJson({ stopped: false, reason: "NOT_UP" }) : print(`No cluster of ${layout.data} is up.`);
+      if (!isUp(layout))
+        return flags.json
+          ? printJson({ stopped: false, reason: "NOT_UP" })
+          : print(`No cluster of ${layout.data} is up.`);
       const unlock = await takeLock(layout);
       const live = await liveTasks(layout);
       if (live.length > 0 && !flags.kill && !flags.keep) {
         unlock();
-        if (flags.json) printJson({ stopped: false, reason: "TASKS_RUN", tasks: live.map((task) => Task.toJSON(task)) });
-        throw new AppError("precondition", "TASKS_RUN", `${live.length} task(s) run:\n${listed(live)}\nend them with --kill, or leave them running with --keep`);
+        if (flags.json)
+          printJson({ stopped: false, reason: "TASKS_RUN", tasks: live.map((task) => Task.toJSON(task)) });
+        throw new AppError(
+          "precondition",
+          "TASKS_RUN",
+          `${live.length} task(s) run:\n${listed(live)}\nend them with --kill, or leave them running with --keep`,
+        );
       }
       if (live.length > 0 && flags.kill) await killAll(layout, live);
       const keep = flags.keep && live.length > 0 ? ["agent"] : [];
       await takeDown(layout, keep, terminalProgress());
       if (existsSync(layout.run)) unlock();
-      if (flags.json) printJson({ stopped: true, killed: flags.kill ? live.map((task) => task.id) : [], kept: flags.keep ? live.map((task) => task.id) : [] });
-      else print(keep.length > 0 ? `Down, but for ${live.length} task(s) and their agent. berth up takes them back.` : "Down.");
+      if (flags.json)
+        printJson({
+          stopped: true,
+          killed: flags.kill ? live.map((task) => task.id) : [],
+          kept: flags.keep ? live.map((task) => task.id) : [],
+        });
+      else
+        print(
+          keep.length > 0 ? `Down, but for ${live.length} task(s) and their agent. berth up takes them back.` : "Down.",
+        );
     });
 }
 
@@ -59,7 +75,17 @@ async function liveTasks(layout: Layout): Promise<Task[]> {
     const live: Task[] = [];
     let pageToken = "";
     do {
-      const page = await berth.tasks.listTasks({ user: "*", states: liveStates, outcomes: [], name: "", arrayId: "", pageSize: 1000, pageToken, all: false, taskIds: [] });
+      const page = await berth.tasks.listTasks({
+        user: "*",
+        states: liveStates,
+        outcomes: [],
+        name: "",
+        arrayId: "",
+        pageSize: 1000,
+        pageToken,
+        all: false,
+        taskIds: [],
+      });
       for (const task of page.tasks) live.push(...(task.spec?.array ? await liveElements(berth, task.id) : [task]));
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
@@ -68,7 +94,17 @@ async function liveTasks(layout: Layout): Promise<Task[]> {
 }
 
 async function liveElements(berth: Berth, arrayId: string): Promise<Task[]> {
-  const { tasks } = await berth.tasks.listTasks({ user: "*", states: liveStates, outcomes: [], name: "", arrayId, pageSize: 1000, pageToken: "", all: false, taskIds: [] });
+  const { tasks } = await berth.tasks.listTasks({
+    user: "*",
+    states: liveStates,
+    outcomes: [],
+    name: "",
+    arrayId,
+    pageSize: 1000,
+    pageToken: "",
+    all: false,
+    taskIds: [],
+  });
   return tasks;
 }
 
@@ -76,7 +112,8 @@ async function liveElements(berth: Berth, arrayId: string): Promise<Task[]> {
 async function killAll(layout: Layout, live: readonly Task[]): Promise<void> {
   await withFirstUser(layout, async (berth) => {
     const ids = live.map((task) => task.id);
-    for (let at = 0; at < ids.length; at += 10_000) await berth.tasks.requestTasks({ taskIds: ids.slice(at, at + 10_000), request: TaskRequest.KILL });
+    for (let at = 0; at < ids.length; at += 10_000)
+      await berth.tasks.requestTasks({ taskIds: ids.slice(at, at + 10_000), request: TaskRequest.KILL });
     await untilOver(berth, ids, { signal: AbortSignal.timeout(120_000) }, () => {});
   });
 }
@@ -92,6 +129,8 @@ async function withFirstUser<T>(layout: Layout, fn: (berth: Berth) => Promise<T>
 }
 
 function listed(live: readonly Task[]): string {
-  const lines = live.slice(0, shown).map((task) => `  ${task.id}  ${task.identity?.user ?? ""}  ${task.spec?.name ?? ""}  on ${task.hostId}`);
+  const lines = live
+    .slice(0, shown)
+    .map((task) => `  ${task.id}  ${task.identity?.user ?? ""}  ${task.spec?.name ?? ""}  on ${task.hostId}`);
   return [...lines, ...(live.length > shown ? [`  and ${live.length - shown} more`] : [])].join("\n");
 }

@@ -22,32 +22,59 @@ export interface UpFlags {
 /** The options of `up`, which `demo` has too. */
 export function withUpOptions(command: Command): Command {
   return command
-    .option("--data <dir>", "directory of everything durable (default: /var/lib/berth for root, else the user's state directory)")
-    .addOption(new Option("--driver <name>", "what runs the tasks; auto: docker if an engine answers").choices(["auto", "docker", "process", "sim"]).default("auto"))
-    .addOption(new Option("--sim-hosts <n>", "virtual hosts of the sim driver").argParser((text) => wholeNumber(text, 1, 10_000)).default(10))
-    .addOption(new Option("--port <n>", "port of the public API on 127.0.0.1; 0: any").argParser((text) => wholeNumber(text, 0, 65_535)).default(defaultGatewayPort))
+    .option(
+      "--data <dir>",
+      "directory of everything durable (default: /var/lib/berth for root, else the user's state directory)",
+    )
+    .addOption(
+      new Option("--driver <name>", "what runs the tasks; auto: docker if an engine answers")
+        .choices(["auto", "docker", "process", "sim"])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("--sim-hosts <n>", "virtual hosts of the sim driver")
+        .argParser((text) => wholeNumber(text, 1, 10_000))
+        .default(10),
+    )
+    .addOption(
+      new Option("--port <n>", "port of the public API on 127.0.0.1; 0: any")
+        .argParser((text) => wholeNumber(text, 0, 65_535))
+        .default(defaultGatewayPort),
+    )
     .option("--otlp <url>", "send traces there, as http://127.0.0.1:4318/v1/traces", "")
     .option("--json", "print one JSON document");
 }
 
 export function register(program: Command): void {
-  withUpOptions(program.command("up").description("start a cluster on this machine, or find it up")).action(async (flags: UpFlags) => {
-    const { cluster, data, wasUp } = await upFrom(flags);
-    const server = `127.0.0.1:${cluster.gatewayPort}`;
-    if (flags.json) printJson({ server, data, driver: cluster.driver, wasUp });
-    else print(`${wasUp ? "The cluster is up already" : "The cluster is up"}: ${server}, driver ${cluster.driver}, data in ${data}\nTry: berth run -- echo hello`);
-  });
+  withUpOptions(program.command("up").description("start a cluster on this machine, or find it up")).action(
+    async (flags: UpFlags) => {
+      const { cluster, data, wasUp } = await upFrom(flags);
+      const server = `127.0.0.1:${cluster.gatewayPort}`;
+      if (flags.json) printJson({ server, data, driver: cluster.driver, wasUp });
+      else
+        print(
+          `${wasUp ? "The cluster is up already" : "The cluster is up"}: ${server}, driver ${cluster.driver}, data in ${data}\nTry: berth run -- echo hello`,
+        );
+    },
+  );
 }
 
 export async function upFrom(flags: UpFlags) {
   if (flags.data) process.env["BERTH_DATA"] = resolve(flags.data);
   const layout = layoutOf(defaultDataDir());
-  const options: UpOptions = { driver: flags.driver, simHosts: flags.simHosts, port: flags.port, otlpUrl: flags.otlp, root: installationRoot };
+  const options: UpOptions = {
+    driver: flags.driver,
+    simHosts: flags.simHosts,
+    port: flags.port,
+    otlpUrl: flags.otlp,
+    root: installationRoot,
+  };
   return { ...(await bringUp(layout, options, terminalProgress())), layout, data: layout.data };
 }
 
 function wholeNumber(text: string, least: number, most: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`must be a whole number from ${least} to ${most}.`);
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw new InvalidArgumentError(`must be a whole number from ${least} to ${most}.`);
   return value;
 }

@@ -1,0 +1,103 @@
+import { randomUUID } from "node:crypto";
+import { SubmitTaskRequest, GetTaskResponse, SubmitTaskResponse } from "@berth/contracts/api";
+import { TaskRequest } from "@berth/contracts/types";
+import type { Task, TaskSpec } from "@berth/contracts/types";
+import type { Berth } from "@berth/sdk";
+import type { Command } from "commander";
+import { withBerth } from "../connection.ts";
+import { followTask } from "../follow-task.ts";
+import { taskExitStatus } from "../output/exit-status.ts";
+import { note, print, printJson } from "../output/print.ts";
+import { silentStatus, statusLine } from "../output/status-line.ts";
+import { stateWords } from "../output/task-words.ts";
+import { commandHelp, wasDashed } from "../task-input/command-words.ts";
+import { readProgram } from "../task-input/program-input.ts";
+import { addTaskOptions } from "../task-input/task-options.ts";
+import { mergeWishes, toSpec } from "../task-input/task-wish.ts";
+
+export function register(program: Command): void {
+  const command = program
+    .command("run")
+    .summary("submit a task and follow it; exit code is the task's")
+    .description(`Submits a task, shows its output and ends with its exit code.\n${commandHelp}`)
+    .argument("[command...]", "-- and a command, or a script file and its arguments")
+    .passThroughOptions();
+  const wishOf = addTaskOptions(command);
+  command
+    .option("--dry-run", "check everything, run nothing")
+    .option("-q, --quiet", "say nothing but what the task says")
+    .option("--json", "a line of JSON for each piece of output, and the task at the end")
+    .action(async (words: string[], options: { dryRun?: boolean; quiet?: boolean; json?: boolean }) => {
+      const input = readProgram(words, wasDashed(words));
+      const spec = toSpec(mergeWishes(input.wish, wishOf()), input.program);
+      await withBerth(async (berth) => {
+        if (options.dryRun) return dryRun(berth, spec, options.json ?? false);
+        process.exitCode = await run(berth, spec, { quiet: options.quiet ?? false, json: options.json ?? false });
+      });
+    });
+}
+
+/** Checks at the server, stores nothing. */
+export async function dryRun(berth: Berth, spec: TaskSpec, json: boolean): Promise<void> {
+  const answer = await berth.tasks.submitTask({ spec, requestId: "", dryRun: true });
+  if (json) printJson(SubmitTaskResponse.toJSON(answer));
+  else print("this task would be accepted");
+}
+
+async function run(berth: Berth, spec: TaskSpec, { quiet, json }: { quiet: boolean; json: boolean }): Promise<number> {
+  const { taskId } = await berth.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }), {
+    patienceMs: 30_000,
+  });
+  if (!quiet && !json) note(`task ${taskId}`);
+  const stopped = killOnInterrupt(berth, taskId);
+  try {
+    const task = await followTask(berth, taskId, {
+      signal: stopped.signal,
+      status: quiet || json ? silentStatus : statusLine(),
+      json,
+    });
+    if (json) printJson(GetTaskResponse.toJSON({ task }));
+    else if (!quiet) sayEnd(task);
+    return taskExitStatus(task);
+  } finally {
+    stopped.forget();
+  }
+}
+
+/** How it ended, where the output alone does not tell. */
+function sayEnd(task: Task): void {
+  if (taskExitStatus(task) !== 0)
+    note(
+      `task ${task.id} ${stateWords(task)}${task.exitCode === undefined && task.reason?.message ? `: ${task.reason.message}` : ""}`,
+    );
+  if (task.spec?.array)
+    note(
+      `berth ls ${task.id} shows its elements, berth logs ${task.id}.${task.spec.array.first} the output of the first`,
+    );
+}
+
+/** Ctrl-C is for the task: the first one kills it and goes on following, a second one stops following. */
+function killOnInterrupt(berth: Berth, taskId: string): { readonly signal: AbortSignal; forget(): void } {
+  const stop = new AbortController();
+  let asked = false;
+  const onSignal = (): void => {
+    if (asked) {
+      process.stderr.write(`\ntask ${taskId} may still run; berth show ${taskId}\n`);
+      process.exit(130);
+    }
+    asked = true;
+    process.stderr.write(`\nkilling task ${taskId}; again to leave it\n`);
+    berth.tasks
+      .requestTasks({ taskIds: [taskId], request: TaskRequest.KILL }, { patienceMs: 30_000 })
+      .catch((error: unknown) => stop.abort(error));
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return {
+    signal: stop.signal,
+    forget() {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    },
+  };
+}

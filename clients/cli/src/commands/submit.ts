@@ -1,0 +1,51 @@
+import { randomUUID } from "node:crypto";
+import { SubmitTaskRequest, SubmitTaskResponse } from "@berth/contracts/api";
+import type { Command } from "commander";
+import { withBerth } from "../connection.ts";
+import { usageError } from "../exit.ts";
+import { print, printJson } from "../output/print.ts";
+import { submitLines } from "../submit-lines.ts";
+import { commandHelp, wasDashed } from "../task-input/command-words.ts";
+import { readProgram } from "../task-input/program-input.ts";
+import { addTaskOptions } from "../task-input/task-options.ts";
+import { mergeWishes, toSpec } from "../task-input/task-wish.ts";
+import { dryRun } from "./run.ts";
+
+const linesHelp = `
+submit - reads a task a line as JSON and answers each line with its id, or with what is wrong with it:
+  {"command": ["echo", "1"], "cpu": 0.5, "mem": "1G", "time": "10m", "env": {"A": "b"}, "afterok": ["12"]}
+Keys are the options' names, command (a list of words) or script; options on the command line hold for all lines.`;
+
+export function register(program: Command): void {
+  const command = program
+    .command("submit")
+    .summary("submit tasks and return")
+    .description(`Submits a task, or one a line of standard input, and prints its id.\n${commandHelp}`)
+    .argument("[command...]", "-- and a command, a script file and its arguments, or - for standard input")
+    .addHelpText("after", linesHelp)
+    .passThroughOptions();
+  const wishOf = addTaskOptions(command);
+  command
+    .option("--dry-run", "check everything, store nothing")
+    .option("--json", "answer in JSON")
+    .action(async (words: string[], options: { dryRun?: boolean; json?: boolean }) => {
+      const json = options.json ?? false;
+      if (words[0] === "-" && !wasDashed(words)) {
+        if (words.length > 1) throw usageError("-", "nothing may come behind it");
+        process.exitCode = await withBerth((berth) =>
+          submitLines(berth, process.stdin, { wish: wishOf(), dryRun: options.dryRun ?? false, json }),
+        );
+        return;
+      }
+      const input = readProgram(words, wasDashed(words));
+      const spec = toSpec(mergeWishes(input.wish, wishOf()), input.program);
+      await withBerth(async (berth) => {
+        if (options.dryRun) return dryRun(berth, spec, json);
+        const answer = await berth.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }), {
+          patienceMs: 30_000,
+        });
+        if (json) printJson(SubmitTaskResponse.toJSON(answer));
+        else print(answer.taskId);
+      });
+    });
+}

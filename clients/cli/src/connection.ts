@@ -1,0 +1,85 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { AppError } from "@berth/core";
+import { connectBerth } from "@berth/sdk";
+import type { Berth } from "@berth/sdk";
+import { defaultDataDir } from "./cluster/layout.ts";
+
+/** Which server, as whom. */
+export interface Connection {
+  readonly server: string;
+  readonly key: string | undefined;
+  readonly user: string | undefined;
+  /** Where this was found, for messages. */
+  readonly from: string;
+}
+
+/** The file that `berth login` writes; mode 0600. */
+export function credentialsPath(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "berth", "credentials.json");
+}
+
+/** BERTH_SERVER and BERTH_KEY, else what `berth login` kept, else the cluster of this machine. Throws `unavailable` NO_SERVER. */
+export function findConnection(env: NodeJS.ProcessEnv = process.env): Connection {
+  const files = [credentialsPath(env), join(defaultDataDir(env), "client.json")];
+  const found = files.map(readConnection).find((each) => each !== undefined);
+  const server = env["BERTH_SERVER"];
+  // A key is for one server: one of a file is not sent to a server from elsewhere.
+  if (server)
+    return {
+      server,
+      key: env["BERTH_KEY"] ?? (found?.server === server ? found.key : undefined),
+      user: undefined,
+      from: "BERTH_SERVER",
+    };
+  if (!found) throw new AppError("unavailable", "NO_SERVER", "there is no cluster that this machine knows of");
+  return env["BERTH_KEY"] ? { ...found, key: env["BERTH_KEY"] } : found;
+}
+
+function readConnection(path: string): Connection | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return undefined; // not there, or another user's
+  }
+  try {
+    const { server, key, user } = JSON.parse(text) as Partial<Record<"server" | "key" | "user", string>>;
+    if (server) return { server, key, user, from: path };
+  } catch {
+    // falls through: not JSON is as wrong as JSON without a server
+  }
+  throw new AppError("invalid", "BAD_CREDENTIALS_FILE", `${path} is damaged; remove it and log in again`, {
+    metadata: { path },
+  });
+}
+
+/** Keeps a connection for this machine's user; readable by nobody else at any moment. */
+export function keepConnection(
+  connection: { readonly server: string; readonly user: string; readonly key: string },
+  env: NodeJS.ProcessEnv = process.env,
+): string {
+  const path = credentialsPath(env);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const part = `${path}.${process.pid}.part`;
+  writeFileSync(part, `${JSON.stringify(connection, null, 2)}\n`, { mode: 0o600 });
+  renameSync(part, path);
+  return path;
+}
+
+export interface ConnectSettings {
+  /** How long a cluster that does not answer is tried. */
+  readonly patienceMs?: number;
+}
+
+/** Runs `fn` with the cluster of this machine's user. */
+export async function withBerth<T>(fn: (berth: Berth) => Promise<T>, settings: ConnectSettings = {}): Promise<T> {
+  const { server, key } = findConnection();
+  const berth = connectBerth({ address: server, credential: key, ...settings });
+  try {
+    return await fn(berth);
+  } finally {
+    berth.close();
+  }
+}

@@ -1,0 +1,171 @@
+import { stateFromWire } from "@berth/contracts";
+import { ListTasksRequest, ReadLogResponse } from "@berth/contracts/api";
+import { LogStream } from "@berth/contracts/store";
+import { TaskState } from "@berth/contracts/types";
+import type { Task } from "@berth/contracts/types";
+import { followTasks, pause, readOutput } from "@berth/sdk";
+import type { Berth, FollowOptions, OutputRequest } from "@berth/sdk";
+import { printJson } from "./output/print.ts";
+import { isOver, progressWords, stateWords } from "./output/task-words.ts";
+import type { StatusLine } from "./output/status-line.ts";
+
+export interface FollowTaskOptions {
+  readonly signal: AbortSignal;
+  readonly status: StatusLine;
+  /** Output as documents. */
+  readonly json: boolean;
+}
+
+/** A task that waits for less than this is not worth a word. */
+const patienceMs = 1_000;
+const askWhyEveryMs = 3_000;
+const pageSize = 1_000;
+/** How long a cluster that is away is tried, in calls that have one answer. */
+const awayMs = 60_000;
+
+/** Follows one task to its end: its output to ours, its state to the status line. An array's output is not followed. */
+export async function followTask(berth: Berth, taskId: string, options: FollowTaskOptions): Promise<Task> {
+  const { signal, status } = options;
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const followed: FollowOptions = {
+    signal: either,
+    onAway: () => status.note("the cluster does not answer; the task goes on, trying again"),
+  };
+  try {
+    const ended = untilOver(berth, [taskId], followed, (task) => tellState(status, task));
+    const explained = explainWhileWaiting(berth, taskId, status, either).catch(() => {}); // only a courtesy
+    const { task } = await berth.tasks.getTask({ taskId }, { signal: either, patienceMs: awayMs });
+    if (!task?.spec?.array) {
+      await Promise.all([
+        ended,
+        writeOutput(berth, { taskId, attempt: 0, stream: LogStream.UNSPECIFIED, follow: true }, options, followed),
+      ]);
+    }
+    const [over] = await ended;
+    stop.abort(new Error("followed to its end"));
+    await explained;
+    return over!;
+  } finally {
+    stop.abort(new Error("no longer followed"));
+    status.clear();
+  }
+}
+
+/**
+ * Resolves with the tasks, in order, when all are over; `onChange` hears of each change. Throws `not-found` for a task that the caller may not see: a wait for it
+ * would never end.
+ */
+export async function untilOver(
+  berth: Berth,
+  taskIds: readonly string[],
+  options: FollowOptions,
+  onChange: (task: Task) => void,
+): Promise<Task[]> {
+  const wanted = new Set(taskIds);
+  for (;;) {
+    const over = new Map<string, Task>();
+    const hear = (task: Task): void => {
+      if (!wanted.has(task.id) || over.has(task.id)) return;
+      if (isOver(task)) over.set(task.id, task);
+      onChange(task);
+    };
+    // Listed first, then watched from there: nothing that happens in between is missed.
+    const { token, user } = await listAll(berth, [...wanted], options, hear);
+    if (over.size < wanted.size) {
+      const watched = wanted.size <= pageSize ? [...wanted] : [];
+      for await (const message of followTasks(berth, { token, user, taskIds: watched }, options)) {
+        for (const task of message.tasks) hear(task);
+        if (message.startAgain || over.size === wanted.size) break;
+      }
+    }
+    if (over.size === wanted.size) return taskIds.map((id) => over.get(id)!);
+  }
+}
+
+/** Where to watch from, and whose tasks: everybody's where an admin waits for another's. */
+async function listAll(
+  berth: Berth,
+  taskIds: readonly string[],
+  options: FollowOptions,
+  hear: (task: Task) => void,
+): Promise<{ token: string; user: string }> {
+  const call = { patienceMs: awayMs, ...(options.signal ? { signal: options.signal } : {}) };
+  const missing = new Set(taskIds);
+  let token = "";
+  let user = "";
+  for (let at = 0; at < taskIds.length; at += pageSize) {
+    const page = await berth.tasks.listTasks(
+      ListTasksRequest.fromPartial({ taskIds: taskIds.slice(at, at + pageSize), pageSize }),
+      call,
+    );
+    token ||= page.watchToken;
+    for (const task of page.tasks) {
+      missing.delete(task.id);
+      hear(task);
+    }
+  }
+  if (missing.size === 0) return { token, user };
+  const me = (await berth.session.whoAmI({}, call)).user?.name;
+  for (const taskId of missing) {
+    const { task } = await berth.tasks.getTask({ taskId }, call);
+    if (task?.identity?.user !== me) user = "*";
+    if (task) hear(task);
+  }
+  return { token, user };
+}
+
+function tellState(status: StatusLine, task: Task): void {
+  const name = task.id;
+  switch (stateFromWire(task.state)) {
+    case "placed":
+      if (task.detail) status.say(`${name} on ${task.hostId}: ${task.detail}`);
+      return;
+    case "running":
+    case "suspended":
+      status.say(task.progress ? `${name}: ${progressWords(task)}` : `${name} ${stateWords(task)} on ${task.hostId}`);
+      return;
+    default:
+      if (task.progress && !isOver(task)) status.say(`${name}: ${progressWords(task)}`);
+  }
+}
+
+/** Says why the task waits, for as long as it does. */
+async function explainWhileWaiting(
+  berth: Berth,
+  taskId: string,
+  status: StatusLine,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let waitMs = patienceMs; ; waitMs = askWhyEveryMs) {
+    await pause(waitMs, signal);
+    const { task } = await berth.tasks.getTask({ taskId }, { signal });
+    if (task?.state !== TaskState.PENDING || task.progress) return;
+    const { explanation } = await berth.tasks.explainTask({ taskId }, { signal });
+    if (explanation)
+      status.say(`${taskId} waits (${explanation.position} of ${explanation.pending}): ${explanation.message}`);
+  }
+}
+
+/** Copies a task's output to ours, stream to stream, no faster than the reader reads. Marks go to standard error. */
+export async function writeOutput(
+  berth: Berth,
+  request: OutputRequest,
+  options: Omit<FollowTaskOptions, "signal">,
+  followed: FollowOptions,
+): Promise<void> {
+  let attempt = 0;
+  for await (const piece of readOutput(berth, request, followed)) {
+    if (options.json) {
+      printJson(ReadLogResponse.toJSON(piece));
+      continue;
+    }
+    options.status.clear();
+    if (attempt !== 0 && piece.attempt !== attempt) process.stderr.write(`--- attempt ${piece.attempt} ---\n`);
+    attempt = piece.attempt;
+    if (piece.gap) process.stderr.write(`--- output is missing here: ${piece.gap} ---\n`);
+    const out = piece.stream === LogStream.STDERR ? process.stderr : process.stdout;
+    if (piece.content.length > 0 && !out.write(piece.content))
+      await new Promise<void>((resolve) => out.once("drain", resolve));
+  }
+}

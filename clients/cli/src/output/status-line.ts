@@ -1,0 +1,55 @@
+/** One line on standard error that says what is going on now. On a terminal it turns and changes in place; elsewhere each change is a line. */
+export interface StatusLine {
+  say(text: string): void;
+  /** Gives the line back, for output. */
+  clear(): void;
+  /** A line that stays. */
+  note(text: string): void;
+}
+
+export const silentStatus: StatusLine = { say() {}, clear() {}, note() {} };
+
+export function statusLine(): StatusLine {
+  return process.stderr.isTTY ? spinningLine() : plainLines();
+}
+
+const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
+
+/** Not nanospinner: that one ends the process on Ctrl-C, which here is the task's. */
+function spinningLine(): StatusLine {
+  const out = process.stderr;
+  let text = "";
+  let frame = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const draw = (): void => {
+    frame = (frame + 1) % frames.length;
+    out.write(`\r\u001b[K${frames[frame]} ${text.slice(0, Math.max(10, out.columns - 3))}`);
+  };
+  const clear = (): void => {
+    if (timer === undefined) return;
+    clearInterval(timer);
+    timer = undefined;
+    out.write("\r\u001b[K");
+  };
+  return {
+    say(next) {
+      text = next;
+      timer ??= setInterval(draw, 80).unref();
+      draw();
+    },
+    clear,
+    note(line) {
+      clear();
+      out.write(`${line}\n`);
+    },
+  };
+}
+
+function plainLines(): StatusLine {
+  let told = "";
+  const note = (text: string): void => {
+    if (text !== told) process.stderr.write(`${text}\n`);
+    told = text;
+  };
+  return { say: note, clear() {}, note };
+}

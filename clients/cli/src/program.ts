@@ -1,0 +1,62 @@
+import { Command, CommanderError } from "commander";
+import { commandTable, isCommand } from "./command-table.ts";
+import { exitCodeFor, finish, printError } from "./exit.ts";
+import { version } from "./version.ts";
+
+/** Runs one command to its end and exits. */
+export async function runProgram(args: readonly string[]): Promise<never> {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0); // the reader has had enough, as with `| head`
+    throw error;
+  });
+  try {
+    const program = await makeProgram(args[0] ?? "");
+    await program.parseAsync([...args], { from: "user" });
+    return await finish(process.exitCode === undefined ? 0 : Number(process.exitCode));
+  } catch (thrown) {
+    // Help and version come as errors with exit code 0; commander has said all others, which are the user's, on standard error.
+    if (thrown instanceof CommanderError) return await finish(thrown.exitCode === 0 ? 0 : 2);
+    printError(thrown, args.includes("--json"));
+    return await finish(exitCodeFor(thrown));
+  }
+}
+
+/** All commands by name, for help and for guesses at a mistyped one; only the one that is called is loaded. */
+async function makeProgram(called: string): Promise<Command> {
+  const program = new Command("berth")
+    .description("Batch scheduler for shared machines. `berth` alone shows examples.")
+    .version(version(), "-V, --version")
+    .enablePositionalOptions()
+    .showHelpAfterError("(berth --help lists all commands)")
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "berth: ")) });
+  for (const [name, summary] of Object.entries(commandTable)) {
+    if (name === called) await load(name, program);
+    else
+      program
+        .command(name)
+        .description(summary)
+        .allowUnknownOption()
+        .action(() => {});
+  }
+  inheritFrom(program);
+  return program;
+}
+
+async function load(name: string, program: Command): Promise<void> {
+  if (!isCommand(name)) return;
+  const { register } = (await import(`./commands/${name}.ts`)) as { register(program: Command): void };
+  register(program);
+}
+
+/** Commands made by `command()` inherit settings that were made before; ours are loaded from elsewhere. */
+function inheritFrom(program: Command): void {
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program);
+    command.showHelpAfterError(`(berth ${fullName(command)} --help shows its options)`);
+    inheritFrom(command);
+  }
+}
+
+const fullName = (command: Command): string =>
+  command.parent?.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();

@@ -1,0 +1,134 @@
+import { parseArray, parseCpu, parseDuration, parseMemory, parseTaskId } from "@berth/core";
+import { TaskSpec } from "@berth/contracts/types";
+import { usageError } from "../exit.ts";
+
+/** What a user may say of a task, beside its command; as typed in options, script lines and JSON lines. */
+export interface TaskWish {
+  readonly name?: string;
+  readonly project?: string;
+  readonly image?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cpuMilli?: number;
+  readonly memoryBytes?: number;
+  readonly volumes?: readonly { readonly name: string; readonly readOnly: boolean }[];
+  readonly workdir?: string;
+  readonly priority?: number;
+  readonly array?: { readonly first: number; readonly last: number; readonly step: number; readonly maxLive: number };
+  readonly dependencies?: readonly { readonly kind: "KIND_AFTER" | "KIND_AFTER_OK"; readonly taskId: string }[];
+  readonly timeLimitMs?: number;
+  readonly graceMs?: number;
+  readonly network?: "NETWORK_NONE" | "NETWORK_BRIDGE";
+}
+
+/** What runs. */
+export type Program =
+  | { readonly kind: "command"; readonly command: readonly string[] }
+  | { readonly kind: "script"; readonly script: string; readonly name: string }
+  | {
+      readonly kind: "script-with-arguments";
+      readonly script: string;
+      readonly name: string;
+      readonly args: readonly string[];
+    };
+
+/** Reads one value; `field` is how the user knows it. Throws `invalid` naming field and rule. */
+type Read = (text: string, field: string) => TaskWish;
+
+/** One way of saying each part, by its name in options and JSON lines. */
+export const readers = {
+  name: (name) => ({ name }),
+  project: (project) => ({ project }),
+  image: (image) => ({ image }),
+  cpu: (text, field) => ({ cpuMilli: parseCpu(text, field) }),
+  mem: (text, field) => ({ memoryBytes: parseMemory(text, field) }),
+  time: (text, field) => ({ timeLimitMs: parseDuration(text, field) }),
+  grace: (text, field) => ({ graceMs: parseDuration(text, field) }),
+  env: (text, field) => ({ env: readEnv(text, field) }),
+  volume: (text, field) => ({ volumes: [readVolume(text, field)] }),
+  array: (text, field) => ({ array: parseArray(text, field) }),
+  after: (text, field) => ({
+    dependencies: readIds(text, field).map((taskId) => ({ kind: "KIND_AFTER" as const, taskId })),
+  }),
+  afterok: (text, field) => ({
+    dependencies: readIds(text, field).map((taskId) => ({ kind: "KIND_AFTER_OK" as const, taskId })),
+  }),
+  workdir(workdir, field) {
+    if (!workdir.startsWith("/")) throw usageError(field, "must be an absolute path");
+    return { workdir };
+  },
+  priority(text, field) {
+    const priority = Number(text);
+    if (!/^[+-]?\d+$/.test(text) || Math.abs(priority) > 100)
+      throw usageError(field, "must be a whole number from -100 to 100");
+    return { priority };
+  },
+  network(text, field) {
+    if (text !== "none" && text !== "bridge") throw usageError(field, "must be none or bridge");
+    return { network: text === "none" ? "NETWORK_NONE" : "NETWORK_BRIDGE" };
+  },
+} satisfies Readonly<Record<string, Read>>;
+
+export type WishKey = keyof typeof readers;
+
+/** `stronger` wins; variables are joined by name, volumes by name, dependencies by task. */
+export function mergeWishes(weaker: TaskWish, stronger: TaskWish): TaskWish {
+  const joined = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined, keyOf: (item: T) => string): T[] => [
+    ...new Map([...(a ?? []), ...(b ?? [])].map((item) => [keyOf(item), item])).values(),
+  ];
+  return {
+    ...weaker,
+    ...stronger,
+    env: { ...weaker.env, ...stronger.env },
+    volumes: joined(weaker.volumes, stronger.volumes, ({ name }) => name),
+    dependencies: joined(weaker.dependencies, stronger.dependencies, ({ taskId }) => taskId),
+  };
+}
+
+/** The API's spec. */
+export function toSpec(wish: TaskWish, program: Program): TaskSpec {
+  const { cpuMilli = 0, memoryBytes = 0, env = {}, volumes = [], dependencies = [], ...rest } = wish;
+  return TaskSpec.fromPartial({
+    ...rest,
+    env,
+    volumes: [...volumes],
+    dependencies: [...dependencies],
+    ...(cpuMilli || memoryBytes ? { resources: { cpuMilli, memoryBytes } } : {}),
+    ...programSpec(program, wish.name),
+  });
+}
+
+function programSpec(program: Program, name: string | undefined): object {
+  if (program.kind === "command") return { command: [...program.command] };
+  const named = { name: name ?? (program.name.replaceAll(/[^A-Za-z0-9._-]+/g, "_").slice(0, 128) || "script") };
+  if (program.kind === "script") return { ...named, script: program.script };
+  // A script is run without arguments; with some, it travels as a file and is the command's first word.
+  const file = { path: `.berth/${named.name}`, content: Buffer.from(program.script), executable: true };
+  return {
+    ...named,
+    command: ["sh", "-c", 'exec "$BERTH_TASK_DIR/$0" "$@"', file.path, ...program.args],
+    files: [file],
+  };
+}
+
+/** K=V, or K alone: its value here. */
+function readEnv(text: string, field: string): Record<string, string> {
+  const at = text.indexOf("=");
+  const name = at < 0 ? text : text.slice(0, at);
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    throw usageError(field, `must look like NAME=value, is ${JSON.stringify(text.slice(0, 40))}`);
+  const value = at < 0 ? process.env[name] : text.slice(at + 1);
+  if (value === undefined) throw usageError(field, `${name} has no value here; write ${name}=value`);
+  return { [name]: value };
+}
+
+function readVolume(text: string, field: string): { name: string; readOnly: boolean } {
+  const match = /^([A-Za-z0-9._-]{1,64})(?::(ro|rw))?$/.exec(text);
+  if (!match)
+    throw usageError(
+      field,
+      `must look like name or name:ro, is ${JSON.stringify(text.slice(0, 60))}; berth volume ls shows the names`,
+    );
+  return { name: match[1]!, readOnly: match[2] === "ro" };
+}
+
+const readIds = (text: string, field: string): string[] => text.split(",").map((id) => parseTaskId(id.trim(), field));

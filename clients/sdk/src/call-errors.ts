@@ -1,0 +1,141 @@
+import { AppError } from "@berth/core";
+import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
+import { ClientError, Metadata } from "nice-grpc-common";
+import type { CallOptions, ClientMiddleware, ClientMiddlewareCall } from "nice-grpc-common";
+
+/** What a call may say of its own. */
+export interface CallExtras {
+  /** For a call with one answer: how long it may take in all, repeats included. */
+  readonly deadlineMs?: number;
+  /** How long `unavailable` is tried again, for calls that may be repeated. */
+  readonly patienceMs?: number;
+}
+
+export interface CallDefaults {
+  readonly server: string;
+  /** An access token or API key; undefined: nobody. */
+  readonly credential: string | undefined;
+  readonly deadlineMs: number;
+  readonly patienceMs: number;
+}
+
+/** A repeat of these makes another. All others of the API may be repeated. */
+const notRepeatable = /\/(CreateKey|CreateUser|AddFile)$/;
+
+interface Submit {
+  readonly requestId?: string;
+  readonly tasks?: readonly { readonly requestId: string }[];
+}
+
+/** Submits may be repeated where they say who they are. */
+function isRepeatable(path: string, request: unknown): boolean {
+  if (notRepeatable.test(path)) return false;
+  const { requestId, tasks } = request as Submit;
+  if (path.endsWith("/SubmitTask")) return Boolean(requestId);
+  return path.endsWith("/SubmitTasks") ? (tasks ?? []).every((task) => task.requestId !== "") : true;
+}
+
+/**
+ * Calls fail with AppError only: the server's own, or `unavailable` NO_ANSWER where there came none, and then the outcome is not known.
+ * An abort throws the signal's reason.
+ */
+export function callErrors(defaults: CallDefaults): ClientMiddleware<CallExtras> {
+  return async function* (call, { deadlineMs = defaults.deadlineMs, patienceMs = defaults.patienceMs, ...options }) {
+    const send = (signal: AbortSignal | undefined) => {
+      const trailer = new Trailer(options, defaults.server);
+      const metadata = Metadata(options.metadata);
+      if (defaults.credential !== undefined) metadata.set("authorization", `Bearer ${defaults.credential}`);
+      return { trailer, options: { ...options, metadata, onTrailer: trailer.on, ...(signal ? { signal } : {}) } };
+    };
+    if (call.responseStream || call.requestStream) {
+      const sent = send(options.signal);
+      try {
+        return yield* call.next(call.request, sent.options);
+      } catch (thrown) {
+        options.signal?.throwIfAborted();
+        throw sent.trailer.toAppError(thrown);
+      }
+    }
+    return await unary(
+      call as Unary<typeof call.request, never>,
+      send,
+      { deadlineMs, patienceMs },
+      defaults.server,
+      options.signal,
+    );
+  };
+}
+
+type Unary<Q, R> = Extract<ClientMiddlewareCall<Q, R>, { requestStream: false; responseStream: false }>;
+type Send = (signal: AbortSignal | undefined) => { trailer: Trailer; options: CallOptions };
+
+async function unary<Q, R>(
+  call: Unary<Q, R>,
+  send: Send,
+  times: Required<CallExtras>,
+  server: string,
+  signal: AbortSignal | undefined,
+): Promise<R> {
+  const startedAt = performance.now();
+  const late = AbortSignal.timeout(times.deadlineMs);
+  const either = signal ? AbortSignal.any([signal, late]) : late;
+  for (let attempt = 0; ; attempt++) {
+    const sent = send(either);
+    try {
+      const step = await call.next(call.request, sent.options).next();
+      return step.value as R;
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      if (late.aborted)
+        throw new AppError("unavailable", "NO_ANSWER", `${server} did not answer within ${times.deadlineMs / 1000} s`);
+      const error = sent.trailer.toAppError(thrown);
+      const waitMs = Math.min(1_000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
+      const patient = performance.now() - startedAt + waitMs < times.patienceMs;
+      if (error.code !== "unavailable" || !patient || !isRepeatable(call.method.path, call.request)) throw error;
+      await pause(waitMs, signal);
+    }
+  }
+}
+
+/** Waits; aborted, it throws the signal's reason. */
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason as Error);
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal!.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/** Keeps the details that come in the trailer, since nice-grpc's error carries only code and text. */
+class Trailer {
+  readonly #server: string;
+  readonly on: (metadata: Metadata) => void;
+  #metadata: Metadata | undefined;
+
+  constructor(options: CallOptions, server: string) {
+    this.#server = server;
+    this.on = (metadata) => {
+      this.#metadata = metadata;
+      options.onTrailer?.(metadata);
+    };
+  }
+
+  toAppError(thrown: unknown): AppError {
+    if (!(thrown instanceof ClientError)) return AppError.from(thrown);
+    const bytes = this.#metadata?.get(detailsKey);
+    const details = bytes && decodeStatusDetails(bytes);
+    const code = errorCodeOf(thrown.code);
+    if (details) return new AppError(code, details.reason, thrown.details, { metadata: details.metadata });
+    const metadata = { server: this.#server };
+    if (code === "unavailable")
+      return new AppError(code, "NO_ANSWER", `${this.#server} does not answer`, { cause: thrown, metadata });
+    return new AppError(code, "CALL_FAILED", `${this.#server}: ${thrown.details}`, { cause: thrown, metadata });
+  }
+}

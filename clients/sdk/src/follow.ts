@@ -1,0 +1,93 @@
+import { AppError } from "@berth/core";
+import type { ReadLogResponse, WatchTasksRequest, WatchTasksResponse } from "@berth/contracts/api";
+import { LogStream } from "@berth/contracts/store";
+import { pause } from "./call-errors.ts";
+import type { Berth } from "./connect.ts";
+
+export interface FollowOptions {
+  readonly signal?: AbortSignal;
+  /** How long the cluster may be away before this gives up; 10 min by default. */
+  readonly patienceMs?: number;
+  /** Told when the cluster is away, once each time. */
+  readonly onAway?: (error: AppError) => void;
+}
+
+const usualPatienceMs = 10 * 60_000;
+
+/** Calls again what ended by `unavailable`, until it is away for longer than the patience. `progress` tells that something came. */
+async function* again<T>(options: FollowOptions, open: (progress: () => void) => AsyncIterable<T>): AsyncGenerator<T> {
+  let heardAt = performance.now();
+  for (let failures = 0; ; failures++) {
+    try {
+      yield* open(() => {
+        heardAt = performance.now();
+        failures = 0;
+      });
+      return;
+    } catch (thrown) {
+      options.signal?.throwIfAborted();
+      const error = AppError.from(thrown);
+      if (error.code !== "unavailable" || performance.now() - heardAt > (options.patienceMs ?? usualPatienceMs))
+        throw error;
+      if (failures === 1) options.onAway?.(error);
+    }
+    await pause(Math.min(1_000, 50 * 2 ** failures) * (0.5 + Math.random() / 2), options.signal);
+  }
+}
+
+/** A watch that outlives lost connections and restarts of the cluster. Ends after a message with `startAgain`. */
+export function followTasks(
+  berth: Berth,
+  request: WatchTasksRequest,
+  options: FollowOptions = {},
+): AsyncGenerator<WatchTasksResponse> {
+  let { token } = request;
+  return again(options, async function* (progress) {
+    for await (const message of berth.tasks.watchTasks({ ...request, token }, signalOf(options))) {
+      progress();
+      yield message;
+      token = message.token || token;
+      if (message.startAgain) return;
+    }
+    // A server that stops may end a stream without an error; only we end a watch.
+    throw new AppError("unavailable", "STREAM_ENDED", "the watch ended");
+  });
+}
+
+export interface OutputRequest {
+  readonly taskId: string;
+  /** 0: the last one, and then those that follow. */
+  readonly attempt: number;
+  readonly stream: LogStream;
+  readonly follow: boolean;
+}
+
+/** Output of a task, each byte once, whatever connection breaks in between. */
+export function readOutput(
+  berth: Berth,
+  request: OutputRequest,
+  options: FollowOptions = {},
+): AsyncGenerator<ReadLogResponse> {
+  const offsets = { stdout: 0, stderr: 0 };
+  let { attempt } = request;
+  return again(options, async function* (progress) {
+    // The attempt that the offsets are of may have been followed by another meanwhile.
+    if (attempt !== request.attempt) {
+      const { task } = await berth.tasks.getTask({ taskId: request.taskId }, signalOf(options));
+      if ((task?.attempt ?? 0) > attempt) offsets.stdout = offsets.stderr = 0;
+    }
+    const from = { ...request, stdoutOffset: offsets.stdout, stderrOffset: offsets.stderr };
+    for await (const piece of berth.tasks.readLog(from, signalOf(options))) {
+      progress();
+      if (piece.attempt !== attempt && request.attempt === 0) {
+        if (attempt !== 0) offsets.stdout = offsets.stderr = 0;
+        attempt = piece.attempt;
+      }
+      yield piece;
+      if (piece.stream === LogStream.STDOUT) offsets.stdout = piece.offset;
+      if (piece.stream === LogStream.STDERR) offsets.stderr = piece.offset;
+    }
+  });
+}
+
+const signalOf = ({ signal }: FollowOptions) => (signal ? { signal } : {});
