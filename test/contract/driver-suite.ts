@@ -104,7 +104,7 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
     beforeEach(open);
     afterEach(async () => {
       for (const one of used) await driver.killTask(one, "KILL");
-      for (const one of used) if (watch.of(one).some(({ kind }) => kind === "started")) await watch.until(one, "ended", "lost");
+      for (const one of used) if (watch.of(one).some(({ kind }) => kind === "started")) await watch.until(one, "ended", "lost", "failed");
       await driver.settle(used.splice(0));
       await close();
     });

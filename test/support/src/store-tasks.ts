@@ -1,8 +1,8 @@
 import type { RunStatus } from "@berth/contracts/agent";
 import { RunPhase } from "@berth/contracts/agent";
 import type { NewTask } from "@berth/contracts/store";
-import { HostStatus, Network, Outcome, RunSpec, TaskSpec } from "@berth/contracts/types";
-import type { ArraySpec, Dependency, Host, InputFile } from "@berth/contracts/types";
+import { HostStatus, Network, Outcome, TaskSpec } from "@berth/contracts/types";
+import type { ArraySpec, Dependency, Host, InputFile, RunSpec } from "@berth/contracts/types";
 import { defaultResources } from "@berth/core";
 
 export interface TaskWishes {

@@ -1,5 +1,5 @@
 import { move, sources } from "@berth/core";
-import type { Move, Outcome, Reason } from "@berth/core";
+import type { Move, Outcome, Reason, StateKind, TaskRequest } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
@@ -26,8 +26,6 @@ interface News {
 }
 
 type Written = FeedColumns & { readonly prior: number; readonly revision: number };
-
-const written = `${feedColumns}, prior, revision`;
 
 /** One host's reports, in their transaction; an answer for each. */
 export function applyReport(db: Database, batch: Batch, epoch: string, report: ReportRequest): ReportReply {
@@ -60,64 +58,79 @@ const phases: Readonly<Record<string, Phase>> = {
   [RunPhase.REFUSED]: "refused",
 };
 
+/** Conditional on attempt, host and the states that the state machine allows. Texts are made once: a statement is found by its text. */
+const update = (what: string, from: readonly StateKind[], more = ""): string =>
+  `UPDATE tasks SET prior = state, revision = ?, ${what} WHERE number = ? AND idx = ? AND attempt = ? AND host = ? AND ${stateIn(from)} ${more} RETURNING ${feedColumns}, prior, revision`;
+
+const carriedOut = (request: TaskRequest): string => `request = CASE request WHEN ${requestCode(request)} THEN 0 ELSE request END`;
+const killed = `(request = ${killCode} OR ?)`;
+
+const updates = {
+  preparing: update("detail = ?", sources.started, "AND detail <> ?"),
+  started: update(`state = ${runningCode}, detail = '', started_at = ?`, sources.started),
+  resumed: update(`state = ${runningCode}, ${carriedOut("resume")}`, sources.resumed),
+  suspended: update(`state = ${suspendedCode}, detail = '', ${carriedOut("suspend")}, started_at = coalesce(started_at, ?)`, sources.suspended),
+  ended: update(
+    `state = ${overCode}, detail = '', request = 0, outcome = ?, reason_code = ?, reason_message = ?, exit_code = ?, signal = ?, started_at = coalesce(?, started_at), ended_at = ?,
+     cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, enforced = ?`,
+    sources.ended,
+  ),
+  // Back to pending; or, where its end was asked for meanwhile, over.
+  refused: update(
+    `detail = '', request = 0,
+     state = CASE WHEN ${killed} THEN ${overCode} ELSE ${pendingCode} END,
+     outcome = CASE WHEN ${killed} THEN ${outcomeCode("killed")} ELSE 0 END,
+     ended_at = CASE WHEN ${killed} THEN ? ELSE NULL END,
+     reason_code = CASE WHEN ${killed} THEN 'KILLED_BY_USER' ELSE ? END,
+     reason_message = CASE WHEN ${killed} THEN 'killed by ' || coalesce(?, request_by) ELSE ? END,
+     avoid = CASE WHEN ? AND instr(',' || avoid || ',', ',' || host || ',') = 0 THEN CASE avoid WHEN '' THEN host ELSE avoid || ',' || host END ELSE avoid END`,
+    sources.refused,
+  ),
+};
+
 /** The conditional write of one news; undefined where its condition did not hold. */
 function write(db: Database, batch: Batch, news: News, array: OpenArray | undefined): Written | undefined {
   const revision = batch.nextRevision();
   const where = [news.number, news.idx, news.attempt, news.hostId] as const;
-  const set = (what: string, from: string) =>
-    db.sql(`UPDATE tasks SET prior = state, revision = ?, ${what} WHERE number = ? AND idx = ? AND attempt = ? AND host = ? AND ${from} RETURNING ${written}`);
-  const { status } = news;
+  const run = (text: string, ...values: (string | number | null)[]) => db.sql(text).get(revision, ...values) as unknown as Written | undefined;
+  const { status, reason } = news;
+  const startedAt = status.startTime?.getTime();
   switch (news.phase) {
     case "accepted":
       return undefined;
     case "preparing":
-      return set("detail = ?", `${stateIn(sources.started)} AND detail <> ?`).get(revision, status.detail, ...where, status.detail) as unknown as Written | undefined;
-    case "running": {
-      const started = set(`state = ${runningCode}, detail = '', started_at = ?`, stateIn(sources.started));
-      const resumed = set(`state = ${runningCode}, request = CASE request WHEN ${requestCode("resume")} THEN 0 ELSE request END`, stateIn(sources.resumed));
-      return (started.get(revision, status.startTime?.getTime() ?? batch.at, ...where) ?? resumed.get(revision, ...where)) as unknown as Written | undefined;
-    }
+      return run(updates.preparing, status.detail, ...where, status.detail);
+    case "running":
+      return run(updates.started, startedAt ?? batch.at, ...where) ?? run(updates.resumed, ...where);
     case "suspended":
-      return set(
-        `state = ${suspendedCode}, detail = '', request = CASE request WHEN ${requestCode("suspend")} THEN 0 ELSE request END, started_at = coalesce(started_at, ?)`,
-        stateIn(sources.suspended),
-      ).get(revision, status.startTime?.getTime() ?? null, ...where) as unknown as Written | undefined;
-    case "ended":
-      return set(
-        `state = ${overCode}, detail = '', request = 0, outcome = ?, reason_code = ?, reason_message = ?, exit_code = ?, signal = ?, started_at = coalesce(?, started_at), ended_at = ?,
-         cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, enforced = ?`,
-        stateIn(sources.ended),
-      ).get(
-        revision, outcomeCode(news.outcome), news.reason.code, news.reason.message, status.exitCode ?? null, status.signal ?? null,
-        status.startTime?.getTime() ?? null, status.endTime?.getTime() ?? batch.at,
-        status.usage?.cpuMs ?? null, status.usage?.peakMemoryBytes ?? null, status.usage?.wallMs ?? null,
-        status.logSizes?.stdoutBytes ?? null, status.logSizes?.stderrBytes ?? null, status.enforced.join(","), ...where,
-      ) as unknown as Written | undefined;
-    case "refused":
-      return refuse(db, batch, news, array, revision, where);
+      return run(updates.suspended, startedAt ?? null, ...where);
+    case "ended": {
+      const { usage, logSizes } = status;
+      return run(
+        updates.ended,
+        outcomeCode(news.outcome),
+        reason.code,
+        reason.message,
+        status.exitCode ?? null,
+        status.signal ?? null,
+        startedAt ?? null,
+        status.endTime?.getTime() ?? batch.at,
+        usage?.cpuMs ?? null,
+        usage?.peakMemoryBytes ?? null,
+        usage?.wallMs ?? null,
+        logSizes?.stdoutBytes ?? null,
+        logSizes?.stderrBytes ?? null,
+        status.enforced.join(","),
+        ...where,
+      );
+    }
+    case "refused": {
+      const killedBy = array?.request === killCode ? array.requestBy : null;
+      const kill = killedBy === null ? 0 : 1;
+      const avoid = speaksAgainstHost(reason) ? 1 : 0;
+      return run(updates.refused, kill, kill, kill, batch.at, kill, reason.code, kill, killedBy, reason.message, avoid, ...where);
+    }
   }
-}
-
-/** Back to pending; or, where its end was asked for meanwhile, over. */
-function refuse(db: Database, batch: Batch, news: News, array: OpenArray | undefined, revision: number, where: readonly [number, number, number, string]): Written | undefined {
-  const killedBy = array?.request === killCode ? array.requestBy : null;
-  const killed = killedBy === null ? 0 : 1;
-  const kill = `(request = ${killCode} OR ?)`;
-  return db
-    .sql(
-      `UPDATE tasks SET prior = state, revision = ?, detail = '', request = 0,
-         state = CASE WHEN ${kill} THEN ${overCode} ELSE ${pendingCode} END,
-         outcome = CASE WHEN ${kill} THEN ${outcomeCode("killed")} ELSE 0 END,
-         ended_at = CASE WHEN ${kill} THEN ? ELSE NULL END,
-         reason_code = CASE WHEN ${kill} THEN 'KILLED_BY_USER' ELSE ? END,
-         reason_message = CASE WHEN ${kill} THEN 'killed by ' || coalesce(?, request_by) ELSE ? END,
-         avoid = CASE WHEN ? AND instr(',' || avoid || ',', ',' || host || ',') = 0 THEN CASE avoid WHEN '' THEN host ELSE avoid || ',' || host END ELSE avoid END
-       WHERE number = ? AND idx = ? AND attempt = ? AND host = ? AND ${stateIn(sources.refused)} RETURNING ${written}`,
-    )
-    .get(
-      revision, killed, killed, killed, batch.at, killed, news.reason.code, killed, killedBy, news.reason.message,
-      speaksAgainstHost(news.reason) ? 1 : 0, ...where,
-    ) as unknown as Written | undefined;
 }
 
 /** Sums, and the array's side of an element's move. */

@@ -40,8 +40,8 @@ function place(db: Database, batch: Batch, hosts: HostTable, placement: Placemen
   if (id.idx < 0) return spec.is_array === 1 ? "NOT_PENDING" : placeRow(db, batch, spec, placement, id, undefined);
   const array = batch.array(id.number);
   if (!array) return "NOT_FOUND";
-  if (array.request === killCode) return "KILL_REQUESTED";
-  if (!hasRoom(array)) return "ARRAY_LIMIT";
+  // Its elements may still be past their turn or over: then that is the answer.
+  if (array.request === killCode || !hasRoom(array)) return whyNotPlaced(db, placement, id, array);
   if (placement.attempt === 1 && id.idx === array.cursor && array.cursor <= array.range.last) {
     claimElement(db, batch, spec, placement, id.idx, array);
     return "";
@@ -62,13 +62,13 @@ function claimElement(db: Database, batch: Batch, spec: SpecColumns, placement: 
   placedNow(batch, spec, placement, row, revision);
 }
 
+const placeUpdate = `UPDATE tasks SET prior = state, state = ${placedCode}, attempt = ?, host = ?, journal = ?, placed_at = ?, revision = ?, detail = '', reason_code = '', reason_message = '', started_at = NULL
+  WHERE number = ? AND idx = ? AND attempt = ? AND ${stateIn(sources.place)} AND request <> ${killCode} RETURNING ${feedColumns}`;
+
 function placeRow(db: Database, batch: Batch, spec: SpecColumns, placement: Placement, id: { number: number; idx: number }, array: OpenArray | undefined): Refusal {
   const revision = batch.nextRevision();
   const row = db
-    .sql(
-      `UPDATE tasks SET prior = state, state = ${placedCode}, attempt = ?, host = ?, journal = ?, placed_at = ?, revision = ?, detail = '', reason_code = '', reason_message = '', started_at = NULL
-       WHERE number = ? AND idx = ? AND attempt = ? AND ${stateIn(sources.place)} AND request <> ${killCode} RETURNING ${feedColumns}`,
-    )
+    .sql(placeUpdate)
     .get(placement.attempt, placement.hostId, placement.journalId, batch.at, revision, id.number, id.idx, placement.attempt - 1) as unknown as FeedColumns | undefined;
   if (!row) return whyNotPlaced(db, placement, id, array);
   if (array) {
@@ -86,15 +86,18 @@ function placedNow(batch: Batch, spec: SpecColumns, placement: Placement, row: F
   batch.sums.loaded(placement.hostId, 1, spec);
 }
 
-/** The state machine says why the conditional write found nothing. */
+/** The state machine says why the conditional write found nothing, or why it was not tried. */
 function whyNotPlaced(db: Database, placement: Placement, { number, idx }: { number: number; idx: number }, array: OpenArray | undefined): Refusal {
   const row = readTask(db, number, idx);
   if (!row) {
     const place = array && unrecorded(array, idx);
-    return place === undefined ? "NOT_FOUND" : place === "ended" ? "NOT_PENDING" : "STALE_ATTEMPT";
+    if (place === undefined) return "NOT_FOUND";
+    if (place === "ended") return "NOT_PENDING";
+    return idx === array?.cursor && placement.attempt === 1 ? "ARRAY_LIMIT" : "STALE_ATTEMPT";
   }
   const event: TaskEvent = { kind: "place", attempt: placement.attempt, hostId: placement.hostId };
   const answer = move(lifeOf(row, array), event);
+  if (answer.kind === "moved" && array && !hasRoom(array)) return "ARRAY_LIMIT";
   if (answer.kind !== "refused") throw new Error(`${placement.taskId}: the store refused what the state machine allows (${answer.kind})`);
   return answer.why as Refusal;
 }
@@ -121,14 +124,14 @@ function endPending(db: Database, batch: Batch, end: End): string {
   return "";
 }
 
+const endUpdate = `UPDATE tasks SET prior = state, state = ${overCode}, request = 0, outcome = ?, reason_code = ?, reason_message = ?, ended_at = ?, revision = ?
+  WHERE number = ? AND idx = ? AND ${stateIn(sources.end)} RETURNING ${feedColumns}`;
+
 /** Ends one pending record; undefined where it is not pending. */
 export function endRow(db: Database, batch: Batch, id: { number: number; idx: number }, outcome: Outcome, reason: { code: string; message: string }): (FeedColumns & { revision: number }) | undefined {
   const revision = batch.nextRevision();
   const row = db
-    .sql(
-      `UPDATE tasks SET prior = state, state = ${overCode}, request = 0, outcome = ?, reason_code = ?, reason_message = ?, ended_at = ?, revision = ?
-       WHERE number = ? AND idx = ? AND ${stateIn(sources.end)} RETURNING ${feedColumns}`,
-    )
+    .sql(endUpdate)
     .get(outcomeCode(outcome), reason.code, reason.message, batch.at, revision, id.number, id.idx) as unknown as FeedColumns | undefined;
   return row && { ...row, revision };
 }

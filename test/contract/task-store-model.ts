@@ -1,0 +1,220 @@
+import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
+import type { TaskRow } from "@berth/contracts/store";
+import { outcomeToWire, requestToWire, stateToWire } from "@berth/contracts";
+import { Outcome, TaskState } from "@berth/contracts/types";
+import { isLive, killedReason, move } from "@berth/core";
+import type { Move, Outcome as OutcomeWord, TaskEvent, TaskLife, TaskRequest } from "@berth/core";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { Harness } from "./task-store-harness.ts";
+import type { MakeDatabase } from "./task-store-harness.ts";
+
+/** What can happen, in the words of whoever makes it happen. Attempts are told as a distance from the right one, so that wrong ones are tried, too. */
+type Step =
+  | { readonly kind: "place"; readonly task: number; readonly off: number; readonly host: "h1" | "h2" }
+  | { readonly kind: "end"; readonly task: number }
+  | { readonly kind: "request"; readonly task: number; readonly request: TaskRequest }
+  | { readonly kind: "report"; readonly task: number; readonly off: number; readonly phase: "started" | "suspended" | "resumed" | "ended" | "refused"; readonly outcome: OutcomeWord }
+  | { readonly kind: "killArray" }
+  | { readonly kind: "reopen" };
+
+const singles = 2;
+const elements = 4;
+const tasks = singles + elements;
+
+const task = fc.nat({ max: tasks - 1 });
+const off = fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.constant(1) });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("place" as const), task, off, host: fc.constantFrom("h1" as const, "h2" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("end" as const), task }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("request" as const), task, request: fc.constantFrom<TaskRequest>("kill", "suspend", "resume") }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      kind: fc.constant("report" as const),
+      task,
+      off,
+      phase: fc.constantFrom("started" as const, "suspended" as const, "resumed" as const, "ended" as const, "refused" as const),
+      outcome: fc.constantFrom<OutcomeWord>("succeeded", "failed", "killed", "timed_out", "out_of_memory", "lost"),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: "killArray" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "reopen" as const }) },
+);
+
+const phases = { started: RunPhase.RUNNING, resumed: RunPhase.RUNNING, suspended: RunPhase.SUSPENDED, ended: RunPhase.ENDED, refused: RunPhase.REFUSED } as const;
+const failed = { code: "NO_HOST_LARGE_ENOUGH", message: "too large" };
+
+/** The state machine of the core, with an array's cursor and kill beside it: what the store has to agree with. */
+class Model {
+  readonly ids: string[];
+  readonly lives: TaskLife[];
+  readonly hosts: string[];
+  arrayKilled = false;
+
+  constructor(ids: string[]) {
+    this.ids = ids;
+    this.lives = ids.map(() => ({ state: { kind: "pending", attempt: 0 }, request: undefined }));
+    this.hosts = ids.map(() => "h1");
+  }
+
+  isElement(at: number): boolean {
+    return at >= singles;
+  }
+
+  /** A kill of the array is a kill of each element; the wish itself is the array's. */
+  effective(at: number): TaskLife {
+    const life = this.lives[at]!;
+    return this.isElement(at) && this.arrayKilled && life.state.kind !== "over" ? { ...life, request: "kill" } : life;
+  }
+
+  apply(at: number, event: TaskEvent): Move {
+    // The array's kill decides where a kill decides; it is not the element's own wish.
+    const decided = event.kind === "place" || event.kind === "refused";
+    const answer = move(decided ? this.effective(at) : this.lives[at]!, event);
+    if (answer.kind === "moved") this.lives[at] = answer.life;
+    return answer;
+  }
+
+  /** The next element that is to be claimed. */
+  cursor(): number {
+    const at = this.lives.findIndex((life, i) => this.isElement(i) && life.state.kind === "pending" && life.state.attempt === 0);
+    return at < 0 ? tasks : at;
+  }
+
+  killArray(): void {
+    const over = this.lives.slice(singles).every(({ state }) => state.kind === "over");
+    if (over) return;
+    this.arrayKilled = true;
+    for (let at = singles; at < tasks; at++) if (this.lives[at]!.state.kind === "pending") this.apply(at, { kind: "request", request: "kill" });
+  }
+}
+
+export function modelTests(make: MakeDatabase): void {
+  const runs = Number(process.env["BERTH_MODEL_RUNS"] ?? 150);
+
+  it("moves tasks and elements as the state machine does, and the feed tells all of it", { timeout: 300_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+        await using h = await Harness.open(make);
+        const token = await h.token();
+        const first = [await h.submit(), await h.submit()];
+        const array = await h.submit({ array: { first: 1, last: elements, step: 1, maxLive: 0 } });
+        const model = new Model([...first, ...Array.from({ length: elements }, (_, i) => `${array}.${i + 1}`)]);
+        for (const each of steps) {
+          await take(h, model, array, each);
+          await agree(h, model, array);
+        }
+        await feedAgrees(h, model, token);
+      }),
+      { numRuns: runs },
+    );
+  });
+
+  async function take(h: Harness, model: Model, array: string, each: Step): Promise<void> {
+    if (each.kind === "reopen") return h.reopen();
+    if (each.kind === "killArray") {
+      await h.kill(array);
+      return model.killArray();
+    }
+    const at = each.task;
+    const id = model.ids[at]!;
+    const { attempt } = model.lives[at]!.state;
+    switch (each.kind) {
+      case "place": {
+        const wanted = attempt + 1 + each.off;
+        const refusal = await h.place(id, wanted, each.host);
+        // An element without a record is claimed in its turn, or not at all.
+        const outOfTurn = model.isElement(at) && attempt === 0 && model.lives[at]!.state.kind === "pending" && at !== model.cursor();
+        if (outOfTurn) return expect(refusal).toBe("STALE_ATTEMPT");
+        const answer = model.apply(at, { kind: "place", attempt: wanted, hostId: each.host });
+        if (answer.kind === "moved") model.hosts[at] = each.host;
+        return expect(refusal).toBe(answer.kind === "refused" ? answer.why : "");
+      }
+      case "end": {
+        if (model.isElement(at) && attempt === 0) return; // an element that was not begun ends only with its array
+        const refusal = await h.end({ taskId: id, outcome: Outcome.REJECTED, reason: failed });
+        const answer = model.apply(at, { kind: "end", outcome: "rejected", reason: failed });
+        return expect(refusal).toBe(answer.kind === "refused" ? answer.why : "");
+      }
+      case "request": {
+        const result = await h.ask(id, requestToWire(each.request));
+        const answer = model.apply(at, { kind: "request", request: each.request });
+        return expect(result.failure?.reason).toBe(answer.kind === "refused" ? answer.why : undefined);
+      }
+      case "report": {
+        const wanted = attempt + each.off;
+        if (wanted < 1) return;
+        // Running is one word for two events: which one it is, the state says.
+        const phase = each.phase === "started" || each.phase === "resumed" ? (model.lives[at]!.state.kind === "suspended" ? "resumed" : "started") : each.phase;
+        const reason = { code: "TOLD", message: "told" };
+        const event: TaskEvent = phase === "ended" ? { kind: phase, attempt: wanted, outcome: each.outcome, reason } : { kind: phase, attempt: wanted };
+        const told = await h.report(id, wanted, phases[phase], phase === "ended" ? { outcome: outcomeToWire(each.outcome), reason } : { reason }, model.hosts[at]);
+        const recorded = !model.isElement(at) || attempt > 0 || model.lives[at]!.state.kind !== "pending";
+        return expect(told).toBe(recorded ? answerOf(model.apply(at, event)) : ReportAnswer.UNKNOWN);
+      }
+    }
+  }
+
+  const answerOf = (answer: Move): ReportAnswer =>
+    answer.kind === "superseded" ? ReportAnswer.SUPERSEDED : answer.kind === "refused" ? ReportAnswer.UNKNOWN : ReportAnswer.COMMITTED;
+
+  async function agree(h: Harness, model: Model, array: string): Promise<void> {
+    for (const [at, { state, request }] of model.lives.entries()) {
+      const task = await h.get(model.ids[at]!);
+      expect({ id: task.id, state: task.state, attempt: task.attempt, outcome: task.outcome, request: task.request }).toEqual({
+        id: model.ids[at],
+        state: stateToWire(state.kind),
+        attempt: state.attempt,
+        outcome: outcomeToWire(state.kind === "over" ? state.outcome : undefined),
+        request: requestToWire(request),
+      });
+      if (state.kind === "over" && state.outcome === "killed" && state.attempt === 0) expect(task.reason!.code).toBe(killedReason("").code);
+      expect(new Set(task.attempts.map((earlier) => earlier.attempt)).size).toBe(task.attempts.length);
+    }
+    const own = model.lives.slice(singles);
+    const { progress, state } = await h.get(array);
+    const count = (wanted: (life: TaskLife) => boolean) => own.filter(wanted).length;
+    const ended = Object.values(progress!.ended).reduce((sum, n) => sum + n, 0);
+    expect({ ...progress, ended }).toEqual({
+      total: elements,
+      unclaimed: count((life) => life.state.kind === "pending" && life.state.attempt === 0),
+      live: count((life) => isLive(life.state.kind)),
+      waiting: count((life) => life.state.kind === "pending" && life.state.attempt > 0),
+      ended: count((life) => life.state.kind === "over"),
+    });
+    expect(state === TaskState.OVER).toBe(own.every((life) => life.state.kind === "over"));
+    await sumsAgree(h, model);
+  }
+
+  async function sumsAgree(h: Harness, model: Model): Promise<void> {
+    const { byState } = await h.store.countTasks({ user: "ada" });
+    for (const kind of ["pending", "placed", "running", "suspended", "over"] as const) {
+      expect(byState[kind] ?? 0, kind).toBe(model.lives.filter((life) => life.state.kind === kind).length);
+    }
+    for (const host of (await h.store.listHosts()).hosts) {
+      expect(host.liveTasks, host.id).toBe(model.lives.filter(({ state }) => "hostId" in state && state.hostId === host.id).length);
+    }
+  }
+
+  /** Whoever reads the feed from the beginning, or a snapshot now, knows what the records say. */
+  async function feedAgrees(h: Harness, model: Model, token: string): Promise<void> {
+    const known = new Map<string, TaskRow>();
+    for (const row of (await h.changes(token)).tasks) {
+      const before = known.get(row.id);
+      if (before?.state === TaskState.OVER) expect(row.state, "what is over stays as it is").toBe(TaskState.OVER);
+      expect(row.attempt).toBeGreaterThanOrEqual(before?.attempt ?? 0);
+      known.set(row.id, row);
+    }
+    const snapshot = new Map((await h.snapshot()).tasks.map((row) => [row.id, row]));
+    for (const [at, { state, request }] of model.lives.entries()) {
+      const row = known.get(model.ids[at]!);
+      const silent = model.isElement(at) && row === undefined; // never had a record: its array's row tells
+      if (silent) expect(state.attempt).toBe(0);
+      else expect([row?.state, row?.attempt, row?.request]).toEqual([stateToWire(state.kind), state.attempt, requestToWire(request)]);
+      const live = state.kind !== "over" && !silent;
+      expect(snapshot.has(model.ids[at]!)).toBe(live);
+      if (live) expect(snapshot.get(model.ids[at]!)).toEqual(row);
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import { describe } from "vitest";
+import { arrayTests } from "./task-store-arrays.ts";
+import { feedTests } from "./task-store-feed.ts";
+import type { MakeDatabase } from "./task-store-harness.ts";
+import { modelTests } from "./task-store-model.ts";
+import { planTests } from "./task-store-plans.ts";
+import { readTests } from "./task-store-reads.ts";
+import { reportTests } from "./task-store-reports.ts";
+import { submitTests } from "./task-store-submits.ts";
+
+/** The contract of the TaskStore port. An adapter joins by one call with a maker of empty databases; it changes nothing here. */
+export function describeTaskStore(name: string, make: MakeDatabase): void {
+  describe(`TaskStore on ${name}`, () => {
+    describe("submit", () => submitTests(make));
+    describe("plans and leases", () => planTests(make));
+    describe("reports and requests", () => reportTests(make));
+    describe("arrays", () => arrayTests(make));
+    describe("change feed and hosts", () => feedTests(make));
+    describe("reading", () => readTests(make));
+    describe("any sequence of events", () => modelTests(make));
+  });
+}
