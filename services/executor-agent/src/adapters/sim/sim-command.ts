@@ -26,7 +26,7 @@ export function parseSimCommand(command: readonly string[], defaultMs: number): 
     else if (word === "oom") plan.end = { kind: "oom" };
     else if (word === "failed" || word === "unable" || word === "lost") plan.end = { kind: word, code: words.shift() ?? "SIMULATED" };
     else if (word === "ignore-term") plan.ignoresTerm = true;
-    else plan.durationMs = word === "0" ? 0 : parseDuration(word);
+    else plan.durationMs = /^0(ms)?$/.test(word) ? 0 : parseDuration(word);
   }
   return plan;
 }
