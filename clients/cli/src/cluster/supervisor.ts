@@ -44,7 +44,6 @@ async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSig
     child.once("error", () => gone.resolve());
     child.once("exit", () => gone.resolve());
     if (child.pid !== undefined) rememberProcess(layout.run, service.name, child.pid);
-    child.unref();
   } catch {
     gone.resolve();
   } finally {
