@@ -42,7 +42,7 @@ export function makeStepRunners({ driver, clock, files, defaultImage, table, spe
       try {
         const spec = held.specId === undefined ? undefined : specs.get(held.specId);
         if (!spec) throw new AppError("internal", "SPEC_LOST", "the journal has no spec for it");
-        tasks.push(taskToRun({ files, defaultImage }, held, spec));
+        tasks.push(taskToRun({ files, defaultImage, isolated: driver.features().has("isolation") }, held, spec));
         table.change({ ...held, phase: { kind: "starting", detail: "" } }, "memory");
         started.push(held.key);
       } catch (error) {

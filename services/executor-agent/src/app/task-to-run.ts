@@ -10,10 +10,12 @@ export interface TaskToRunDeps {
   readonly files: TaskFiles;
   /** Where a task names no image. */
   readonly defaultImage: string;
+  /** Whether volumes are mounted at their targets; without a container they are used where they are. */
+  readonly isolated: boolean;
 }
 
 /** Makes what a run needs on this host, and says all of it for the driver; throws AppError where that is impossible. */
-export function taskToRun({ files, defaultImage }: TaskToRunDeps, held: HeldRun, { spec, identity, mounts, traceParent }: RunSpec): TaskToRun {
+export function taskToRun({ files, defaultImage, isolated }: TaskToRunDeps, held: HeldRun, { spec, identity, mounts, traceParent }: RunSpec): TaskToRun {
   const { run, needs } = held;
   if (!spec || !identity || held.specId === undefined) throw new AppError("invalid", "SPEC_INCOMPLETE", "the assignment says not what to run, or as whom");
   const place = files.prepare(run, identity);
@@ -32,6 +34,7 @@ export function taskToRun({ files, defaultImage }: TaskToRunDeps, held: HeldRun,
       taskDir: place.taskDir,
       arrayDir: place.arrayDir,
       traceParent,
+      volumes: mounts.map(({ name, source, target }) => ({ name, path: isolated ? target : source })),
     }),
     workdir: spec.workdir || undefined,
     resources: needs.resources,

@@ -11,12 +11,14 @@ export interface EnvironmentOf {
   readonly taskDir: string;
   readonly arrayDir: string;
   readonly traceParent: string;
+  /** Where the task finds each named volume. */
+  readonly volumes: readonly { readonly name: string; readonly path: string }[];
 }
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Names of our own win over the user's; HOME, PATH and USER are only defaults. */
-export function taskEnvironment({ run, user, asked, resources, array, taskDir, arrayDir, traceParent }: EnvironmentOf): Record<string, string> {
+export function taskEnvironment({ run, user, asked, resources, array, taskDir, arrayDir, traceParent, volumes }: EnvironmentOf): Record<string, string> {
   const { index } = splitTaskId(run.taskId);
   const env: Record<string, string> = {
     PATH: path,
@@ -34,6 +36,7 @@ export function taskEnvironment({ run, user, asked, resources, array, taskDir, a
     GODOCKER_PWD: taskDir,
     GODOCKER_HOME: taskDir,
   };
+  for (const { name, path: place } of volumes) env[`BERTH_VOLUME_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`] = place;
   if (traceParent) env["TRACEPARENT"] = traceParent;
   if (index !== undefined && array) {
     const values = { ID: index, FIRST: array.first, LAST: array.last, STEP: array.step };
