@@ -43,7 +43,10 @@ export async function submitLines(berth: Berth, input: Readable, options: Submit
         code ||= exitCodeFor(fromFailure(failure));
       }
       if (options.json) text += `${JSON.stringify(SubmitTasksResult.toJSON(answer))}\n`;
-      else text += failure ? `error: ${failure.message}\n` : `${answer.taskId || "ok"}\n`;
+      else
+        text += failure
+          ? `error: ${failure.message.replace(/^tasks\[\d+\]\.spec\./, "")}\n`
+          : `${answer.taskId || "ok"}\n`;
     }
     if (!process.stdout.write(text)) await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
     lines = [];

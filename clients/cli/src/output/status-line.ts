@@ -45,11 +45,22 @@ function spinningLine(): StatusLine {
   };
 }
 
+/** In a log file, the news of an array would be a line for each element. */
+const quietMs = 2_000;
+
 function plainLines(): StatusLine {
   let told = "";
+  let toldAt = Number.NEGATIVE_INFINITY;
   const note = (text: string): void => {
-    if (text !== told) process.stderr.write(`${text}\n`);
     told = text;
+    toldAt = performance.now();
+    process.stderr.write(`${text}\n`);
   };
-  return { say: note, clear() {}, note };
+  return {
+    say(text) {
+      if (text !== told && performance.now() - toldAt >= quietMs) note(text);
+    },
+    clear() {},
+    note,
+  };
 }

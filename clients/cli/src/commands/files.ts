@@ -1,0 +1,97 @@
+import { createReadStream, createWriteStream, renameSync, rmSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { formatMemory, parseTaskId } from "@berth/core";
+import { AddFileResponse, ListFilesResponse } from "@berth/contracts/api";
+import type { AddFileRequest } from "@berth/contracts/api";
+import type { Berth } from "@berth/sdk";
+import type { Command } from "commander";
+import { withBerth } from "../connection.ts";
+import { usageError } from "../exit.ts";
+import { note, printJson, printTable } from "../output/print.ts";
+
+const pieceBytes = 256 * 1024;
+
+export function register(program: Command): void {
+  const files = program
+    .command("files")
+    .description("Files in a task's directory: what was put there and what the task wrote.");
+
+  files
+    .command("ls")
+    .description("Lists a directory of a task.")
+    .argument("<id>", "as 17 or 17.4")
+    .argument("[path]", "a directory in the task's own", "")
+    .option("--json", "answer in JSON")
+    .action(async (id: string, path: string, options: { json?: boolean }) => {
+      const answer = await withBerth((berth) =>
+        berth.files.listFiles({ taskId: parseTaskId(id, "id"), path: path.replace(/\/+$/, "") }),
+      );
+      if (options.json) return printJson(ListFilesResponse.toJSON(answer));
+      if (answer.entries.length === 0) return note("no files");
+      printTable(
+        [{ title: "SIZE", align: "right" }, { title: "NAME" }],
+        answer.entries.map((entry) => [
+          entry.directory ? "-" : formatMemory(entry.sizeBytes),
+          entry.directory ? `${entry.name}/` : entry.name,
+        ]),
+      );
+      if (answer.truncated) note("and more, which are not shown");
+    });
+
+  files
+    .command("get")
+    .description("Copies a file of a task here.")
+    .argument("<id>", "as 17 or 17.4")
+    .argument("<path>", "the file in the task's directory")
+    .option("-o, --output <file>", "write it there, or to standard output with - (default: its own name, here)")
+    .action((id: string, path: string, options: { output?: string }) =>
+      withBerth((berth) => get(berth, parseTaskId(id, "id"), path, options.output ?? basename(path))),
+    );
+
+  files
+    .command("add")
+    .description("Copies a file from here to a task's directory, replacing one of that name.")
+    .argument("<id>", "as 17 or 17.4")
+    .argument("<file>", "the file here")
+    .argument("[path]", "its path in the task's directory (default: its name)")
+    .option("--json", "answer in JSON")
+    .action(async (id: string, file: string, path: string | undefined, options: { json?: boolean }) => {
+      const stat = statSync(file, { throwIfNoEntry: false });
+      if (!stat?.isFile()) throw usageError("file", `there is no file ${file} here`);
+      const first = {
+        taskId: parseTaskId(id, "id"),
+        path: path ?? basename(file),
+        executable: (stat.mode & 0o111) !== 0,
+      };
+      const answer = await withBerth((berth) => berth.files.addFile(pieces(file, first)));
+      if (options.json) printJson(AddFileResponse.toJSON(answer));
+      else note(`${first.path}: ${answer.sizeBytes} bytes`);
+    });
+}
+
+async function get(berth: Berth, taskId: string, path: string, target: string): Promise<void> {
+  const contents = async function* () {
+    for await (const piece of berth.files.getFile({ taskId, path })) yield piece.content;
+  };
+  if (target === "-") {
+    for await (const bytes of contents())
+      if (!process.stdout.write(bytes)) await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
+    return;
+  }
+  // Whole or not at all: half a result looks like a result.
+  const part = `${target}.${process.pid}.part`;
+  try {
+    await pipeline(contents, createWriteStream(part));
+    renameSync(part, target);
+  } finally {
+    rmSync(part, { force: true });
+  }
+  note(`wrote ${target}`);
+}
+
+async function* pieces(file: string, first: Omit<AddFileRequest, "content">): AsyncGenerator<AddFileRequest> {
+  yield { ...first, content: Buffer.alloc(0) };
+  for await (const content of createReadStream(file, { highWaterMark: pieceBytes }))
+    yield { ...first, content: content as Buffer };
+}

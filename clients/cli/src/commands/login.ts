@@ -1,0 +1,74 @@
+import { hostname } from "node:os";
+import { connectBerth } from "@berth/sdk";
+import type { Berth } from "@berth/sdk";
+import type { Command } from "commander";
+import { findConnection, keepConnection } from "../connection.ts";
+import type { Connection } from "../connection.ts";
+import { usageError } from "../exit.ts";
+import { note, printJson } from "../output/print.ts";
+import { readLine, readSecretLine } from "../secret-input.ts";
+
+interface Options {
+  user?: string;
+  passwordStdin?: boolean;
+  keyStdin?: boolean;
+  json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command("login")
+    .summary("keep a key for a server on this machine")
+    .description(
+      "Logs in to a server with name and password, or with an API key, and keeps an API key made for this machine; never the password.",
+    )
+    .argument("<server>", "host:port of the cluster's gateway")
+    .option("-u, --user <name>", "login name (default: asked for)")
+    .option("--password-stdin", "read the password from standard input")
+    .option("--key-stdin", "read an API key from standard input")
+    .option("--json", "answer in JSON")
+    .action((server: string, options: Options) => login(server, options));
+}
+
+async function login(server: string, options: Options): Promise<void> {
+  if (!/^(unix:.+|\[[0-9a-fA-F:]+\]:\d+|[^\s:/]+:\d{1,5})$/.test(server))
+    throw usageError("server", `must look like host:port, is ${JSON.stringify(server.slice(0, 80))}`);
+  const credentials = await readCredentials(options);
+  const nobody = connectBerth({ address: server });
+  const { accessToken, user } = await nobody.session.login(credentials).finally(() => nobody.close());
+  const berth = connectBerth({ address: server, credential: accessToken });
+  try {
+    const before = keptConnection();
+    const { key } = await berth.session.createKey({ name: `${hostname()} by berth login`.slice(0, 64), ttlMs: 0 });
+    const path = keepConnection({ server, user: user!.name, key });
+    if (before?.server === server && before.user === user!.name) await revoke(berth, before.key);
+    if (options.json) printJson({ server, user: user!.name });
+    else note(`logged in to ${server} as ${user!.name}; a key for this machine is kept in ${path}`);
+  } finally {
+    berth.close();
+  }
+}
+
+async function readCredentials(options: Options): Promise<{ user: string; password: string; key: string }> {
+  if (options.keyStdin) return { user: "", password: "", key: await readSecretLine("API key: ") };
+  const user = options.user ?? (await readLine("user: "));
+  if (user === "") throw usageError("--user", "say who you are, or use --key-stdin");
+  return { user, password: await readSecretLine("password: "), key: "" };
+}
+
+/** What an earlier login kept; whatever is wrong with it is no reason not to log in anew. */
+function keptConnection(): Connection | undefined {
+  try {
+    const { BERTH_SERVER: _server, BERTH_KEY: _key, ...env } = process.env;
+    const found = findConnection(env);
+    return found.from.endsWith("credentials.json") ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The key that this login replaces is nobody's any more. */
+async function revoke(berth: Berth, key: string | undefined): Promise<void> {
+  const id = key?.split("_")[1];
+  if (id !== undefined) await berth.session.revokeKey({ id }).catch(() => {});
+}

@@ -1,0 +1,63 @@
+import { CreateUserRequest, CreateUserResponse } from "@berth/contracts/api";
+import { Role } from "@berth/contracts/auth";
+import type { Command } from "commander";
+import { withBerth } from "../connection.ts";
+import { usageError } from "../exit.ts";
+import { note, print, printJson } from "../output/print.ts";
+import { readSecretLine } from "../secret-input.ts";
+
+interface Options {
+  admin?: boolean;
+  uid?: number;
+  gid?: number;
+  groups?: number[];
+  home?: string;
+  email?: string;
+  passwordStdin?: boolean;
+  json?: boolean;
+}
+
+export function register(program: Command): void {
+  const user = program.command("user").description("Users of the cluster (admins).");
+  user
+    .command("add")
+    .description("Adds a user and shows a first API key, once.")
+    .argument("<name>", "login name")
+    .option("--admin", "may do everything")
+    .option("--uid <n>", "numeric user id that tasks run as (default: the next free one from 20000)", readId("--uid"))
+    .option("--gid <n>", "numeric group id (default: the uid)", readId("--gid"))
+    .option("--groups <list>", "numeric ids of further groups", (text: string) =>
+      text.split(",").map(readId("--groups")),
+    )
+    .option("--home <path>", "home directory on the hosts")
+    .option("--email <address>", "e-mail")
+    .option("--password-stdin", "read a password from standard input (default: keys only)")
+    .option("--json", "answer in JSON")
+    .action(async (name: string, options: Options) => {
+      const password = options.passwordStdin ? await readSecretLine("password: ") : "";
+      const request = CreateUserRequest.fromPartial({
+        user: {
+          name,
+          identity: { user: name, uid: options.uid ?? 0, gid: options.gid ?? 0, groups: options.groups ?? [] },
+          role: options.admin ? Role.ADMIN : Role.USER,
+          home: options.home ?? "",
+          email: options.email ?? "",
+        },
+        password,
+      });
+      const answer = await withBerth((berth) => berth.session.createUser(request));
+      if (options.json) return printJson(CreateUserResponse.toJSON(answer));
+      note(
+        `${name} has uid ${answer.user?.identity?.uid}; this key is shown once, for berth login SERVER --key-stdin:`,
+      );
+      print(answer.key);
+    });
+}
+
+const readId =
+  (option: string) =>
+  (text: string): number => {
+    if (!/^\d{1,10}$/.test(text.trim()))
+      throw usageError(option, `must be a numeric id, is ${JSON.stringify(text.slice(0, 40))}`);
+    return Number(text);
+  };

@@ -1,0 +1,31 @@
+import { parseTaskId } from "@berth/core";
+import { GetTaskResponse } from "@berth/contracts/api";
+import type { Command } from "commander";
+import { withBerth } from "../connection.ts";
+import { untilOver } from "../follow-task.ts";
+import { taskExitStatus } from "../output/exit-status.ts";
+import { note, print, printJson } from "../output/print.ts";
+import { isOver, stateWords } from "../output/task-words.ts";
+
+export function register(program: Command): void {
+  program
+    .command("wait")
+    .summary("wait until tasks are over")
+    .description(
+      "Waits until all are over, tells how each ended, and exits with the code of the first of them, as named, that did not succeed.",
+    )
+    .argument("<id...>", "tasks, arrays or elements")
+    .option("-q, --quiet", "say nothing")
+    .option("--json", "a line of JSON for each that ends")
+    .action(async (ids: string[], options: { quiet?: boolean; json?: boolean }) => {
+      const taskIds = ids.map((id) => parseTaskId(id, "id"));
+      const tasks = await withBerth((berth) =>
+        untilOver(berth, taskIds, { onAway: () => note("the cluster does not answer; trying again") }, (task) => {
+          if (!isOver(task)) return;
+          if (options.json) printJson(GetTaskResponse.toJSON({ task }));
+          else if (!options.quiet) print(`${task.id}  ${stateWords(task)}`);
+        }),
+      );
+      process.exitCode = tasks.map(taskExitStatus).find((code) => code !== 0) ?? 0;
+    });
+}

@@ -1,0 +1,43 @@
+import { AppError, parseTaskId } from "@berth/core";
+import { ExplainTaskResponse } from "@berth/contracts/api";
+import type { Explanation } from "@berth/contracts/schedule";
+import type { Command } from "commander";
+import { withBerth } from "../connection.ts";
+import { print, printJson } from "../output/print.ts";
+
+export function register(program: Command): void {
+  program
+    .command("why")
+    .summary("why a task waits")
+    .description("Says why a task waits and its place in the queue; of one that does not wait, where it is.")
+    .argument("<id>", "as 17 or 17.4")
+    .option("--json", "answer in JSON")
+    .action(async (id: string, options: { json?: boolean }) => {
+      const taskId = parseTaskId(id, "id");
+      const answer = await withBerth(async (berth) => {
+        try {
+          return await berth.tasks.explainTask({ taskId });
+        } catch (error) {
+          return { explanation: notWaiting(taskId, error) };
+        }
+      });
+      if (options.json) printJson(ExplainTaskResponse.toJSON(answer));
+      else print(words(answer.explanation!));
+    });
+}
+
+/** That a task does not wait is an answer, too. */
+function notWaiting(taskId: string, thrown: unknown): Explanation {
+  const error = AppError.from(thrown);
+  if (error.reason !== "NOT_PENDING") throw error;
+  return { taskId, code: error.reason, message: error.message, position: 0, pending: 0, refusals: [], waitsFor: [] };
+}
+
+function words({ taskId, code, message, position, pending, refusals, waitsFor }: Explanation): string {
+  if (code === "NOT_PENDING") return message;
+  const lines = [`${taskId} waits: ${message} (${code})`];
+  if (position > 0) lines.push(`place ${position} of ${pending} in the queue`);
+  if (waitsFor.length > 0) lines.push(`waits for ${waitsFor.join(", ")}`);
+  lines.push(...refusals.map((refusal) => `  ${refusal}`));
+  return lines.join("\n");
+}
