@@ -7,3 +7,6 @@ export * from "./ledger.ts";
 export * from "./patience.ts";
 export * from "./submit.ts";
 export * from "./store-tasks.ts";
+export * from "./core-processes.ts";
+export { sharedDockerEngine, startDockerEngine, whyNoDockerEngine, type DockerEngine } from "./docker-engine.ts";
+export * from "./memory-log-sink.ts";

@@ -3,11 +3,10 @@ import type { Explanation } from "../domain/explain.ts";
 import { Leader } from "./leader.ts";
 import type { LeaderDeps } from "./leader.ts";
 import { keepLease, waitForLease } from "./leadership.ts";
+import type { LeadershipDeps } from "./leadership.ts";
 
 export interface SchedulerDeps<Message> extends LeaderDeps<Message> {
   readonly leaseTtlMs: number;
-  /** Milliseconds of a clock that only goes on. */
-  monotonic(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -39,18 +38,18 @@ export class Scheduler<Message> {
   /** Runs until aborted; whatever fails in a term ends only that term. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, logger, leaseTtlMs, sleep } = this.#deps;
-    const lease = { acquire: store.acquireLease.bind(store), ttlMs: leaseTtlMs, now: this.#deps.monotonic, sleep };
+    const lease = { acquire: store.acquireLease.bind(store), ttlMs: leaseTtlMs, sleep };
     let told = false;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        const held = await waitForLease(lease, signal, (error) => {
+        const term = await waitForLease(lease, signal, (error) => {
           if (!told) logger.warn("the lease cannot be asked for", { error: AppError.from(error).message });
           told = true;
         });
         told = false;
-        this.#term = held.term;
-        const why = await this.#lead(held, lease, signal);
-        logger.warn("leads no more", { term: held.term, why });
+        this.#term = term;
+        const why = await this.#lead(term, lease, signal);
+        logger.warn("leads no more", { term, why });
         failures = 0;
       } catch (error) {
         if (signal.aborted) break;
@@ -62,19 +61,19 @@ export class Scheduler<Message> {
     await store.releaseLease().catch(() => {});
   }
 
-  async #lead(held: { term: number; untilMs: number }, lease: Parameters<typeof keepLease>[0], signal: AbortSignal): Promise<string> {
-    const term = new AbortController();
-    const both = AbortSignal.any([signal, term.signal]);
+  async #lead(term: number, lease: LeadershipDeps, signal: AbortSignal): Promise<string> {
+    const stop = new AbortController();
+    const both = AbortSignal.any([signal, stop.signal]);
     const failure = Promise.withResolvers<never>();
     try {
-      this.#leader = new Leader(this.#deps, held.term, both, (error) => {
+      this.#leader = new Leader(this.#deps, term, both, (error) => {
         if (!both.aborted) failure.reject(error);
       });
       const following = this.#deps.store.follow(this.#leader, both).then(() => new Promise<never>(() => {}));
-      return await Promise.race([keepLease(lease, held, both), following, failure.promise]);
+      return await Promise.race([keepLease(lease, term, both), following, failure.promise]);
     } finally {
       this.#leader = undefined;
-      term.abort(new Error("the term is over"));
+      stop.abort(new Error("the term is over"));
     }
   }
 
