@@ -35,24 +35,33 @@ const startMs = Date.UTC(2026, 10, 24, 12);
 /** A store with the few verbs that the tests speak. */
 export class Harness {
   readonly database: TestDatabase;
-  /** The database's clock; a test moves it. */
-  nowMs = startMs;
   term = 0;
   #opened: OpenedStore;
-  readonly #options: Omit<OpenOptions, "now">;
+  readonly #clock: { nowMs: number };
+  readonly #options: OpenOptions;
 
-  private constructor(database: TestDatabase, opened: OpenedStore, options: Omit<OpenOptions, "now">) {
+  private constructor(database: TestDatabase, opened: OpenedStore, clock: { nowMs: number }, options: OpenOptions) {
     this.database = database;
     this.#opened = opened;
+    this.#clock = clock;
     this.#options = options;
+  }
+
+  /** The database's clock; a test moves it. */
+  get nowMs(): number {
+    return this.#clock.nowMs;
+  }
+
+  set nowMs(nowMs: number) {
+    this.#clock.nowMs = nowMs;
   }
 
   /** With a scheduler that leads and two hosts, h1 and h2. */
   static async open(make: MakeDatabase, options: Omit<OpenOptions, "now"> = {}): Promise<Harness> {
     const database = await make();
-    let harness: Harness | undefined;
-    const opened = await database.open({ ...options, now: () => harness?.nowMs ?? startMs });
-    harness = new Harness(database, opened, options);
+    const clock = { nowMs: startMs };
+    const whole = { ...options, now: () => clock.nowMs };
+    const harness = new Harness(database, await database.open(whole), clock, whole);
     harness.term = (await harness.store.acquireLease({ name: "scheduler", holder: "tests", ttlMs: 60_000 })).term;
     await harness.seen("h1");
     await harness.seen("h2");
@@ -70,7 +79,7 @@ export class Harness {
 
   async reopen(): Promise<void> {
     await this.#opened.close();
-    this.#opened = await this.database.open({ ...this.#options, now: () => this.nowMs });
+    this.#opened = await this.database.open(this.#options);
   }
 
   housekeeping(): Promise<void> {
@@ -79,7 +88,7 @@ export class Harness {
 
   /** What a store that was opened just now knows of a task: only what is committed. */
   async committed(taskId: string): Promise<Task | undefined> {
-    const witness = await this.database.open({ ...this.#options, now: () => this.nowMs });
+    const witness = await this.database.open(this.#options);
     try {
       return await witness.store.get({ taskId, user: "" }).catch(() => undefined);
     } finally {
