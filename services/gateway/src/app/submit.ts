@@ -9,6 +9,7 @@ import type { GrpcClient } from "@berth/runtime";
 import { byteChunks } from "../domain/byte-chunks.ts";
 import type { Caller } from "../domain/caller.ts";
 import { ownerFilter } from "../domain/caller.ts";
+import { hidden, noDependency } from "../domain/hidden-task.ts";
 import { defaultTaskName } from "../domain/task-name.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -52,7 +53,7 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
       ? await retry(call, { forMs: retryForMs })
       : await call();
     if (results.length !== tasks.length) throw new AppError("internal", "BAD_ANSWER", "storage left out a result");
-    return results;
+    return results.map(withoutOthers);
   }
 
   /** The task as it is stored, or why not. */
@@ -88,11 +89,7 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
   async function checkDependencies(caller: Caller, task: NewTask): Promise<void> {
     for (const { taskId } of task.runSpec?.spec?.dependencies ?? []) {
       await store.getTask({ taskId, user: ownerFilter(caller) }).catch((error: unknown) => {
-        const own = AppError.from(error);
-        if (own.code !== "not-found" && own.code !== "denied") throw own;
-        throw new AppError("not-found", "DEPENDENCY_NOT_FOUND", `no task ${taskId} to wait for`, {
-          metadata: { task: taskId },
-        });
+        throw hidden(error, noDependency(taskId));
       });
     }
   }
@@ -137,6 +134,12 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
       return results;
     },
   };
+}
+
+/** A dependency that is another's is as if it were not there. */
+function withoutOthers(result: SubmitResult): SubmitResult {
+  if (result.failure?.reason !== "DEPENDENCY_NOT_YOURS") return result;
+  return { ...result, failure: toFailure(noDependency(result.failure.metadata["task_id"] ?? "")) };
 }
 
 /** Auth knows the spec's fields, but not where in our request the spec is. */

@@ -1,8 +1,8 @@
-import { AppError } from "@berth/core";
-import type { TaskServiceService } from "@berth/contracts/api";
+import { toFailure } from "@berth/contracts";
+import type { RequestTasksResult, TaskServiceService } from "@berth/contracts/api";
 import type { ScheduleServiceService } from "@berth/contracts/schedule";
-import type { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
-import { TaskState } from "@berth/contracts/types";
+import type { FileStoreServiceService, RequestResult, TaskStoreServiceService } from "@berth/contracts/store";
+import { Outcome, TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
 import type { GrpcClient, ServiceImplementation } from "@berth/runtime";
 import { explainTask } from "../../app/explain.ts";
@@ -10,6 +10,7 @@ import type { Submits } from "../../app/submit.ts";
 import { watchTasks } from "../../app/watch.ts";
 import { ownerFilter, userFilter } from "../../domain/caller.ts";
 import type { Caller } from "../../domain/caller.ts";
+import { hidden, noTask } from "../../domain/hidden-task.ts";
 import { check } from "../checks/check.ts";
 import * as rules from "../checks/requests.ts";
 import type { CallerContext } from "./access-middleware.ts";
@@ -24,21 +25,24 @@ export interface TaskServiceDeps {
 
 const live = [TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING, TaskState.SUSPENDED];
 
-/** The task, if the caller may see it. Another's is as if it were not there, so that ids tell nothing. Throws `not-found` TASK_NOT_FOUND. */
+/** The task, if the caller may see it. Throws `not-found` TASK_NOT_FOUND. */
 export async function visibleTask(
   store: Pick<GrpcClient<TaskStoreServiceService>, "getTask">,
   taskId: string,
   caller: Caller,
   signal: AbortSignal,
 ): Promise<Task> {
-  try {
-    const { task } = await store.getTask({ taskId, user: ownerFilter(caller) }, { signal });
-    if (task) return task;
-  } catch (error) {
-    const { code } = AppError.from(error);
-    if (code !== "not-found" && code !== "denied") throw error;
-  }
-  throw new AppError("not-found", "TASK_NOT_FOUND", `no task ${taskId}`, { metadata: { task: taskId } });
+  const { task } = await store.getTask({ taskId, user: ownerFilter(caller) }, { signal }).catch((error: unknown) => {
+    throw hidden(error, noTask(taskId));
+  });
+  if (!task) throw noTask(taskId);
+  return task;
+}
+
+/** Another's task is as if it were not there. */
+function publicResult(taskId: string, result: RequestResult): RequestTasksResult {
+  if (result.failure?.code !== "denied") return { taskId, ...result };
+  return { taskId, state: TaskState.UNSPECIFIED, outcome: Outcome.UNSPECIFIED, failure: toFailure(noTask(taskId)) };
 }
 
 export function taskService({
@@ -98,7 +102,7 @@ export function taskService({
         { taskIds: request.taskIds, request: request.request, user: caller.user, admin: caller.admin },
         { signal },
       );
-      return { results: results.map((result, at) => ({ taskId: request.taskIds[at]!, ...result })) };
+      return { results: results.map((result, at) => publicResult(request.taskIds[at]!, result)) };
     },
 
     async explainTask(request, { caller, signal }) {
