@@ -10,3 +10,4 @@ export * from "./store-tasks.ts";
 export * from "./core-processes.ts";
 export { sharedDockerEngine, startDockerEngine, whyNoDockerEngine, type DockerEngine } from "./docker-engine.ts";
 export * from "./memory-log-sink.ts";
+export * from "./planner.ts";
