@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { isAlive } from "@berth/cli/cluster";
+import type { KnownProcess } from "@berth/cli/cluster";
 import { MiB } from "@berth/core";
 import { apiOf, Ledger, mulberry32, startCluster, until } from "@berth/test-support";
 import type { TestCluster } from "@berth/test-support";
@@ -57,7 +59,9 @@ export function describeKill9(driver: "process" | "docker", prepare: () => Promi
 /** Kills the processes that start tasks and wait for them. */
 function killKeepers(cluster: TestCluster): void {
   const folder = join(cluster.data, "agent", "keepers");
-  const pids = readdirSync(folder).map((entry) => (JSON.parse(readFileSync(join(folder, entry, "keeper.pid"), "utf8")) as { pid: number }).pid);
-  expect(pids.length).toBeGreaterThan(0);
-  for (const pid of pids) process.kill(pid, "SIGKILL");
+  const files = readdirSync(folder).map((entry) => join(folder, entry, "keeper.pid"));
+  const keepers = files.filter((file) => existsSync(file)).map((file) => JSON.parse(readFileSync(file, "utf8")) as KnownProcess);
+  const alive = keepers.filter(isAlive);
+  expect(alive.length).toBeGreaterThan(0);
+  for (const { pid } of alive) process.kill(pid, "SIGKILL");
 }

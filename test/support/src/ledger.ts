@@ -27,6 +27,7 @@ export class Ledger {
 
   /** Submits tasks number n, n+1, … which exit with n % 7. */
   async submit(count: number, resources: { cpuMilli: number; memoryBytes: number }): Promise<void> {
+    if (count <= 0) return;
     const tasks = Array.from({ length: count }, () => {
       const n = this.#submitted++;
       const script = `nonce=$(cat /proc/sys/kernel/random/uuid)

@@ -36,7 +36,7 @@ export async function bringUp(layout: Layout, options: UpOptions, progress: Prog
   const unlock = await takeLock(layout);
   try {
     const known = readClusterFile(layout);
-    const wasUp = known !== undefined && findProcess(layout.run, "supervisor") !== undefined && allReady(layout);
+    const wasUp = known !== undefined && allReady(layout);
     if (known && wasUp) return { cluster: known, wasUp };
     const cluster = known ? await freshPorts(layout, known) : await makeCluster(layout, options, progress);
     writeFileWhole(layout.clusterFile, `${JSON.stringify({ ...cluster, otlpUrl: options.otlpUrl || cluster.otlpUrl }, null, 2)}\n`);
@@ -146,6 +146,7 @@ async function startSupervisor(layout: Layout, root: string): Promise<void> {
 }
 
 const allReady = (layout: Layout): boolean =>
+  findProcess(layout.run, "supervisor") !== undefined &&
   serviceNames.every((name) => findProcess(layout.run, name) !== undefined && (name === "nats" || existsSync(join(layout.run, `${name}.ready`))));
 
 async function waitUntilReady(layout: Layout, progress: Progress): Promise<void> {
