@@ -3,7 +3,7 @@ import { AppError } from "@berth/core";
 import type { Resources } from "@berth/core";
 import type { Driver, LogSink } from "@berth/plugins";
 import type { Closing, Logger } from "@berth/runtime";
-import type { AgentDeps } from "../app/agent.ts";
+import type { AgentDeps } from "../app/agent-deps.ts";
 import type { AgentConfig } from "../config.ts";
 import type { LogPositions } from "../ports/journal.ts";
 import type { TaskFiles } from "../ports/task-files.ts";

@@ -1,5 +1,5 @@
 import { counter, histogram, isTracing, openSpan } from "@berth/runtime";
-import type { AgentDeps } from "../app/agent.ts";
+import type { AgentDeps } from "../app/agent-deps.ts";
 
 /** Counts ends, and makes the span of each run under its submit's trace. */
 export function observeEnds(hostId: string): AgentDeps["onEnd"] {

@@ -1,55 +1,28 @@
 import type { AssignReply, AssignRequest, SyncReply, SyncRequest } from "@berth/contracts/agent";
-import { HostStatus } from "@berth/contracts/types";
-import type { RunSpec } from "@berth/contracts/types";
 import { AppError, runKey } from "@berth/core";
 import type { Run } from "@berth/core";
-import type { Driver, DriverEvent } from "@berth/plugins";
+import type { DriverEvent } from "@berth/plugins";
 import { admit } from "../domain/admission.ts";
 import type { Offer } from "../domain/admission.ts";
 import { isLive } from "../domain/held-run.ts";
-import type { Answer, End, HeldRun } from "../domain/held-run.ts";
-import { adopted, neverStarted, onAbsent, onAnswer, onDriverNews, onReboot, onTime, onWord } from "../domain/news.ts";
-import { deadlineOf, nextSteps } from "../domain/steps.ts";
+import type { Answer, HeldRun } from "../domain/held-run.ts";
+import { adopted, neverStarted, onAbsent, onAnswer, onDriverNews, onReboot, onWord } from "../domain/news.ts";
+import { nextSteps } from "../domain/steps.ts";
 import type { StepName } from "../domain/steps.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { ControlPlane } from "../ports/control-plane.ts";
-import type { Journal } from "../ports/journal.ts";
-import type { Logger } from "../ports/logger.ts";
-import type { TaskFiles } from "../ports/task-files.ts";
+import type { AgentDeps } from "./agent-deps.ts";
 import { newsOf } from "./driver-news.ts";
-import { statusOf } from "./run-status.ts";
+import { LimitTimer } from "./limit-timer.ts";
 import { Reporter } from "./reporter.ts";
 import { RunTable } from "./run-table.ts";
 import { SpecTable, needsOf } from "./spec-table.ts";
 import { makeStepRunners } from "./step-runners.ts";
 import type { StepRunners } from "./step-runners.ts";
+import { syncRequest } from "./sync-request.ts";
 import { Syncer, wordOf } from "./syncer.ts";
 
-export interface AgentDeps {
-  readonly hostId: string;
-  readonly version: string;
-  readonly driver: Driver;
-  readonly journal: Journal;
-  readonly control: ControlPlane;
-  readonly files: TaskFiles;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly logger: Logger;
-  readonly defaultImage: string;
-  /** Told of each end, for spans and counters. */
-  readonly onEnd: (held: HeldRun, end: End, spec: RunSpec | undefined) => void;
-  /** Brings output where it belongs before its run's end counts: an end whose output is still on its way is left out, and comes through `later`. */
-  readonly deliver: (events: readonly DriverEvent[], later: (event: DriverEvent) => void) => readonly DriverEvent[];
-}
-
 const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
-/** Timers stand still while a machine sleeps; the limits' clock does not, so it is looked at again after this time at the latest. */
-const maxTickMs = 5_000;
-const minTickMs = 20;
 const forgetEveryMs = 60_000;
 const rememberMs = 3_600_000;
-/** What fits in one message of the bus with room to spare; what has ended is told by reports anyway. */
-const maxSyncStatuses = 10_000;
 
 /** One host's agent: what it should run in, what the driver is told out. */
 export class Agent {
@@ -60,16 +33,16 @@ export class Agent {
   readonly #reporter: Reporter;
   readonly #syncer: Syncer;
   readonly #runners: StepRunners;
+  readonly #limits: LimitTimer;
   #term = 0;
   #ready = false;
   #canSuspend = false;
   #enforced: readonly string[] = [];
-  #tick: NodeJS.Timeout | undefined;
-  #tickAtMs = Infinity;
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
     this.#table = new RunTable(deps.journal, deps.logger, (keys) => this.#act(keys));
+    this.#limits = new LimitTimer(this.#table, deps.clock);
     this.#reporter = new Reporter(
       {
         control: deps.control,
@@ -134,7 +107,7 @@ export class Agent {
     } finally {
       this.#stop.abort(new Error("the agent ends"));
       clearInterval(forgetting);
-      clearTimeout(this.#tick);
+      this.#limits.close();
       this.#table.close();
       await driver.close();
     }
@@ -236,7 +209,7 @@ export class Agent {
     // Their ends were stored for good; the agent died before it could tell the driver.
     if (leftOver.length > 0) void this.#deps.driver.settle(leftOver).catch(() => {});
     if (urgent) this.#table.commit();
-    this.#armTick();
+    this.#limits.arm();
   }
 
   #noteEnd(held: HeldRun): void {
@@ -282,30 +255,16 @@ export class Agent {
 
   #syncRequest(): SyncRequest {
     const { hostId, driver, version, journal, clock } = this.#deps;
-    const { cpuMilli, memoryBytes } = driver.capacity();
-    const all = [...this.#table.values()].filter((held) => held.answer === undefined || held.answer === "unknown");
-    const unknown = all.filter((held) => !held.known && isLive(held));
-    const used = unknown.reduce((sum, { needs }) => ({ cpuMilli: sum.cpuMilli + needs.resources.cpuMilli, memoryBytes: sum.memoryBytes + needs.resources.memoryBytes }), { cpuMilli: 0, memoryBytes: 0 });
-    const told = all.length <= maxSyncStatuses ? all : [...all.filter(isLive), ...all.filter((held) => !isLive(held))].slice(0, maxSyncStatuses);
-    return {
-      host: {
-        id: hostId,
-        driver: driver.getName(),
-        capacity: { cpuMilli, memoryBytes },
-        used,
-        status: HostStatus.UP,
-        reason: undefined,
-        seenTime: clock.now().at,
-        features: [...driver.features()],
-        journalId: journal.id,
-        bootId: clock.bootId,
-        version,
-        unknownRuns: unknown.map(({ run }) => ({ epoch: run.epoch, taskId: run.taskId, attempt: run.attempt })),
-        liveTasks: this.liveRuns,
-      },
-      statuses: told.map((held) => statusOf(held, this.#enforced)),
-      term: this.#term,
+    const facts = {
+      id: hostId,
+      driver: driver.getName(),
+      capacity: { ...driver.capacity() },
+      features: [...driver.features()],
+      journalId: journal.id,
+      bootId: clock.bootId,
+      version,
     };
+    return syncRequest(facts, this.#table.values(), this.#term, clock.now().at, this.#enforced);
   }
 
   /** Runs the next steps of these runs, all of one kind together. */
@@ -322,36 +281,6 @@ export class Agent {
       }
     }
     for (const [name, its] of todo) this.#runners[name](its, now);
-    this.#armTick();
-  }
-
-  #armTick(): void {
-    const at = this.#table.earliestMs;
-    if (at >= this.#tickAtMs || at === Infinity || this.#stop.signal.aborted) return;
-    clearTimeout(this.#tick);
-    this.#tickAtMs = at;
-    const inMs = at - this.#deps.clock.now().elapsedMs;
-    this.#tick = setTimeout(() => this.#onTick(), Math.min(maxTickMs, Math.max(minTickMs, inMs)));
-  }
-
-  /** Time limits, and the KILL after a TERM's grace. */
-  #onTick(): void {
-    this.#tickAtMs = Infinity;
-    const now = this.#deps.clock.now();
-    const due: string[] = [];
-    if (this.#table.earliestMs <= now.elapsedMs) {
-      let earliest = Infinity;
-      for (const held of this.#table.values()) {
-        const next = onTime(held, now);
-        if (next !== held) this.#table.change(next, "now");
-        const deadline = deadlineOf(next) ?? Infinity;
-        if (deadline <= now.elapsedMs) due.push(held.key);
-        else earliest = Math.min(earliest, deadline);
-      }
-      this.#table.earliestMs = earliest;
-      this.#table.commit();
-      this.#table.actNow(due);
-    }
-    this.#armTick();
+    this.#limits.arm();
   }
 }

@@ -80,7 +80,4 @@ export const isLive = (held: HeldRun): boolean => held.phase.kind !== "ended" &&
 /** Whether its process is there, as far as known. */
 export const hasStarted = (held: HeldRun): boolean => held.phase.kind === "running" || held.phase.kind === "suspended";
 
-/** How long the key of a settled run is remembered, so that a late offer of it starts nothing. */
-export const rememberMs = 3_600_000;
-
 export const noNeeds: Needs = { resources: { cpuMilli: 0, memoryBytes: 0 }, timeLimitMs: 0, graceMs: 10_000 };

@@ -174,7 +174,9 @@ export class Keeper {
       if (this.#byPid.has(pid)) continue;
       const name = runOf(pid);
       const live = [...this.#byPid.values()].some((key) => nameOf(key) === name);
-      if (!live) sendTo(pid, "SIGKILL");
+      if (live) continue;
+      killDescendants(pid);
+      sendTo(pid, "SIGKILL");
     }
   }
 }
@@ -240,14 +242,18 @@ function sendTo(pid: number, signal: NodeJS.Signals | string): void {
 /** Ends what descends from a run's process, whatever group it is in now. */
 function killTree(root: number, key: string): void {
   if (process.platform !== "linux") return;
-  const pending = [root];
+  const strays = childrenOf(process.pid).filter((pid) => pid !== root && runOf(pid) === nameOf(key));
+  for (const pid of [root, ...strays]) killDescendants(pid);
+  for (const pid of strays) sendTo(pid, "SIGKILL");
+}
+
+/** From the top down: what loses its parent meanwhile is on the list already. */
+function killDescendants(root: number): void {
+  const pending = childrenOf(root);
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
-    for (const child of childrenOf(pid)) {
-      sendTo(child, "SIGKILL");
-      pending.push(child);
-    }
+    pending.push(...childrenOf(pid));
+    sendTo(pid, "SIGKILL");
   }
-  for (const pid of childrenOf(process.pid)) if (pid !== root && runOf(pid) === nameOf(key)) sendTo(pid, "SIGKILL");
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,0 +1,282 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MiB, runKey, runName } from "@berth/core";
+import type { Run } from "@berth/core";
+import { processDriver } from "@berth/executor-agent";
+import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
+import { silentLogger } from "@berth/runtime";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const isRoot = process.getuid?.() === 0;
+const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+const ann = { user: "ann", ...(isRoot ? { uid: 20_001, gid: 20_001 } : self), groups: isRoot ? [20_100, 20_200] : [] };
+const bob = { user: "bob", uid: 20_002, gid: 20_002, groups: [] };
+const epoch = "01930000-0000-7000-8000-00000badcafe";
+let lastTask = 0;
+
+/** A host on a directory of its own, whose agent comes and goes. */
+class Host {
+  readonly dir = mkdtempSync(join(tmpdir(), "berth-process-"));
+  readonly #bootId: string;
+  driver!: Driver;
+  events: DriverEvent[] = [];
+  #stop = new AbortController();
+  #reading: Promise<void> = Promise.resolve();
+  #waiting: (() => void)[] = [];
+
+  constructor(bootId = "boot-one") {
+    this.#bootId = bootId;
+    chmodSync(this.dir, 0o777);
+  }
+
+  async open(): Promise<readonly DriverEvent[]> {
+    this.driver = processDriver({
+      dataDir: join(this.dir, "data"),
+      runDir: this.dir,
+      bootId: this.#bootId,
+      capacity: (machine) => machine,
+      env: { PATH: process.env["PATH"] ?? "" },
+      logger: silentLogger,
+    });
+    this.events = [];
+    this.#stop = new AbortController();
+    await this.driver.open(this.#stop.signal);
+    const first = Promise.withResolvers<readonly DriverEvent[]>();
+    this.#reading = this.#read(first.resolve);
+    return first.promise;
+  }
+
+  async #read(onFirst: (batch: readonly DriverEvent[]) => void): Promise<void> {
+    for await (const batch of this.driver.watchTasks(this.#stop.signal)) {
+      onFirst(batch);
+      this.events.push(...batch);
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Error("closed"));
+    await this.#reading;
+    await this.driver.close();
+  }
+
+  task(command: string, more: Partial<TaskToRun> = {}): TaskToRun {
+    const run: Run = { epoch, taskId: String((lastTask += 1)), attempt: 1 };
+    return {
+      run,
+      identity: ann,
+      image: "",
+      command: ["/bin/sh", "-c", command],
+      env: { PATH: "/usr/bin:/bin", BERTH_RUN: runName(run) },
+      workdir: undefined,
+      resources: { cpuMilli: 100, memoryBytes: 1024 * MiB },
+      mounts: [],
+      network: "none",
+      taskDir: join(this.dir, `${more.identity?.uid ?? ann.uid}`, run.taskId, "work"),
+      controlDir: undefined,
+      stdoutPath: join(this.dir, `${more.identity?.uid ?? ann.uid}`, run.taskId, "out"),
+      stderrPath: join(this.dir, `${more.identity?.uid ?? ann.uid}`, run.taskId, "err"),
+      ...more,
+    };
+  }
+
+  async run(command: string, more?: Partial<TaskToRun>): Promise<TaskToRun> {
+    const task = this.task(command, more);
+    await this.driver.runTasks([task]);
+    return task;
+  }
+
+  async until<K extends DriverEvent["kind"]>({ run }: TaskToRun, ...kinds: K[]): Promise<Extract<DriverEvent, { kind: K }>> {
+    for (;;) {
+      const found = this.events.find((event) => runKey(event.run) === runKey(run) && (kinds as string[]).includes(event.kind));
+      if (found) return found as Extract<DriverEvent, { kind: K }>;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  output = ({ stdoutPath }: TaskToRun): string => readFileSync(stdoutPath, "utf8");
+
+  /** A line that a task prints when it is ready to be disturbed. */
+  async printed(task: TaskToRun, text: string): Promise<void> {
+    await until(() => existsSync(task.stdoutPath) && this.output(task).includes(text));
+  }
+
+  get keepers(): number[] {
+    const folder = join(this.dir, "data", "keepers");
+    return existsSync(folder) ? readdirSync(folder).map((name) => (JSON.parse(readFileSync(join(folder, name, "keeper.pid"), "utf8")) as { pid: number }).pid) : [];
+  }
+
+  async killKeepers(): Promise<void> {
+    for (const pid of this.keepers) {
+      process.kill(pid, "SIGKILL");
+      await until(() => !isThere(pid));
+    }
+  }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!isSo()) {
+    if (Date.now() > end) throw new Error(`waited too long for ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
+  }
+}
+
+describe("process driver", () => {
+  let host: Host;
+  beforeEach(async () => {
+    host = new Host();
+    await host.open();
+  });
+  afterEach(async () => {
+    for (const { run } of host.events) await host.driver.killTask(run, "KILL");
+    await host.close();
+    await host.killKeepers();
+    rmSync(host.dir, { recursive: true, force: true });
+  });
+
+  it.runIf(isRoot)("runs a task as its user, with its groups, in its directory, and nothing as root", async () => {
+    const task = await host.run("id -u; id -g; id -G; pwd; umask; cat; trap '' PIPE; (yes; echo pipe $? >&2) | head -1 >/dev/null; ls -la /proc/self/fd | wc -l");
+    await host.until(task, "ended");
+    expect(host.output(task).split("\n").slice(0, 5)).toEqual(["20001", "20001", "20001 20100 20200", task.taskDir, "0022"]);
+    const root = await host.run("id", { identity: { user: "root", uid: 0, gid: 0, groups: [] } });
+    expect(await host.until(root, "failed")).toMatchObject({ reason: { code: "ROOT_NOT_ALLOWED" } });
+  });
+
+  it.runIf(isRoot)("keeps users apart: their files, and the keeper that holds both their sockets and records", async () => {
+    const mine = await host.run("echo secret > s; sleep 30 & echo $PPID; wait");
+    await host.printed(mine, "\n");
+    const keeper = host.output(mine).trim();
+    const folder = join(host.dir, "data", "keepers");
+    // Not even its own user's task reaches what the keeper holds.
+    const own = await host.run(`cat ${folder}/*/runs.a; ls /proc/${keeper}/fd; cat /proc/${keeper}/environ; ls ${folder}`);
+    await host.until(own, "ended");
+    expect(host.output(own)).toBe("");
+    const other = await host.run(`cat ${mine.taskDir}/s; kill -9 ${keeper}`, { identity: bob });
+    expect(await host.until(other, "ended")).toMatchObject({ exitCode: 1 });
+    expect(host.output(other)).toBe("");
+    expect(host.keepers).toHaveLength(2);
+  });
+
+  it.runIf(!isRoot)("runs as nobody but itself", async () => {
+    const task = await host.run("id", { identity: bob });
+    expect(await host.until(task, "unable")).toMatchObject({ reason: { code: "IDENTITY_NOT_POSSIBLE" } });
+  });
+
+  it("ends what a task left running, in its group or out of it", async () => {
+    const task = await host.run("sleep 1000 & echo $!; setsid sh -c 'sleep 1001 & echo $!; echo $$; wait' & sleep 0.3");
+    await host.until(task, "ended");
+    const pids = host.output(task).trim().split("\n").map(Number);
+    expect(pids).toHaveLength(3);
+    await until(() => pids.every((pid) => !isThere(pid)));
+  });
+
+  it("ends all of a run by KILL, what left its group too", async () => {
+    const task = await host.run("trap '' TERM; setsid sh -c 'echo $$; sleep 1001' & echo $$; wait; wait");
+    await until(() => existsSync(task.stdoutPath) && host.output(task).trim().split("\n").length === 2);
+    await host.driver.killTask(task.run, "KILL");
+    await host.until(task, "ended");
+    const pids = host.output(task).trim().split("\n").map(Number);
+    await until(() => pids.every((pid) => !isThere(pid)));
+  });
+
+  it("ends a run that is above its memory, and says why; measures what others took", async () => {
+    const command = "a=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 30; echo ${#a}";
+    const over = await host.run(command, { resources: { cpuMilli: 100, memoryBytes: 16 * MiB } });
+    expect(await host.until(over, "ended")).toMatchObject({ outOfMemory: true, signal: 9 });
+    const within = await host.run("a=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 1.2; echo ${#a}");
+    const ended = await host.until(within, "ended");
+    expect(ended).toMatchObject({ outOfMemory: false, exitCode: 0 });
+    expect(ended.usage.peakMemoryBytes).toBeGreaterThan(28 * MiB);
+    expect(ended.usage.cpuMs).toBeGreaterThan(0);
+  });
+
+  it("tells a missing command, a missing directory, a missing right, each by its reason", async () => {
+    const cases: [Partial<TaskToRun>, string][] = [
+      [{ command: ["nowhere"] }, "COMMAND_NOT_FOUND"],
+      [{ command: ["/nowhere/at/all"] }, "COMMAND_NOT_FOUND"],
+      [{ command: ["/etc/passwd"] }, "PERMISSION"],
+      [{ workdir: "/nowhere" }, "WORKDIR_NOT_FOUND"],
+      [{ command: ["/bin/echo", "x".repeat(3_000_000)] }, "ARGUMENTS_TOO_LONG"],
+    ];
+    for (const [more, code] of cases) {
+      const task = await host.run("true", more);
+      expect(await host.until(task, "failed")).toMatchObject({ reason: { code } });
+    }
+  });
+
+  it("lets tasks run on when their keeper is killed, and says that nobody saw their end once they are gone", async () => {
+    const task = await host.run("echo up; sleep 2; echo down; exit 3");
+    await host.printed(task, "up");
+    await host.killKeepers();
+    const next = await host.run("exit 5");
+    expect(await host.until(next, "ended")).toMatchObject({ exitCode: 5 });
+    expect(host.output(task)).toBe("up\n");
+    const lost = await host.until(task, "lost");
+    expect(lost).toMatchObject({ reason: { code: "KEEPER_LOST" }, stdoutBytes: 8 });
+    expect(host.output(task)).toBe("up\ndown\n");
+    expect(lost.at.getTime() - lost.startedAt!.getTime()).toBeGreaterThanOrEqual(2000);
+  });
+
+  it("still ends a run whose keeper was killed", async () => {
+    const task = await host.run("echo up; sleep 1000");
+    await host.printed(task, "up");
+    await host.killKeepers();
+    await until(() => host.events.some(({ kind }) => kind === "found"));
+    await host.driver.killTask(task.run, "TERM");
+    await host.until(task, "lost");
+  });
+
+  it("knows after agent and keeper were killed what had ended, what runs and what never began", async () => {
+    const ended = await host.run("exit 6");
+    await host.until(ended, "ended");
+    const running = await host.run("echo up; sleep 2");
+    await host.printed(running, "up");
+    await host.close();
+    await host.killKeepers();
+    const found = await host.open();
+    expect(found.map(({ kind, run }) => [kind, run.taskId]).toSorted()).toEqual([["found", ended.run.taskId], ["found", running.run.taskId]].toSorted());
+    expect(await host.until(ended, "ended")).toMatchObject({ exitCode: 6 });
+    await host.driver.runTasks([ended, running]);
+    expect(await host.until(running, "lost")).toMatchObject({ reason: { code: "KEEPER_LOST" } });
+    expect(host.output(running)).toBe("up\n");
+    await host.driver.settle([ended.run, running.run]);
+    await until(() => readdirSync(join(host.dir, "data", "lost-keepers")).length === 0);
+  });
+
+  it("starts each run once though the keeper is killed while it starts them", async () => {
+    const tasks = Array.from({ length: 60 }, () => host.task("echo once; exit 2"));
+    await host.driver.runTasks(tasks.slice(0, 20));
+    await host.until(tasks[0]!, "started");
+    await host.driver.runTasks(tasks.slice(20));
+    await host.killKeepers();
+    for (const task of tasks) {
+      const end = await host.until(task, "ended", "lost");
+      if (end.kind === "ended") expect(end.exitCode).toBe(2);
+      expect(existsSync(task.stdoutPath) ? host.output(task) : "").toMatch(end.kind === "ended" ? /^once\n$/ : /^(once\n)?$/);
+    }
+  });
+
+  it("takes what ran before a boot for gone", async () => {
+    const task = await host.run("echo up; sleep 5");
+    await host.printed(task, "up");
+    const [keeper] = host.keepers;
+    await host.close();
+    const rebooted = new Host("boot-two");
+    rmSync(rebooted.dir, { recursive: true });
+    Object.assign(rebooted, { dir: host.dir });
+    expect(await rebooted.open()).toEqual([]);
+    await rebooted.close();
+    process.kill(keeper!, "SIGKILL"); // a boot would have ended it
+    await host.open();
+  });
+});
