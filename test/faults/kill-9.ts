@@ -43,7 +43,7 @@ export function describeKill9(driver: "process" | "docker", prepare: () => Promi
           const counts = await ledger.counts();
           expect(counts.running).toBeGreaterThanOrEqual(leastRunning);
           expect(counts.waiting).toBeGreaterThanOrEqual(leastWaiting);
-          if (victim === "keeper") killKeepers(cluster);
+          if (victim === "keeper") await killKeepers(cluster);
           else await cluster.kill(victim);
           if (victim === "supervisor") expect((await cluster.up()).code).toBe(0);
           else if (victim !== "keeper") await until(() => cluster.pidOf(victim) !== undefined, `${victim} to be back`);
@@ -57,11 +57,14 @@ export function describeKill9(driver: "process" | "docker", prepare: () => Promi
 }
 
 /** Kills the processes that start tasks and wait for them. */
-function killKeepers(cluster: TestCluster): void {
+async function killKeepers(cluster: TestCluster): Promise<void> {
   const folder = join(cluster.data, "agent", "keepers");
-  const files = readdirSync(folder).map((entry) => join(folder, entry, "keeper.pid"));
-  const keepers = files.filter((file) => existsSync(file)).map((file) => JSON.parse(readFileSync(file, "utf8")) as KnownProcess);
-  const alive = keepers.filter(isAlive);
-  expect(alive.length).toBeGreaterThan(0);
-  for (const { pid } of alive) process.kill(pid, "SIGKILL");
+  const alive = (): KnownProcess[] =>
+    readdirSync(folder)
+      .map((entry) => join(folder, entry, "keeper.pid"))
+      .filter((file) => existsSync(file))
+      .map((file) => JSON.parse(readFileSync(file, "utf8")) as KnownProcess)
+      .filter(isAlive);
+  await until(() => alive().length > 0, "a keeper");
+  for (const { pid } of alive()) process.kill(pid, "SIGKILL");
 }
