@@ -82,15 +82,22 @@ export class Queue {
     if (facts.array) {
       record.array = new ArrayClaims(facts.array);
       this.#arrays.add(record);
-    } else parent?.array?.skip(record.index);
+    } else if (parent) this.#stepOver(parent, record.index);
     return record;
   }
 
   #ended(facts: TaskFacts, record: TaskRecord | undefined): void {
     if (record) this.#drop(record);
     const { number, index } = splitTaskId(facts.id);
-    if (index !== undefined) this.#tasks.get(`${number}`)?.array?.skip(index);
-    else if (facts.outcome) this.#outcome(facts.id, facts.outcome);
+    const array = index === undefined ? undefined : this.#tasks.get(`${number}`);
+    if (array && index !== undefined) this.#stepOver(array, index);
+    else if (index === undefined && facts.outcome) this.#outcome(facts.id, facts.outcome);
+  }
+
+  /** That element has a record of its own: the cursor steps over it. */
+  #stepOver(array: TaskRecord, index: number): void {
+    array.array?.skip(index);
+    if (array.phase === "queued") this.#settleIn(array);
   }
 
   #outcome(taskId: string, outcome: NonNullable<TaskFacts["outcome"]>): void {
@@ -133,8 +140,10 @@ export class Queue {
     record.phase = phase;
     record.host = this.hosts.of(hostId);
     this.hosts.take(record.host, record.shape.needs);
-    const claims = record.parent?.array;
-    if (claims) claims.live++;
+    const { parent } = record;
+    if (!parent?.array) return;
+    parent.array.live++;
+    if (parent.phase === "queued") this.#settleIn(parent);
   }
 
   /** Undoes what the record's phase holds. */
@@ -209,7 +218,6 @@ export class Queue {
       this.#tasks.set(id, element);
       record.array!.claimedUpTo(record.array!.after(index));
       this.#occupy(element, "held", host.id);
-      this.#settleIn(record);
     }
     for (const { record } of plan.ends) {
       this.#leave(record);
