@@ -104,7 +104,8 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
     beforeEach(open);
     afterEach(async () => {
       for (const one of used) await driver.killTask(one, "KILL");
-      for (const one of used) if (watch.of(one).some(({ kind }) => kind === "started")) await watch.until(one, "ended", "lost", "failed");
+      for (const one of used)
+        if (watch.of(one).some(({ kind }) => kind === "started")) await watch.until(one, "ended", "lost", "failed");
       await driver.settle(used.splice(0));
       await close();
     });
@@ -125,7 +126,10 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
       const one = await run(commands.succeed);
       const ended = await watch.until(one, "ended");
       expect(ended).toMatchObject({ exitCode: 0, signal: undefined, outOfMemory: false });
-      const kinds = watch.of(one).map(({ kind }) => kind).filter((kind) => kind !== "preparing");
+      const kinds = watch
+        .of(one)
+        .map(({ kind }) => kind)
+        .filter((kind) => kind !== "preparing");
       expect(kinds).toEqual(["started", "ended"]);
       // The engine's clock may be read a little apart from ours.
       expect(ended.startedAt!.getTime()).toBeGreaterThanOrEqual(before - 50);
@@ -170,10 +174,14 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
       await new Promise((resolve) => setTimeout(resolve, 300));
       await driver.killTask(polite, "TERM");
       await driver.killTask(stubborn, "TERM");
-      expect(await watch.until(polite, "ended")).toSatisfy((e: { exitCode?: number; signal?: number }) => e.signal === 15 || e.exitCode === 143);
+      expect(await watch.until(polite, "ended")).toSatisfy(
+        (e: { exitCode?: number; signal?: number }) => e.signal === 15 || e.exitCode === 143,
+      );
       expect(watch.of(stubborn).some(({ kind }) => kind === "ended")).toBe(false);
       await driver.killTask(stubborn, "KILL");
-      expect(await watch.until(stubborn, "ended")).toSatisfy((e: { exitCode?: number; signal?: number }) => e.signal === 9 || e.exitCode === 137);
+      expect(await watch.until(stubborn, "ended")).toSatisfy(
+        (e: { exitCode?: number; signal?: number }) => e.signal === 9 || e.exitCode === 137,
+      );
     });
 
     it("does not mind being told to end what is gone or never was", async () => {
@@ -196,7 +204,9 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
       await driver.resumeTask(first);
       expect(await watch.until(first, "ended")).toMatchObject({ exitCode: 0 });
       await driver.killTask(second, "TERM");
-      expect(await watch.until(second, "ended")).toSatisfy((e: { exitCode?: number; signal?: number }) => e.signal === 15 || e.exitCode === 143);
+      expect(await watch.until(second, "ended")).toSatisfy(
+        (e: { exitCode?: number; signal?: number }) => e.signal === 15 || e.exitCode === 143,
+      );
     });
 
     it("finds after its own end what runs, and what ended meanwhile", async () => {
@@ -239,7 +249,10 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
       const group = [newRun(), newRun()];
       used.push(...group);
       await driver.runAllTasks(await Promise.all(group.map((one) => its.task(one, commands.sleep(60_000)))));
-      for (const one of group) expect(watch.of(one).some(({ kind }) => kind === "started") || (await watch.until(one, "started"))).toBeTruthy();
+      for (const one of group)
+        expect(
+          watch.of(one).some(({ kind }) => kind === "started") || (await watch.until(one, "started")),
+        ).toBeTruthy();
     });
 
     const { print, notFound } = commands;
@@ -255,7 +268,9 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
     }
     if (notFound) {
       it("says that a command is not there, as a fault of the task", async () => {
-        expect(await watch.until(await run(notFound), "failed")).toMatchObject({ reason: { code: "COMMAND_NOT_FOUND" } });
+        expect(await watch.until(await run(notFound), "failed")).toMatchObject({
+          reason: { code: "COMMAND_NOT_FOUND" },
+        });
       });
     }
   });

@@ -1,0 +1,324 @@
+import { AppError, MiB, runKey } from "@berth/core";
+import type { Resources, Run } from "@berth/core";
+import type { Driver, DriverEvent, LogSink, TaskToRun } from "@berth/plugins";
+import type { Logger } from "@berth/runtime";
+import { EventQueue } from "../event-queue.ts";
+import { runOf } from "./container-spec.ts";
+import type { ContainerSite } from "./container-spec.ts";
+import type { Engine } from "./engine.ts";
+import { featuresOf, isLocal, limitsOf } from "./engine-abilities.ts";
+import { engineClient, EngineError, toAppError } from "./engine-client.ts";
+import type { ContainerRow } from "./engine-client.ts";
+import { Outages, watchEngine } from "./engine-watch.ts";
+import { holdContainer } from "./held-container.ts";
+import type { HeldContainer } from "./held-container.ts";
+import { ImagePulls } from "./image-pulls.ts";
+import { LogReader } from "./log-reader.ts";
+import type { LogPositions } from "./log-reader.ts";
+import { RunEnder } from "./run-ender.ts";
+import { RunStarter, startedAt } from "./run-starter.ts";
+import { StartQueue } from "./start-queue.ts";
+import { usageMeter } from "./usage.ts";
+
+export interface DockerDriverOptions {
+  readonly engine: Engine;
+  readonly clusterId: string;
+  readonly sink: LogSink;
+  readonly positions: LogPositions;
+  readonly logger: Logger;
+  /** Containers created and started at once; 4 is best on 2 processors, and 16 worse than 2. */
+  readonly startConcurrency?: number;
+  /** Of the engine's machine, kept from tasks. */
+  readonly reserve?: Resources;
+  /** For tasks that name none. */
+  readonly defaultImage: string;
+  /** Processes and threads of one task. */
+  readonly pidsLimit?: number;
+  /** Output that the engine keeps for a time without an agent, by task. */
+  readonly logBuffer?: ContainerSite["logBuffer"];
+}
+
+/** Shorter runs are read once, at their end: a second connection costs more than it tells. */
+const followAfterMs = 300;
+/** Docker's init says only some milliseconds after the start that there is no such command; until then it is not told as started. */
+const tellStartAfterMs = 40;
+const sampleEveryMs = 5000;
+
+/**
+ * Runs tasks in containers of a Docker engine. The engine has the truth of what runs: a run is found again by its labels, and a container's name keeps a
+ * run from being started twice.
+ */
+export function dockerDriver(options: DockerDriverOptions): Driver {
+  const { engine, clusterId, sink, positions, logger, startConcurrency = 4, reserve = { cpuMilli: 0, memoryBytes: 256 * MiB } } = options;
+  const { facts } = engine;
+  const logBuffer = options.logBuffer ?? { maxBytes: 20 * MiB, files: 5 };
+  const client = engineClient(engine);
+  const meter = usageMeter(client, facts, clusterId, isLocal(engine));
+  const site: ContainerSite = {
+    clusterId,
+    rootless: engine.rootless,
+    limits: limitsOf(engine),
+    cpus: facts.NCPU,
+    init: facts.InitBinary !== "",
+    cgroupParent: meter.cgroupParent,
+    pidsLimit: options.pidsLimit ?? 4096,
+    logBuffer,
+  };
+  const features = featuresOf(engine, meter);
+  const runs = new Map<string, HeldContainer>();
+  const byContainer = new Map<string, HeldContainer>();
+  const removals = new Map<string, Run>();
+  const timers = new Set<NodeJS.Timeout>();
+  const stop = new AbortController();
+  const events = new EventQueue();
+  const found: DriverEvent[] = [];
+  const outages = new Outages();
+  let watching: Promise<void> | undefined;
+
+  const starter = new RunStarter({
+    client,
+    site,
+    queue: new StartQueue(startConcurrency),
+    pulls: new ImagePulls(client, stop.signal),
+    agentUid: process.getuid?.() ?? 0,
+    logger,
+    stop: stop.signal,
+    onStarted(held, at, over) {
+      running(held, at);
+      tellStartSoon(held);
+      if (held.killed) killTask(held.run, held.killed).catch((error: unknown) => logger.warn("a run could not be signalled", { run: held.key, error }));
+      if (over || ended.delete(held.containerId!)) ender.check(held);
+      else later(followAfterMs, () => held.phase === "running" && !held.ending && held.reader!.follow(() => ender.check(held)));
+    },
+    onNotStarted(held, event) {
+      events.push(event);
+      if (event.kind === "preparing") return;
+      if (held.containerId) meter.forget(held.run);
+      held.begun.resolve(event);
+    },
+  });
+  const ender = new RunEnder({
+    client,
+    meter,
+    outages,
+    logger,
+    stop: stop.signal,
+    onEnded(held, event) {
+      if (event.kind === "failed") held.begun.resolve(event);
+      else tellStart(held);
+      held.phase = "over";
+      events.push(event);
+    },
+  });
+  /** Ends that came before the answer to the start. */
+  const ended = new Set<string>();
+
+  function running(held: HeldContainer, at: Date): void {
+    held.phase = "running";
+    held.startedAt = at;
+    held.reader = new LogReader({ client, sink, positions, logger, rotateBytes: logBuffer.maxBytes }, held.run, held.containerId!);
+    byContainer.set(held.containerId!, held);
+  }
+
+  /** Not while its end is looked into: that may show that it never began. */
+  function tellStartSoon(held: HeldContainer): void {
+    later(tellStartAfterMs, () => (held.ending ? tellStartSoon(held) : tellStart(held)));
+  }
+
+  /** Once, before its end. */
+  function tellStart(held: HeldContainer): void {
+    if (held.startTold || held.phase !== "running") return;
+    held.startTold = true;
+    const event: DriverEvent = { kind: "started", run: held.run, at: held.startedAt! };
+    events.push(event);
+    held.begun.resolve(event);
+  }
+
+  function later(ms: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      work();
+    }, ms);
+    timers.add(timer);
+  }
+
+  async function adopt(row: ContainerRow): Promise<void> {
+    const run = runOf(clusterId, row.Labels);
+    if (!run || row.State === "removing") return;
+    const details = await client.inspect(row.Id, stop.signal);
+    const at = startedAt(details);
+    const held = holdContainer(run, runKey(run), "created");
+    held.containerId = row.Id;
+    runs.set(held.key, held);
+    // Nothing ran: whoever asks for the run finds the container by its name, and starts it.
+    if (at === undefined) return;
+    held.paused = details.State.Paused;
+    running(held, at);
+    found.push({ kind: "found", run, startedAt: at, suspended: held.paused });
+  }
+
+  async function look(): Promise<void> {
+    const rows = await client.list([`berth.cluster=${clusterId}`], stop.signal);
+    const alive = new Set(rows.filter(({ State }) => State === "running" || State === "paused" || State === "restarting").map(({ Id }) => Id));
+    for (const [id, held] of byContainer) if (held.phase === "running" && !alive.has(id)) ender.check(held);
+    await Promise.all([...removals].map(([id, run]) => remove(id, run)));
+    if (!meter.exact) for (const held of runs.values()) void sample(held);
+  }
+
+  async function sample(held: HeldContainer): Promise<void> {
+    if (held.phase === "running" && held.containerId) held.sampled = await meter.read(held.run, held.containerId);
+  }
+
+  async function remove(id: string, run: Run): Promise<void> {
+    removals.set(id, run);
+    await client.remove(id);
+    removals.delete(id);
+    meter.forget(run);
+  }
+
+  async function killTask(run: Run, signal: "TERM" | "KILL"): Promise<void> {
+    const held = runs.get(runKey(run));
+    if (!held || held.phase === "over") return;
+    held.killed = signal;
+    if (held.phase !== "running") return void starter.cancel(held);
+    if (!meter.exact) await sample(held).catch(() => {});
+    try {
+      if (held.paused && signal === "KILL") await client.unpause(held.containerId!);
+      await client.kill(held.containerId!, `SIG${signal}`);
+      if (held.paused) await client.unpause(held.containerId!);
+      held.paused = false;
+    } catch (error) {
+      throw toAppError(error);
+    }
+  }
+
+  async function runTasks(tasks: readonly TaskToRun[]): Promise<void> {
+    for (const task of tasks) {
+      const key = runKey(task.run);
+      const known = runs.get(key);
+      if (known && known.phase !== "created") continue;
+      const held = holdContainer(task.run, key, "waiting", { ...task, image: task.image || options.defaultImage });
+      runs.set(key, held);
+      starter.add(held);
+    }
+  }
+
+  return {
+    getName: () => "docker",
+    features: () => features,
+    capacity: () => ({
+      cpuMilli: Math.max(0, facts.NCPU * 1000 - reserve.cpuMilli),
+      memoryBytes: Math.max(0, facts.MemTotal - reserve.memoryBytes),
+    }),
+
+    async open(signal) {
+      const opening = AbortSignal.any([signal, stop.signal]);
+      try {
+        const rows = await client.list([`berth.cluster=${clusterId}`], opening);
+        for (let from = 0; from < rows.length; from += 8) await Promise.all(rows.slice(from, from + 8).map((row) => adopt(row).catch(goneIsFine)));
+      } catch (error) {
+        throw toAppError(error);
+      }
+      watching = watchEngine({
+        client,
+        labels: [`berth.cluster=${clusterId}`],
+        outages,
+        logger,
+        stop: stop.signal,
+        look,
+        onEvent({ Action, Actor }) {
+          const held = byContainer.get(Actor.ID);
+          if (Action === "oom" && held) held.outOfMemory = true;
+          if (Action !== "die") return;
+          if (held) ender.check(held);
+          else ended.add(Actor.ID);
+        },
+      });
+      if (!meter.exact) timers.add(setInterval(() => runs.forEach((held) => void sample(held).catch(() => {})), sampleEveryMs));
+    },
+
+    async close() {
+      stop.abort(new Error("the driver is closed"));
+      for (const timer of timers) clearTimeout(timer);
+      await Promise.all([...runs.values()].map((held) => held.reader?.close()));
+      await watching;
+      events.close();
+      meter.close();
+    },
+
+    runTasks,
+
+    async runAllTasks(tasks) {
+      await runTasks(tasks);
+      const held = tasks.map((task) => runs.get(runKey(task.run))!);
+      const began = await Promise.all(held.map(({ begun }) => begun.promise));
+      const failure = began.find((event) => event.kind === "failed" || event.kind === "unable");
+      if (!failure || !("reason" in failure)) return;
+      await Promise.all(held.map(({ run }) => killTask(run, "KILL")));
+      throw new AppError("unavailable", failure.reason.code, `the group was not started: ${failure.reason.message}`);
+    },
+
+    watchTasks(signal) {
+      for (const held of runs.values()) {
+        if (held.phase !== "running" || !found.some(({ run }) => run === held.run)) continue;
+        held.reader!.follow(() => ender.check(held));
+        held.startTold = true;
+        held.begun.resolve({ kind: "started", run: held.run, at: held.startedAt! });
+        ender.check(held);
+      }
+      return events.batches(found, signal);
+    },
+
+    killTask,
+
+    async suspendTask(run) {
+      const held = runs.get(runKey(run));
+      if (held?.phase !== "running") return;
+      await client.pause(held.containerId!).catch(rethrow);
+      held.paused = true;
+    },
+
+    async resumeTask(run) {
+      const held = runs.get(runKey(run));
+      if (held?.phase !== "running") return;
+      await client.unpause(held.containerId!).catch(rethrow);
+      held.paused = false;
+    },
+
+    async getMappingPort(run, containerPort) {
+      const held = runs.get(runKey(run));
+      if (held?.phase !== "running") return undefined;
+      const { NetworkSettings } = await client.inspect(held.containerId!).catch(rethrow);
+      const port = NetworkSettings.Ports?.[`${containerPort}/tcp`]?.[0]?.HostPort;
+      return port === undefined ? undefined : Number(port);
+    },
+
+    async usage(run) {
+      const held = runs.get(runKey(run));
+      return held?.containerId === undefined ? undefined : meter.read(held.run, held.containerId);
+    },
+
+    async settle(settled) {
+      await Promise.all(
+        settled.map(async (run) => {
+          const held = runs.get(runKey(run));
+          if (!held) return;
+          runs.delete(held.key);
+          held.phase = "over";
+          await held.reader?.close();
+          if (held.containerId === undefined) return;
+          byContainer.delete(held.containerId);
+          await remove(held.containerId, run).catch(rethrow);
+        }),
+      );
+    },
+  };
+}
+
+const rethrow = (error: unknown): never => {
+  throw toAppError(error);
+};
+
+const goneIsFine = (error: unknown): void => {
+  if (!(error instanceof EngineError) || error.status !== 404) throw error;
+};

@@ -1,0 +1,26 @@
+import { hostname } from "node:os";
+import type { Feature } from "@berth/plugins";
+import type { ContainerSite } from "./container-spec.ts";
+import type { Engine } from "./engine.ts";
+import type { UsageMeter } from "./usage.ts";
+
+/** Whether the engine's kernel is this machine's: its cgroups and paths are then ours to read. */
+export const isLocal = ({ socketPath, facts }: Engine): boolean =>
+  socketPath !== undefined && facts.Name === hostname() && !facts.OperatingSystem.startsWith("Docker Desktop");
+
+/** Limits that the engine enforces. A rootless one without delegation takes them with a warning, and enforces none. */
+export function limitsOf({ facts }: Engine): ContainerSite["limits"] {
+  const controlled = facts.CgroupDriver !== "none";
+  return { memory: controlled && facts.MemoryLimit, cpu: controlled && facts.CpuCfsQuota, pids: controlled && facts.PidsLimit };
+}
+
+export function featuresOf(engine: Engine, meter: UsageMeter): ReadonlySet<Feature> {
+  const limits = limitsOf(engine);
+  return new Set<Feature>([
+    ...(["memory", "cpu", "pids"] as const).filter((limit) => limits[limit]),
+    "identity",
+    "isolation",
+    ...(engine.facts.CgroupDriver === "none" ? [] : (["suspend"] as const)),
+    ...(meter.exact ? (["cpu_time", "peak_memory"] as const) : []),
+  ]);
+}

@@ -1,0 +1,110 @@
+import type { Reason } from "@berth/core";
+import type { DriverEvent } from "@berth/plugins";
+import { backoffMs, sleep } from "@berth/runtime";
+import type { Logger } from "@berth/runtime";
+import { EngineError } from "./engine-client.ts";
+import type { ContainerDetails, ContainerState, EngineClient } from "./engine-client.ts";
+import type { Outages } from "./engine-watch.ts";
+import type { HeldContainer } from "./held-container.ts";
+import { FrameParser } from "./log-frames.ts";
+import { commandNotExecutable, commandNotFound, startedAt } from "./run-starter.ts";
+import { laterUsage } from "./usage.ts";
+import type { UsageMeter } from "./usage.ts";
+
+export interface RunEnderDeps {
+  readonly client: EngineClient;
+  readonly meter: UsageMeter;
+  readonly outages: Outages;
+  readonly logger: Logger;
+  readonly stop: AbortSignal;
+  onEnded(held: HeldContainer, event: DriverEvent): void;
+}
+
+/** As an engine that goes down ends what runs; also its word for "I was not there". */
+const engineStopCodes: ReadonlySet<number> = new Set([137, 143, 255]);
+/** What docker's init says where it cannot execute the command, and nothing else is said. */
+const initFailure = /^\[FATAL tini \(\d+\)\] exec .+ failed: (.+)\n?$/;
+
+/** Finds out how a run ended, once its output is with the sink. */
+export class RunEnder {
+  readonly #deps: RunEnderDeps;
+
+  constructor(deps: RunEnderDeps) {
+    this.#deps = deps;
+  }
+
+  /** It may have ended: an event, the end of its output or a look said so. Whoever comes first looks into it. */
+  check(held: HeldContainer): void {
+    if (held.phase !== "running") return;
+    held.lookAgain = held.ending;
+    if (held.ending) return;
+    held.ending = true;
+    this.#end(held)
+      .catch((error: unknown) => {
+        if (!this.#deps.stop.aborted) this.#deps.logger.error("the end of a run could not be told", { run: held.key, error });
+      })
+      .finally(() => {
+        held.ending = false;
+        if (held.lookAgain) this.check(held);
+      });
+  }
+
+  async #end(held: HeldContainer): Promise<void> {
+    const { stop, meter } = this.#deps;
+    const details = await this.#inspect(held);
+    if (details?.State.Running) return;
+    const sizes = await held.reader!.finish(stop);
+    if (details === undefined) {
+      const reason: Reason = { code: "CONTAINER_REMOVED", message: "its container was removed, and nobody saw its end" };
+      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at: new Date(), startedAt: held.startedAt, reason });
+    }
+    const began = startedAt(details) ?? held.startedAt;
+    const at = new Date(details.State.FinishedAt);
+    const { ExitCode: exitCode } = details.State;
+    if (this.#byEngine(held, details.State, at)) {
+      const reason: Reason = { code: "ENGINE_RESTARTED", message: "the container engine was stopped, and ended it" };
+      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason });
+    }
+    const outOfMemory = (held.outOfMemory || details.State.OOMKilled) && exitCode !== 0;
+    const notExecuted = exitCode === 126 || exitCode === 127 ? await this.#initSays(held, sizes.stderrBytes) : undefined;
+    if (notExecuted) return this.#deps.onEnded(held, { kind: "failed", run: held.run, at, reason: notExecuted });
+    const usage = laterUsage(held.sampled, meter.exact ? await meter.read(held.run, details.Id) : { cpuMs: undefined, peakMemoryBytes: undefined });
+    this.#deps.onEnded(held, { kind: "ended", run: held.run, startedAt: began, at, exitCode, signal: signalOf(held, exitCode, outOfMemory), outOfMemory, usage, ...sizes });
+  }
+
+  /** Undefined: it is gone. An engine that does not answer is waited for. */
+  async #inspect(held: HeldContainer): Promise<ContainerDetails | undefined> {
+    const { client, stop, outages } = this.#deps;
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await client.inspect(held.containerId!, stop);
+      } catch (error) {
+        stop.throwIfAborted();
+        if (error instanceof EngineError && error.status === 404) return undefined;
+        if (error instanceof EngineError && error.status === 0) outages.begin();
+        await sleep(backoffMs(failures, Math.random, { baseMs: 100, maxMs: 2000 }), stop);
+      }
+    }
+  }
+
+  #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): boolean {
+    return engineStopCodes.has(ExitCode) && !OOMKilled && !held.outOfMemory && held.killed === undefined && this.#deps.outages.around(at);
+  }
+
+  async #initSays(held: HeldContainer, stderrBytes: number): Promise<Reason | undefined> {
+    if (stderrBytes === 0 || stderrBytes > 5000) return undefined;
+    const parser = new FrameParser();
+    let said = "";
+    const stream = await this.#deps.client.logs(held.containerId!, { follow: false, stderrOnly: true }, this.#deps.stop);
+    for await (const chunk of stream as AsyncIterable<Buffer>) for (const { text } of parser.feed(chunk)) said += text.toString();
+    const why = initFailure.exec(said)?.[1];
+    if (why === undefined) return undefined;
+    return /no such file/i.test(why) ? commandNotFound(held.task) : commandNotExecutable(held.task, why);
+  }
+}
+
+/** The engine tells a signal only as 128 + n, which a program may return as well: known is what we sent, or the kernel for want of memory. */
+function signalOf({ killed }: HeldContainer, exitCode: number, outOfMemory: boolean): number | undefined {
+  if (exitCode === 137 && (killed === "KILL" || outOfMemory)) return 9;
+  return exitCode === 143 && killed !== undefined ? 15 : undefined;
+}

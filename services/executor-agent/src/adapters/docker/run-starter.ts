@@ -1,0 +1,228 @@
+import { AppError, runName } from "@berth/core";
+import type { Reason } from "@berth/core";
+import type { DriverEvent, TaskToRun } from "@berth/plugins";
+import { backoffMs, sleep } from "@berth/runtime";
+import type { Logger } from "@berth/runtime";
+import { containerBody, runOf } from "./container-spec.ts";
+import type { ContainerSite } from "./container-spec.ts";
+import { EngineError } from "./engine-client.ts";
+import type { ContainerDetails, EngineClient } from "./engine-client.ts";
+import type { HeldContainer } from "./held-container.ts";
+import type { ImagePulls } from "./image-pulls.ts";
+import { safeSource } from "./mount-check.ts";
+import type { StartQueue } from "./start-queue.ts";
+
+export interface RunStarterDeps {
+  readonly client: EngineClient;
+  readonly site: ContainerSite;
+  readonly queue: StartQueue;
+  readonly pulls: ImagePulls;
+  readonly agentUid: number;
+  readonly logger: Logger;
+  readonly stop: AbortSignal;
+  /** Its process runs, or ran. `over`: it has ended already. */
+  onStarted(held: HeldContainer, at: Date, over: boolean): void;
+  /** It could not be started, and nothing of it is left. */
+  onNotStarted(held: HeldContainer, event: DriverEvent): void;
+}
+
+/** Thrown where the image must be fetched first: that waits outside the queue. */
+class ImageMissing extends Error {}
+
+/** A container of before the agent's last death may be about to start: its engine was asked to, and answers nobody. */
+const settlingMs = 1500;
+const pullsForOneRun = 2;
+
+/** Brings runs from waiting to running, or says why not. */
+export class RunStarter {
+  readonly #deps: RunStarterDeps;
+  readonly #pulled = new Map<string, number>();
+
+  constructor(deps: RunStarterDeps) {
+    this.#deps = deps;
+  }
+
+  add(held: HeldContainer): void {
+    this.#deps.queue.add(held.key, () => this.#start(held));
+  }
+
+  /** Makes a run that waits not start at all; true if it is told so already. */
+  cancel(held: HeldContainer): boolean {
+    if (held.phase !== "waiting" && held.phase !== "created") return false;
+    this.#deps.queue.remove(held.key);
+    void this.#giveUp(held, stoppedBeforeStart(held));
+    return true;
+  }
+
+  async #start(held: HeldContainer): Promise<void> {
+    const { task } = held;
+    if (task === undefined || held.phase === "over") return;
+    held.phase = "starting";
+    try {
+      this.#checkIdentity(task);
+      const found = await this.#create(held, task);
+      if (held.killed) return await this.#giveUp(held, stoppedBeforeStart(held));
+      const ran = found && startedAt(found);
+      if (found && ran) return this.#deps.onStarted(held, ran, !found.State.Running);
+      await this.#startContainer(held);
+    } catch (error) {
+      if (this.#deps.stop.aborted) return;
+      if (error instanceof ImageMissing) return this.#pullFirst(held, task);
+      this.#deps.logger.debug("a run was not started", { run: held.key, error });
+      await this.#giveUp(held, notStarted(held, error));
+    }
+  }
+
+  /** Resolves with the container's details where it was there before. */
+  async #create(held: HeldContainer, task: TaskToRun): Promise<ContainerDetails | undefined> {
+    const { client, site, stop } = this.#deps;
+    const mounts = await Promise.all(task.mounts.map(async (mount) => ({ ...mount, source: await safeSource(mount.source, this.#deps.agentUid) })));
+    const body = containerBody(task, site, mounts);
+    const name = runName(held.run);
+    return this.#whileEngineIsAway(held, async () => {
+      try {
+        held.containerId = (await client.create(name, body, stop)).Id;
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        if (error.status === 404 && /no such image/i.test(error.message)) throw new ImageMissing();
+        if (error.status !== 409) throw error;
+        return this.#adopt(held, name);
+      }
+    });
+  }
+
+  /** The name is taken: by this run itself, after an answer that was lost, or by somebody else. */
+  async #adopt(held: HeldContainer, name: string): Promise<ContainerDetails> {
+    const { client, site, stop } = this.#deps;
+    for (let waitedMs = 0; ; waitedMs += 250) {
+      const details = await client.inspect(name, stop);
+      const run = runOf(site.clusterId, details.Config.Labels);
+      if (run?.epoch !== held.run.epoch || run.taskId !== held.run.taskId || run.attempt !== held.run.attempt) {
+        throw new AppError("conflict", "NAME_TAKEN", `a container that is not of this cluster has the name ${name}`);
+      }
+      held.containerId = details.Id;
+      if (startedAt(details) !== undefined || waitedMs >= settlingMs) return details;
+      await sleep(250, stop);
+    }
+  }
+
+  async #startContainer(held: HeldContainer): Promise<void> {
+    const { client, stop } = this.#deps;
+    const id = held.containerId!;
+    let asked = false;
+    await this.#whileEngineIsAway(held, async () => {
+      if (asked) {
+        // An earlier call may have been carried out; started again, a container that ended would run twice.
+        const details = await client.inspect(id, stop);
+        if (startedAt(details)) return;
+      }
+      asked = true;
+      await client.start(id, stop);
+    });
+    this.#deps.onStarted(held, new Date(), false);
+  }
+
+  #pullFirst(held: HeldContainer, task: TaskToRun): void {
+    const { image } = task;
+    const pulls = (this.#pulled.get(held.key) ?? 0) + 1;
+    this.#pulled.set(held.key, pulls);
+    held.phase = "waiting";
+    if (held.killed) return void this.#giveUp(held, stoppedBeforeStart(held));
+    const fetched =
+      pulls > pullsForOneRun
+        ? Promise.reject(new AppError("unavailable", "IMAGE_PULL_FAILED", `image ${image} was pulled and is gone again`))
+        : this.#deps.pulls.pull(image, (detail) => this.#tell(held, detail));
+    fetched.then(
+      () => {
+        if (held.phase === "waiting") this.add(held);
+      },
+      (error: unknown) => {
+        if (held.phase === "waiting" && !this.#deps.stop.aborted) void this.#giveUp(held, notStarted(held, error));
+      },
+    );
+  }
+
+  #tell(held: HeldContainer, detail: string): void {
+    if (held.phase === "waiting" || held.phase === "starting") this.#deps.onNotStarted(held, { kind: "preparing", run: held.run, detail });
+  }
+
+  async #giveUp(held: HeldContainer, event: DriverEvent): Promise<void> {
+    this.#pulled.delete(held.key);
+    if (held.phase === "over") return;
+    held.phase = "over";
+    if (held.containerId !== undefined) {
+      await this.#deps.client.remove(held.containerId).catch((error: unknown) => this.#deps.logger.warn("a container could not be removed", { run: held.key, error }));
+    }
+    this.#deps.onNotStarted(held, event);
+  }
+
+  #checkIdentity({ identity }: TaskToRun): void {
+    const { site, agentUid } = this.#deps;
+    if (site.rootless && identity.uid !== agentUid) {
+      throw new AppError("denied", "IDENTITY_NOT_POSSIBLE", `the rootless engine here runs everything as uid ${agentUid}, and ${identity.user} is uid ${identity.uid}`);
+    }
+    if (!site.rootless && identity.uid === 0) throw new AppError("denied", "IDENTITY_NOT_POSSIBLE", "nothing runs as root of this host");
+  }
+
+  /** An engine that is not reached is waited for: the run is neither refused nor failed for it. */
+  async #whileEngineIsAway<T>(held: HeldContainer, work: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        this.#deps.stop.throwIfAborted();
+        if (!(error instanceof EngineError) || error.status !== 0) throw error;
+        if (held.killed && held.containerId === undefined) throw new AppError("unavailable", "STOPPED_BEFORE_START", "stopped before it was started", { cause: error });
+        this.#tell(held, "waiting for the container engine");
+        await sleep(backoffMs(failures, Math.random, { baseMs: 100, maxMs: 5000 }), this.#deps.stop);
+      }
+    }
+  }
+}
+
+/** When its process started; undefined where it never did. The engine writes the year 1 for never. */
+export function startedAt({ State }: ContainerDetails): Date | undefined {
+  if (State.Status === "created" || State.StartedAt.startsWith("0001-")) return undefined;
+  return new Date(State.StartedAt);
+}
+
+const stoppedBeforeStart = ({ run }: HeldContainer): DriverEvent => ({
+  kind: "unable",
+  run,
+  at: new Date(),
+  reason: { code: "STOPPED_BEFORE_START", message: "stopped before it was started" },
+});
+
+/** A fault of the task, which fails anywhere, or of this host. */
+function notStarted({ run, task }: HeldContainer, thrown: unknown): DriverEvent {
+  const { kind, reason } = blame(thrown, task);
+  return { kind, run, at: new Date(), reason };
+}
+
+function blame(thrown: unknown, task: TaskToRun | undefined): { readonly kind: "failed" | "unable"; readonly reason: Reason } {
+  if (thrown instanceof AppError) {
+    const { reason: code, message } = thrown;
+    const kind = ["NAME_TAKEN", "STOPPED_BEFORE_START", "ENGINE_ERROR", "IDENTITY_NOT_POSSIBLE", "VOLUME_MISSING"].includes(code) ? "unable" : "failed";
+    return { kind, reason: { code, message } };
+  }
+  if (!(thrown instanceof EngineError)) return { kind: "unable", reason: { code: "ENGINE_ERROR", message: String(thrown) } };
+  const { status, message } = thrown;
+  if (/docker-init/.test(message)) return { kind: "unable", reason: { code: "ENGINE_ERROR", message } };
+  if (/executable file not found|exec: .*no such file or directory/.test(message)) return { kind: "failed", reason: commandNotFound(task) };
+  if (/exec: .*(permission denied|is a directory|exec format error)/.test(message)) return { kind: "failed", reason: commandNotExecutable(task, message) };
+  if (/\bcwd\b|chdir|working directory/.test(message)) return { kind: "failed", reason: { code: "WORKDIR_INVALID", message: `the working directory cannot be used: ${message}` } };
+  if (status === 400 && /invalid reference format/.test(message)) return { kind: "failed", reason: { code: "IMAGE_INVALID", message: `image ${task?.image}: ${message}` } };
+  if (status === 400 && !/bind source path/.test(message)) return { kind: "failed", reason: { code: "CONTAINER_INVALID", message: `the engine refuses such a container: ${message}` } };
+  return { kind: "unable", reason: { code: "ENGINE_ERROR", message: `the container engine says: ${message}` } };
+}
+
+export const commandNotFound = (task: TaskToRun | undefined): Reason => ({
+  code: "COMMAND_NOT_FOUND",
+  message: task ? `command ${task.command[0]} was not found in image ${task.image}` : "its command was not found in its image",
+});
+
+export const commandNotExecutable = (task: TaskToRun | undefined, why: string): Reason => ({
+  code: "COMMAND_NOT_EXECUTABLE",
+  message: `command ${task?.command[0] ?? ""} cannot be executed: ${why}`,
+});

@@ -1,0 +1,99 @@
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { runName } from "@berth/core";
+import type { Run } from "@berth/core";
+import type { RunUsage } from "@berth/plugins";
+import type { EngineClient, EngineFacts } from "./engine-client.ts";
+
+/** Where what runs used is read. */
+export interface UsageMeter {
+  /** Parent cgroup for a run's container; undefined where the engine chooses. */
+  readonly cgroupParent: ((run: Run) => string) | undefined;
+  /** Told exactly at the end, however short the run; else only from samples of longer ones. */
+  readonly exact: boolean;
+  /** While it runs, or of what it used in all after its end. */
+  read(run: Run, containerId: string): Promise<RunUsage>;
+  /** Removes what was made for the run. */
+  forget(run: Run): void;
+  /** Removes what was made for the cluster, if no run is left. */
+  close(): void;
+}
+
+/**
+ * A container's cgroup is gone when its end is known, and its counters with it. With the engine's cgroupfs driver on this machine each run gets a parent cgroup of its own, which
+ * counts the same and stays. Otherwise (systemd's driver, an engine in a virtual machine) the engine's statistics are all there is.
+ */
+export function usageMeter(client: EngineClient, facts: EngineFacts, clusterId: string, local: boolean, root = "/sys/fs/cgroup"): UsageMeter {
+  const hierarchies = local && facts.CgroupDriver === "cgroupfs" ? hierarchiesAt(root) : [];
+  return hierarchies.length > 0 ? cgroupMeter(hierarchies, facts.CgroupVersion === "2", clusterId) : statisticsMeter(client);
+}
+
+/** Version 2 has one, version 1 one for each controller. */
+function hierarchiesAt(root: string): readonly string[] {
+  if (existsSync(`${root}/cgroup.controllers`)) return [root];
+  try {
+    return readdirSync(root, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [`${root}/${entry.name}`] : []));
+  } catch {
+    return [];
+  }
+}
+
+function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId: string): UsageMeter {
+  const base = `/berth/${clusterId}`;
+  const path = (run: Run): string => `${base}/${runName(run)}`;
+  const controller = (name: string): string => hierarchies.find((hierarchy) => hierarchy.split("/").at(-1)!.split(",").includes(name)) ?? hierarchies[0]!;
+  const [cpu, memory] = unified
+    ? ([(run: Run) => `${hierarchies[0]}${path(run)}/cpu.stat`, (run: Run) => `${hierarchies[0]}${path(run)}/memory.peak`] as const)
+    : ([(run: Run) => `${controller("cpuacct")}${path(run)}/cpuacct.usage`, (run: Run) => `${controller("memory")}${path(run)}/memory.max_usage_in_bytes`] as const);
+  const removeIn = (name: string): void => {
+    for (const hierarchy of hierarchies) {
+      try {
+        rmdirSync(`${hierarchy}${name}`);
+      } catch {
+        // Not made there, or a container is still being taken down: the next one's removal, or close, gets it.
+      }
+    }
+  };
+  return {
+    cgroupParent: path,
+    exact: true,
+    async read(run) {
+      const [cpuText, peakText] = await Promise.all([text(cpu(run)), text(memory(run))]);
+      const cpuUs = unified ? Number(/^usage_usec (\d+)$/m.exec(cpuText ?? "")?.[1] ?? NaN) : cpuText === undefined ? NaN : Number(cpuText) / 1000;
+      return {
+        cpuMs: Number.isFinite(cpuUs) ? Math.round(cpuUs / 1000) : undefined,
+        peakMemoryBytes: peakText === undefined || !/^\d+\s*$/.test(peakText) ? undefined : Number(peakText),
+      };
+    },
+    forget: (run) => removeIn(path(run)),
+    close() {
+      removeIn(base);
+      removeIn("/berth");
+    },
+  };
+}
+
+const text = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
+
+function statisticsMeter(client: EngineClient): UsageMeter {
+  return {
+    cgroupParent: undefined,
+    exact: false,
+    async read(_run, containerId) {
+      const stats = (await client.stats(containerId).catch(() => undefined)) as
+        | { cpu_stats?: { cpu_usage?: { total_usage?: number } }; memory_stats?: { max_usage?: number } }
+        | undefined;
+      const cpuNs = stats?.cpu_stats?.cpu_usage?.total_usage;
+      // Version 2's statistics have no peak; the largest sample would be less than it.
+      return { cpuMs: cpuNs ? Math.round(cpuNs / 1e6) : undefined, peakMemoryBytes: stats?.memory_stats?.max_usage || undefined };
+    },
+    forget() {},
+    close() {},
+  };
+}
+
+/** The later of two readings of one run; where the later one has nothing, the earlier one is the best that is known. */
+export const laterUsage = (earlier: RunUsage | undefined, later: RunUsage): RunUsage => ({
+  cpuMs: later.cpuMs ?? earlier?.cpuMs,
+  peakMemoryBytes: later.peakMemoryBytes ?? earlier?.peakMemoryBytes,
+});
