@@ -1,0 +1,131 @@
+import type { Run } from "@berth/core";
+import { describe, expect, it } from "vitest";
+import type { TaskFacts } from "../domain/run-view.ts";
+import type { Knowledge } from "../domain/verdicts.ts";
+import type { RunStore } from "../ports/run-store.ts";
+import { Watcher } from "./watcher.ts";
+
+const run = (taskId: string, attempt = 1, epoch = "e1"): Run => ({ epoch, taskId, attempt });
+
+function setUp(known: Record<string, Knowledge> = {}) {
+  let nowMs = 0;
+  const calls: string[] = [];
+  const woken: string[] = [];
+  const store: RunStore<string, string, string, readonly string[]> = {
+    follow: () => Promise.reject(new Error("not followed in this test")),
+    async report(report) {
+      calls.push(`report ${report}`);
+      return "committed";
+    },
+    async reportLost(hostId, journalId, runs) {
+      calls.push(`lost ${hostId} ${journalId} ${runs.map(({ taskId }) => taskId)}`);
+    },
+    async lookUp(hostId, ask, missing) {
+      calls.push(`lookUp ${hostId} ask ${ask.map(({ taskId }) => taskId)} missing ${missing.map(({ taskId }) => taskId)}`);
+      return { known: ask.map(({ taskId }) => known[taskId] ?? "current"), assign: missing.map(({ taskId }) => taskId) };
+    },
+    async seeHost({ host, unknownRuns }) {
+      calls.push(`see ${host} unknown ${unknownRuns.map(({ taskId }) => taskId)}`);
+      return { term: 7 };
+    },
+    async silent(hostIds) {
+      calls.push(`silent ${hostIds}`);
+    },
+  };
+  const nothing = () => {};
+  const watcher = new Watcher({
+    store,
+    waker: { wake: (hostId) => woken.push(hostId) },
+    instruments: { sync: nothing, verdict: nothing, woke: nothing, lost: nothing },
+    logger: { info: nothing, warn: nothing },
+    now: () => nowMs,
+  });
+  let revision = 0;
+  const rows = (...tasks: (Partial<TaskFacts> & { id: string })[]) =>
+    watcher.onRows(
+      tasks.map((facts) => ({
+        kind: "task" as const,
+        task: { revision: ++revision, state: "placed" as const, attempt: 1, hostId: "h1", journalId: "j1", request: undefined, requestBy: "", isArray: false, ...facts },
+      })),
+    );
+  const sync = (runs: readonly Run[] = [], journalId = "j1") => watcher.sync({ host: "HOST", hostId: "h1", journalId, runs });
+  watcher.onStart("e1");
+  return { watcher, calls, woken, rows, sync, at: (ms: number) => (nowMs = ms) };
+}
+
+describe("Watcher", () => {
+  it("says nothing before its view is whole, when it is too old, or when it begins again", async () => {
+    const { watcher, sync, at, calls } = setUp();
+    expect(await sync([run("1")])).toBeUndefined();
+    watcher.onCaughtUp();
+    expect(await sync()).toBeDefined();
+    at(30_000);
+    expect(await sync()).toBeUndefined();
+    watcher.onCaughtUp();
+    expect(await sync()).toBeDefined();
+    watcher.onStart("e2");
+    expect(await sync()).toBeUndefined();
+    expect(calls).toEqual(["see HOST unknown ", "see HOST unknown "]);
+  });
+
+  it("asks storage before it calls a run unknown, and tells storage of those", async () => {
+    const { watcher, sync, rows, calls } = setUp({ "5": "unknown", "6": "over" });
+    rows({ id: "1" }, { id: "2" });
+    watcher.onCaughtUp();
+    const answer = await sync([run("1"), run("5"), run("6")]);
+    expect(answer).toEqual({
+      epoch: "e1",
+      term: 7,
+      verdicts: [
+        { run: run("1"), verdict: { kind: "run" } },
+        { run: run("5"), verdict: { kind: "unknown" } },
+        { run: run("6"), verdict: { kind: "stop", cause: "over", by: "" } },
+      ],
+      missing: ["2"],
+    });
+    expect(calls).toEqual(["lookUp h1 ask 5,6 missing 2", "see HOST unknown 5"]);
+  });
+
+  it("gives up runs of a journal that is gone only when the new one is there to stay", async () => {
+    const { watcher, sync, rows, calls, at } = setUp();
+    rows({ id: "1", state: "running" });
+    watcher.onCaughtUp();
+    await sync([], "j2");
+    at(10_000);
+    await sync([], "j2");
+    expect(calls).toEqual(["see HOST unknown ", "see HOST unknown ", "lost h1 j2 1"]);
+  });
+
+  it("wakes a host at once when something is asked of what runs there", () => {
+    const { watcher, rows, woken } = setUp();
+    rows({ id: "1", request: "kill" });
+    watcher.onCaughtUp();
+    expect(woken).toEqual([]); // of before its time: each host's sync tells
+    rows({ id: "1", request: "kill" }, { id: "2", hostId: "h2" });
+    rows({ id: "2", hostId: "h2", request: "suspend" });
+    expect(woken).toEqual(["h2"]);
+  });
+
+  it("wakes a host whose placement nobody took up, and not one that reported it", async () => {
+    const { watcher, rows, woken, at } = setUp();
+    watcher.onCaughtUp();
+    rows({ id: "1" }, { id: "2", hostId: "h2" });
+    await watcher.report({ hostId: "h2", runs: [run("2")], report: "preparing" });
+    await watcher.onTick();
+    at(2_000);
+    await watcher.onTick();
+    expect(woken).toEqual(["h1"]);
+  });
+
+  it("tells storage of hosts that it has not heard", async () => {
+    const { watcher, calls, at } = setUp();
+    watcher.onRows(["h1", "h2"].map((id) => ({ kind: "host" as const, host: { id, revision: 1, up: true } })));
+    at(29_000);
+    watcher.onCaughtUp();
+    await watcher.report({ hostId: "h2", runs: [], report: "r" });
+    await watcher.onTick();
+    at(31_000);
+    await watcher.onTick();
+    expect(calls).toEqual(["report r", "silent h1"]);
+  });
+});
