@@ -52,12 +52,12 @@ export function makeSessions(deps: {
         return tokens.get(credential) ?? tokens.set(credential, verify(credential), ({ expiresAtMs }) => expiresAtMs);
       }
       const id = keyId(credential);
-      const known = await keys.get(id)?.catch(() => undefined);
-      // Another secret under a known id is a guess, and must not spoil the entry of the right one.
+      const pending = keys.get(id);
+      const known = pending && (await pending.catch(() => undefined));
       if (known?.key === credential) return known.caller;
       const exchanged = exchange(credential);
-      if (!known) void keys.set(id, exchanged);
-      return (await exchanged).caller;
+      // Another secret under a known id is a guess, and must not take the place of the right one.
+      return (await (known ? exchanged : keys.set(id, exchanged))).caller;
     },
     forgetKey: (id) => keys.delete(id),
   };
