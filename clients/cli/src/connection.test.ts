@@ -1,0 +1,54 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { credentialsPath, findConnection, keepConnection } from "./connection.ts";
+
+let dir: string;
+let env: NodeJS.ProcessEnv;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "berth-cli-"));
+  env = { XDG_CONFIG_HOME: join(dir, "config"), BERTH_DATA: join(dir, "data") };
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const localCluster = () => {
+  mkdirSync(join(dir, "data"));
+  writeFileSync(join(dir, "data", "client.json"), '{"server":"127.0.0.1:1","user":"berth","key":"local"}');
+};
+
+describe("findConnection", () => {
+  it("takes what login kept before the cluster of this machine, and the environment before both", () => {
+    localCluster();
+    expect(findConnection(env)).toMatchObject({ server: "127.0.0.1:1", key: "local" });
+    keepConnection({ server: "far:7433", user: "anna", key: "kept" }, env);
+    expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "kept", user: "anna" });
+    expect(findConnection({ ...env, BERTH_KEY: "other" })).toMatchObject({ server: "far:7433", key: "other" });
+    expect(findConnection({ ...env, BERTH_SERVER: "far:7433" })).toMatchObject({ key: "kept" });
+  });
+
+  it("sends no key to a server that it is not for", () => {
+    localCluster();
+    expect(findConnection({ ...env, BERTH_SERVER: "stranger:1" })).toMatchObject({
+      server: "stranger:1",
+      key: undefined,
+    });
+  });
+
+  it("says so where there is none, and where a file is damaged", () => {
+    expect(() => findConnection(env)).toThrow(expect.objectContaining({ code: "unavailable", reason: "NO_SERVER" }));
+    mkdirSync(join(dir, "config", "berth"), { recursive: true });
+    writeFileSync(credentialsPath(env), "{");
+    expect(() => findConnection(env)).toThrow(expect.objectContaining({ reason: "BAD_CREDENTIALS_FILE" }));
+  });
+});
+
+describe("keepConnection", () => {
+  it("keeps a key for its owner only, whatever was there before", () => {
+    const path = keepConnection({ server: "a:1", user: "anna", key: "one" }, env);
+    chmodSync(path, 0o644);
+    keepConnection({ server: "a:1", user: "anna", key: "two" }, env);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(join(dir, "config", "berth")).mode & 0o777).toBe(0o700);
+  });
+});
