@@ -91,6 +91,24 @@ describe("groupCommit", () => {
     expect(sizes).toEqual([0, 0, 2]);
   });
 
+  it("counts heavy functions for what they weigh, and takes one that is too heavy alone", async () => {
+    const commits: number[] = [];
+    const commit = groupCommit(database, { maxItems: 10, onCommit: (items) => commits.push(items) });
+    await Promise.all([4, 4, 4, 50, 1, 9, 1].map((weight, at) => commit.run(() => insert(at), weight)));
+    expect(commits).toEqual([2, 1, 1, 2, 1]);
+    expect(stored()).toHaveLength(7);
+  });
+
+  it("tells of a commit before it answers, and of none that failed", async () => {
+    const told: string[] = [];
+    const commit = groupCommit(database, { onCommit: (items, ms) => told.push(`${items} in ${ms >= 0 ? "time" : "none"}`) });
+    await commit.run(() => insert(1)).then(() => told.push("answered"));
+    expect(told).toEqual(["1 in time", "answered"]);
+    database.exec("PRAGMA foreign_keys = ON");
+    await commit.run(() => database.sql("INSERT INTO child (t) VALUES (99)").run()).catch(() => {});
+    expect(told).toHaveLength(2);
+  });
+
   it("commits what waits when it closes, and refuses the rest", async () => {
     const commit = groupCommit(database, { maxItems: 2 });
     const calls = [1, 2, 3].map((a) => commit.run(() => insert(a)));

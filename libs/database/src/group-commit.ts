@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 import type { Database } from "./sqlite.ts";
 
 export interface GroupCommitOptions {
-  /** The most functions in one transaction: it bounds how long the event loop stands still. */
+  /** The most functions in one transaction, each counted by its weight: it bounds how long the event loop stands still. */
   readonly maxItems?: number;
   /** The most functions that may wait; more are refused with `unavailable` QUEUE_FULL. */
   readonly maxQueued?: number;
@@ -16,14 +16,17 @@ export interface GroupCommit {
    * Runs `fn`, which is synchronous and may be run beside others of the same turn in one transaction. Resolves with
    * its result only after the commit is durable. What `fn` throws undoes `fn` alone and rejects this call; a commit
    * that fails rejects every call in it with `unavailable` COMMIT_FAILED, and nothing of them is stored.
+   *
+   * `weight`: how many plain writes it counts for; one that is heavier than a whole transaction has one to itself.
    */
-  run<T>(fn: () => T): Promise<T>;
+  run<T>(fn: () => T, weight?: number): Promise<T>;
   /** Commits what waits, at once, and refuses what comes later with `unavailable` STORAGE_CLOSED. */
   close(): void;
 }
 
 interface Entry {
   readonly fn: () => unknown;
+  readonly weight: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -42,8 +45,9 @@ export function groupCommit(database: Database, options: GroupCommitOptions = {}
 
   function flush(): void {
     scheduled = false;
-    const batch = waiting.length <= maxItems ? waiting : waiting.slice(0, maxItems);
-    waiting = waiting.length <= maxItems ? [] : waiting.slice(maxItems);
+    const fitting = countFitting(waiting, maxItems);
+    const batch = fitting === waiting.length ? waiting : waiting.slice(0, fitting);
+    waiting = fitting === waiting.length ? [] : waiting.slice(fitting);
     if (batch.length > 0) settle(batch, () => runAll(database, batch), onCommit);
     if (waiting.length > 0) schedule();
   }
@@ -55,13 +59,13 @@ export function groupCommit(database: Database, options: GroupCommitOptions = {}
   }
 
   return {
-    run<T>(fn: () => T) {
+    run<T>(fn: () => T, weight = 1) {
       return new Promise<T>((resolve, reject) => {
         if (closed) return reject(new AppError("unavailable", "STORAGE_CLOSED", "the storage is shutting down"));
         if (waiting.length >= maxQueued) {
           return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} writes wait already`));
         }
-        waiting.push({ fn, resolve: resolve as (value: unknown) => void, reject });
+        waiting.push({ fn, weight, resolve: resolve as (value: unknown) => void, reject });
         if (!scheduled) schedule();
       });
     },
@@ -70,6 +74,18 @@ export function groupCommit(database: Database, options: GroupCommitOptions = {}
       while (waiting.length > 0) flush();
     },
   };
+}
+
+/** How many of the first entries go into one transaction: at least one. */
+function countFitting(entries: readonly Entry[], maxItems: number): number {
+  let weight = 0;
+  let count = 0;
+  for (const entry of entries) {
+    weight += entry.weight;
+    if (count > 0 && weight > maxItems) break;
+    count += 1;
+  }
+  return count;
 }
 
 function settle(batch: readonly Entry[], commit: () => readonly Outcome[], onCommit: GroupCommitOptions["onCommit"]): void {

@@ -24,7 +24,7 @@ export function eventOf(phase: Phase, state: StateKind, attempt: number, outcome
  * Whether a refusal speaks against the host as such. These do not: they are news of the moment (it is full just now, its
  * leader or its journal is another one than thought), and the next placement there may be right.
  */
-const passing: ReadonlySet<string> = new Set(["STALE_TERM", "OLDER_TERM", "OTHER_JOURNAL", "JOURNAL_CHANGED", "OVER_CAPACITY", "NO_CAPACITY", "NEVER_STARTED", "STOPPING"]);
+const passing: ReadonlySet<string> = new Set(["STALE_TERM", "OTHER_JOURNAL", "OVER_CAPACITY", "NEVER_STARTED", "STOPPED_BEFORE_START"]);
 
 /** Whether the task should rather not come back to the host that refused it. */
 export const speaksAgainstHost = (reason: Reason): boolean => !passing.has(reason.code);

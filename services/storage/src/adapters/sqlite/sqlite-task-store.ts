@@ -61,20 +61,20 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
   });
 
   /** One write: its own savepoint in the transaction that it shares, answered after the commit. */
-  const write = <T>(fn: (batch: Batch) => T): Promise<T> =>
+  const write = <T>(fn: (batch: Batch) => T, tasks = 1): Promise<T> =>
     commit.run(() => {
       const batch = new Batch(db, revisions, now());
       const result = fn(batch);
       batch.flush();
       return result;
-    });
+    }, tasks);
 
   /** The same for items that are results of their own: so many in a transaction that none is long. */
   async function writeEach<I, R>(items: readonly I[], atOnce: number, fn: (batch: Batch, item: I) => R): Promise<R[]> {
-    if (items.length <= atOnce) return write((batch) => items.map((item) => fn(batch, item)));
     const results: R[] = [];
     for (let at = 0; at < items.length; at += atOnce) {
-      results.push(...(await write((batch) => items.slice(at, at + atOnce).map((item) => fn(batch, item)))));
+      const some = items.slice(at, at + atOnce);
+      results.push(...(await write((batch) => some.map((item) => fn(batch, item)), some.length)));
     }
     return results;
   }
@@ -83,10 +83,10 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     epoch,
     reserveId: nextNumber,
     submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> => writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber)),
-    commitPlan: (plan) => write((batch) => commitPlan(db, batch, hosts, epoch, plan)),
+    commitPlan: (plan) => write((batch) => commitPlan(db, batch, hosts, epoch, plan), plan.placements.length + plan.ends.length),
     async applyReports({ reports }) {
       // A host's own write: one that cannot be taken in does not keep the others' from being committed.
-      const replies = await Promise.allSettled(reports.map((report) => write((batch) => applyReport(db, batch, epoch, report))));
+      const replies = await Promise.allSettled(reports.map((report) => write((batch) => applyReport(db, batch, epoch, report), report.statuses.length)));
       if (replies.length > 0 && replies.every(({ status }) => status === "rejected")) throw (replies[0] as PromiseRejectedResult).reason;
       return {
         replies: replies.map((reply, at) => (reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) })),
