@@ -14,9 +14,10 @@ const shell = (text: string): readonly string[] => ["/bin/sh", "-c", text];
 const why = whyNoDockerEngine();
 
 if (why !== undefined) {
-  describe("Driver docker", () => it(`NOT RUN: ${why}`, () => {
-    if (process.env["CI"]) throw new Error(`a Docker engine is needed: ${why}`);
-  }));
+  describe("Driver docker", () =>
+    it(`NOT RUN: ${why}`, () => {
+      if (process.env["CI"]) throw new Error(`a Docker engine is needed: ${why}`);
+    }));
 } else {
   describeDriver(
     "docker",
@@ -28,7 +29,15 @@ if (why !== undefined) {
       const sink = new MemoryLogSink();
       const positions = new Map<string, string>();
       return {
-        make: () => dockerDriver({ engine, clusterId: `contract-${process.pid}`, sink, positions, logger: silentLogger, defaultImage }),
+        make: () =>
+          dockerDriver({
+            engine,
+            clusterId: `contract-${process.pid}`,
+            sink,
+            positions,
+            logger: silentLogger,
+            defaultImage,
+          }),
         task: (run, command, more) => {
           const taskDir = join(dir, runName(run));
           mkdirSync(taskDir, { recursive: true });

@@ -28,7 +28,11 @@ export function whyNoDockerEngine(): string | undefined {
   if (dockerd() === undefined && existsSync("/usr/bin/apt-get")) {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     try {
-      execFileSync("apt-get", ["install", "-y", "--no-install-recommends", "docker.io", "busybox-static"], { env, stdio: "ignore", timeout: 240_000 });
+      execFileSync("apt-get", ["install", "-y", "--no-install-recommends", "docker.io", "busybox-static"], {
+        env,
+        stdio: "ignore",
+        timeout: 240_000,
+      });
     } catch {
       return "docker.io cannot be installed";
     }
@@ -36,7 +40,8 @@ export function whyNoDockerEngine(): string | undefined {
   return dockerd() === undefined ? "no dockerd" : undefined;
 }
 
-const dockerd = (): string | undefined => ["/usr/sbin/dockerd", "/usr/bin/dockerd", "/usr/local/bin/dockerd"].find((path) => existsSync(path));
+const dockerd = (): string | undefined =>
+  ["/usr/sbin/dockerd", "/usr/bin/dockerd", "/usr/local/bin/dockerd"].find((path) => existsSync(path));
 
 /** Starts one; resolves when it answers (about 2 s). */
 export async function startDockerEngine(dir: string): Promise<DockerEngine> {
@@ -50,24 +55,38 @@ export async function startDockerEngine(dir: string): Promise<DockerEngine> {
 
   async function start(): Promise<void> {
     const log = openSync(join(dir, "log"), "a");
-    const directories = ["--data-root", join(dir, "data"), "--exec-root", join(dir, "exec"), "--pidfile", join(dir, "pid")];
-    const daemon = spawn(path!, [...directories, "-H", `unix://${socketPath}`, "--iptables=false", "--bridge=none", `--cgroup-parent=/${cgroup}`], {
-      stdio: ["ignore", log, log],
-      detached: true,
-    });
+    const directories = [
+      "--data-root",
+      join(dir, "data"),
+      "--exec-root",
+      join(dir, "exec"),
+      "--pidfile",
+      join(dir, "pid"),
+    ];
+    const daemon = spawn(
+      path!,
+      [...directories, "-H", `unix://${socketPath}`, "--iptables=false", "--bridge=none", `--cgroup-parent=/${cgroup}`],
+      {
+        stdio: ["ignore", log, log],
+        detached: true,
+      },
+    );
     daemon.unref();
     pid = daemon.pid!;
     for (const until = Date.now() + 30_000; !(await answers(socketPath)); await wait(50)) {
-      if (daemon.exitCode !== null || Date.now() > until) throw new Error(`dockerd did not start:\n${readFileSync(join(dir, "log"), "utf8").slice(-2000)}`);
+      if (daemon.exitCode !== null || Date.now() > until)
+        throw new Error(`dockerd did not start:\n${readFileSync(join(dir, "log"), "utf8").slice(-2000)}`);
     }
   }
 
   async function end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const containerd = containerdPid();
     if (!signalTo(pid, signal)) return;
-    for (const until = Date.now() + 25_000; isAlive(pid); await wait(20)) if (Date.now() > until) signalTo(pid, "SIGKILL");
+    for (const until = Date.now() + 25_000; isAlive(pid); await wait(20))
+      if (Date.now() > until) signalTo(pid, "SIGKILL");
     // It ends its containerd itself; a killed one cannot.
-    if (signal === "SIGKILL" && containerd !== undefined) for (signalTo(containerd, "SIGKILL"); isAlive(containerd); ) await wait(20);
+    if (signal === "SIGKILL" && containerd !== undefined)
+      for (signalTo(containerd, "SIGKILL"); isAlive(containerd);) await wait(20);
     rmSync(join(dir, "pid"), { force: true });
   }
 
@@ -83,13 +102,23 @@ export async function startDockerEngine(dir: string): Promise<DockerEngine> {
     await stop();
     throw error;
   }
-  return { socketPath, dir, get pid() { return pid; }, stop, end, start };
+  return {
+    socketPath,
+    dir,
+    get pid() {
+      return pid;
+    },
+    stop,
+    end,
+    start,
+  };
 }
 
 /** Removes what an engine left behind whose maker was killed. */
 export async function removeDockerEngine(dir: string): Promise<void> {
   for (const pid of [pidIn(join(dir, "pid")), pidIn(join(dir, "exec/containerd/containerd.pid")), ...shimsOf(dir)]) {
-    if (pid !== undefined) for (let tries = 0; signalTo(pid, "SIGKILL") && isAlive(pid) && tries < 200; tries += 1) await wait(20);
+    if (pid !== undefined)
+      for (let tries = 0; signalTo(pid, "SIGKILL") && isAlive(pid) && tries < 200; tries += 1) await wait(20);
   }
   for (const mount of mountsUnder(dir).reverse()) execFileSync("umount", ["-l", mount], { stdio: "ignore" });
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
@@ -100,7 +129,13 @@ export async function removeDockerEngine(dir: string): Promise<void> {
  * file let go, or died.
  */
 export async function sharedDockerEngine(): Promise<{ readonly socketPath: string; release(): Promise<void> }> {
-  const dir = join(tmpdir(), `berth-engine-${createHash("sha256").update(import.meta.dirname).digest("hex").slice(0, 8)}`);
+  const dir = join(
+    tmpdir(),
+    `berth-engine-${createHash("sha256")
+      .update(import.meta.dirname)
+      .digest("hex")
+      .slice(0, 8)}`,
+  );
   const owner = join(import.meta.dirname, "docker-engine-owner.ts");
   for (const until = Date.now() + 60_000; Date.now() < until; await wait(100)) {
     const lease = await connect(join(dir, "lease"));
@@ -186,7 +221,8 @@ function cgroupHierarchies(root = "/sys/fs/cgroup"): readonly string[] {
 
 function removeCgroup(path: string): void {
   if (!existsSync(path)) return;
-  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) removeCgroup(join(path, entry.name));
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) removeCgroup(join(path, entry.name));
   try {
     rmdirSync(path);
   } catch {

@@ -31,7 +31,12 @@ export const labelsOf = (clusterId: string, run: Run): Readonly<Record<string, s
 
 /** The run that a container of this cluster is of; undefined for one that is not ours. */
 export function runOf(clusterId: string, labels: Readonly<Record<string, string>> | null): Run | undefined {
-  const { "berth.cluster": cluster, "berth.epoch": epoch, "berth.task": taskId, "berth.attempt": attempt } = labels ?? {};
+  const {
+    "berth.cluster": cluster,
+    "berth.epoch": epoch,
+    "berth.task": taskId,
+    "berth.attempt": attempt,
+  } = labels ?? {};
   if (cluster !== clusterId || !epoch || !taskId || !/^[1-9]\d*$/.test(attempt ?? "")) return undefined;
   return { epoch, taskId, attempt: Number(attempt) };
 }
@@ -68,7 +73,9 @@ export function containerBody(task: TaskToRun, site: ContainerSite, mounts: Task
         ...mounts.map(({ source, target, readOnly }) => bind(source, target, readOnly)),
       ],
       GroupAdd: site.rootless ? [] : identity.groups.map(String),
-      ...(site.limits.cpu ? { NanoCpus: Math.min(Math.max(resources.cpuMilli, 10), site.cpus * 1000) * 1_000_000 } : {}),
+      ...(site.limits.cpu
+        ? { NanoCpus: Math.min(Math.max(resources.cpuMilli, 10), site.cpus * 1000) * 1_000_000 }
+        : {}),
       // No swap beside it: a task over its memory ends, instead of making the host slow.
       ...(site.limits.memory ? { Memory: memoryBytes, MemorySwap: memoryBytes } : {}),
       ...(site.limits.pids ? { PidsLimit: site.pidsLimit } : {}),
@@ -81,13 +88,22 @@ export function containerBody(task: TaskToRun, site: ContainerSite, mounts: Task
       RestartPolicy: { Name: "no" },
       LogConfig: {
         Type: "local",
-        Config: { "max-size": `${site.logBuffer.maxBytes}`, "max-file": String(site.logBuffer.files), compress: "false" },
+        Config: {
+          "max-size": `${site.logBuffer.maxBytes}`,
+          "max-file": String(site.logBuffer.files),
+          compress: "false",
+        },
       },
     },
   };
 }
 
-const bind = (source: string, target: string, readOnly: boolean): object => ({ Type: "bind", Source: source, Target: target, ReadOnly: readOnly });
+const bind = (source: string, target: string, readOnly: boolean): object => ({
+  Type: "bind",
+  Source: source,
+  Target: target,
+  ReadOnly: readOnly,
+});
 
 /** Dots would make it a domain. */
 const hostname = (run: Run): string => runName(run).replaceAll(".", "-").slice(0, 63);

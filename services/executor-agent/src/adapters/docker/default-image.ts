@@ -15,7 +15,13 @@ export const madeImage = "berth-busybox:1";
 const known = [madeImage, "busybox:latest", "alpine:latest", "debian:latest"];
 const pulled = "busybox:1.37.0";
 const pullMs = 20_000;
-const busyboxPaths = ["/bin/busybox", "/usr/bin/busybox", "/usr/lib/initramfs-tools/bin/busybox", "/usr/local/bin/busybox", "/bin/busybox-static"];
+const busyboxPaths = [
+  "/bin/busybox",
+  "/usr/bin/busybox",
+  "/usr/lib/initramfs-tools/bin/busybox",
+  "/usr/local/bin/busybox",
+  "/bin/busybox-static",
+];
 
 /**
  * An image with a shell for tasks that name none: one that is there, else a small one pulled within 20 s, else one made of a static busybox of this machine, which
@@ -34,7 +40,11 @@ export async function ensureDefaultImage(endpoint: Endpoint, progress: (text: st
   }
   const path = (await staticBusybox()) ?? (await installBusybox(progress));
   if (path === undefined) {
-    throw new AppError("precondition", "NO_IMAGE", "the engine has no image with a shell, none can be pulled, and this machine has no static busybox; try: docker pull busybox, or apt-get install busybox-static");
+    throw new AppError(
+      "precondition",
+      "NO_IMAGE",
+      "the engine has no image with a shell, none can be pulled, and this machine has no static busybox; try: docker pull busybox, or apt-get install busybox-static",
+    );
   }
   return makeBusyboxImage(client, path, signal);
 }
@@ -44,13 +54,20 @@ export async function makeBusyboxImage(client: EngineClient, path: string, signa
   const { stdout } = await run(path, ["--list"]);
   const programs = stdout.split("\n").filter((name) => name !== "" && name !== "busybox");
   const tar = tarOf([
-    ...["bin", "etc", "root", "usr", "var", "home"].map((name) => ({ kind: "directory", name: `${name}/`, mode: 0o755 }) as const),
+    ...["bin", "etc", "root", "usr", "var", "home"].map(
+      (name) => ({ kind: "directory", name: `${name}/`, mode: 0o755 }) as const,
+    ),
     { kind: "directory", name: "tmp/", mode: 0o1777 },
     { kind: "directory", name: "var/tmp/", mode: 0o1777 },
     { kind: "link", name: "usr/bin", target: "../bin" },
     { kind: "file", name: "bin/busybox", mode: 0o755, content: await readFile(path) },
     ...programs.map((name) => ({ kind: "link", name: `bin/${name}`, target: "busybox" }) as const),
-    { kind: "file", name: "etc/passwd", mode: 0o644, content: Buffer.from("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n") },
+    {
+      kind: "file",
+      name: "etc/passwd",
+      mode: 0o644,
+      content: Buffer.from("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
+    },
     { kind: "file", name: "etc/group", mode: 0o644, content: Buffer.from("root:x:0:\nnogroup:x:65534:\n") },
   ]);
   const [repo, tag] = madeImage.split(":") as [string, string];
@@ -78,7 +95,10 @@ async function installBusybox(progress: (text: string) => void): Promise<string 
   progress("installing the package busybox-static");
   try {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    await run("/usr/bin/apt-get", ["install", "-y", "--no-install-recommends", "busybox-static"], { timeout: 120_000, env });
+    await run("/usr/bin/apt-get", ["install", "-y", "--no-install-recommends", "busybox-static"], {
+      timeout: 120_000,
+      env,
+    });
   } catch {
     return undefined;
   }

@@ -7,7 +7,7 @@ import { runOf } from "./container-spec.ts";
 import type { ContainerSite } from "./container-spec.ts";
 import type { Engine } from "./engine.ts";
 import { featuresOf, isLocal, limitsOf } from "./engine-abilities.ts";
-import { engineClient, EngineError, toAppError } from "./engine-client.ts";
+import { engineClient, rethrow, unlessGone } from "./engine-client.ts";
 import type { ContainerRow } from "./engine-client.ts";
 import { Outages, watchEngine } from "./engine-watch.ts";
 import { holdContainer } from "./held-container.ts";
@@ -15,6 +15,7 @@ import type { HeldContainer } from "./held-container.ts";
 import { ImagePulls } from "./image-pulls.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogPositions } from "./log-reader.ts";
+import { runControl } from "./run-control.ts";
 import { RunEnder } from "./run-ender.ts";
 import { RunStarter, startedAt } from "./run-starter.ts";
 import { StartQueue } from "./start-queue.ts";
@@ -49,7 +50,15 @@ const sampleEveryMs = 5000;
  * run from being started twice.
  */
 export function dockerDriver(options: DockerDriverOptions): Driver {
-  const { engine, clusterId, sink, positions, logger, startConcurrency = 4, reserve = { cpuMilli: 0, memoryBytes: 256 * MiB } } = options;
+  const {
+    engine,
+    clusterId,
+    sink,
+    positions,
+    logger,
+    startConcurrency = 4,
+    reserve = { cpuMilli: 0, memoryBytes: 256 * MiB },
+  } = options;
   const { facts } = engine;
   const logBuffer = options.logBuffer ?? { maxBytes: 20 * MiB, files: 5 };
   const client = engineClient(engine);
@@ -86,9 +95,16 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     onStarted(held, at, over) {
       running(held, at);
       tellStartSoon(held);
-      if (held.killed) killTask(held.run, held.killed).catch((error: unknown) => logger.warn("a run could not be signalled", { run: held.key, error }));
+      if (held.killed)
+        control
+          .killTask(held.run, held.killed)
+          .catch((error: unknown) => logger.warn("a run could not be signalled", { run: held.key, error }));
       if (over || ended.delete(held.containerId!)) ender.check(held);
-      else later(followAfterMs, () => held.phase === "running" && !held.ending && held.reader!.follow(() => ender.check(held)));
+      else
+        later(
+          followAfterMs,
+          () => held.phase === "running" && !held.ending && held.reader!.follow(() => ender.check(held)),
+        );
     },
     onNotStarted(held, event) {
       events.push(event);
@@ -113,10 +129,16 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
   /** Ends that came before the answer to the start. */
   const ended = new Set<string>();
 
+  const control = runControl({ runs, client, meter, starter, sample });
+
   function running(held: HeldContainer, at: Date): void {
     held.phase = "running";
     held.startedAt = at;
-    held.reader = new LogReader({ client, sink, positions, logger, rotateBytes: logBuffer.maxBytes }, held.run, held.containerId!);
+    held.reader = new LogReader(
+      { client, sink, positions, logger, rotateBytes: logBuffer.maxBytes },
+      held.run,
+      held.containerId!,
+    );
     byContainer.set(held.containerId!, held);
   }
 
@@ -159,7 +181,11 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
 
   async function look(): Promise<void> {
     const rows = await client.list([`berth.cluster=${clusterId}`], stop.signal);
-    const alive = new Set(rows.filter(({ State }) => State === "running" || State === "paused" || State === "restarting").map(({ Id }) => Id));
+    const alive = new Set(
+      rows
+        .filter(({ State }) => State === "running" || State === "paused" || State === "restarting")
+        .map(({ Id }) => Id),
+    );
     for (const [id, held] of byContainer) if (held.phase === "running" && !alive.has(id)) ender.check(held);
     await Promise.all([...removals].map(([id, run]) => remove(id, run)));
     if (!meter.exact) for (const held of runs.values()) void sample(held);
@@ -174,22 +200,6 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     await client.remove(id);
     removals.delete(id);
     meter.forget(run);
-  }
-
-  async function killTask(run: Run, signal: "TERM" | "KILL"): Promise<void> {
-    const held = runs.get(runKey(run));
-    if (!held || held.phase === "over") return;
-    held.killed = signal;
-    if (held.phase !== "running") return void starter.cancel(held);
-    if (!meter.exact) await sample(held).catch(() => {});
-    try {
-      if (held.paused && signal === "KILL") await client.unpause(held.containerId!);
-      await client.kill(held.containerId!, `SIG${signal}`);
-      if (held.paused) await client.unpause(held.containerId!);
-      held.paused = false;
-    } catch (error) {
-      throw toAppError(error);
-    }
   }
 
   async function runTasks(tasks: readonly TaskToRun[]): Promise<void> {
@@ -215,9 +225,10 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
       const opening = AbortSignal.any([signal, stop.signal]);
       try {
         const rows = await client.list([`berth.cluster=${clusterId}`], opening);
-        for (let from = 0; from < rows.length; from += 8) await Promise.all(rows.slice(from, from + 8).map((row) => adopt(row).catch(goneIsFine)));
+        for (let from = 0; from < rows.length; from += 8)
+          await Promise.all(rows.slice(from, from + 8).map((row) => adopt(row).catch(unlessGone)));
       } catch (error) {
-        throw toAppError(error);
+        rethrow(error);
       }
       watching = watchEngine({
         client,
@@ -231,16 +242,16 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
           if (Action === "oom" && held) held.outOfMemory = true;
           if (Action !== "die") return;
           if (held) ender.check(held);
-          else ended.add(Actor.ID);
+          else if (ended.size < 1000) ended.add(Actor.ID);
         },
       });
-      if (!meter.exact) timers.add(setInterval(() => runs.forEach((held) => void sample(held).catch(() => {})), sampleEveryMs));
+      if (!meter.exact) timers.add(setInterval(() => runs.forEach((held) => void sample(held)), sampleEveryMs));
     },
 
     async close() {
       stop.abort(new Error("the driver is closed"));
       for (const timer of timers) clearTimeout(timer);
-      await Promise.all([...runs.values()].map((held) => held.reader?.close()));
+      await Promise.all([...runs.values()].map(async (held) => held.reader?.close()));
       await watching;
       events.close();
       meter.close();
@@ -254,7 +265,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
       const began = await Promise.all(held.map(({ begun }) => begun.promise));
       const failure = began.find((event) => event.kind === "failed" || event.kind === "unable");
       if (!failure || !("reason" in failure)) return;
-      await Promise.all(held.map(({ run }) => killTask(run, "KILL")));
+      await Promise.all(held.map(({ run }) => control.killTask(run, "KILL")));
       throw new AppError("unavailable", failure.reason.code, `the group was not started: ${failure.reason.message}`);
     },
 
@@ -269,34 +280,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
       return events.batches(found, signal);
     },
 
-    killTask,
-
-    async suspendTask(run) {
-      const held = runs.get(runKey(run));
-      if (held?.phase !== "running") return;
-      await client.pause(held.containerId!).catch(rethrow);
-      held.paused = true;
-    },
-
-    async resumeTask(run) {
-      const held = runs.get(runKey(run));
-      if (held?.phase !== "running") return;
-      await client.unpause(held.containerId!).catch(rethrow);
-      held.paused = false;
-    },
-
-    async getMappingPort(run, containerPort) {
-      const held = runs.get(runKey(run));
-      if (held?.phase !== "running") return undefined;
-      const { NetworkSettings } = await client.inspect(held.containerId!).catch(rethrow);
-      const port = NetworkSettings.Ports?.[`${containerPort}/tcp`]?.[0]?.HostPort;
-      return port === undefined ? undefined : Number(port);
-    },
-
-    async usage(run) {
-      const held = runs.get(runKey(run));
-      return held?.containerId === undefined ? undefined : meter.read(held.run, held.containerId);
-    },
+    ...control,
 
     async settle(settled) {
       await Promise.all(
@@ -314,11 +298,3 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     },
   };
 }
-
-const rethrow = (error: unknown): never => {
-  throw toAppError(error);
-};
-
-const goneIsFine = (error: unknown): void => {
-  if (!(error instanceof EngineError) || error.status !== 404) throw error;
-};

@@ -11,7 +11,11 @@ export const isLocal = ({ socketPath, facts }: Engine): boolean =>
 /** Limits that the engine enforces. A rootless one without delegation takes them with a warning, and enforces none. */
 export function limitsOf({ facts }: Engine): ContainerSite["limits"] {
   const controlled = facts.CgroupDriver !== "none";
-  return { memory: controlled && facts.MemoryLimit, cpu: controlled && facts.CpuCfsQuota, pids: controlled && facts.PidsLimit };
+  return {
+    memory: controlled && facts.MemoryLimit,
+    cpu: controlled && facts.CpuCfsQuota,
+    pids: controlled && facts.PidsLimit,
+  };
 }
 
 export function featuresOf(engine: Engine, meter: UsageMeter): ReadonlySet<Feature> {

@@ -37,7 +37,9 @@ export interface ContainerDetails {
   readonly Id: string;
   readonly State: ContainerState;
   readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
-  readonly NetworkSettings: { readonly Ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>> | null };
+  readonly NetworkSettings: {
+    readonly Ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>> | null;
+  };
 }
 
 export interface ContainerRow {
@@ -88,18 +90,29 @@ export type EngineClient = ReturnType<typeof engineClient>;
 export function engineClient(endpoint: Endpoint) {
   const docker = new Docker(
     endpoint.socketPath === undefined
-      ? { protocol: endpoint.tls ? "https" : "http", host: endpoint.host ?? "127.0.0.1", port: endpoint.port ?? 2375, ...endpoint.tls }
+      ? {
+          protocol: endpoint.tls ? "https" : "http",
+          host: endpoint.host ?? "127.0.0.1",
+          port: endpoint.port ?? 2375,
+          ...endpoint.tls,
+        }
       : { socketPath: endpoint.socketPath },
   );
 
-  function call<T>(path: string, { method = "GET", query, body, file, also = [], stream = false, timeoutMs = 60_000, signal }: Call = {}): Promise<T> {
+  function call<T>(
+    path: string,
+    { method = "GET", query, body, file, also = [], stream = false, timeoutMs = 60_000, signal }: Call = {},
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const limit = new AbortController();
       const give = (why: string, cause?: unknown): void => {
         limit.abort();
         reject(new EngineError(0, why, cause));
       };
-      const timer = setTimeout(() => give(`the engine did not answer ${method} ${path} within ${timeoutMs / 1000} s`), timeoutMs);
+      const timer = setTimeout(
+        () => give(`the engine did not answer ${method} ${path} within ${timeoutMs / 1000} s`),
+        timeoutMs,
+      );
       const onAbort = (): void => give("stopped", signal?.reason);
       if (signal?.aborted) return onAbort();
       signal?.addEventListener("abort", onAbort, { once: true });
@@ -107,11 +120,20 @@ export function engineClient(endpoint: Endpoint) {
         {
           path: query || (body && method !== "POST") ? `${path}?` : path,
           method,
-          ...(query && body ? { options: { _query: query, _body: body } } : query || body ? { options: query ?? body ?? {} } : {}),
+          ...(query && body
+            ? { options: { _query: query, _body: body } }
+            : query || body
+              ? { options: query ?? body ?? {} }
+              : {}),
           ...(file ? { file } : {}),
           isStream: stream,
           abortSignal: limit.signal,
-          statusCodes: { 200: true, 201: true, 204: true, ...Object.fromEntries(also.map((status) => [status, true as const])) },
+          statusCodes: {
+            200: true,
+            201: true,
+            204: true,
+            ...Object.fromEntries(also.map((status) => [status, true as const])),
+          },
         },
         (error, answer) => {
           clearTimeout(timer);
@@ -135,8 +157,10 @@ export function engineClient(endpoint: Endpoint) {
     info: (timeoutMs = 10_000): Promise<EngineFacts> => call("/info", { timeoutMs }),
     create: (name: string, body: object, signal: AbortSignal): Promise<{ readonly Id: string }> =>
       call("/containers/create", { method: "POST", query: { name }, body, signal }),
-    start: (id: string, signal: AbortSignal): Promise<void> => call(`/containers/${id}/start`, { method: "POST", also: [304], timeoutMs: 120_000, signal }),
-    inspect: (id: string, signal?: AbortSignal): Promise<ContainerDetails> => call(`/containers/${id}/json`, { timeoutMs: 20_000, ...(signal ? { signal } : {}) }),
+    start: (id: string, signal: AbortSignal): Promise<void> =>
+      call(`/containers/${id}/start`, { method: "POST", also: [304], timeoutMs: 120_000, signal }),
+    inspect: (id: string, signal?: AbortSignal): Promise<ContainerDetails> =>
+      call(`/containers/${id}/json`, { timeoutMs: 20_000, ...(signal ? { signal } : {}) }),
     /** All containers, ended ones too, that carry all these labels. */
     list: (labels: readonly string[], signal: AbortSignal): Promise<readonly ContainerRow[]> =>
       call("/containers/json", { query: { all: true, filters: JSON.stringify({ label: labels }) }, signal }),
@@ -144,20 +168,37 @@ export function engineClient(endpoint: Endpoint) {
     kill: (id: string, name: string): Promise<void> =>
       call<void>(`/containers/${id}/kill`, { method: "POST", query: { signal: name }, also: [404, 409] }),
     pause: (id: string): Promise<void> => call<void>(`/containers/${id}/pause`, { method: "POST", also: [404, 409] }),
-    unpause: (id: string): Promise<void> => call<void>(`/containers/${id}/unpause`, { method: "POST", also: [404, 409, 500] }),
+    unpause: (id: string): Promise<void> =>
+      call<void>(`/containers/${id}/unpause`, { method: "POST", also: [404, 409, 500] }),
     /** With its anonymous volumes; gone already, or being removed, is fine. */
-    remove: (id: string): Promise<void> => call<void>(`/containers/${id}`, { method: "DELETE", query: { v: true, force: true }, also: [404, 409] }),
-    stats: (id: string): Promise<unknown> => call(`/containers/${id}/stats`, { query: { stream: false, "one-shot": true }, timeoutMs: 10_000 }),
+    remove: (id: string): Promise<void> =>
+      call<void>(`/containers/${id}`, { method: "DELETE", query: { v: true, force: true }, also: [404, 409] }),
+    stats: (id: string): Promise<unknown> =>
+      call(`/containers/${id}/stats`, { query: { stream: false, "one-shot": true }, timeoutMs: 10_000 }),
     /** Frames with timestamps, of both streams; `since` in seconds with nanoseconds. */
-    logs: (id: string, { follow, since, stderrOnly = false }: { follow: boolean; since?: string | undefined; stderrOnly?: boolean }, signal: AbortSignal): Promise<IncomingMessage> =>
+    logs: (
+      id: string,
+      { follow, since, stderrOnly = false }: { follow: boolean; since?: string | undefined; stderrOnly?: boolean },
+      signal: AbortSignal,
+    ): Promise<IncomingMessage> =>
       call(`/containers/${id}/logs`, {
-        query: { follow, stdout: !stderrOnly, stderr: true, timestamps: true, ...(since === undefined ? {} : { since }) },
+        query: {
+          follow,
+          stdout: !stderrOnly,
+          stderr: true,
+          timestamps: true,
+          ...(since === undefined ? {} : { since }),
+        },
         stream: true,
         signal,
       }),
     /** What happens to containers with all these labels. */
     events: (labels: readonly string[], actions: readonly string[], signal: AbortSignal): Promise<IncomingMessage> =>
-      call("/events", { query: { filters: JSON.stringify({ type: ["container"], label: labels, event: actions }) }, stream: true, signal }),
+      call("/events", {
+        query: { filters: JSON.stringify({ type: ["container"], label: labels, event: actions }) },
+        stream: true,
+        signal,
+      }),
     hasImage: (name: string, signal: AbortSignal): Promise<boolean> =>
       call(`/images/${encodeURI(name)}/json`, { signal }).then(
         () => true,
@@ -165,19 +206,48 @@ export function engineClient(endpoint: Endpoint) {
       ),
     /** Progress as JSON lines; an error is a line too. */
     pull: (image: string, tag: string, signal: AbortSignal): Promise<IncomingMessage> =>
-      call("/images/create", { method: "POST", query: { fromImage: image, tag }, body: {}, stream: true, timeoutMs: 120_000, signal }),
+      call("/images/create", {
+        method: "POST",
+        query: { fromImage: image, tag },
+        body: {},
+        stream: true,
+        timeoutMs: 120_000,
+        signal,
+      }),
     /** Makes an image of a tar. */
     importImage: (repo: string, tag: string, tar: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> =>
-      call("/images/create", { method: "POST", query: { fromSrc: "-", repo, tag }, file: tar, stream: true, timeoutMs: 120_000, signal }),
+      call("/images/create", {
+        method: "POST",
+        query: { fromSrc: "-", repo, tag },
+        file: tar,
+        stream: true,
+        timeoutMs: 120_000,
+        signal,
+      }),
   };
 }
 
 function engineError(error: Error): EngineError {
   if (error instanceof EngineError) return error;
   const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } | null };
-  return new EngineError(statusCode ?? 0, (json?.message ?? error.message).replace(/^\(HTTP code \d+\) \w+ - /, "").trim(), error);
+  return new EngineError(
+    statusCode ?? 0,
+    (json?.message ?? error.message).replace(/^\(HTTP code \d+\) \w+ - /, "").trim(),
+    error,
+  );
 }
 
 /** As the one error that leaves the driver. */
 export const toAppError = (thrown: unknown): AppError =>
-  thrown instanceof EngineError ? new AppError("unavailable", "ENGINE_ERROR", `the container engine says: ${thrown.message}`, { cause: thrown }) : AppError.from(thrown);
+  thrown instanceof EngineError
+    ? new AppError("unavailable", "ENGINE_ERROR", `the container engine says: ${thrown.message}`, { cause: thrown })
+    : AppError.from(thrown);
+
+export const rethrow = (thrown: unknown): never => {
+  throw toAppError(thrown);
+};
+
+/** For what concerns a container that may be gone by now. */
+export const unlessGone = (thrown: unknown): void => {
+  if (!(thrown instanceof EngineError) || thrown.status !== 404) throw thrown;
+};

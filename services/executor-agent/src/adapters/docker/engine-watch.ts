@@ -13,7 +13,8 @@ export class Outages {
   readonly #known: { readonly fromMs: number; untilMs: number | undefined }[] = [];
 
   begin(now = Date.now()): void {
-    if (this.#known.at(-1)?.untilMs !== undefined || this.#known.length === 0) this.#known.push({ fromMs: now, untilMs: undefined });
+    if (this.#known.at(-1)?.untilMs !== undefined || this.#known.length === 0)
+      this.#known.push({ fromMs: now, untilMs: undefined });
     if (this.#known.length > 20) this.#known.shift();
   }
 
@@ -25,7 +26,9 @@ export class Outages {
   /** Whether the engine was going away, away or coming back at that time. */
   around(at: Date): boolean {
     const ms = at.getTime();
-    return this.#known.some(({ fromMs, untilMs }) => ms >= fromMs - stoppingMs && ms <= (untilMs ?? Infinity) + comingBackMs);
+    return this.#known.some(
+      ({ fromMs, untilMs }) => ms >= fromMs - stoppingMs && ms <= (untilMs ?? Infinity) + comingBackMs,
+    );
   }
 }
 
@@ -46,7 +49,7 @@ const lookEveryMs = 10_000;
 export async function watchEngine(deps: EngineWatchDeps): Promise<void> {
   const { stop, logger } = deps;
   const looking = setInterval(() => void look(deps), lookEveryMs);
-  for (let failures = 0; !stop.aborted; ) {
+  for (let failures = 0; !stop.aborted;) {
     try {
       const stream = await deps.client.events(deps.labels, ["die", "oom"], stop);
       deps.outages.end();

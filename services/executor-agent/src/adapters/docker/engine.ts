@@ -33,7 +33,10 @@ export async function findEngine(env: Env, home: string): Promise<Engine | undef
 }
 
 /** That one engine, if it answers within 2 s. */
-export async function openEngine(endpoint: Endpoint, foundBy = endpoint.socketPath ?? `${endpoint.host}:${endpoint.port}`): Promise<Engine | undefined> {
+export async function openEngine(
+  endpoint: Endpoint,
+  foundBy = endpoint.socketPath ?? `${endpoint.host}:${endpoint.port}`,
+): Promise<Engine | undefined> {
   try {
     const client = engineClient(endpoint);
     await client.ping(2000);
@@ -52,7 +55,8 @@ async function candidates(env: Env, home: string): Promise<readonly Candidate[]>
   }
   const folder = env["DOCKER_CONFIG"] ?? join(home, ".docker");
   const context = env["DOCKER_CONTEXT"] ?? (await currentContext(folder));
-  if (context && context !== "default") return known(await contextEndpoint(folder, context), `docker context ${context}`);
+  if (context && context !== "default")
+    return known(await contextEndpoint(folder, context), `docker context ${context}`);
   const sockets = [
     ...(env["XDG_RUNTIME_DIR"] ? [join(env["XDG_RUNTIME_DIR"], "docker.sock")] : []),
     join(home, ".docker/run/docker.sock"),
@@ -62,7 +66,8 @@ async function candidates(env: Env, home: string): Promise<readonly Candidate[]>
   return sockets.map((socketPath) => ({ endpoint: { socketPath }, foundBy: socketPath }));
 }
 
-const known = (endpoint: Endpoint | undefined, foundBy: string): readonly Candidate[] => (endpoint ? [{ endpoint, foundBy }] : []);
+const known = (endpoint: Endpoint | undefined, foundBy: string): readonly Candidate[] =>
+  endpoint ? [{ endpoint, foundBy }] : [];
 
 /** unix:///path or tcp://host:port; undefined for ssh:// and npipe://, which are not spoken here. */
 export function parseHost(host: string, tls?: Endpoint["tls"]): Endpoint | undefined {
@@ -84,12 +89,17 @@ async function contextEndpoint(folder: string, name: string): Promise<Endpoint |
   const meta = await readJson(join(folder, "contexts/meta", id, "meta.json"));
   const host = stringAt(meta, "Endpoints", "docker", "Host");
   if (host === undefined) return undefined;
-  return parseHost(host, host.startsWith("unix:") ? undefined : await readTls(join(folder, "contexts/tls", id, "docker")));
+  return parseHost(
+    host,
+    host.startsWith("unix:") ? undefined : await readTls(join(folder, "contexts/tls", id, "docker")),
+  );
 }
 
 async function readTls(folder: string): Promise<Endpoint["tls"]> {
   try {
-    const [ca, cert, key] = await Promise.all(["ca.pem", "cert.pem", "key.pem"].map((file) => readFile(join(folder, file))));
+    const [ca, cert, key] = await Promise.all(
+      ["ca.pem", "cert.pem", "key.pem"].map((file) => readFile(join(folder, file))),
+    );
     return { ca: ca!, cert: cert!, key: key! };
   } catch {
     return undefined;

@@ -30,7 +30,12 @@ export interface HeldContainer {
   readonly begun: PromiseWithResolvers<DriverEvent>;
 }
 
-export const holdContainer = (run: Run, key: string, phase: HeldContainer["phase"], task?: TaskToRun): HeldContainer => ({
+export const holdContainer = (
+  run: Run,
+  key: string,
+  phase: HeldContainer["phase"],
+  task?: TaskToRun,
+): HeldContainer => ({
   run,
   key,
   phase,

@@ -9,7 +9,10 @@ const attempts = 3;
 export class ImagePulls {
   readonly #client: EngineClient;
   readonly #stop: AbortSignal;
-  readonly #pulls = new Map<string, { readonly done: Promise<void>; readonly tell: Set<(detail: string) => void>; detail: string }>();
+  readonly #pulls = new Map<
+    string,
+    { readonly done: Promise<void>; readonly tell: Set<(detail: string) => void>; detail: string }
+  >();
 
   constructor(client: EngineClient, stop: AbortSignal) {
     this.#client = client;
@@ -64,17 +67,28 @@ interface Progress {
 }
 
 /** One try; tells each whole percent of what is known to be fetched. */
-export async function pullOnce(client: EngineClient, image: string, tell: (detail: string) => void, signal: AbortSignal): Promise<void> {
+export async function pullOnce(
+  client: EngineClient,
+  image: string,
+  tell: (detail: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const { name, tag } = splitImage(image);
   const layers = new Map<string, { current: number; total: number }>();
   let told = -1;
   for await (const progress of jsonLines<Progress>(await client.pull(name, tag, signal))) {
-    if (progress.error !== undefined) throw new EngineError(/not found|denied|manifest unknown/i.test(progress.error) ? 404 : 500, progress.error);
+    if (progress.error !== undefined)
+      throw new EngineError(/not found|denied|manifest unknown/i.test(progress.error) ? 404 : 500, progress.error);
     const { id, progressDetail, status } = progress;
     if (id === undefined) continue;
-    if (progressDetail?.total) layers.set(id, { current: status === "Extracting" ? progressDetail.total : (progressDetail.current ?? 0), total: progressDetail.total });
+    if (progressDetail?.total)
+      layers.set(id, {
+        current: status === "Extracting" ? progressDetail.total : (progressDetail.current ?? 0),
+        total: progressDetail.total,
+      });
     const total = sum([...layers.values()].map((layer) => layer.total));
-    const percent = total === 0 ? -1 : Math.floor((100 * sum([...layers.values()].map((layer) => layer.current))) / total);
+    const percent =
+      total === 0 ? -1 : Math.floor((100 * sum([...layers.values()].map((layer) => layer.current))) / total);
     if (percent > told) tell(`pulling image ${image} ${(told = percent)}%`);
   }
 }
@@ -85,8 +99,14 @@ export function pullFailure(image: string, thrown: unknown): AppError {
   const { status, message } = thrown instanceof EngineError ? thrown : { status: 0, message: String(thrown) };
   const options = { cause: thrown, metadata: { image } };
   if (status === 400) return new AppError("invalid", "IMAGE_INVALID", `image ${image}: ${message}`, options);
-  if (status === 404 || status === 401 || status === 403) return new AppError("not-found", "IMAGE_NOT_FOUND", `there is no image ${image}: ${message}`, options);
-  return new AppError("unavailable", "IMAGE_PULL_FAILED", `image ${image} is not here and could not be pulled: ${message}`, options);
+  if (status === 404 || status === 401 || status === 403)
+    return new AppError("not-found", "IMAGE_NOT_FOUND", `there is no image ${image}: ${message}`, options);
+  return new AppError(
+    "unavailable",
+    "IMAGE_PULL_FAILED",
+    `image ${image} is not here and could not be pulled: ${message}`,
+    options,
+  );
 }
 
 /** Name and tag or digest; "latest" where there is none. A colon before a slash is a registry's port. */
@@ -94,7 +114,9 @@ export function splitImage(image: string): { readonly name: string; readonly tag
   const digest = image.indexOf("@");
   if (digest >= 0) return { name: image.slice(0, digest), tag: image.slice(digest + 1) };
   const colon = image.lastIndexOf(":");
-  return colon > image.lastIndexOf("/") ? { name: image.slice(0, colon), tag: image.slice(colon + 1) } : { name: image, tag: "latest" };
+  return colon > image.lastIndexOf("/")
+    ? { name: image.slice(0, colon), tag: image.slice(colon + 1) }
+    : { name: image, tag: "latest" };
 }
 
 /** Values of a stream of JSON lines, as they come. */

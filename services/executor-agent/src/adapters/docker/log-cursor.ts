@@ -105,7 +105,10 @@ export class LogCursor {
       }
       case "start":
         this.#head = mark;
-        this.#mode = this.#position.anchor.first === undefined || same(this.#position.anchor.first, mark) ? "counting" : "searching";
+        this.#mode =
+          this.#position.anchor.first === undefined || same(this.#position.anchor.first, mark)
+            ? "counting"
+            : "searching";
         break;
       case "counting":
       case "searching":
@@ -141,7 +144,13 @@ export class LogCursor {
       return lines > 0 ? { lines, stream: mark.stream } : false;
     }
     // The head was rotated away, after it was read: what is there now becomes the anchor.
-    this.#position.anchor = { since: "", first: this.#head, count: this.#seen, lines: this.#seenLines, bytes: anchor.bytes };
+    this.#position.anchor = {
+      since: "",
+      first: this.#head,
+      count: this.#seen,
+      lines: this.#seenLines,
+      bytes: anchor.bytes,
+    };
     this.#position.next = undefined;
     return false;
   }
@@ -159,7 +168,12 @@ export class LogCursor {
     // Later than all before it, so that counting from it on is counting what comes after it.
     if (newest && position.next === undefined && position.anchor.bytes > reanchorBytes / 2) {
       position.next = { since: entry.at, first: mark, count: 1, lines: endsLine(entry) ? 1 : 0, bytes: 0 };
-    } else if (newest && position.next !== undefined && position.anchor.bytes > reanchorBytes && milliseconds(entry.at) - milliseconds(position.next.since) > disorderMs) {
+    } else if (
+      newest &&
+      position.next !== undefined &&
+      position.anchor.bytes > reanchorBytes &&
+      milliseconds(entry.at) - milliseconds(position.next.since) > disorderMs
+    ) {
       position.anchor = position.next;
       position.next = undefined;
     }
@@ -184,6 +198,7 @@ export function gapLine(gap: Gap): string {
 
 const fresh = (): Record<Stream, { at: string; n: number }> => ({ stdout: { at: "", n: 0 }, stderr: { at: "", n: 0 } });
 const anchorAt = (since: string, first: Mark | undefined): Anchor => ({ since, first, count: 0, lines: 0, bytes: 0 });
-const same = (a: Mark, b: Mark): boolean => a.at === b.at && a.stream === b.stream && a.bytes === b.bytes && a.nth === b.nth;
+const same = (a: Mark, b: Mark): boolean =>
+  a.at === b.at && a.stream === b.stream && a.bytes === b.bytes && a.nth === b.nth;
 const endsLine = ({ text }: LogEntry): boolean => text[text.length - 1] === 0x0a;
 const milliseconds = (at: string): number => Date.parse(`${at.slice(0, 23)}Z`);

@@ -22,7 +22,8 @@ export class FrameParser {
       const end = from + headerBytes + length;
       if (bytes.length < end) break;
       const kind = bytes[from];
-      if ((kind !== 1 && kind !== 2) || length < timeBytes + 1) throw new Error(`not a log frame: stream ${kind}, ${length} bytes`);
+      if ((kind !== 1 && kind !== 2) || length < timeBytes + 1)
+        throw new Error(`not a log frame: stream ${kind}, ${length} bytes`);
       const textFrom = from + headerBytes + timeBytes;
       entries.push({
         stream: kind === 1 ? "stdout" : "stderr",

@@ -67,7 +67,8 @@ export class LogReader {
   /** Reads along until stopped or finished. `onEnd`: the engine ended the stream, so the container may have ended too. */
   follow(onEnd: () => void): void {
     this.#following ??= this.#follow(onEnd).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) this.#deps.logger.error("reading output failed", { run: runKey(this.#run), error });
+      if (!this.#stop.signal.aborted)
+        this.#deps.logger.error("reading output failed", { run: runKey(this.#run), error });
     });
   }
 
@@ -102,7 +103,7 @@ export class LogReader {
 
   async #follow(onEnd: () => void): Promise<void> {
     const { signal } = this.#stop;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         // As long as there is much to read, following would only fall behind.
         const bytes = await this.#read(false, signal);
@@ -117,16 +118,21 @@ export class LogReader {
         this.#writer = undefined;
         failures += 1;
       }
-      if (failures > 0) await sleep(backoffMs(failures, Math.random, { baseMs: 100, maxMs: 5000 }), signal).catch(() => {});
+      if (failures > 0)
+        await sleep(backoffMs(failures, Math.random, { baseMs: 100, maxMs: 5000 }), signal).catch(() => {});
     }
   }
 
   async #open(): Promise<LogWriter> {
     const noted = this.#deps.positions.get(runKey(this.#run));
-    const { cursor, stdout, stderr } = noted === undefined ? { cursor: undefined, stdout: 0, stderr: 0 } : (JSON.parse(noted) as Journalled);
+    const { cursor, stdout, stderr } =
+      noted === undefined ? { cursor: undefined, stdout: 0, stderr: 0 } : (JSON.parse(noted) as Journalled);
     let writer = await LogWriter.open(this.#run, this.#deps.sink, { stdout, stderr });
     if (writer.sinkFellBack) writer = await LogWriter.open(this.#run, this.#deps.sink, { stdout: 0, stderr: 0 });
-    this.#cursor = cursor === undefined || writer.offsets.stdout + writer.offsets.stderr !== stdout + stderr ? LogCursor.start() : LogCursor.parse(cursor);
+    this.#cursor =
+      cursor === undefined || writer.offsets.stdout + writer.offsets.stderr !== stdout + stderr
+        ? LogCursor.start()
+        : LogCursor.parse(cursor);
     return writer;
   }
 
@@ -184,7 +190,10 @@ export class LogReader {
     this.#journalledAt = at;
     const { stdout, stderr } = writer.offsets;
     if (stdout + stderr === 0) return;
-    this.#deps.positions.set(runKey(this.#run), JSON.stringify({ cursor: this.#cursor.toString(), stdout, stderr } satisfies Journalled));
+    this.#deps.positions.set(
+      runKey(this.#run),
+      JSON.stringify({ cursor: this.#cursor.toString(), stdout, stderr } satisfies Journalled),
+    );
   }
 }
 

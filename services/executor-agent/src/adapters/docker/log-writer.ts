@@ -35,7 +35,10 @@ export class LogWriter {
   /** Goes on at these offsets; what the sink has beyond them is skipped when it comes again. */
   static async open(run: Run, sink: LogSink, offsets: Readonly<Record<Stream, number>>): Promise<LogWriter> {
     const [stdout, stderr] = await Promise.all([sink.size(run, "stdout"), sink.size(run, "stderr")]);
-    return new LogWriter(run, sink, { stdout: new Output(offsets.stdout, stdout), stderr: new Output(offsets.stderr, stderr) });
+    return new LogWriter(run, sink, {
+      stdout: new Output(offsets.stdout, stdout),
+      stderr: new Output(offsets.stderr, stderr),
+    });
   }
 
   /** Bytes that were handed in, over all lives. */
@@ -85,7 +88,8 @@ export class LogWriter {
       const bytes = output.pieces.length === 1 ? output.pieces[0]! : Buffer.concat(output.pieces);
       output.pieces = [bytes];
       const stored = await this.#sink.append(this.#run, stream, output.stored, bytes);
-      if (stored < output.stored) throw new Error(`the log store has ${stored} bytes of ${stream} and had ${output.stored}`);
+      if (stored < output.stored)
+        throw new Error(`the log store has ${stored} bytes of ${stream} and had ${output.stored}`);
       const done = Math.min(stored - output.stored, bytes.length);
       output.pieces = done === bytes.length ? [] : [bytes.subarray(done)];
       output.waiting = bytes.length - done;

@@ -16,11 +16,15 @@ const linksFollowed = 40;
  * again: each directory on the way is owned by one of them, and not writable by others (or sticky, as /tmp). Throws `denied` VOLUME_UNSAFE naming the directory,
  * and `not-found` VOLUME_MISSING.
  */
-export async function safeSource(source: string, agentUid: number, look: (path: string) => Promise<Seen> = lstat): Promise<string> {
+export async function safeSource(
+  source: string,
+  agentUid: number,
+  look: (path: string) => Promise<Seen> = lstat,
+): Promise<string> {
   if (!isAbsolute(source)) throw unsafe(source, "it is no absolute path");
   let rest = source.split(sep).filter((part) => part !== "");
   let at = parse(source).root;
-  for (let links = 0; rest.length > 0; ) {
+  for (let links = 0; rest.length > 0;) {
     const [part, ...after] = rest as [string, ...string[]];
     if (part === "..") throw unsafe(source, "it goes up with ..");
     if (part === ".") {
@@ -39,7 +43,12 @@ export async function safeSource(source: string, agentUid: number, look: (path: 
     // Joined before the walk goes on, so that .. of a link is meant from where the link stands.
     const whole = isAbsolute(target) ? target : join(dirname(next), target);
     at = parse(source).root;
-    rest = [...join(whole).split(sep).filter((step) => step !== ""), ...after];
+    rest = [
+      ...join(whole)
+        .split(sep)
+        .filter((step) => step !== ""),
+      ...after,
+    ];
   }
   return at;
 }
@@ -53,8 +62,10 @@ async function seen(source: string, path: string, look: (path: string) => Promis
 }
 
 function checkParent(source: string, path: string, { uid, mode }: Seen, agentUid: number): void {
-  if (uid !== 0 && uid !== agentUid) throw unsafe(source, `${path} belongs to uid ${uid}, who could exchange what is in it`);
+  if (uid !== 0 && uid !== agentUid)
+    throw unsafe(source, `${path} belongs to uid ${uid}, who could exchange what is in it`);
   if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) throw unsafe(source, `${path} can be written by others`);
 }
 
-const unsafe = (source: string, why: string): AppError => new AppError("denied", "VOLUME_UNSAFE", `volume ${source} is not mounted: ${why}`);
+const unsafe = (source: string, why: string): AppError =>
+  new AppError("denied", "VOLUME_UNSAFE", `volume ${source} is not mounted: ${why}`);

@@ -41,7 +41,8 @@ export class RunEnder {
     held.ending = true;
     this.#end(held)
       .catch((error: unknown) => {
-        if (!this.#deps.stop.aborted) this.#deps.logger.error("the end of a run could not be told", { run: held.key, error });
+        if (!this.#deps.stop.aborted)
+          this.#deps.logger.error("the end of a run could not be told", { run: held.key, error });
       })
       .finally(() => {
         held.ending = false;
@@ -55,8 +56,17 @@ export class RunEnder {
     if (details?.State.Running) return;
     const sizes = await held.reader!.finish(stop);
     if (details === undefined) {
-      const reason: Reason = { code: "CONTAINER_REMOVED", message: "its container was removed, and nobody saw its end" };
-      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at: new Date(), startedAt: held.startedAt, reason });
+      const reason: Reason = {
+        code: "CONTAINER_REMOVED",
+        message: "its container was removed, and nobody saw its end",
+      };
+      return this.#deps.onEnded(held, {
+        kind: "lost",
+        run: held.run,
+        at: new Date(),
+        startedAt: held.startedAt,
+        reason,
+      });
     }
     const began = startedAt(details) ?? held.startedAt;
     const at = new Date(details.State.FinishedAt);
@@ -66,10 +76,24 @@ export class RunEnder {
       return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason });
     }
     const outOfMemory = (held.outOfMemory || details.State.OOMKilled) && exitCode !== 0;
-    const notExecuted = exitCode === 126 || exitCode === 127 ? await this.#initSays(held, sizes.stderrBytes) : undefined;
+    const notExecuted =
+      exitCode === 126 || exitCode === 127 ? await this.#initSays(held, sizes.stderrBytes) : undefined;
     if (notExecuted) return this.#deps.onEnded(held, { kind: "failed", run: held.run, at, reason: notExecuted });
-    const usage = laterUsage(held.sampled, meter.exact ? await meter.read(held.run, details.Id) : { cpuMs: undefined, peakMemoryBytes: undefined });
-    this.#deps.onEnded(held, { kind: "ended", run: held.run, startedAt: began, at, exitCode, signal: signalOf(held, exitCode, outOfMemory), outOfMemory, usage, ...sizes });
+    const usage = laterUsage(
+      held.sampled,
+      meter.exact ? await meter.read(held.run, details.Id) : { cpuMs: undefined, peakMemoryBytes: undefined },
+    );
+    this.#deps.onEnded(held, {
+      kind: "ended",
+      run: held.run,
+      startedAt: began,
+      at,
+      exitCode,
+      signal: signalOf(held, exitCode, outOfMemory),
+      outOfMemory,
+      usage,
+      ...sizes,
+    });
   }
 
   /** Undefined: it is gone. An engine that does not answer is waited for. */
@@ -88,15 +112,26 @@ export class RunEnder {
   }
 
   #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): boolean {
-    return engineStopCodes.has(ExitCode) && !OOMKilled && !held.outOfMemory && held.killed === undefined && this.#deps.outages.around(at);
+    return (
+      engineStopCodes.has(ExitCode) &&
+      !OOMKilled &&
+      !held.outOfMemory &&
+      held.killed === undefined &&
+      this.#deps.outages.around(at)
+    );
   }
 
   async #initSays(held: HeldContainer, stderrBytes: number): Promise<Reason | undefined> {
     if (stderrBytes === 0 || stderrBytes > 5000) return undefined;
     const parser = new FrameParser();
     let said = "";
-    const stream = await this.#deps.client.logs(held.containerId!, { follow: false, stderrOnly: true }, this.#deps.stop);
-    for await (const chunk of stream as AsyncIterable<Buffer>) for (const { text } of parser.feed(chunk)) said += text.toString();
+    const stream = await this.#deps.client.logs(
+      held.containerId!,
+      { follow: false, stderrOnly: true },
+      this.#deps.stop,
+    );
+    for await (const chunk of stream as AsyncIterable<Buffer>)
+      for (const { text } of parser.feed(chunk)) said += text.toString();
     const why = initFailure.exec(said)?.[1];
     if (why === undefined) return undefined;
     return /no such file/i.test(why) ? commandNotFound(held.task) : commandNotExecutable(held.task, why);

@@ -46,12 +46,11 @@ export class RunStarter {
     this.#deps.queue.add(held.key, () => this.#start(held));
   }
 
-  /** Makes a run that waits not start at all; true if it is told so already. */
-  cancel(held: HeldContainer): boolean {
-    if (held.phase !== "waiting" && held.phase !== "created") return false;
+  /** Makes a run that waits not start at all; one that is being started is left to its start, which looks again. */
+  cancel(held: HeldContainer): void {
+    if (held.phase !== "waiting" && held.phase !== "created") return;
     this.#deps.queue.remove(held.key);
     void this.#giveUp(held, stoppedBeforeStart(held));
-    return true;
   }
 
   async #start(held: HeldContainer): Promise<void> {
@@ -76,7 +75,9 @@ export class RunStarter {
   /** Resolves with the container's details where it was there before. */
   async #create(held: HeldContainer, task: TaskToRun): Promise<ContainerDetails | undefined> {
     const { client, site, stop } = this.#deps;
-    const mounts = await Promise.all(task.mounts.map(async (mount) => ({ ...mount, source: await safeSource(mount.source, this.#deps.agentUid) })));
+    const mounts = await Promise.all(
+      task.mounts.map(async (mount) => ({ ...mount, source: await safeSource(mount.source, this.#deps.agentUid) })),
+    );
     const body = containerBody(task, site, mounts);
     const name = runName(held.run);
     return this.#whileEngineIsAway(held, async () => {
@@ -131,7 +132,9 @@ export class RunStarter {
     if (held.killed) return void this.#giveUp(held, stoppedBeforeStart(held));
     const fetched =
       pulls > pullsForOneRun
-        ? Promise.reject(new AppError("unavailable", "IMAGE_PULL_FAILED", `image ${image} was pulled and is gone again`))
+        ? Promise.reject(
+            new AppError("unavailable", "IMAGE_PULL_FAILED", `image ${image} was pulled and is gone again`),
+          )
         : this.#deps.pulls.pull(image, (detail) => this.#tell(held, detail));
     fetched.then(
       () => {
@@ -144,7 +147,8 @@ export class RunStarter {
   }
 
   #tell(held: HeldContainer, detail: string): void {
-    if (held.phase === "waiting" || held.phase === "starting") this.#deps.onNotStarted(held, { kind: "preparing", run: held.run, detail });
+    if (held.phase === "waiting" || held.phase === "starting")
+      this.#deps.onNotStarted(held, { kind: "preparing", run: held.run, detail });
   }
 
   async #giveUp(held: HeldContainer, event: DriverEvent): Promise<void> {
@@ -152,7 +156,11 @@ export class RunStarter {
     if (held.phase === "over") return;
     held.phase = "over";
     if (held.containerId !== undefined) {
-      await this.#deps.client.remove(held.containerId).catch((error: unknown) => this.#deps.logger.warn("a container could not be removed", { run: held.key, error }));
+      await this.#deps.client
+        .remove(held.containerId)
+        .catch((error: unknown) =>
+          this.#deps.logger.warn("a container could not be removed", { run: held.key, error }),
+        );
     }
     this.#deps.onNotStarted(held, event);
   }
@@ -160,9 +168,14 @@ export class RunStarter {
   #checkIdentity({ identity }: TaskToRun): void {
     const { site, agentUid } = this.#deps;
     if (site.rootless && identity.uid !== agentUid) {
-      throw new AppError("denied", "IDENTITY_NOT_POSSIBLE", `the rootless engine here runs everything as uid ${agentUid}, and ${identity.user} is uid ${identity.uid}`);
+      throw new AppError(
+        "denied",
+        "IDENTITY_NOT_POSSIBLE",
+        `the rootless engine here runs everything as uid ${agentUid}, and ${identity.user} is uid ${identity.uid}`,
+      );
     }
-    if (!site.rootless && identity.uid === 0) throw new AppError("denied", "IDENTITY_NOT_POSSIBLE", "nothing runs as root of this host");
+    if (!site.rootless && identity.uid === 0)
+      throw new AppError("denied", "IDENTITY_NOT_POSSIBLE", "nothing runs as root of this host");
   }
 
   /** An engine that is not reached is waited for: the run is neither refused nor failed for it. */
@@ -173,7 +186,8 @@ export class RunStarter {
       } catch (error) {
         this.#deps.stop.throwIfAborted();
         if (!(error instanceof EngineError) || error.status !== 0) throw error;
-        if (held.killed && held.containerId === undefined) throw new AppError("unavailable", "STOPPED_BEFORE_START", "stopped before it was started", { cause: error });
+        if (held.killed && held.containerId === undefined)
+          throw new AppError("unavailable", "STOPPED_BEFORE_START", "stopped before it was started", { cause: error });
         this.#tell(held, "waiting for the container engine");
         await sleep(backoffMs(failures, Math.random, { baseMs: 100, maxMs: 5000 }), this.#deps.stop);
       }
@@ -200,26 +214,51 @@ function notStarted({ run, task }: HeldContainer, thrown: unknown): DriverEvent 
   return { kind, run, at: new Date(), reason };
 }
 
-function blame(thrown: unknown, task: TaskToRun | undefined): { readonly kind: "failed" | "unable"; readonly reason: Reason } {
+function blame(
+  thrown: unknown,
+  task: TaskToRun | undefined,
+): { readonly kind: "failed" | "unable"; readonly reason: Reason } {
   if (thrown instanceof AppError) {
     const { reason: code, message } = thrown;
-    const kind = ["NAME_TAKEN", "STOPPED_BEFORE_START", "ENGINE_ERROR", "IDENTITY_NOT_POSSIBLE", "VOLUME_MISSING"].includes(code) ? "unable" : "failed";
+    const kind = [
+      "NAME_TAKEN",
+      "STOPPED_BEFORE_START",
+      "ENGINE_ERROR",
+      "IDENTITY_NOT_POSSIBLE",
+      "VOLUME_MISSING",
+    ].includes(code)
+      ? "unable"
+      : "failed";
     return { kind, reason: { code, message } };
   }
-  if (!(thrown instanceof EngineError)) return { kind: "unable", reason: { code: "ENGINE_ERROR", message: String(thrown) } };
+  if (!(thrown instanceof EngineError))
+    return { kind: "unable", reason: { code: "ENGINE_ERROR", message: String(thrown) } };
   const { status, message } = thrown;
   if (/docker-init/.test(message)) return { kind: "unable", reason: { code: "ENGINE_ERROR", message } };
-  if (/executable file not found|exec: .*no such file or directory/.test(message)) return { kind: "failed", reason: commandNotFound(task) };
-  if (/exec: .*(permission denied|is a directory|exec format error)/.test(message)) return { kind: "failed", reason: commandNotExecutable(task, message) };
-  if (/\bcwd\b|chdir|working directory/.test(message)) return { kind: "failed", reason: { code: "WORKDIR_INVALID", message: `the working directory cannot be used: ${message}` } };
-  if (status === 400 && /invalid reference format/.test(message)) return { kind: "failed", reason: { code: "IMAGE_INVALID", message: `image ${task?.image}: ${message}` } };
-  if (status === 400 && !/bind source path/.test(message)) return { kind: "failed", reason: { code: "CONTAINER_INVALID", message: `the engine refuses such a container: ${message}` } };
+  if (/executable file not found|exec: .*no such file or directory/.test(message))
+    return { kind: "failed", reason: commandNotFound(task) };
+  if (/exec: .*(permission denied|is a directory|exec format error)/.test(message))
+    return { kind: "failed", reason: commandNotExecutable(task, message) };
+  if (/\bcwd\b|chdir|working directory/.test(message))
+    return {
+      kind: "failed",
+      reason: { code: "WORKDIR_INVALID", message: `the working directory cannot be used: ${message}` },
+    };
+  if (status === 400 && /invalid reference format/.test(message))
+    return { kind: "failed", reason: { code: "IMAGE_INVALID", message: `image ${task?.image}: ${message}` } };
+  if (status === 400 && !/bind source path/.test(message))
+    return {
+      kind: "failed",
+      reason: { code: "CONTAINER_INVALID", message: `the engine refuses such a container: ${message}` },
+    };
   return { kind: "unable", reason: { code: "ENGINE_ERROR", message: `the container engine says: ${message}` } };
 }
 
 export const commandNotFound = (task: TaskToRun | undefined): Reason => ({
   code: "COMMAND_NOT_FOUND",
-  message: task ? `command ${task.command[0]} was not found in image ${task.image}` : "its command was not found in its image",
+  message: task
+    ? `command ${task.command[0]} was not found in image ${task.image}`
+    : "its command was not found in its image",
 });
 
 export const commandNotExecutable = (task: TaskToRun | undefined, why: string): Reason => ({

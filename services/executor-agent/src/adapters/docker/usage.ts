@@ -23,16 +23,26 @@ export interface UsageMeter {
  * A container's cgroup is gone when its end is known, and its counters with it. With the engine's cgroupfs driver on this machine each run gets a parent cgroup of its own, which
  * counts the same and stays. Otherwise (systemd's driver, an engine in a virtual machine) the engine's statistics are all there is.
  */
-export function usageMeter(client: EngineClient, facts: EngineFacts, clusterId: string, local: boolean, root = "/sys/fs/cgroup"): UsageMeter {
+export function usageMeter(
+  client: EngineClient,
+  facts: EngineFacts,
+  clusterId: string,
+  local: boolean,
+  root = "/sys/fs/cgroup",
+): UsageMeter {
   const hierarchies = local && facts.CgroupDriver === "cgroupfs" ? hierarchiesAt(root) : [];
-  return hierarchies.length > 0 ? cgroupMeter(hierarchies, facts.CgroupVersion === "2", clusterId) : statisticsMeter(client);
+  return hierarchies.length > 0
+    ? cgroupMeter(hierarchies, facts.CgroupVersion === "2", clusterId)
+    : statisticsMeter(client);
 }
 
 /** Version 2 has one, version 1 one for each controller. */
 function hierarchiesAt(root: string): readonly string[] {
   if (existsSync(`${root}/cgroup.controllers`)) return [root];
   try {
-    return readdirSync(root, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [`${root}/${entry.name}`] : []));
+    return readdirSync(root, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [`${root}/${entry.name}`] : [],
+    );
   } catch {
     return [];
   }
@@ -41,10 +51,17 @@ function hierarchiesAt(root: string): readonly string[] {
 function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId: string): UsageMeter {
   const base = `/berth/${clusterId}`;
   const path = (run: Run): string => `${base}/${runName(run)}`;
-  const controller = (name: string): string => hierarchies.find((hierarchy) => hierarchy.split("/").at(-1)!.split(",").includes(name)) ?? hierarchies[0]!;
+  const controller = (name: string): string =>
+    hierarchies.find((hierarchy) => hierarchy.split("/").at(-1)!.split(",").includes(name)) ?? hierarchies[0]!;
   const [cpu, memory] = unified
-    ? ([(run: Run) => `${hierarchies[0]}${path(run)}/cpu.stat`, (run: Run) => `${hierarchies[0]}${path(run)}/memory.peak`] as const)
-    : ([(run: Run) => `${controller("cpuacct")}${path(run)}/cpuacct.usage`, (run: Run) => `${controller("memory")}${path(run)}/memory.max_usage_in_bytes`] as const);
+    ? ([
+        (run: Run) => `${hierarchies[0]}${path(run)}/cpu.stat`,
+        (run: Run) => `${hierarchies[0]}${path(run)}/memory.peak`,
+      ] as const)
+    : ([
+        (run: Run) => `${controller("cpuacct")}${path(run)}/cpuacct.usage`,
+        (run: Run) => `${controller("memory")}${path(run)}/memory.max_usage_in_bytes`,
+      ] as const);
   const removeIn = (name: string): void => {
     for (const hierarchy of hierarchies) {
       try {
@@ -59,7 +76,11 @@ function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId
     exact: true,
     async read(run) {
       const [cpuText, peakText] = await Promise.all([text(cpu(run)), text(memory(run))]);
-      const cpuUs = unified ? Number(/^usage_usec (\d+)$/m.exec(cpuText ?? "")?.[1] ?? NaN) : cpuText === undefined ? NaN : Number(cpuText) / 1000;
+      const cpuUs = unified
+        ? Number(/^usage_usec (\d+)$/m.exec(cpuText ?? "")?.[1] ?? NaN)
+        : cpuText === undefined
+          ? NaN
+          : Number(cpuText) / 1000;
       return {
         cpuMs: Number.isFinite(cpuUs) ? Math.round(cpuUs / 1000) : undefined,
         peakMemoryBytes: peakText === undefined || !/^\d+\s*$/.test(peakText) ? undefined : Number(peakText),
@@ -85,7 +106,10 @@ function statisticsMeter(client: EngineClient): UsageMeter {
         | undefined;
       const cpuNs = stats?.cpu_stats?.cpu_usage?.total_usage;
       // Version 2's statistics have no peak; the largest sample would be less than it.
-      return { cpuMs: cpuNs ? Math.round(cpuNs / 1e6) : undefined, peakMemoryBytes: stats?.memory_stats?.max_usage || undefined };
+      return {
+        cpuMs: cpuNs ? Math.round(cpuNs / 1e6) : undefined,
+        peakMemoryBytes: stats?.memory_stats?.max_usage || undefined,
+      };
     },
     forget() {},
     close() {},

@@ -1,0 +1,68 @@
+import { runKey } from "@berth/core";
+import type { Run } from "@berth/core";
+import type { Driver } from "@berth/plugins";
+import type { EngineClient } from "./engine-client.ts";
+import { rethrow } from "./engine-client.ts";
+import type { HeldContainer } from "./held-container.ts";
+import type { RunStarter } from "./run-starter.ts";
+import type { UsageMeter } from "./usage.ts";
+
+export interface RunControlDeps {
+  readonly runs: ReadonlyMap<string, HeldContainer>;
+  readonly client: EngineClient;
+  readonly meter: UsageMeter;
+  readonly starter: Pick<RunStarter, "cancel">;
+  /** Notes what it used so far; after the end that may be gone. */
+  sample(held: HeldContainer): Promise<void>;
+}
+
+/** What is done to a run between its start and its end. */
+export function runControl({ runs, client, meter, starter, sample }: RunControlDeps) {
+  const running = (run: Run): HeldContainer | undefined => {
+    const held = runs.get(runKey(run));
+    return held?.phase === "running" ? held : undefined;
+  };
+
+  return {
+    async killTask(run, signal) {
+      const held = runs.get(runKey(run));
+      if (!held || held.phase === "over") return;
+      held.killed = signal;
+      if (held.phase !== "running") return starter.cancel(held);
+      if (!meter.exact) await sample(held);
+      const id = held.containerId!;
+      // A paused container takes no KILL by all engines; TERM waits in it until it goes on.
+      if (held.paused && signal === "KILL") await client.unpause(id).catch(rethrow);
+      await client.kill(id, `SIG${signal}`).catch(rethrow);
+      if (held.paused) await client.unpause(id).catch(rethrow);
+      held.paused = false;
+    },
+
+    async suspendTask(run) {
+      const held = running(run);
+      if (!held) return;
+      await client.pause(held.containerId!).catch(rethrow);
+      held.paused = true;
+    },
+
+    async resumeTask(run) {
+      const held = running(run);
+      if (!held) return;
+      await client.unpause(held.containerId!).catch(rethrow);
+      held.paused = false;
+    },
+
+    async getMappingPort(run, containerPort) {
+      const held = running(run);
+      if (!held) return undefined;
+      const { NetworkSettings } = await client.inspect(held.containerId!).catch(rethrow);
+      const port = NetworkSettings.Ports?.[`${containerPort}/tcp`]?.[0]?.HostPort;
+      return port === undefined ? undefined : Number(port);
+    },
+
+    async usage(run) {
+      const held = runs.get(runKey(run));
+      return held?.containerId === undefined ? undefined : meter.read(held.run, held.containerId);
+    },
+  } satisfies Partial<Driver>;
+}
