@@ -11,3 +11,4 @@ export * from "./core-processes.ts";
 export { sharedDockerEngine, startDockerEngine, whyNoDockerEngine, type DockerEngine } from "./docker-engine.ts";
 export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
+export * from "./docker-cluster.ts";

@@ -1,0 +1,4 @@
+import { dockerForCluster } from "@berth/test-support";
+import { describeTaskLife } from "./task-life.ts";
+
+describeTaskLife("docker", dockerForCluster);
