@@ -120,7 +120,7 @@ export class Queue {
     if (record.phase === "placed" && facts.attempt === record.attempt) this.hosts.refusedBy(record.host!, nowMs);
     record.attempt = facts.attempt;
     this.#leave(record);
-    record.shape = this.shapes.of(facts);
+    if (facts.avoidHosts.length !== record.shape.avoidHosts.length) record.shape = this.shapes.of(facts);
     this.dependencies.add(record, facts.dependencies);
     this.#settleIn(record);
   }
@@ -183,7 +183,7 @@ export class Queue {
     record.phase = phase;
     if (record.impossible) this.impossible.add(record);
     if (phase === "queued") {
-      record.shape = this.shapes.of(record.shape);
+      if (record.shape.swept) record.shape = this.shapes.of(record.shape);
       record.shape.add(record);
     }
     if (!record.array) this.#pendingSingles += record.pending;

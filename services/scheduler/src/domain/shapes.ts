@@ -17,6 +17,8 @@ export class Shape {
   readonly priority: number;
   readonly avoidHosts: readonly string[];
   readonly needClass: NeedClass;
+  /** Dropped from the table while it was empty: a task of the kind belongs to a new shape now. */
+  swept = false;
   #entries: (TaskRecord | undefined)[] = [];
   #start = 0;
   #queued = 0;
@@ -143,9 +145,13 @@ export class Shapes {
     return this.#shapes.values();
   }
 
-  /** Shapes without queued tasks may still be held by live records: those keep working, and a new task of the kind gets a new shape. */
+  /** Live records may still have one of those: it goes on telling them what they need. */
   #sweep(): void {
-    for (const [key, shape] of this.#shapes) if (shape.queued === 0) this.#shapes.delete(key);
+    for (const [key, shape] of this.#shapes) {
+      if (shape.queued > 0) continue;
+      shape.swept = true;
+      this.#shapes.delete(key);
+    }
     const used = new Set([...this.#shapes.values()].map((shape) => shape.needClass));
     for (const [key, needClass] of this.#classes) if (!used.has(needClass)) this.#classes.delete(key);
     this.#sweepAt = Math.max(10_000, this.#shapes.size * 2);
