@@ -16,7 +16,12 @@ export function feedTests(make: MakeDatabase): void {
     await h.report(id, 1, RunPhase.RUNNING);
     await h.ended(id);
     const { changes, tasks } = await h.changes(token);
-    expect(tasks.map(({ state }) => state)).toEqual([TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING, TaskState.OVER]);
+    expect(tasks.map(({ state }) => state)).toEqual([
+      TaskState.PENDING,
+      TaskState.PLACED,
+      TaskState.RUNNING,
+      TaskState.OVER,
+    ]);
     const revisions = changes.map(({ revision }) => revision);
     expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
     expect(new Set(revisions).size).toBe(revisions.length);
@@ -57,7 +62,11 @@ export function feedTests(make: MakeDatabase): void {
     expect(parts).toBeGreaterThan(3); // in chunks
     for (const row of (await h.changes(token)).tasks) known.set(row.id, row.state);
     expect(known.size).toBe(1_201);
-    expect([known.get("1"), known.get("1199"), known.get(late)]).toEqual([TaskState.OVER, TaskState.OVER, TaskState.PENDING]);
+    expect([known.get("1"), known.get("1199"), known.get(late)]).toEqual([
+      TaskState.OVER,
+      TaskState.OVER,
+      TaskState.PENDING,
+    ]);
   });
 
   it("has in its snapshot what lives, the outcomes of parents, and hosts", async () => {
@@ -83,7 +92,10 @@ export function feedTests(make: MakeDatabase): void {
     expect(tasks.find(({ id }) => id === ended)).toMatchObject({ outcome: Outcome.FAILED });
     expect(tasks.find(({ id }) => id === `${array}.2`)).toMatchObject({ outcome: Outcome.KILLED });
     expect(tasks.find(({ id }) => id === child)?.dependencies).toHaveLength(4);
-    expect(hosts.map(({ id, journalId }) => [id, journalId])).toEqual([["h1", "journal-h1"], ["h2", "journal-h2"]]);
+    expect(hosts.map(({ id, journalId }) => [id, journalId])).toEqual([
+      ["h1", "journal-h1"],
+      ["h2", "journal-h2"],
+    ]);
     await h.place(child);
     expect((await h.snapshot()).tasks.find(({ id }) => id === child)?.dependencies).toEqual([]);
   });
@@ -105,7 +117,9 @@ export function feedTests(make: MakeDatabase): void {
   it("wakes a reader that waits, and ends when it is aborted", async () => {
     await using h = await Harness.open(make);
     const stop = new AbortController();
-    const reader = h.store.changes({ token: await h.token(), user: "", tasksOnly: false }, stop.signal)[Symbol.asyncIterator]();
+    const reader = h.store
+      .changes({ token: await h.token(), user: "", tasksOnly: false }, stop.signal)
+      [Symbol.asyncIterator]();
     expect((await reader.next()).value).toMatchObject({ changes: [], startAgain: false }); // nothing is left
     const next = reader.next();
     await h.submit();
@@ -120,7 +134,15 @@ export function feedTests(make: MakeDatabase): void {
     const token = await h.token();
     const seq = Number(token.split(".")[1]);
     const { epoch } = h.store;
-    for (const bad of ["", "nonsense", "1", `01890000-0000-7000-8000-000000000000.${seq}`, `${epoch}.${seq + 1_000}`, `${epoch}.-1`, `${epoch}.1e3`]) {
+    for (const bad of [
+      "",
+      "nonsense",
+      "1",
+      `01890000-0000-7000-8000-000000000000.${seq}`,
+      `${epoch}.${seq + 1_000}`,
+      `${epoch}.-1`,
+      `${epoch}.1e3`,
+    ]) {
       expect(await h.changes(bad), bad).toMatchObject({ startAgain: true, changes: [] });
     }
     expect(await h.changes(token)).toMatchObject({ startAgain: false });
@@ -156,13 +178,23 @@ export function feedTests(make: MakeDatabase): void {
       await h.seen("h1");
     }
     expect((await h.changes(token)).hosts).toEqual([]);
-    expect((await h.store.listHosts()).hosts[0]).toMatchObject({ id: "h1", seenTime: new Date(h.nowMs), status: HostStatus.UP });
+    expect((await h.store.listHosts()).hosts[0]).toMatchObject({
+      id: "h1",
+      seenTime: new Date(h.nowMs),
+      status: HostStatus.UP,
+    });
     await h.seen("h1", { journalId: "journal-2" });
     await h.seen("h1", { journalId: "journal-2", cpuMilli: 1_000 });
     await h.seen("h1", { journalId: "journal-2", cpuMilli: 1_000, bootId: "boot-2" });
     await h.seen("h1", { journalId: "journal-2", cpuMilli: 1_000, bootId: "boot-2" });
     const unknownRuns = [{ epoch: "e", taskId: "7", attempt: 1 }];
-    await h.seen("h1", { journalId: "journal-2", cpuMilli: 1_000, bootId: "boot-2", unknownRuns, used: { cpuMilli: 500, memoryBytes: 1 } });
+    await h.seen("h1", {
+      journalId: "journal-2",
+      cpuMilli: 1_000,
+      bootId: "boot-2",
+      unknownRuns,
+      used: { cpuMilli: 500, memoryBytes: 1 },
+    });
     expect((await h.changes(token)).hosts).toMatchObject([
       { journalId: "journal-2", used: undefined },
       { capacity: { cpuMilli: 1_000 } },
@@ -184,7 +216,9 @@ export function feedTests(make: MakeDatabase): void {
     await silent("h1");
     await silent("h2");
     await silent("nowhere");
-    expect((await h.changes(token)).hosts).toMatchObject([{ id: "h1", status: HostStatus.SILENT, reason: { code: "HOST_SILENT" } }]);
+    expect((await h.changes(token)).hosts).toMatchObject([
+      { id: "h1", status: HostStatus.SILENT, reason: { code: "HOST_SILENT" } },
+    ]);
     await h.seen("h1");
     expect((await h.changes(token)).hosts.at(-1)).toMatchObject({ id: "h1", status: HostStatus.UP });
     h.nowMs += 60_000;
@@ -199,6 +233,9 @@ export function feedTests(make: MakeDatabase): void {
 
   it("tells a watcher the epoch and the leader's term", async () => {
     await using h = await Harness.open(make);
-    expect(await h.store.syncHosts({ hosts: [aHost("h1")], silentHostIds: [], silentAfterMs: 0 })).toEqual({ epoch: h.store.epoch, term: h.term });
+    expect(await h.store.syncHosts({ hosts: [aHost("h1")], silentHostIds: [], silentAfterMs: 0 })).toEqual({
+      epoch: h.store.epoch,
+      term: h.term,
+    });
   });
 }

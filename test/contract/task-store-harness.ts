@@ -1,7 +1,15 @@
 import { RunPhase } from "@berth/contracts/agent";
 import type { ReportAnswer, RunStatus } from "@berth/contracts/agent";
 import { Change } from "@berth/contracts/store";
-import type { ChangesResponse, CommitPlanResponse, End, NewTask, RequestResult, SubmitResult, TaskRow } from "@berth/contracts/store";
+import type {
+  ChangesResponse,
+  CommitPlanResponse,
+  End,
+  NewTask,
+  RequestResult,
+  SubmitResult,
+  TaskRow,
+} from "@berth/contracts/store";
 import { TaskRequest } from "@berth/contracts/types";
 import type { Host, Task } from "@berth/contracts/types";
 import type { TaskStore } from "@berth/storage";
@@ -110,10 +118,19 @@ export class Harness {
     return this.store.syncHosts({ hosts: [aHost(id, wishes)], silentHostIds: [], silentAfterMs: 0 });
   }
 
-  plan(placements: readonly (readonly [taskId: string, attempt: number, hostId?: string, journalId?: string])[], ends: readonly End[] = [], term = this.term): Promise<CommitPlanResponse> {
+  plan(
+    placements: readonly (readonly [taskId: string, attempt: number, hostId?: string, journalId?: string])[],
+    ends: readonly End[] = [],
+    term = this.term,
+  ): Promise<CommitPlanResponse> {
     return this.store.commitPlan({
       term,
-      placements: placements.map(([taskId, attempt, hostId = "h1", journalId = `journal-${hostId}`]) => ({ taskId, attempt, hostId, journalId })),
+      placements: placements.map(([taskId, attempt, hostId = "h1", journalId = `journal-${hostId}`]) => ({
+        taskId,
+        attempt,
+        hostId,
+        journalId,
+      })),
       ends: [...ends],
     });
   }
@@ -127,9 +144,17 @@ export class Harness {
     return (await this.plan([], [end])).endRefusals[0]!;
   }
 
-  async report(taskId: string, attempt: number, phase: RunPhase, more: Partial<RunStatus> = {}, hostId = "h1"): Promise<ReportAnswer> {
+  async report(
+    taskId: string,
+    attempt: number,
+    phase: RunPhase,
+    more: Partial<RunStatus> = {},
+    hostId = "h1",
+  ): Promise<ReportAnswer> {
     const status = aStatus(this.store.epoch, taskId, attempt, phase, more);
-    const { replies } = await this.store.applyReports({ reports: [{ hostId, journalId: `journal-${hostId}`, statuses: [status] }] });
+    const { replies } = await this.store.applyReports({
+      reports: [{ hostId, journalId: `journal-${hostId}`, statuses: [status] }],
+    });
     return replies[0]!.answers[0]!;
   }
 
@@ -153,7 +178,13 @@ export class Harness {
     return this.store.get({ taskId, user: "" });
   }
 
-  async snapshot(): Promise<{ readonly token: string; readonly tasks: TaskRow[]; readonly hosts: Host[]; readonly changes: Change[]; readonly parts: number }> {
+  async snapshot(): Promise<{
+    readonly token: string;
+    readonly tasks: TaskRow[];
+    readonly hosts: Host[];
+    readonly changes: Change[];
+    readonly parts: number;
+  }> {
     const changes: Change[] = [];
     let token = "";
     let parts = 0;
@@ -166,11 +197,23 @@ export class Harness {
   }
 
   /** What the feed has after a token, up to where it says that nothing is left. */
-  async changes(token: string, filter: { readonly user?: string; readonly tasksOnly?: boolean } = {}): Promise<{ readonly token: string; readonly tasks: TaskRow[]; readonly hosts: Host[]; readonly changes: Change[]; readonly startAgain: boolean }> {
+  async changes(
+    token: string,
+    filter: { readonly user?: string; readonly tasksOnly?: boolean } = {},
+  ): Promise<{
+    readonly token: string;
+    readonly tasks: TaskRow[];
+    readonly hosts: Host[];
+    readonly changes: Change[];
+    readonly startAgain: boolean;
+  }> {
     const stop = new AbortController();
     const changes: Change[] = [];
     let last: ChangesResponse | undefined;
-    for await (const part of this.store.changes({ token, user: filter.user ?? "", tasksOnly: filter.tasksOnly ?? false }, stop.signal)) {
+    for await (const part of this.store.changes(
+      { token, user: filter.user ?? "", tasksOnly: filter.tasksOnly ?? false },
+      stop.signal,
+    )) {
       last = part;
       changes.push(...part.changes.map((bytes) => Change.decode(bytes)));
       if (part.changes.length === 0 || part.startAgain) break;

@@ -14,7 +14,13 @@ type Step =
   | { readonly kind: "place"; readonly task: number; readonly off: number; readonly host: "h1" | "h2" }
   | { readonly kind: "end"; readonly task: number }
   | { readonly kind: "request"; readonly task: number; readonly request: TaskRequest }
-  | { readonly kind: "report"; readonly task: number; readonly off: number; readonly phase: "started" | "suspended" | "resumed" | "ended" | "refused"; readonly outcome: OutcomeWord }
+  | {
+      readonly kind: "report";
+      readonly task: number;
+      readonly off: number;
+      readonly phase: "started" | "suspended" | "resumed" | "ended" | "refused";
+      readonly outcome: OutcomeWord;
+    }
   | { readonly kind: "killArray" }
   | { readonly kind: "reopen" };
 
@@ -23,18 +29,43 @@ const elements = 4;
 const tasks = singles + elements;
 
 const task = fc.nat({ max: tasks - 1 });
-const off = fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.constant(1) });
+const off = fc.oneof(
+  { weight: 8, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.constant(-1) },
+  { weight: 1, arbitrary: fc.constant(1) },
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("place" as const), task, off, host: fc.constantFrom("h1" as const, "h2" as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("place" as const),
+      task,
+      off,
+      host: fc.constantFrom("h1" as const, "h2" as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("end" as const), task }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("request" as const), task, request: fc.constantFrom<TaskRequest>("kill", "suspend", "resume") }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("request" as const),
+      task,
+      request: fc.constantFrom<TaskRequest>("kill", "suspend", "resume"),
+    }),
+  },
   {
     weight: 10,
     arbitrary: fc.record({
       kind: fc.constant("report" as const),
       task,
       off,
-      phase: fc.constantFrom("started" as const, "suspended" as const, "resumed" as const, "ended" as const, "refused" as const),
+      phase: fc.constantFrom(
+        "started" as const,
+        "suspended" as const,
+        "resumed" as const,
+        "ended" as const,
+        "refused" as const,
+      ),
       outcome: fc.constantFrom<OutcomeWord>("succeeded", "failed", "killed", "timed_out", "out_of_memory", "lost"),
     }),
   },
@@ -42,7 +73,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "reopen" as const }) },
 );
 
-const phases = { started: RunPhase.RUNNING, resumed: RunPhase.RUNNING, suspended: RunPhase.SUSPENDED, ended: RunPhase.ENDED, refused: RunPhase.REFUSED } as const;
+const phases = {
+  started: RunPhase.RUNNING,
+  resumed: RunPhase.RUNNING,
+  suspended: RunPhase.SUSPENDED,
+  ended: RunPhase.ENDED,
+  refused: RunPhase.REFUSED,
+} as const;
 const failed = { code: "NO_HOST_LARGE_ENOUGH", message: "too large" };
 
 /** The state machine of the core, with an array's cursor and kill beside it: what the store has to agree with. */
@@ -78,7 +115,9 @@ class Model {
 
   /** The next element that is to be claimed. */
   cursor(): number {
-    const at = this.lives.findIndex((life, i) => this.isElement(i) && life.state.kind === "pending" && life.state.attempt === 0);
+    const at = this.lives.findIndex(
+      (life, i) => this.isElement(i) && life.state.kind === "pending" && life.state.attempt === 0,
+    );
     return at < 0 ? tasks : at;
   }
 
@@ -86,30 +125,35 @@ class Model {
     const over = this.lives.slice(singles).every(({ state }) => state.kind === "over");
     if (over) return;
     this.arrayKilled = true;
-    for (let at = singles; at < tasks; at++) if (this.lives[at]!.state.kind === "pending") this.apply(at, { kind: "request", request: "kill" });
+    for (let at = singles; at < tasks; at++)
+      if (this.lives[at]!.state.kind === "pending") this.apply(at, { kind: "request", request: "kill" });
   }
 }
 
 export function modelTests(make: MakeDatabase): void {
   const runs = Number(process.env["BERTH_MODEL_RUNS"] ?? 150);
 
-  it("moves tasks and elements as the state machine does, and the feed tells all of it", { timeout: 300_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
-        await using h = await Harness.open(make);
-        const token = await h.token();
-        const first = [await h.submit(), await h.submit()];
-        const array = await h.submit({ array: { first: 1, last: elements, step: 1, maxLive: 0 } });
-        const model = new Model([...first, ...Array.from({ length: elements }, (_, i) => `${array}.${i + 1}`)]);
-        for (const each of steps) {
-          await take(h, model, array, each);
-          await agree(h, model, array);
-        }
-        await feedAgrees(h, model, token);
-      }),
-      { numRuns: runs },
-    );
-  });
+  it(
+    "moves tasks and elements as the state machine does, and the feed tells all of it",
+    { timeout: 300_000 },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+          await using h = await Harness.open(make);
+          const token = await h.token();
+          const first = [await h.submit(), await h.submit()];
+          const array = await h.submit({ array: { first: 1, last: elements, step: 1, maxLive: 0 } });
+          const model = new Model([...first, ...Array.from({ length: elements }, (_, i) => `${array}.${i + 1}`)]);
+          for (const each of steps) {
+            await take(h, model, array, each);
+            await agree(h, model, array);
+          }
+          await feedAgrees(h, model, token);
+        }),
+        { numRuns: runs },
+      );
+    },
+  );
 
   async function take(h: Harness, model: Model, array: string, each: Step): Promise<void> {
     if (each.kind === "reopen") return h.reopen();
@@ -125,7 +169,8 @@ export function modelTests(make: MakeDatabase): void {
         const wanted = attempt + 1 + each.off;
         const refusal = await h.place(id, wanted, each.host);
         // An element without a record is claimed in its turn, or not at all.
-        const outOfTurn = model.isElement(at) && attempt === 0 && model.lives[at]!.state.kind === "pending" && at !== model.cursor();
+        const outOfTurn =
+          model.isElement(at) && attempt === 0 && model.lives[at]!.state.kind === "pending" && at !== model.cursor();
         if (outOfTurn) return expect(refusal).toBe("STALE_ATTEMPT");
         const answer = model.apply(at, { kind: "place", attempt: wanted, hostId: each.host });
         if (answer.kind === "moved") model.hosts[at] = each.host;
@@ -146,10 +191,24 @@ export function modelTests(make: MakeDatabase): void {
         const wanted = attempt + each.off;
         if (wanted < 1) return;
         // Running is one word for two events: which one it is, the state says.
-        const phase = each.phase === "started" || each.phase === "resumed" ? (model.lives[at]!.state.kind === "suspended" ? "resumed" : "started") : each.phase;
+        const phase =
+          each.phase === "started" || each.phase === "resumed"
+            ? model.lives[at]!.state.kind === "suspended"
+              ? "resumed"
+              : "started"
+            : each.phase;
         const reason = { code: "TOLD", message: "told" };
-        const event: TaskEvent = phase === "ended" ? { kind: phase, attempt: wanted, outcome: each.outcome, reason } : { kind: phase, attempt: wanted };
-        const told = await h.report(id, wanted, phases[phase], phase === "ended" ? { outcome: outcomeToWire(each.outcome), reason } : { reason }, model.hosts[at]);
+        const event: TaskEvent =
+          phase === "ended"
+            ? { kind: phase, attempt: wanted, outcome: each.outcome, reason }
+            : { kind: phase, attempt: wanted };
+        const told = await h.report(
+          id,
+          wanted,
+          phases[phase],
+          phase === "ended" ? { outcome: outcomeToWire(each.outcome), reason } : { reason },
+          model.hosts[at],
+        );
         const recorded = !model.isElement(at) || attempt > 0 || model.lives[at]!.state.kind !== "pending";
         return expect(told).toBe(recorded ? answerOf(model.apply(at, event)) : ReportAnswer.UNKNOWN);
       }
@@ -157,19 +216,30 @@ export function modelTests(make: MakeDatabase): void {
   }
 
   const answerOf = (answer: Move): ReportAnswer =>
-    answer.kind === "superseded" ? ReportAnswer.SUPERSEDED : answer.kind === "refused" ? ReportAnswer.UNKNOWN : ReportAnswer.COMMITTED;
+    answer.kind === "superseded"
+      ? ReportAnswer.SUPERSEDED
+      : answer.kind === "refused"
+        ? ReportAnswer.UNKNOWN
+        : ReportAnswer.COMMITTED;
 
   async function agree(h: Harness, model: Model, array: string): Promise<void> {
     for (const [at, { state, request }] of model.lives.entries()) {
       const task = await h.get(model.ids[at]!);
-      expect({ id: task.id, state: task.state, attempt: task.attempt, outcome: task.outcome, request: task.request }).toEqual({
+      expect({
+        id: task.id,
+        state: task.state,
+        attempt: task.attempt,
+        outcome: task.outcome,
+        request: task.request,
+      }).toEqual({
         id: model.ids[at],
         state: stateToWire(state.kind),
         attempt: state.attempt,
         outcome: outcomeToWire(state.kind === "over" ? state.outcome : undefined),
         request: requestToWire(request),
       });
-      if (state.kind === "over" && state.outcome === "killed" && state.attempt === 0) expect(task.reason!.code).toBe(killedReason("").code);
+      if (state.kind === "over" && state.outcome === "killed" && state.attempt === 0)
+        expect(task.reason!.code).toBe(killedReason("").code);
       expect(new Set(task.attempts.map((earlier) => earlier.attempt)).size).toBe(task.attempts.length);
     }
     const own = model.lives.slice(singles);
@@ -193,7 +263,9 @@ export function modelTests(make: MakeDatabase): void {
       expect(byState[kind] ?? 0, kind).toBe(model.lives.filter((life) => life.state.kind === kind).length);
     }
     for (const host of (await h.store.listHosts()).hosts) {
-      expect(host.liveTasks, host.id).toBe(model.lives.filter(({ state }) => "hostId" in state && state.hostId === host.id).length);
+      expect(host.liveTasks, host.id).toBe(
+        model.lives.filter(({ state }) => "hostId" in state && state.hostId === host.id).length,
+      );
     }
   }
 
@@ -211,7 +283,12 @@ export function modelTests(make: MakeDatabase): void {
       const row = known.get(model.ids[at]!);
       const silent = model.isElement(at) && row === undefined; // never had a record: its array's row tells
       if (silent) expect(state.attempt).toBe(0);
-      else expect([row?.state, row?.attempt, row?.request]).toEqual([stateToWire(state.kind), state.attempt, requestToWire(request)]);
+      else
+        expect([row?.state, row?.attempt, row?.request]).toEqual([
+          stateToWire(state.kind),
+          state.attempt,
+          requestToWire(request),
+        ]);
       const live = state.kind !== "over" && !silent;
       expect(snapshot.has(model.ids[at]!)).toBe(live);
       if (live) expect(snapshot.get(model.ids[at]!)).toEqual(row);

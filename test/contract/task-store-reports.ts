@@ -36,8 +36,22 @@ export function reportTests(make: MakeDatabase): void {
       enforced: ["memory", "pids"],
     };
     expect(await h.ended(id, 1, end)).toBe(COMMITTED);
-    const told = { state: TaskState.OVER, outcome: Outcome.FAILED, exitCode: 3, reason: end.reason, startTime, endTime };
-    const task = { ...told, usage: end.usage, logSizes: end.logSizes, enforced: end.enforced, attempt: 1, hostId: "h1" };
+    const told = {
+      state: TaskState.OVER,
+      outcome: Outcome.FAILED,
+      exitCode: 3,
+      reason: end.reason,
+      startTime,
+      endTime,
+    };
+    const task = {
+      ...told,
+      usage: end.usage,
+      logSizes: end.logSizes,
+      enforced: end.enforced,
+      attempt: 1,
+      hostId: "h1",
+    };
     expect(await h.get(id)).toMatchObject(task);
     expect(await h.committed(id)).toMatchObject(task);
     expect((await h.changes(token)).tasks).toMatchObject([{ id, ...told }]);
@@ -47,7 +61,12 @@ export function reportTests(make: MakeDatabase): void {
     await using h = await Harness.open(make);
     const [short, signalled] = [await placed(h), await placed(h)];
     expect(await h.ended(short)).toBe(COMMITTED);
-    expect(await h.get(short)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED, exitCode: 0, startTime: new Date(1_700_000_000_000) });
+    expect(await h.get(short)).toMatchObject({
+      state: TaskState.OVER,
+      outcome: Outcome.SUCCEEDED,
+      exitCode: 0,
+      startTime: new Date(1_700_000_000_000),
+    });
     expect(await h.ended(signalled, 1, { outcome: Outcome.FAILED, exitCode: undefined, signal: 11 })).toBe(COMMITTED);
     expect(await h.get(signalled)).toMatchObject({ signal: 11, exitCode: undefined });
   });
@@ -74,7 +93,8 @@ export function reportTests(make: MakeDatabase): void {
     const id = await placed(h);
     const other = "01890000-0000-7000-8000-000000000000";
     const send = async (status: ReturnType<typeof aStatus>, hostId = "h1") =>
-      (await h.store.applyReports({ reports: [{ hostId, journalId: `journal-${hostId}`, statuses: [status] }] })).replies[0]!.answers[0];
+      (await h.store.applyReports({ reports: [{ hostId, journalId: `journal-${hostId}`, statuses: [status] }] }))
+        .replies[0]!.answers[0];
     const { epoch } = h.store;
     for (const phase of [RunPhase.ACCEPTED, RunPhase.RUNNING, RunPhase.ENDED, RunPhase.REFUSED]) {
       expect(await send(aStatus(other, id, 1, phase))).toBe(UNKNOWN);
@@ -98,7 +118,9 @@ export function reportTests(make: MakeDatabase): void {
     expect(await h.report(id, 1, RunPhase.RUNNING)).toBe(SUPERSEDED);
     expect(await h.report(id, 2, RunPhase.RUNNING)).toBe(COMMITTED);
     const token = await h.token();
-    expect(await h.ended(id, 1, { outcome: Outcome.FAILED, exitCode: 9, usage: { cpuMs: 999, wallMs: 999 } })).toBe(SUPERSEDED);
+    expect(await h.ended(id, 1, { outcome: Outcome.FAILED, exitCode: 9, usage: { cpuMs: 999, wallMs: 999 } })).toBe(
+      SUPERSEDED,
+    );
     expect(await h.report(id, 1, RunPhase.REFUSED)).toBe(SUPERSEDED);
     expect(await h.report(id, 1, RunPhase.SUSPENDED)).toBe(SUPERSEDED);
     expect((await h.changes(token)).tasks).toEqual([]);
@@ -114,7 +136,15 @@ export function reportTests(make: MakeDatabase): void {
     const { epoch } = h.store;
     const { replies } = await h.store.applyReports({
       reports: [
-        { hostId: "h1", journalId: "journal-h1", statuses: [aStatus(epoch, a, 1, RunPhase.ENDED), aStatus(epoch, b, 1, RunPhase.ENDED), aStatus(epoch, "999", 1, RunPhase.ENDED)] },
+        {
+          hostId: "h1",
+          journalId: "journal-h1",
+          statuses: [
+            aStatus(epoch, a, 1, RunPhase.ENDED),
+            aStatus(epoch, b, 1, RunPhase.ENDED),
+            aStatus(epoch, "999", 1, RunPhase.ENDED),
+          ],
+        },
         { hostId: "h2", journalId: "journal-h2", statuses: [aStatus(epoch, b, 1, RunPhase.RUNNING)] },
         { hostId: "h3", journalId: "journal-h3", statuses: [] },
       ],
@@ -129,8 +159,14 @@ export function reportTests(make: MakeDatabase): void {
     const token = await h.token();
     expect(await h.refused(id, 1, "OVER_CAPACITY")).toBe(COMMITTED);
     expect(await h.refused(id, 1, "OVER_CAPACITY")).toBe(COMMITTED);
-    expect((await h.changes(token)).tasks).toMatchObject([{ id, state: TaskState.PENDING, attempt: 1, reason: { code: "OVER_CAPACITY" }, avoidHosts: [] }]);
-    for (const [attempt, host] of [[2, "h1"], [3, "h1"], [4, "h2"]] as const) {
+    expect((await h.changes(token)).tasks).toMatchObject([
+      { id, state: TaskState.PENDING, attempt: 1, reason: { code: "OVER_CAPACITY" }, avoidHosts: [] },
+    ]);
+    for (const [attempt, host] of [
+      [2, "h1"],
+      [3, "h1"],
+      [4, "h2"],
+    ] as const) {
       expect(await h.place(id, attempt, host)).toBe("");
       expect(await h.refused(id, attempt, "ENGINE_BROKEN", host)).toBe(COMMITTED);
     }
@@ -143,15 +179,28 @@ export function reportTests(make: MakeDatabase): void {
     await using h = await Harness.open(make);
     const [pending, running] = [await h.submit(), await placed(h)];
     expect(await h.kill(pending)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED });
-    expect(await h.committed(pending)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED, reason: { code: "KILLED_BY_USER", message: "killed by ada" } });
+    expect(await h.committed(pending)).toMatchObject({
+      state: TaskState.OVER,
+      outcome: Outcome.KILLED,
+      reason: { code: "KILLED_BY_USER", message: "killed by ada" },
+    });
     const token = await h.token();
     expect(await h.kill(running)).toMatchObject({ state: TaskState.PLACED });
     expect(await h.kill(running)).toMatchObject({ state: TaskState.PLACED });
-    expect((await h.changes(token)).tasks).toMatchObject([{ id: running, state: TaskState.PLACED, request: TaskRequest.KILL, requestBy: "ada" }]);
-    expect(await h.committed(running)).toMatchObject({ request: TaskRequest.KILL, legacy: { primary: "pending", secondary: "kill requested" } });
+    expect((await h.changes(token)).tasks).toMatchObject([
+      { id: running, state: TaskState.PLACED, request: TaskRequest.KILL, requestBy: "ada" },
+    ]);
+    expect(await h.committed(running)).toMatchObject({
+      request: TaskRequest.KILL,
+      legacy: { primary: "pending", secondary: "kill requested" },
+    });
     expect(await h.report(running, 1, RunPhase.RUNNING)).toBe(COMMITTED); // a wish is no contrary fact
     expect(await h.ended(running, 1, { outcome: Outcome.KILLED, exitCode: undefined })).toBe(COMMITTED);
-    expect(await h.get(running)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED, request: TaskRequest.UNSPECIFIED });
+    expect(await h.get(running)).toMatchObject({
+      state: TaskState.OVER,
+      outcome: Outcome.KILLED,
+      request: TaskRequest.UNSPECIFIED,
+    });
     expect(await h.kill(running)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED });
   });
 
@@ -160,7 +209,11 @@ export function reportTests(make: MakeDatabase): void {
     const id = await placed(h);
     await h.kill(id);
     expect(await h.refused(id)).toBe(COMMITTED);
-    expect(await h.get(id)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED, reason: { code: "KILLED_BY_USER", message: "killed by ada" } });
+    expect(await h.get(id)).toMatchObject({
+      state: TaskState.OVER,
+      outcome: Outcome.KILLED,
+      reason: { code: "KILLED_BY_USER", message: "killed by ada" },
+    });
     expect(await h.place(id, 2)).toBe("NOT_PENDING");
   });
 
@@ -168,7 +221,9 @@ export function reportTests(make: MakeDatabase): void {
     await using h = await Harness.open(make);
     const id = await placed(h);
     await h.report(id, 1, RunPhase.RUNNING);
-    expect(await h.ask(id, TaskRequest.RESUME)).toMatchObject({ failure: { code: "precondition", reason: "NOT_RUNNING" } });
+    expect(await h.ask(id, TaskRequest.RESUME)).toMatchObject({
+      failure: { code: "precondition", reason: "NOT_RUNNING" },
+    });
     await h.ask(id, TaskRequest.SUSPEND);
     expect(await h.get(id)).toMatchObject({ state: TaskState.RUNNING, request: TaskRequest.SUSPEND });
     expect(await h.report(id, 1, RunPhase.SUSPENDED)).toBe(COMMITTED);
@@ -185,8 +240,19 @@ export function reportTests(make: MakeDatabase): void {
   it("takes requests only for what is the asker's, and says of each what became of it", async () => {
     await using h = await Harness.open(make);
     const [mine, theirs] = [await h.submit(), await h.submit({ user: "bob" })];
-    const { results } = await h.store.request({ taskIds: [mine, theirs, "999", `${mine}.1`, "nonsense"], request: TaskRequest.KILL, user: "ada", admin: false });
-    expect(results.map(({ failure }) => failure?.reason)).toEqual([undefined, "NOT_YOURS", "TASK_NOT_FOUND", "TASK_NOT_FOUND", "TASK_NOT_FOUND"]);
+    const { results } = await h.store.request({
+      taskIds: [mine, theirs, "999", `${mine}.1`, "nonsense"],
+      request: TaskRequest.KILL,
+      user: "ada",
+      admin: false,
+    });
+    expect(results.map(({ failure }) => failure?.reason)).toEqual([
+      undefined,
+      "NOT_YOURS",
+      "TASK_NOT_FOUND",
+      "TASK_NOT_FOUND",
+      "TASK_NOT_FOUND",
+    ]);
     expect(results[1]!.failure!.code).toBe("denied");
     expect(await h.get(theirs)).toMatchObject({ state: TaskState.PENDING });
     expect(await h.ask(theirs, TaskRequest.KILL, "root", true)).toMatchObject({ state: TaskState.OVER });

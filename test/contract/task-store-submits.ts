@@ -8,7 +8,15 @@ export function submitTests(make: MakeDatabase): void {
   it("stores a task as it was wished, and announces it", async () => {
     await using h = await Harness.open(make);
     const token = await h.token();
-    const id = await h.submit({ name: "count", project: "words", command: ["wc", "-w"], env: { LANG: "C" }, priority: 7, cpuMilli: 500, memoryBytes: 2 ** 28 });
+    const id = await h.submit({
+      name: "count",
+      project: "words",
+      command: ["wc", "-w"],
+      env: { LANG: "C" },
+      priority: 7,
+      cpuMilli: 500,
+      memoryBytes: 2 ** 28,
+    });
     expect(await h.get(id)).toMatchObject({
       id,
       state: TaskState.PENDING,
@@ -20,22 +28,36 @@ export function submitTests(make: MakeDatabase): void {
     });
     const { tasks } = await h.changes(token);
     expect(tasks).toMatchObject([
-      { id, user: "ada", project: "words", name: "count", state: TaskState.PENDING, priority: 7, timeLimitMs: 60_000, resources: { cpuMilli: 500, memoryBytes: 2 ** 28 }, createTime: new Date(h.nowMs) },
+      {
+        id,
+        user: "ada",
+        project: "words",
+        name: "count",
+        state: TaskState.PENDING,
+        priority: 7,
+        timeLimitMs: 60_000,
+        resources: { cpuMilli: 500, memoryBytes: 2 ** 28 },
+        createTime: new Date(h.nowMs),
+      },
     ]);
   });
 
   it("answers only when the task is stored for good", async () => {
     await using h = await Harness.open(make);
-    const ids = await Promise.all(Array.from({ length: 5 }, async () => {
-      const id = await h.submit();
-      return [id, (await h.committed(id))?.id];
-    }));
+    const ids = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const id = await h.submit();
+        return [id, (await h.committed(id))?.id];
+      }),
+    );
     for (const [id, found] of ids) expect(found).toBe(id);
   });
 
   it("gives ids that grow and are not used again after it was opened again", async () => {
     await using h = await Harness.open(make);
-    const first = (await h.submitAll(Array.from({ length: 600 }, () => aNewTask()))).map(({ taskId }) => Number(taskId));
+    const first = (await h.submitAll(Array.from({ length: 600 }, () => aNewTask()))).map(({ taskId }) =>
+      Number(taskId),
+    );
     expect(first).toEqual(first.toSorted((a, b) => a - b));
     expect(new Set(first).size).toBe(600);
     const epoch = h.store.epoch;
@@ -53,8 +75,20 @@ export function submitTests(make: MakeDatabase): void {
       { runSpec: undefined, clientKey: "", admin: false },
       aNewTask(),
     ]);
-    expect(results.map(({ failure }) => failure?.reason)).toEqual([undefined, "DEPENDENCY_NOT_FOUND", "INVALID_ARRAY", "SPEC_INCOMPLETE", undefined]);
-    expect(results.map(({ failure }) => failure?.code)).toEqual([undefined, "not-found", "invalid", "invalid", undefined]);
+    expect(results.map(({ failure }) => failure?.reason)).toEqual([
+      undefined,
+      "DEPENDENCY_NOT_FOUND",
+      "INVALID_ARRAY",
+      "SPEC_INCOMPLETE",
+      undefined,
+    ]);
+    expect(results.map(({ failure }) => failure?.code)).toEqual([
+      undefined,
+      "not-found",
+      "invalid",
+      "invalid",
+      undefined,
+    ]);
     expect((await h.snapshot()).tasks.map(({ id }) => id)).toEqual([results[0]!.taskId, results[4]!.taskId]);
   });
 
@@ -72,7 +106,10 @@ export function submitTests(make: MakeDatabase): void {
       aNewTask({ ...wish, clientKey: "k2" }),
     ]);
     for (const same of again.slice(0, 3)) expect(same).toMatchObject({ taskId: id, existing: true });
-    expect(again[3]).toMatchObject({ taskId: "", failure: { code: "conflict", reason: "CLIENT_KEY_CONFLICT", metadata: { task_id: id } } });
+    expect(again[3]).toMatchObject({
+      taskId: "",
+      failure: { code: "conflict", reason: "CLIENT_KEY_CONFLICT", metadata: { task_id: id } },
+    });
     expect(again[4]).toMatchObject({ existing: false });
     expect(again[4]!.taskId).not.toBe(id);
     expect(again[6]).toMatchObject({ taskId: again[5]!.taskId, existing: true });
@@ -93,8 +130,18 @@ export function submitTests(make: MakeDatabase): void {
     const mine = await h.submit();
     const array = await h.submit({ array: { first: 1, last: 9, step: 4, maxLive: 0 } });
     const theirs = await h.submit({ user: "bob" });
-    const on = (taskId: string, admin = false) => aNewTask({ dependencies: [{ kind: Dependency_Kind.AFTER_OK, taskId }], admin });
-    const results = await h.submitAll([on(mine), on(array), on(`${array}.5`), on(`${array}.6`), on(`${mine}.1`), on(theirs), on(theirs, true), on("nonsense")]);
+    const on = (taskId: string, admin = false) =>
+      aNewTask({ dependencies: [{ kind: Dependency_Kind.AFTER_OK, taskId }], admin });
+    const results = await h.submitAll([
+      on(mine),
+      on(array),
+      on(`${array}.5`),
+      on(`${array}.6`),
+      on(`${mine}.1`),
+      on(theirs),
+      on(theirs, true),
+      on("nonsense"),
+    ]);
     expect(results.map(({ failure }) => failure?.reason)).toEqual([
       undefined,
       undefined,

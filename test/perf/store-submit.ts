@@ -22,7 +22,8 @@ try {
 
   const task = aNewTask({ command: ["sh", "-c", "echo hello"], env: { LANG: "C" } });
   const batch = (n: number) => Array.from({ length: n }, () => task);
-  const submit = async (tasks: readonly NewTask[]) => checked(await store.submit(tasks.map((each) => ({ task: each, number: 0 }))), tasks.length);
+  const submit = async (tasks: readonly NewTask[]) =>
+    checked(await store.submit(tasks.map((each) => ({ task: each, number: 0 }))), tasks.length);
 
   await submit(batch(2_000));
   await measure("store-submit-batched-1000", 40_000, async () => {
@@ -64,7 +65,12 @@ try {
     for (let done = 0; done < total; done += atOnce) {
       const results = await submit(batch(atOnce));
       const placedFrom = performance.now();
-      const placements = results.map(({ taskId }, i) => ({ taskId, attempt: 1, hostId: `h${i % hostCount}`, journalId: `journal-h${i % hostCount}` }));
+      const placements = results.map(({ taskId }, i) => ({
+        taskId,
+        attempt: 1,
+        hostId: `h${i % hostCount}`,
+        journalId: `journal-h${i % hostCount}`,
+      }));
       const plan = await store.commitPlan({ term, placements, ends: [] });
       if (plan.placementRefusals.some((why) => why !== "")) throw new Error(plan.placementRefusals.join());
       placing += performance.now() - placedFrom;
@@ -73,7 +79,12 @@ try {
       ending += performance.now() - endedFrom;
     }
     const ms = performance.now() - fromMs;
-    report("store-lives", { rate: perSecond(total, ms), unit: "tasks/s", placeUs: Math.round((placing / total) * 1000), endUs: Math.round((ending / total) * 1000) });
+    report("store-lives", {
+      rate: perSecond(total, ms),
+      unit: "tasks/s",
+      placeUs: Math.round((placing / total) * 1000),
+      endUs: Math.round((ending / total) * 1000),
+    });
   }
 
   function reportsOf({ assignments }: CommitPlanResponse) {
@@ -88,7 +99,10 @@ try {
 }
 
 /** A figure for submits that were refused would be no figure. */
-function checked<R extends { readonly failure?: unknown; readonly taskId: string }>(results: readonly R[], expected: number): readonly R[] {
+function checked<R extends { readonly failure?: unknown; readonly taskId: string }>(
+  results: readonly R[],
+  expected: number,
+): readonly R[] {
   const stored = results.filter(({ failure, taskId }) => failure === undefined && taskId !== "");
   if (stored.length !== expected) throw new Error(`${stored.length} of ${expected} were stored`);
   submitted += expected;

@@ -101,7 +101,9 @@ describe("groupCommit", () => {
 
   it("tells of a commit before it answers, and of none that failed", async () => {
     const told: string[] = [];
-    const commit = groupCommit(database, { onCommit: (items, ms) => told.push(`${items} in ${ms >= 0 ? "time" : "none"}`) });
+    const commit = groupCommit(database, {
+      onCommit: (items, ms) => told.push(`${items} in ${ms >= 0 ? "time" : "none"}`),
+    });
     await commit.run(() => insert(1)).then(() => told.push("answered"));
     expect(told).toEqual(["1 in time", "answered"]);
     database.exec("PRAGMA foreign_keys = ON");

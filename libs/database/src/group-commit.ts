@@ -88,7 +88,11 @@ function countFitting(entries: readonly Entry[], maxItems: number): number {
   return count;
 }
 
-function settle(batch: readonly Entry[], commit: () => readonly Outcome[], onCommit: GroupCommitOptions["onCommit"]): void {
+function settle(
+  batch: readonly Entry[],
+  commit: () => readonly Outcome[],
+  onCommit: GroupCommitOptions["onCommit"],
+): void {
   let outcomes: readonly Outcome[];
   const from = onCommit ? performance.now() : 0;
   try {

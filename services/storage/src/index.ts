@@ -1,4 +1,8 @@
-export { sqliteTaskStore, type SqliteTaskStore, type SqliteTaskStoreOptions } from "./adapters/sqlite/sqlite-task-store.ts";
+export {
+  sqliteTaskStore,
+  type SqliteTaskStore,
+  type SqliteTaskStoreOptions,
+} from "./adapters/sqlite/sqlite-task-store.ts";
 export { migrations } from "./adapters/sqlite/schema.ts";
 export { diskFileStore } from "./adapters/disk/disk-file-store.ts";
 export { fileStoreService } from "./adapters/grpc/file-store-service.ts";

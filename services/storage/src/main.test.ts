@@ -29,7 +29,13 @@ describe("the storage process", () => {
     const readyFile = join(dir, "ready");
     rmSync(readyFile, { force: true });
     const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
-      env: { PATH: process.env["PATH"], BERTH_DATA_DIR: join(dir, "data"), BERTH_LISTEN: `unix:${join(dir, "s.sock")}`, BERTH_CLUSTER_SECRET: secret, BERTH_READY_FILE: readyFile },
+      env: {
+        PATH: process.env["PATH"],
+        BERTH_DATA_DIR: join(dir, "data"),
+        BERTH_LISTEN: `unix:${join(dir, "s.sock")}`,
+        BERTH_CLUSTER_SECRET: secret,
+        BERTH_READY_FILE: readyFile,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     started.push(child);
@@ -55,7 +61,11 @@ describe("the storage process", () => {
   }
 
   const client = (more: { readonly idempotent?: true } = {}) =>
-    grpcClient(TaskStoreServiceService, grpcChannel(`unix:${join(dir, "s.sock")}`, { closing }), { service: "storage", authorization: internalAuthorization(secret), ...more });
+    grpcClient(TaskStoreServiceService, grpcChannel(`unix:${join(dir, "s.sock")}`, { closing }), {
+      service: "storage",
+      authorization: internalAuthorization(secret),
+      ...more,
+    });
 
   it("has every task that it acknowledged, after it was killed in the middle of it", { timeout: 30_000 }, async () => {
     const store = client(); // a submit that fails is not sent again: its answer may be what was lost
@@ -68,7 +78,10 @@ describe("the storage process", () => {
       const killed = new AbortController(); // what was not answered by then never will be
       const flights = Array.from({ length: 32 }, async (_, flight) => {
         for (let i = 0; ; i++) {
-          const { results } = await store.submit({ tasks: [aNewTask({ name: `r${round}-${flight}-${i}` })] }, { signal: killed.signal });
+          const { results } = await store.submit(
+            { tasks: [aNewTask({ name: `r${round}-${flight}-${i}` })] },
+            { signal: killed.signal },
+          );
           acknowledged.push(results[0]!.taskId);
         }
       });
@@ -82,7 +95,16 @@ describe("the storage process", () => {
     const stored = new Set<string>();
     let pageToken = "";
     do {
-      const page = await reader.listTasks({ user: "", states: [], outcomes: [], name: "", arrayId: "", pageSize: 1_000, pageToken, taskIds: [] });
+      const page = await reader.listTasks({
+        user: "",
+        states: [],
+        outcomes: [],
+        name: "",
+        arrayId: "",
+        pageSize: 1_000,
+        pageToken,
+        taskIds: [],
+      });
       for (const { id } of page.tasks) stored.add(id);
       epoch = page.watchToken.split(".")[0]!;
       pageToken = page.nextPageToken;
@@ -101,14 +123,22 @@ describe("the storage process", () => {
     expect(second.output()).toContain(`pid ${first.pid}`);
     await expect(client().countTasks({ user: "" })).resolves.toEqual({ byState: {} }); // the first goes on
     expect(await stop(first, "SIGTERM")).toBe(0);
-    expect(["storage.db-wal", "storage.db-shm", "lock.pid"].filter((name) => existsSync(join(dir, "data", name)))).toEqual([]);
-    expect(readFileSync(join(dir, "data", "storage.db")).subarray(0, 15).toString()).toBe("SQLite format 3");
+    expect(
+      ["storage.db-wal", "storage.db-shm", "lock.pid"].filter((name) => existsSync(join(dir, "data", name))),
+    ).toEqual([]);
+    expect(
+      readFileSync(join(dir, "data", "storage.db"))
+        .subarray(0, 15)
+        .toString(),
+    ).toBe("SQLite format 3");
     expect(statSync(join(dir, "data")).mode & 0o777).toBe(0o700);
   });
 
   it("answers nobody without the cluster's secret", async () => {
     await ready();
-    const stranger = grpcClient(TaskStoreServiceService, grpcChannel(`unix:${join(dir, "s.sock")}`, { closing }), { service: "storage" });
+    const stranger = grpcClient(TaskStoreServiceService, grpcChannel(`unix:${join(dir, "s.sock")}`, { closing }), {
+      service: "storage",
+    });
     await expect(stranger.countTasks({ user: "" })).rejects.toMatchObject({ code: "unauthenticated" });
   });
 });

@@ -2,7 +2,15 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
 import { openSqlite, singleInstanceLock } from "@berth/database";
-import { bindService, createLogger, requireInternal, runService, serveGrpc, serveMetrics, startTelemetry } from "@berth/runtime";
+import {
+  bindService,
+  createLogger,
+  requireInternal,
+  runService,
+  serveGrpc,
+  serveMetrics,
+  startTelemetry,
+} from "@berth/runtime";
 import { diskFileStore } from "./adapters/disk/disk-file-store.ts";
 import { fileStoreService } from "./adapters/grpc/file-store-service.ts";
 import { taskStoreService } from "./adapters/grpc/task-store-service.ts";
@@ -34,14 +42,22 @@ await runService({
 
     const server = await serveGrpc({
       address: config.listen,
-      services: [bindService(TaskStoreServiceService, taskStoreService(metrics.watched(store), files)), bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now }))],
+      services: [
+        bindService(TaskStoreServiceService, taskStoreService(metrics.watched(store), files)),
+        bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now })),
+      ],
       middleware: [requireInternal(config.clusterSecret)],
       logger,
       closing,
     });
     const running = keepHouse(store, logger, signal);
     if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
-    const scraped = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => server.serving });
+    const scraped = await serveMetrics({
+      address: config.metricsAddress,
+      closing,
+      logger,
+      healthy: () => server.serving,
+    });
     return { addresses: { grpc: server.address, metrics: scraped }, running };
   },
 });

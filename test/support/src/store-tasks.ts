@@ -31,7 +31,10 @@ export function aNewTask(wishes: TaskWishes = {}): NewTask {
     project: wishes.project ?? "default",
     command: [...(wishes.command ?? ["true"])],
     env: { ...wishes.env },
-    resources: { cpuMilli: wishes.cpuMilli ?? defaultResources.cpuMilli, memoryBytes: wishes.memoryBytes ?? defaultResources.memoryBytes },
+    resources: {
+      cpuMilli: wishes.cpuMilli ?? defaultResources.cpuMilli,
+      memoryBytes: wishes.memoryBytes ?? defaultResources.memoryBytes,
+    },
     priority: wishes.priority ?? 0,
     array: wishes.array,
     dependencies: [...(wishes.dependencies ?? [])],
@@ -40,7 +43,12 @@ export function aNewTask(wishes: TaskWishes = {}): NewTask {
     files: [...(wishes.files ?? [])],
     network: Network.NONE,
   };
-  const runSpec: RunSpec = { spec, identity: { user, uid: 20_001, gid: 20_001, groups: [20_001] }, mounts: [], traceParent: wishes.traceParent ?? "" };
+  const runSpec: RunSpec = {
+    spec,
+    identity: { user, uid: 20_001, gid: 20_001, groups: [20_001] },
+    mounts: [],
+    traceParent: wishes.traceParent ?? "",
+  };
   return { runSpec, clientKey: wishes.clientKey ?? "", admin: wishes.admin ?? false };
 }
 
@@ -71,7 +79,13 @@ export const aHost = (id: string, wishes: HostWishes = {}): Host => ({
 });
 
 /** What an agent says of a run; ended ones succeeded after 50 ms, unless told otherwise. */
-export function aStatus(epoch: string, taskId: string, attempt: number, phase: RunPhase, more: Partial<RunStatus> = {}): RunStatus {
+export function aStatus(
+  epoch: string,
+  taskId: string,
+  attempt: number,
+  phase: RunPhase,
+  more: Partial<RunStatus> = {},
+): RunStatus {
   const base: RunStatus = {
     run: { epoch, taskId, attempt },
     phase,

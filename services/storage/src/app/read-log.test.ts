@@ -19,11 +19,23 @@ class Scene {
   }
 
   end(stdout: number | undefined, attempt = 1): void {
-    this.state = { ...this.state!, attempt, over: true, sizes: stdout === undefined ? undefined : { stdout, stderr: 0 } };
+    this.state = {
+      ...this.state!,
+      attempt,
+      over: true,
+      sizes: stdout === undefined ? undefined : { stdout, stderr: 0 },
+    };
   }
 
   async read(wishes: Partial<LogRequest> = {}): Promise<string[]> {
-    const request: LogRequest = { taskId: "17", attempt: 0, streams: ["stdout", "stderr"], follow: true, offsets: { stdout: 0, stderr: 0 }, ...wishes };
+    const request: LogRequest = {
+      taskId: "17",
+      attempt: 0,
+      streams: ["stdout", "stderr"],
+      follow: true,
+      offsets: { stdout: 0, stderr: 0 },
+      ...wishes,
+    };
     const deps = {
       store: {
         epoch: "e",
@@ -42,7 +54,13 @@ class Scene {
     };
     const told: string[] = [];
     for await (const { stream, content, attempt, gap } of readLog(deps, request, new AbortController().signal)) {
-      told.push(gap !== "" ? `gap: ${gap}` : content.length === 0 ? `attempt ${attempt}` : `${stream} ${Buffer.from(content).toString()}`);
+      told.push(
+        gap !== ""
+          ? `gap: ${gap}`
+          : content.length === 0
+            ? `attempt ${attempt}`
+            : `${stream} ${Buffer.from(content).toString()}`,
+      );
     }
     return told;
   }
@@ -54,7 +72,9 @@ describe("readLog", () => {
     scene.write("out");
     scene.write("err", 1, "stderr");
     expect(await scene.read({ follow: false })).toEqual(["stdout out", "stderr err"]);
-    expect(await scene.read({ follow: false, streams: ["stderr"], offsets: { stdout: 0, stderr: 1 } })).toEqual(["stderr rr"]);
+    expect(await scene.read({ follow: false, streams: ["stderr"], offsets: { stdout: 0, stderr: 1 } })).toEqual([
+      "stderr rr",
+    ]);
     expect(await scene.read({ follow: false, attempt: 7 })).toEqual([]);
   });
 
@@ -87,17 +107,21 @@ describe("readLog", () => {
     expect(scene.nowMs).toBe(10_000);
     const growing = new Scene();
     growing.end(4);
-    for (let i = 0; i < 4; i++) growing.meanwhile.push(...Array.from({ length: 98 }, () => () => {}), () => growing.write("x"));
+    for (let i = 0; i < 4; i++)
+      growing.meanwhile.push(...Array.from({ length: 98 }, () => () => {}), () => growing.write("x"));
     expect(await growing.read()).toEqual(["stdout x", "stdout x", "stdout x", "stdout x"]);
   });
 
   it("waits for a task that was not begun", async () => {
     const scene = new Scene();
     scene.state = { ...scene.state!, attempt: 0 };
-    scene.meanwhile.push(() => {
-      scene.state = { ...scene.state!, attempt: 1 };
-      scene.write("hello");
-    }, () => scene.end(5));
+    scene.meanwhile.push(
+      () => {
+        scene.state = { ...scene.state!, attempt: 1 };
+        scene.write("hello");
+      },
+      () => scene.end(5),
+    );
     expect(await scene.read()).toEqual(["stdout hello"]);
     expect(await scene.read({ offsets: { stdout: 2, stderr: 0 } })).toEqual(["stdout llo"]);
   });

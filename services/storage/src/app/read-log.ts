@@ -38,7 +38,10 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
   const { store, files, now, gapAfterMs = 10_000 } = deps;
   const look = (): LogState => {
     const state = store.logState(request.taskId);
-    if (!state) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${request.taskId}`, { metadata: { task_id: request.taskId } });
+    if (!state)
+      throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${request.taskId}`, {
+        metadata: { task_id: request.taskId },
+      });
     return state;
   };
   let attempt = request.attempt || look().attempt;
@@ -60,7 +63,12 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
     let grew = false;
     if (attempt > 0) {
       for (const stream of request.streams) {
-        const content = await files.readLog({ epoch: store.epoch, taskId: request.taskId, attempt }, stream, offsets[stream], pieceBytes);
+        const content = await files.readLog(
+          { epoch: store.epoch, taskId: request.taskId, attempt },
+          stream,
+          offsets[stream],
+          pieceBytes,
+        );
         if (content.length === 0) continue;
         grew = true;
         yield piece(stream, content);
@@ -90,7 +98,12 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
   async function* rest(of: number): AsyncGenerator<LogPiece> {
     for (const stream of request.streams) {
       while (!signal.aborted) {
-        const content = await files.readLog({ epoch: store.epoch, taskId: request.taskId, attempt: of }, stream, offsets[stream], pieceBytes);
+        const content = await files.readLog(
+          { epoch: store.epoch, taskId: request.taskId, attempt: of },
+          stream,
+          offsets[stream],
+          pieceBytes,
+        );
         if (content.length === 0) break;
         yield piece(stream, content);
       }

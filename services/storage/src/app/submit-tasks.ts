@@ -8,7 +8,11 @@ import type { StoredTask, TaskStore } from "../ports/task-store.ts";
  * Stores tasks; a task with input files only after they are in place, durably: nobody ever sees it without them. A crash between leaves a directory of no
  * task, which the next one of that id removes. Writing files within the transaction would stop everything else meanwhile.
  */
-export async function submitTasks(store: TaskStore, files: FileStore, tasks: readonly NewTask[]): Promise<SubmitResult[]> {
+export async function submitTasks(
+  store: TaskStore,
+  files: FileStore,
+  tasks: readonly NewTask[],
+): Promise<SubmitResult[]> {
   if (tasks.every((task) => !hasFiles(task))) return store.submit(tasks.map((task) => ({ task, number: 0 })));
   const failures = new Map<NewTask, SubmitResult>();
   const prepared: StoredTask[] = [];
@@ -21,7 +25,10 @@ export async function submitTasks(store: TaskStore, files: FileStore, tasks: rea
       await files.clean(`${number}`);
       const known = AppError.from(error);
       // A full disk, mostly: nothing is stored, and a later try may succeed.
-      const failure = known.code === "internal" ? new AppError("unavailable", "FILES_NOT_STORED", "the task's files could not be stored", { cause: error }) : known;
+      const failure =
+        known.code === "internal"
+          ? new AppError("unavailable", "FILES_NOT_STORED", "the task's files could not be stored", { cause: error })
+          : known;
       failures.set(task, { taskId: "", existing: false, failure: toFailure(failure) });
     }
   }
@@ -32,4 +39,5 @@ export async function submitTasks(store: TaskStore, files: FileStore, tasks: rea
   return tasks.map((task) => failures.get(task) ?? byTask.get(task)!.result);
 }
 
-const hasFiles = (task: NewTask): boolean => (task.runSpec?.spec?.files.length ?? 0) > 0 && task.runSpec?.identity !== undefined;
+const hasFiles = (task: NewTask): boolean =>
+  (task.runSpec?.spec?.files.length ?? 0) > 0 && task.runSpec?.identity !== undefined;

@@ -29,7 +29,8 @@ export const newArray = (range: ArrayRange, maxLive: number): ArrayRecord => ({
 export const unclaimed = (array: ArrayRecord): number => remainingFrom(array.range, array.cursor) - array.early;
 
 /** Whether nothing is left to happen to it. */
-export const isDone = (array: ArrayRecord): boolean => unclaimed(array) === 0 && array.live === 0 && array.waiting === 0;
+export const isDone = (array: ArrayRecord): boolean =>
+  unclaimed(array) === 0 && array.live === 0 && array.waiting === 0;
 
 /** Whether one more element may live. */
 export const hasRoom = (array: ArrayRecord): boolean => array.maxLive === 0 || array.live < array.maxLive;
@@ -47,7 +48,12 @@ export function claim(array: ArrayRecord, hasRecord: (index: number) => boolean)
 }
 
 /** Ends one element before it was claimed. */
-export function endEarly(array: ArrayRecord, index: number, outcome: Outcome, hasRecord: (index: number) => boolean): void {
+export function endEarly(
+  array: ArrayRecord,
+  index: number,
+  outcome: Outcome,
+  hasRecord: (index: number) => boolean,
+): void {
   count(array, outcome, 1);
   if (index === array.cursor) advance(array, hasRecord);
   else array.early += 1;
@@ -76,16 +82,28 @@ function advance(array: ArrayRecord, hasRecord: (index: number) => boolean): voi
 }
 
 /** How an array ended of which all elements ended. */
-export function arrayOutcome(array: ArrayRecord, killedBy: string | undefined): { readonly outcome: Outcome; readonly reason: Reason } {
+export function arrayOutcome(
+  array: ArrayRecord,
+  killedBy: string | undefined,
+): { readonly outcome: Outcome; readonly reason: Reason } {
   const total = arraySize(array.range);
   const succeeded = array.ended.get("succeeded") ?? 0;
-  if (succeeded === total) return { outcome: "succeeded", reason: { code: "ALL_SUCCEEDED", message: `all ${total} elements succeeded` } };
+  if (succeeded === total)
+    return { outcome: "succeeded", reason: { code: "ALL_SUCCEEDED", message: `all ${total} elements succeeded` } };
   if (killedBy !== undefined) {
-    return { outcome: "killed", reason: { code: "KILLED_BY_USER", message: killedBy ? `killed by ${killedBy}` : "killed on request" } };
+    return {
+      outcome: "killed",
+      reason: { code: "KILLED_BY_USER", message: killedBy ? `killed by ${killedBy}` : "killed on request" },
+    };
   }
-  const parts = [...array.ended].filter(([outcome, n]) => outcome !== "succeeded" && n > 0).map(([outcome, n]) => `${n} ${outcome.replaceAll("_", " ")}`);
+  const parts = [...array.ended]
+    .filter(([outcome, n]) => outcome !== "succeeded" && n > 0)
+    .map(([outcome, n]) => `${n} ${outcome.replaceAll("_", " ")}`);
   return {
     outcome: "failed",
-    reason: { code: "ELEMENTS_FAILED", message: `${total - succeeded} of ${total} elements did not succeed: ${parts.join(", ")}` },
+    reason: {
+      code: "ELEMENTS_FAILED",
+      message: `${total - succeeded} of ${total} elements did not succeed: ${parts.join(", ")}`,
+    },
   };
 }

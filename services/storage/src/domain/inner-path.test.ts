@@ -11,12 +11,19 @@ describe("innerPath", () => {
 
   it("refuses what could lead out, naming field and rule", () => {
     for (const path of ["..", "a/../../b", "/etc/passwd", "a\0b", "x".repeat(256), "a/".repeat(3_000)]) {
-      expect(() => innerPath(path), path.slice(0, 20)).toThrow(expect.objectContaining({ code: "invalid", reason: "PATH_OUTSIDE", metadata: { field: "path", rule: expect.any(String) } }));
+      expect(() => innerPath(path), path.slice(0, 20)).toThrow(
+        expect.objectContaining({
+          code: "invalid",
+          reason: "PATH_OUTSIDE",
+          metadata: { field: "path", rule: expect.any(String) },
+        }),
+      );
     }
   });
 
   it("wants a name for a file", () => {
-    for (const path of ["", ".", "a/"]) expect(() => innerFile(path)).toThrow(expect.objectContaining({ reason: "PATH_OUTSIDE" }));
+    for (const path of ["", ".", "a/"])
+      expect(() => innerFile(path)).toThrow(expect.objectContaining({ reason: "PATH_OUTSIDE" }));
     expect(innerFile("a/b")).toEqual(["a", "b"]);
   });
 });

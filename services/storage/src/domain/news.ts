@@ -4,7 +4,13 @@ import type { Outcome, Reason, StateKind, TaskEvent } from "@berth/core";
 export type Phase = "accepted" | "preparing" | "running" | "suspended" | "ended" | "refused";
 
 /** What an agent's word means for a task in that state; undefined where it is no move: the run is merely on its way. */
-export function eventOf(phase: Phase, state: StateKind, attempt: number, outcome: Outcome, reason: Reason): TaskEvent | undefined {
+export function eventOf(
+  phase: Phase,
+  state: StateKind,
+  attempt: number,
+  outcome: Outcome,
+  reason: Reason,
+): TaskEvent | undefined {
   switch (phase) {
     case "accepted":
     case "preparing":
@@ -24,7 +30,13 @@ export function eventOf(phase: Phase, state: StateKind, attempt: number, outcome
  * Whether a refusal speaks against the host as such. These do not: they are news of the moment (it is full just now, its
  * leader or its journal is another one than thought), and the next placement there may be right.
  */
-const passing: ReadonlySet<string> = new Set(["STALE_TERM", "OTHER_JOURNAL", "OVER_CAPACITY", "NEVER_STARTED", "STOPPED_BEFORE_START"]);
+const passing: ReadonlySet<string> = new Set([
+  "STALE_TERM",
+  "OTHER_JOURNAL",
+  "OVER_CAPACITY",
+  "NEVER_STARTED",
+  "STOPPED_BEFORE_START",
+]);
 
 /** Whether the task should rather not come back to the host that refused it. */
 export const speaksAgainstHost = (reason: Reason): boolean => !passing.has(reason.code);

@@ -27,7 +27,12 @@ export async function openDirectory(path: string): Promise<OpenDirectory> {
 }
 
 /** Opens `parts` beneath a directory and runs `fn` with it. `make` is called for each directory that is missing. */
-export async function withDirectory<T>(root: string, parts: readonly string[], make: ((dir: FileHandle) => Promise<void>) | undefined, fn: (dir: OpenDirectory) => Promise<T>): Promise<T> {
+export async function withDirectory<T>(
+  root: string,
+  parts: readonly string[],
+  make: ((dir: FileHandle) => Promise<void>) | undefined,
+  fn: (dir: OpenDirectory) => Promise<T>,
+): Promise<T> {
   let dir = await openDirectory(root);
   try {
     for (const part of parts) {
@@ -41,7 +46,11 @@ export async function withDirectory<T>(root: string, parts: readonly string[], m
   }
 }
 
-async function step(dir: OpenDirectory, part: string, make: ((dir: FileHandle) => Promise<void>) | undefined): Promise<OpenDirectory> {
+async function step(
+  dir: OpenDirectory,
+  part: string,
+  make: ((dir: FileHandle) => Promise<void>) | undefined,
+): Promise<OpenDirectory> {
   if (!make) return openDirectory(dir.at(part));
   const made = await mkdir(dir.at(part), { mode: 0o700 }).then(
     () => true,
@@ -57,24 +66,34 @@ async function step(dir: OpenDirectory, part: string, make: ((dir: FileHandle) =
 
 /** Opens a file in a directory without following a link, and without waiting for whoever is at the other end of a pipe. */
 export async function openFile(dir: OpenDirectory, name: string): Promise<{ handle: FileHandle; stats: Stats }> {
-  const handle = await open(dir.at(name), O_RDONLY | O_NOFOLLOW | constants.O_NONBLOCK).catch(async (error: unknown) => {
-    throw await explained(error, dir.at(name));
-  });
+  const handle = await open(dir.at(name), O_RDONLY | O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    async (error: unknown) => {
+      throw await explained(error, dir.at(name));
+    },
+  );
   const stats = await handle.stat();
   if (stats.isFile()) return { handle, stats };
   await handle.close();
-  throw new AppError("invalid", "NOT_A_FILE", `${name} is not a regular file`, { metadata: { field: "path", rule: "must name a regular file" } });
+  throw new AppError("invalid", "NOT_A_FILE", `${name} is not a regular file`, {
+    metadata: { field: "path", rule: "must name a regular file" },
+  });
 }
 
 /** A link is refused as leading out, wherever it points; what is missing is not found; the rest is the system's. */
 export async function explained(error: unknown, path: string): Promise<unknown> {
   const code = codeOf(error);
-  const isLink = (code === "ELOOP" || code === "ENOTDIR" || code === "EMLINK") && (await lstat(path).then((found) => found.isSymbolicLink(), () => false));
+  const isLink =
+    (code === "ELOOP" || code === "ENOTDIR" || code === "EMLINK") &&
+    (await lstat(path).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    ));
   if (isLink) {
     const rule = "must not lead through a symbolic link";
     return new AppError("invalid", "PATH_OUTSIDE", `path: ${rule}`, { metadata: { field: "path", rule } });
   }
-  if (code === "ENOENT" || code === "ENOTDIR" || code === "ENXIO") return new AppError("not-found", "FILE_NOT_FOUND", "there is no such file or directory", { cause: error });
+  if (code === "ENOENT" || code === "ENOTDIR" || code === "ENXIO")
+    return new AppError("not-found", "FILE_NOT_FOUND", "there is no such file or directory", { cause: error });
   return error;
 }
 

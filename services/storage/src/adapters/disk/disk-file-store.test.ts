@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -27,7 +36,11 @@ describe("diskFileStore", () => {
     for await (const piece of content) pieces.push(piece);
     return Buffer.concat(pieces).toString();
   };
-  const input = (path: string, content = "x", executable = false) => ({ path, content: Buffer.from(content), executable });
+  const input = (path: string, content = "x", executable = false) => ({
+    path,
+    content: Buffer.from(content),
+    executable,
+  });
 
   it("puts a new task's files in place, its user's, whatever was there before", async () => {
     mkdirSync(join(root, "0/17/work"), { recursive: true });
@@ -55,8 +68,14 @@ describe("diskFileStore", () => {
     const { sizeBytes, content } = await files.read("17.4", "big");
     const sizes: number[] = [];
     for await (const piece of content) sizes.push(piece.length);
-    expect([sizeBytes, Math.max(...sizes) <= 256 * 1024, sizes.reduce((a, b) => a + b)]).toEqual([600_000, true, 600_000]);
-    await expect(files.addFile("17", { path: "d", executable: false, owner }, of("x"))).rejects.toMatchObject({ reason: "NOT_A_FILE" });
+    expect([sizeBytes, Math.max(...sizes) <= 256 * 1024, sizes.reduce((a, b) => a + b)]).toEqual([
+      600_000,
+      true,
+      600_000,
+    ]);
+    await expect(files.addFile("17", { path: "d", executable: false, owner }, of("x"))).rejects.toMatchObject({
+      reason: "NOT_A_FILE",
+    });
     expect((await files.list("17", "")).entries.map(({ name }) => name)).toEqual(["d"]); // no draft is left
   });
 
@@ -66,7 +85,9 @@ describe("diskFileStore", () => {
       yield Buffer.from("half");
       throw new Error("connection lost");
     };
-    await expect(files.addFile("17", { path: "a", executable: false, owner }, broken())).rejects.toThrow("connection lost");
+    await expect(files.addFile("17", { path: "a", executable: false, owner }, broken())).rejects.toThrow(
+      "connection lost",
+    );
     expect(await text("a")).toBe("old");
     expect((await files.list("17", "")).entries.map(({ name }) => name)).toEqual(["a"]);
   });
@@ -94,11 +115,18 @@ describe("diskFileStore", () => {
     await expect(files.read("17", "inner")).rejects.toMatchObject(outside);
     await expect(files.read("17", "dir/key")).rejects.toMatchObject(outside);
     await expect(files.list("17", "dir")).rejects.toMatchObject(outside);
-    await expect(files.addFile("17", { path: "dir/new", executable: false, owner }, of("x"))).rejects.toMatchObject(outside);
+    await expect(files.addFile("17", { path: "dir/new", executable: false, owner }, of("x"))).rejects.toMatchObject(
+      outside,
+    );
     await files.addFile("17", { path: "file", executable: false, owner }, of("mine")); // replaces the link itself
     expect(readFileSync(join(secret, "key"), "utf8")).toBe("not yours");
     expect(existsSync(join(secret, "new"))).toBe(false);
-    expect((await files.list("17", "")).entries.map(({ name, directory }) => [name, directory])).toEqual([["a", false], ["dir", false], ["file", false], ["inner", false]]);
+    expect((await files.list("17", "")).entries.map(({ name, directory }) => [name, directory])).toEqual([
+      ["a", false],
+      ["dir", false],
+      ["file", false],
+      ["inner", false],
+    ]);
   });
 
   it("does not wait for a pipe, and reads no directory as a file", async () => {
@@ -124,7 +152,11 @@ describe("diskFileStore", () => {
     await files.createTaskDir("17", [input("shared")], owner);
     for (const id of ["17.1", "17.2"]) await files.addFile(id, { path: "a", executable: false, owner }, of("x"));
     await files.clean("17.1");
-    expect([existsSync(files.getTaskDir("17.1")), existsSync(files.getTaskDir("17.2")), existsSync(files.getTaskDir("17"))]).toEqual([false, true, true]);
+    expect([
+      existsSync(files.getTaskDir("17.1")),
+      existsSync(files.getTaskDir("17.2")),
+      existsSync(files.getTaskDir("17")),
+    ]).toEqual([false, true, true]);
     await files.clean("17");
     await files.clean("17");
     expect(existsSync(join(root, "0/17"))).toBe(false);

@@ -33,7 +33,13 @@ export function diskFileStore(root: string): FileStore {
     return path;
   }
 
-  async function write(dir: OpenDirectory, name: string, mode: number, owner: Owner, content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> {
+  async function write(
+    dir: OpenDirectory,
+    name: string,
+    mode: number,
+    owner: Owner,
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<number> {
     // Under a name of its own until it is whole. A task may meet it there; it is gone or complete soon after.
     const draft = dir.at(`.berth-${randomBytes(6).toString("hex")}`);
     const handle = await open(draft, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode);
@@ -51,13 +57,19 @@ export function diskFileStore(root: string): FileStore {
     } catch (error) {
       await rm(draft, { force: true });
       if (codeOf(error) !== "EISDIR" && codeOf(error) !== "ENOTEMPTY") throw error;
-      throw new AppError("invalid", "NOT_A_FILE", `${name} is a directory`, { metadata: { field: "path", rule: "must not name a directory" } });
+      throw new AppError("invalid", "NOT_A_FILE", `${name} is a directory`, {
+        metadata: { field: "path", rule: "must not name a directory" },
+      });
     } finally {
       await handle.close();
     }
   }
 
-  const addTo = (taskPath: string, { path, executable, owner }: NewFile, content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> => {
+  const addTo = (
+    taskPath: string,
+    { path, executable, owner }: NewFile,
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<number> => {
     const parts = innerFile(path);
     return withDirectory(taskPath, parts.slice(0, -1), giveTo(owner), async (dir) => {
       const size = await write(dir, parts.at(-1)!, executable ? 0o700 : 0o600, owner, content);
@@ -74,7 +86,8 @@ export function diskFileStore(root: string): FileStore {
       const path = absolute(taskId);
       await rm(dirname(path), { recursive: true, force: true });
       await makeTaskDir(taskId, owner);
-      for (const file of files) await addTo(path, { path: file.path, executable: file.executable, owner }, [file.content]);
+      for (const file of files)
+        await addTo(path, { path: file.path, executable: file.executable, owner }, [file.content]);
       for (const each of [path, dirname(path), dirname(dirname(path)), root]) await syncDirectory(each);
     },
 
@@ -85,7 +98,8 @@ export function diskFileStore(root: string): FileStore {
 
     async clean(taskId) {
       const { number, index } = splitTaskId(taskId);
-      const path = index === undefined ? join(root, taskBase(number)) : join(root, elementBase(number, index), `${index}`);
+      const path =
+        index === undefined ? join(root, taskBase(number)) : join(root, elementBase(number, index), `${index}`);
       await rm(path, { recursive: true, force: true });
     },
 
@@ -95,14 +109,17 @@ export function diskFileStore(root: string): FileStore {
         return await withDirectory(absolute(taskId), parts, undefined, listDirectory);
       } catch (error) {
         // A task that never ran and was given nothing has no directory yet: an empty one, to whoever asks.
-        if (parts.length === 0 && error instanceof AppError && error.reason === "FILE_NOT_FOUND") return { entries: [], truncated: false };
+        if (parts.length === 0 && error instanceof AppError && error.reason === "FILE_NOT_FOUND")
+          return { entries: [], truncated: false };
         throw error;
       }
     },
 
     async read(taskId, path): Promise<OpenFile> {
       const parts = innerFile(path);
-      const { handle, stats } = await withDirectory(absolute(taskId), parts.slice(0, -1), undefined, (dir) => openFile(dir, parts.at(-1)!));
+      const { handle, stats } = await withDirectory(absolute(taskId), parts.slice(0, -1), undefined, (dir) =>
+        openFile(dir, parts.at(-1)!),
+      );
       return { sizeBytes: stats.size, content: pieces(handle) };
     },
 
@@ -119,7 +136,8 @@ async function listDirectory(dir: OpenDirectory): Promise<{ entries: FileEntry[]
   for await (const entry of opened) {
     if ((truncated = entries.length === entriesAtMost)) break;
     const stats = await lstat(dir.at(entry.name)).catch(() => undefined); // gone meanwhile
-    if (stats) entries.push({ name: entry.name, sizeBytes: stats.isFile() ? stats.size : 0, directory: stats.isDirectory() });
+    if (stats)
+      entries.push({ name: entry.name, sizeBytes: stats.isFile() ? stats.size : 0, directory: stats.isDirectory() });
   }
   return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), truncated };
 }

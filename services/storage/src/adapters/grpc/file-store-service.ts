@@ -23,7 +23,10 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
   const { store, files } = deps;
   const known = (taskId: string): LogState => {
     const state = store.logState(taskId);
-    if (!state) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata: { task_id: taskId } });
+    if (!state)
+      throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
+        metadata: { task_id: taskId },
+      });
     return state;
   };
 
@@ -31,7 +34,10 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
     async addFile(messages) {
       const incoming = messages[Symbol.asyncIterator]();
       const first = await incoming.next();
-      if (first.done) throw new AppError("invalid", "INVALID_FIELD", "task_id: must be in the first message", { metadata: { field: "task_id", rule: "must be in the first message" } });
+      if (first.done)
+        throw new AppError("invalid", "INVALID_FIELD", "task_id: must be in the first message", {
+          metadata: { field: "task_id", rule: "must be in the first message" },
+        });
       const { taskId, path, executable } = first.value;
       innerFile(path);
       const owner = known(taskId);
@@ -61,7 +67,8 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
       if (!name) throw invalidLog("stream", "must be stdout or stderr");
       if (content.length > appendAtMost) throw invalidLog("content", "must be at most 1 MiB");
       const state = run && run.epoch === store.epoch ? store.logState(run.taskId) : undefined;
-      if (!run || !state || run.attempt < 1 || run.attempt > state.attempt) throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
+      if (!run || !state || run.attempt < 1 || run.attempt > state.attempt)
+        throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
       return { sizeBytes: await files.appendLog(run, name, offset, content) };
     },
 
@@ -75,15 +82,23 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
         offsets: { stdout: request.stdoutOffset, stderr: request.stderrOffset },
       };
       for await (const { stream, content, attempt, offset, gap } of readLog(deps, wanted, signal)) {
-        const name = stream === "stdout" ? LogStream.STDOUT : stream === "stderr" ? LogStream.STDERR : LogStream.UNSPECIFIED;
-        const response: ReadLogResponse = { stream: name, content: Buffer.from(content.buffer, content.byteOffset, content.byteLength), attempt, offset, gap };
+        const name =
+          stream === "stdout" ? LogStream.STDOUT : stream === "stderr" ? LogStream.STDERR : LogStream.UNSPECIFIED;
+        const response: ReadLogResponse = {
+          stream: name,
+          content: Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+          attempt,
+          offset,
+          gap,
+        };
         yield response;
       }
     },
   };
 }
 
-const invalidLog = (field: string, rule: string, reason = "INVALID_FIELD") => new AppError("invalid", reason, `${field}: ${rule}`, { metadata: { field, rule } });
+const invalidLog = (field: string, rule: string, reason = "INVALID_FIELD") =>
+  new AppError("invalid", reason, `${field}: ${rule}`, { metadata: { field, rule } });
 
 async function* contents(first: AddFileRequest, rest: AsyncIterator<AddFileRequest>): AsyncGenerator<Uint8Array> {
   yield first.content;

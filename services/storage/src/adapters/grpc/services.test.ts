@@ -29,7 +29,10 @@ describe("storage over gRPC", () => {
     const store = sqliteTaskStore(openSqlite(join(dir, "storage.db"), { migrations }), { now: Date.now });
     closing.add(() => store.close());
     const files = diskFileStore(join(dir, "files"));
-    const services = [bindService(TaskStoreServiceService, taskStoreService(store, files)), bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now, gapAfterMs: 200 }))];
+    const services = [
+      bindService(TaskStoreServiceService, taskStoreService(store, files)),
+      bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now, gapAfterMs: 200 })),
+    ];
     const { address } = await serveGrpc({ address: "127.0.0.1:0", services, logger: silentLogger, closing });
     const channel = grpcChannel(address, { closing });
     return {
@@ -39,18 +42,29 @@ describe("storage over gRPC", () => {
       output: grpcClient(FileStoreServiceService, channel, { service: "storage" }),
     };
   }
-  const submit = async (wishes: Parameters<typeof aNewTask>[0] = {}) => (await clients.tasks.submit({ tasks: [aNewTask(wishes)] })).results[0]!;
+  const submit = async (wishes: Parameters<typeof aNewTask>[0] = {}) =>
+    (await clients.tasks.submit({ tasks: [aNewTask(wishes)] })).results[0]!;
   const file = (path: string) => ({ path, content: Buffer.from("hello"), executable: false });
 
   async function run(taskId: string): Promise<void> {
     await clients.tasks.syncHosts({ hosts: [aHost("h1")], silentHostIds: [], silentAfterMs: 0 });
     const { term } = await clients.tasks.acquireLease({ name: "scheduler", holder: "test", ttlMs: 60_000 });
-    const { placementRefusals } = await clients.tasks.commitPlan({ term, placements: [{ taskId, attempt: 1, hostId: "h1", journalId: "journal-h1" }], ends: [] });
+    const { placementRefusals } = await clients.tasks.commitPlan({
+      term,
+      placements: [{ taskId, attempt: 1, hostId: "h1", journalId: "journal-h1" }],
+      ends: [],
+    });
     expect(placementRefusals).toEqual([""]);
   }
   const end = (taskId: string, stdoutBytes: number) =>
     clients.tasks.applyReports({
-      reports: [{ hostId: "h1", journalId: "journal-h1", statuses: [aStatus(clients.epoch, taskId, 1, RunPhase.ENDED, { logSizes: { stdoutBytes, stderrBytes: 0 } })] }],
+      reports: [
+        {
+          hostId: "h1",
+          journalId: "journal-h1",
+          statuses: [aStatus(clients.epoch, taskId, 1, RunPhase.ENDED, { logSizes: { stdoutBytes, stderrBytes: 0 } })],
+        },
+      ],
     });
 
   it("has a task's files in place before the task is there, and none of a task that was refused", async () => {
@@ -65,13 +79,22 @@ describe("storage over gRPC", () => {
         aNewTask({ files: [file("b")], clientKey: "k" }),
       ],
     });
-    expect(results.map(({ failure }) => failure?.reason)).toEqual([undefined, "PATH_OUTSIDE", "DEPENDENCY_NOT_FOUND", undefined, undefined]);
+    expect(results.map(({ failure }) => failure?.reason)).toEqual([
+      undefined,
+      "PATH_OUTSIDE",
+      "DEPENDENCY_NOT_FOUND",
+      undefined,
+      undefined,
+    ]);
     expect(results[4]).toMatchObject({ existing: true, taskId: results[3]!.taskId });
     const { entries } = await clients.output.listFiles({ taskId: results[3]!.taskId, path: "" });
     expect(entries.map(({ name }) => name)).toEqual(["b"]);
     const highest = Math.max(...results.map((result) => Number(result.taskId)));
     for (let number = 1; number <= highest + 2; number++) {
-      const there = await clients.tasks.getTask({ taskId: `${number}`, user: "" }).then(() => true, () => false);
+      const there = await clients.tasks.getTask({ taskId: `${number}`, user: "" }).then(
+        () => true,
+        () => false,
+      );
       if (!there) expect((await clients.files.list(`${number}`, "")).entries).toEqual([]);
     }
   });
@@ -83,11 +106,16 @@ describe("storage over gRPC", () => {
       yield { taskId: "", path: "", executable: false, content: Buffer.from("two") };
     }
     expect(await clients.output.addFile(pieces())).toEqual({ sizeBytes: 7 });
-    expect((await clients.output.listFiles({ taskId, path: "d" })).entries).toEqual([{ name: "a", sizeBytes: 7, directory: false }]);
+    expect((await clients.output.listFiles({ taskId, path: "d" })).entries).toEqual([
+      { name: "a", sizeBytes: 7, directory: false },
+    ]);
     const got: Buffer[] = [];
     for await (const { content } of clients.output.getFile({ taskId, path: "d/a" })) got.push(content);
     expect(Buffer.concat(got).toString()).toBe("one two");
-    await expect(clients.output.listFiles({ taskId, path: "../.." })).rejects.toMatchObject({ code: "invalid", reason: "PATH_OUTSIDE" });
+    await expect(clients.output.listFiles({ taskId, path: "../.." })).rejects.toMatchObject({
+      code: "invalid",
+      reason: "PATH_OUTSIDE",
+    });
     await expect(clients.output.listFiles({ taskId: "999", path: "" })).rejects.toMatchObject({ code: "not-found" });
     await expect(clients.output.addFile((async function* () {})())).rejects.toMatchObject({ code: "invalid" });
   });
@@ -96,11 +124,19 @@ describe("storage over gRPC", () => {
     const { taskId } = await submit();
     await run(taskId);
     const run1 = { epoch: clients.epoch, taskId, attempt: 1 };
-    const append = (offset: number, text: string) => clients.output.appendLog({ run: run1, stream: LogStream.STDOUT, offset, content: Buffer.from(text) });
+    const append = (offset: number, text: string) =>
+      clients.output.appendLog({ run: run1, stream: LogStream.STDOUT, offset, content: Buffer.from(text) });
     await append(0, "one\n");
     const told: string[] = [];
     const following = (async () => {
-      for await (const { content, gap } of clients.output.readLog({ taskId, attempt: 0, stream: LogStream.UNSPECIFIED, follow: true, stdoutOffset: 0, stderrOffset: 0 })) {
+      for await (const { content, gap } of clients.output.readLog({
+        taskId,
+        attempt: 0,
+        stream: LogStream.UNSPECIFIED,
+        follow: true,
+        stdoutOffset: 0,
+        stderrOffset: 0,
+      })) {
         told.push(gap || content.toString());
         if (told.length === 1) {
           expect(await append(0, "one\n")).toEqual({ sizeBytes: 4 });
@@ -115,18 +151,31 @@ describe("storage over gRPC", () => {
 
   it("takes output only of runs that it knows", async () => {
     const { taskId } = await submit();
-    const append = (run: { epoch: string; taskId: string; attempt: number } | undefined, stream: LogStream = LogStream.STDOUT) => clients.output.appendLog({ run, stream, offset: 0, content: Buffer.from("x") });
-    await expect(append({ epoch: clients.epoch, taskId, attempt: 1 })).rejects.toMatchObject({ code: "invalid", reason: "UNKNOWN_RUN" });
+    const append = (
+      run: { epoch: string; taskId: string; attempt: number } | undefined,
+      stream: LogStream = LogStream.STDOUT,
+    ) => clients.output.appendLog({ run, stream, offset: 0, content: Buffer.from("x") });
+    await expect(append({ epoch: clients.epoch, taskId, attempt: 1 })).rejects.toMatchObject({
+      code: "invalid",
+      reason: "UNKNOWN_RUN",
+    });
     await run(taskId);
     await expect(append({ epoch: "another", taskId, attempt: 1 })).rejects.toMatchObject({ reason: "UNKNOWN_RUN" });
-    await expect(append({ epoch: clients.epoch, taskId: "999", attempt: 1 })).rejects.toMatchObject({ reason: "UNKNOWN_RUN" });
+    await expect(append({ epoch: clients.epoch, taskId: "999", attempt: 1 })).rejects.toMatchObject({
+      reason: "UNKNOWN_RUN",
+    });
     await expect(append(undefined)).rejects.toMatchObject({ reason: "UNKNOWN_RUN" });
-    await expect(append({ epoch: clients.epoch, taskId, attempt: 1 }, LogStream.UNSPECIFIED)).rejects.toMatchObject({ code: "invalid" });
+    await expect(append({ epoch: clients.epoch, taskId, attempt: 1 }, LogStream.UNSPECIFIED)).rejects.toMatchObject({
+      code: "invalid",
+    });
     expect(await append({ epoch: clients.epoch, taskId, attempt: 1 })).toEqual({ sizeBytes: 1 });
   });
 
   it("says with its reason why a plan is not taken, and streams snapshot and changes", async () => {
-    await expect(clients.tasks.commitPlan({ term: 5, placements: [], ends: [] })).rejects.toMatchObject({ code: "precondition", reason: "STALE_TERM" });
+    await expect(clients.tasks.commitPlan({ term: 5, placements: [], ends: [] })).rejects.toMatchObject({
+      code: "precondition",
+      reason: "STALE_TERM",
+    });
     const { taskId } = await submit();
     let token = "";
     for await (const part of clients.tasks.snapshot({})) token ||= part.token;
@@ -136,6 +185,7 @@ describe("storage over gRPC", () => {
       expect(part.changes).toHaveLength(1);
       break;
     }
-    for await (const part of clients.tasks.changes({ token: "nonsense", user: "", tasksOnly: false })) expect(part.startAgain).toBe(true);
+    for await (const part of clients.tasks.changes({ token: "nonsense", user: "", tasksOnly: false }))
+      expect(part.startAgain).toBe(true);
   });
 });

@@ -43,7 +43,8 @@ function atMost(field: string, length: number, limit: number): void {
   if (length > limit) throw invalid(field, `must be at most ${limit}`);
 }
 
-const invalid = (field: string, rule: string) => new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
+const invalid = (field: string, rule: string) =>
+  new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
 
 /** Tasks of several submits come in one call: each is a part of its own submit's trace. */
 async function traced<T>(tasks: readonly NewTask[], fn: () => Promise<T>): Promise<T> {

@@ -8,7 +8,18 @@ import { count } from "../../domain/array-record.ts";
 import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
 import type { Phase } from "../../domain/news.ts";
 import type { Batch, OpenArray } from "./batch.ts";
-import { killCode, outcomeCode, outcomeOf, overCode, pendingCode, requestCode, runningCode, stateIn, stateOf, suspendedCode } from "./codes.ts";
+import {
+  killCode,
+  outcomeCode,
+  outcomeOf,
+  overCode,
+  pendingCode,
+  requestCode,
+  runningCode,
+  stateIn,
+  stateOf,
+  suspendedCode,
+} from "./codes.ts";
 import { feedColumns } from "./columns.ts";
 import type { FeedColumns, SpecColumns } from "./columns.ts";
 import { lifeOf, readId, readTask } from "./task-rows.ts";
@@ -62,14 +73,18 @@ const phases: Readonly<Record<string, Phase>> = {
 const update = (what: string, from: readonly StateKind[], more = ""): string =>
   `UPDATE tasks SET prior = state, revision = ?, ${what} WHERE number = ? AND idx = ? AND attempt = ? AND host = ? AND ${stateIn(from)} ${more} RETURNING ${feedColumns}, prior, revision`;
 
-const carriedOut = (request: TaskRequest): string => `request = CASE request WHEN ${requestCode(request)} THEN 0 ELSE request END`;
+const carriedOut = (request: TaskRequest): string =>
+  `request = CASE request WHEN ${requestCode(request)} THEN 0 ELSE request END`;
 const killed = `(request = ${killCode} OR ?)`;
 
 const updates = {
   preparing: update("detail = ?", sources.started, "AND detail <> ?"),
   started: update(`state = ${runningCode}, detail = '', started_at = ?`, sources.started),
   resumed: update(`state = ${runningCode}, ${carriedOut("resume")}`, sources.resumed),
-  suspended: update(`state = ${suspendedCode}, detail = '', ${carriedOut("suspend")}, started_at = coalesce(started_at, ?)`, sources.suspended),
+  suspended: update(
+    `state = ${suspendedCode}, detail = '', ${carriedOut("suspend")}, started_at = coalesce(started_at, ?)`,
+    sources.suspended,
+  ),
   ended: update(
     `state = ${overCode}, detail = '', request = 0, outcome = ?, reason_code = ?, reason_message = ?, exit_code = ?, signal = ?, started_at = coalesce(?, started_at), ended_at = ?,
      cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, enforced = ?`,
@@ -92,7 +107,8 @@ const updates = {
 function write(db: Database, batch: Batch, news: News, array: OpenArray | undefined): Written | undefined {
   const revision = batch.nextRevision();
   const where = [news.number, news.idx, news.attempt, news.hostId] as const;
-  const run = (text: string, ...values: (string | number | null)[]) => db.sql(text).get(revision, ...values) as unknown as Written | undefined;
+  const run = (text: string, ...values: (string | number | null)[]) =>
+    db.sql(text).get(revision, ...values) as unknown as Written | undefined;
   const { status, reason } = news;
   const startedAt = status.startTime?.getTime();
   switch (news.phase) {
@@ -128,13 +144,33 @@ function write(db: Database, batch: Batch, news: News, array: OpenArray | undefi
       const killedBy = array?.request === killCode ? array.requestBy : null;
       const kill = killedBy === null ? 0 : 1;
       const avoid = speaksAgainstHost(reason) ? 1 : 0;
-      return run(updates.refused, kill, kill, kill, batch.at, kill, reason.code, kill, killedBy, reason.message, avoid, ...where);
+      return run(
+        updates.refused,
+        kill,
+        kill,
+        kill,
+        batch.at,
+        kill,
+        reason.code,
+        kill,
+        killedBy,
+        reason.message,
+        avoid,
+        ...where,
+      );
     }
   }
 }
 
 /** Sums, and the array's side of an element's move. */
-function afterMove(db: Database, batch: Batch, news: News, row: Written, spec: SpecColumns, array: OpenArray | undefined): void {
+function afterMove(
+  db: Database,
+  batch: Batch,
+  news: News,
+  row: Written,
+  spec: SpecColumns,
+  array: OpenArray | undefined,
+): void {
   batch.sums.moved(spec.user, row.prior, row.state);
   if (row.state !== overCode && row.state !== pendingCode) return;
   batch.sums.loaded(news.hostId, -1, spec);
@@ -163,13 +199,19 @@ function charge(batch: Batch, spec: SpecColumns, { status }: News, endedAt: numb
 }
 
 function keepAttempt(db: Database, batch: Batch, news: News): void {
-  db.sql("INSERT OR IGNORE INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at) VALUES (?, ?, ?, ?, 0, ?, ?, ?)").run(
-    news.number, news.idx, news.attempt, news.hostId, news.reason.code, news.reason.message, batch.at,
-  );
+  db.sql(
+    "INSERT OR IGNORE INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at) VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
+  ).run(news.number, news.idx, news.attempt, news.hostId, news.reason.code, news.reason.message, batch.at);
 }
 
 /** The state machine says what the conditional write's finding nothing means. */
-function explain(db: Database, batch: Batch, news: News, spec: SpecColumns, array: OpenArray | undefined): ReportAnswer {
+function explain(
+  db: Database,
+  batch: Batch,
+  news: News,
+  spec: SpecColumns,
+  array: OpenArray | undefined,
+): ReportAnswer {
   const row = readTask(db, news.number, news.idx);
   if (!row || news.attempt > row.attempt) return ReportAnswer.UNKNOWN;
   // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
@@ -196,7 +238,18 @@ function keepLateUse(db: Database, batch: Batch, news: News, spec: SpecColumns):
   if (news.phase !== "ended" || !usage) return;
   const endedAt = news.status.endTime?.getTime() ?? batch.at;
   const kept = db
-    .sql("UPDATE attempts SET outcome = ?, cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, ended_at = ? WHERE number = ? AND idx = ? AND attempt = ? AND wall_ms IS NULL")
-    .run(outcomeCode(news.outcome), usage.cpuMs, usage.peakMemoryBytes ?? null, usage.wallMs, endedAt, news.number, news.idx, news.attempt);
+    .sql(
+      "UPDATE attempts SET outcome = ?, cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, ended_at = ? WHERE number = ? AND idx = ? AND attempt = ? AND wall_ms IS NULL",
+    )
+    .run(
+      outcomeCode(news.outcome),
+      usage.cpuMs,
+      usage.peakMemoryBytes ?? null,
+      usage.wallMs,
+      endedAt,
+      news.number,
+      news.idx,
+      news.attempt,
+    );
   if (Number(kept.changes) > 0) charge(batch, spec, news, endedAt);
 }

@@ -38,6 +38,7 @@ export function assignmentsFor(db: Database, epoch: string, term: number) {
       host.assignments.push({ run: { epoch, taskId, attempt }, specIndex, journalId });
     },
     byHost: (): HostAssignments[] => [...hosts].map(([hostId, gathered]) => ({ hostId, assign: request(gathered) })),
-    forHost: (hostId: string): AssignRequest => request(hosts.get(hostId) ?? { specs: [], positions: new Map(), assignments: [] }),
+    forHost: (hostId: string): AssignRequest =>
+      request(hosts.get(hostId) ?? { specs: [], positions: new Map(), assignments: [] }),
   };
 }

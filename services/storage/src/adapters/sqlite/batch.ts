@@ -66,7 +66,9 @@ export class Batch {
 
   spec(number: number): SpecColumns | undefined {
     if (this.#specs.has(number)) return this.#specs.get(number);
-    const spec = this.#db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(number) as unknown as SpecColumns | undefined;
+    const spec = this.#db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(number) as unknown as
+      | SpecColumns
+      | undefined;
     this.#specs.set(number, spec);
     return spec;
   }
@@ -88,7 +90,9 @@ export class Batch {
   }
 
   announceEncoded(revision: number, user: string | null, change: Uint8Array): void {
-    this.#db.sql("INSERT INTO changes (revision, at, user, row) VALUES (?, ?, ?, ?)").run(revision, this.at, user, change);
+    this.#db
+      .sql("INSERT INTO changes (revision, at, user, row) VALUES (?, ?, ?, ?)")
+      .run(revision, this.at, user, change);
   }
 
   /** Writes what was folded. Last thing in the transaction. */
@@ -101,22 +105,49 @@ export class Batch {
     const spec = this.spec(array.number)!;
     const revision = this.nextRevision();
     this.#db
-      .sql("UPDATE arrays SET cursor = ?, early = ?, live = ?, waiting = ?, ended = ?, cpu_ms = ?, wall_ms = ? WHERE number = ?")
-      .run(array.cursor, array.early, array.live, array.waiting, JSON.stringify(Object.fromEntries(array.ended)), array.cpuMs, array.wallMs, array.number);
+      .sql(
+        "UPDATE arrays SET cursor = ?, early = ?, live = ?, waiting = ?, ended = ?, cpu_ms = ?, wall_ms = ? WHERE number = ?",
+      )
+      .run(
+        array.cursor,
+        array.early,
+        array.live,
+        array.waiting,
+        JSON.stringify(Object.fromEntries(array.ended)),
+        array.cpuMs,
+        array.wallMs,
+        array.number,
+      );
     const over = isDone(array);
     if (over) {
       const killedBy = array.request === killCode ? array.requestBy : undefined;
       const counted = arrayOutcome(array, killedBy);
       const end = array.verdict ?? { outcome: counted.outcome, ...counted.reason };
       this.#db
-        .sql("UPDATE tasks SET prior = state, state = ?, request = 0, outcome = ?, reason_code = ?, reason_message = ?, ended_at = ?, cpu_ms = ?, wall_ms = ?, revision = ? WHERE number = ? AND idx = -1")
-        .run(overCode, outcomeCode(end.outcome), end.code, end.message, this.at, array.cpuMs, array.wallMs, revision, array.number);
+        .sql(
+          "UPDATE tasks SET prior = state, state = ?, request = 0, outcome = ?, reason_code = ?, reason_message = ?, ended_at = ?, cpu_ms = ?, wall_ms = ?, revision = ? WHERE number = ? AND idx = -1",
+        )
+        .run(
+          overCode,
+          outcomeCode(end.outcome),
+          end.code,
+          end.message,
+          this.at,
+          array.cpuMs,
+          array.wallMs,
+          revision,
+          array.number,
+        );
     } else {
       this.#db
-        .sql("UPDATE tasks SET prior = state, state = ?, request = ?, request_by = ?, started_at = CASE WHEN ? > 0 THEN coalesce(started_at, ?) ELSE started_at END, revision = ? WHERE number = ? AND idx = -1")
+        .sql(
+          "UPDATE tasks SET prior = state, state = ?, request = ?, request_by = ?, started_at = CASE WHEN ? > 0 THEN coalesce(started_at, ?) ELSE started_at END, revision = ? WHERE number = ? AND idx = -1",
+        )
         .run(array.state, array.request, array.requestBy, array.live, this.at, revision, array.number);
     }
-    const row = this.#db.sql(`SELECT ${feedColumns} FROM tasks WHERE number = ? AND idx = -1`).get(array.number) as unknown as FeedColumns;
+    const row = this.#db
+      .sql(`SELECT ${feedColumns} FROM tasks WHERE number = ? AND idx = -1`)
+      .get(array.number) as unknown as FeedColumns;
     this.announce(revision, row, spec, array);
   }
 }

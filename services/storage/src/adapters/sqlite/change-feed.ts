@@ -91,7 +91,8 @@ export class ChangeFeed {
         if (seen === last) toldAt = rows.length > 0 && toldAt === 0 ? 0 : performance.now();
       }
       if (seen < last) await breath();
-      else if (commits === this.#commits && toldAt > 0) await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)));
+      else if (commits === this.#commits && toldAt > 0)
+        await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)));
     }
   }
 
@@ -117,7 +118,9 @@ export class ChangeFeed {
     const upTo = this.#dueUpTo(now, atMost);
     if (upTo < 0) return;
     this.#db.sql("DELETE FROM changes WHERE revision <= ?").run(upTo);
-    this.#db.sql("INSERT INTO meta (key, value) VALUES ('purged_up_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value").run(String(upTo));
+    this.#db
+      .sql("INSERT INTO meta (key, value) VALUES ('purged_up_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+      .run(String(upTo));
     // Even if this is not committed: a reader that is sent to start again too early is only slower.
     this.#purgedUpTo = upTo;
   }
@@ -127,7 +130,9 @@ export class ChangeFeed {
     const first = Number(this.#db.sql("SELECT min(revision) AS first FROM changes").get()?.["first"] ?? 0);
     if (first === 0) return -1;
     const old = this.#db
-      .sql("SELECT max(CASE WHEN at < ? THEN revision ELSE 0 END) AS old FROM (SELECT revision, at FROM changes ORDER BY revision LIMIT ?)")
+      .sql(
+        "SELECT max(CASE WHEN at < ? THEN revision ELSE 0 END) AS old FROM (SELECT revision, at FROM changes ORDER BY revision LIMIT ?)",
+      )
       .get(now - this.#limits.keepMs, atMost);
     const due = Math.max(this.#last - this.#limits.keepRows, Number(old?.["old"] ?? 0));
     const upTo = Math.min(due, first + atMost - 1, this.#lastRow() - 1);

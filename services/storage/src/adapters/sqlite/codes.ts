@@ -4,7 +4,16 @@ import { Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireSt
 
 /** Words as the database keeps them: positions in these lists, from 1; 0 is none. Only ever add at the end. */
 const states: readonly StateKind[] = ["pending", "placed", "running", "suspended", "over", "archived"];
-const outcomes: readonly Outcome[] = ["succeeded", "failed", "killed", "timed_out", "out_of_memory", "lost", "rejected", "dependency_failed"];
+const outcomes: readonly Outcome[] = [
+  "succeeded",
+  "failed",
+  "killed",
+  "timed_out",
+  "out_of_memory",
+  "lost",
+  "rejected",
+  "dependency_failed",
+];
 const requests: readonly TaskRequest[] = ["kill", "suspend", "resume"];
 
 export const stateCode = (state: StateKind): number => states.indexOf(state) + 1;

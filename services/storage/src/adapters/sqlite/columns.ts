@@ -31,7 +31,15 @@ export interface TaskColumns {
 /** What the change feed tells of a task beside its unchanging head. */
 export type FeedColumns = Omit<
   TaskColumns,
-  "user" | "revision" | "placed_at" | "cpu_ms" | "peak_memory_bytes" | "wall_ms" | "stdout_bytes" | "stderr_bytes" | "enforced"
+  | "user"
+  | "revision"
+  | "placed_at"
+  | "cpu_ms"
+  | "peak_memory_bytes"
+  | "wall_ms"
+  | "stdout_bytes"
+  | "stderr_bytes"
+  | "enforced"
 >;
 
 export const feedColumns =
@@ -53,7 +61,8 @@ export interface SpecColumns {
   readonly deps: Uint8Array | null;
 }
 
-export const specColumns = "number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps";
+export const specColumns =
+  "number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps";
 
 /** A task that was never placed: what its feed row says. */
 export const freshRow = (number: number, idx: number, state: number): FeedColumns => ({

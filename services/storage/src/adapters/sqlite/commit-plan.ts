@@ -17,10 +17,21 @@ import { lifeOf, readId, readTask } from "./task-rows.ts";
 type Refusal = "" | "KILL_REQUESTED" | "NOT_PENDING" | "STALE_ATTEMPT" | "ARRAY_LIMIT" | "HOST_CHANGED" | "NOT_FOUND";
 
 /** One plan, in its transaction. Throws `precondition` STALE_TERM before the first write where its maker no longer leads. */
-export function commitPlan(db: Database, batch: Batch, hosts: HostTable, epoch: string, plan: CommitPlanRequest): CommitPlanResponse {
+export function commitPlan(
+  db: Database,
+  batch: Batch,
+  hosts: HostTable,
+  epoch: string,
+  plan: CommitPlanRequest,
+): CommitPlanResponse {
   const term = schedulerTerm(db);
   if (plan.term !== term) {
-    throw new AppError("precondition", "STALE_TERM", `the plan is of term ${plan.term}, the scheduler's term is ${term}`, { metadata: { term: String(term) } });
+    throw new AppError(
+      "precondition",
+      "STALE_TERM",
+      `the plan is of term ${plan.term}, the scheduler's term is ${term}`,
+      { metadata: { term: String(term) } },
+    );
   }
   const assigned = assignmentsFor(db, epoch, term);
   const placementRefusals = plan.placements.map((placement) => {
@@ -50,26 +61,64 @@ function place(db: Database, batch: Batch, hosts: HostTable, placement: Placemen
 }
 
 /** Elements are claimed exactly along the cursor: one that is out of turn is of an older view, and refused. */
-function claimElement(db: Database, batch: Batch, spec: SpecColumns, placement: Placement, idx: number, array: OpenArray): void {
+function claimElement(
+  db: Database,
+  batch: Batch,
+  spec: SpecColumns,
+  placement: Placement,
+  idx: number,
+  array: OpenArray,
+): void {
   claim(array, (index) => batch.hasRecord(array.number, index));
   array.state = runningCode;
   array.dirty = true;
   const revision = batch.nextRevision();
-  db.sql("INSERT INTO tasks (number, idx, user, state, prior, attempt, host, journal, placed_at, revision) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?)").run(
-    spec.number, idx, spec.user, placedCode, pendingCode, placement.hostId, placement.journalId, batch.at, revision,
+  db.sql(
+    "INSERT INTO tasks (number, idx, user, state, prior, attempt, host, journal, placed_at, revision) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
+  ).run(
+    spec.number,
+    idx,
+    spec.user,
+    placedCode,
+    pendingCode,
+    placement.hostId,
+    placement.journalId,
+    batch.at,
+    revision,
   );
-  const row = { ...freshRow(spec.number, idx, placedCode), attempt: 1, host: placement.hostId, journal: placement.journalId };
+  const row = {
+    ...freshRow(spec.number, idx, placedCode),
+    attempt: 1,
+    host: placement.hostId,
+    journal: placement.journalId,
+  };
   placedNow(batch, spec, placement, row, revision);
 }
 
 const placeUpdate = `UPDATE tasks SET prior = state, state = ${placedCode}, attempt = ?, host = ?, journal = ?, placed_at = ?, revision = ?, detail = '', reason_code = '', reason_message = '', started_at = NULL
   WHERE number = ? AND idx = ? AND attempt = ? AND ${stateIn(sources.place)} AND request <> ${killCode} RETURNING ${feedColumns}`;
 
-function placeRow(db: Database, batch: Batch, spec: SpecColumns, placement: Placement, id: { number: number; idx: number }, array: OpenArray | undefined): Refusal {
+function placeRow(
+  db: Database,
+  batch: Batch,
+  spec: SpecColumns,
+  placement: Placement,
+  id: { number: number; idx: number },
+  array: OpenArray | undefined,
+): Refusal {
   const revision = batch.nextRevision();
   const row = db
     .sql(placeUpdate)
-    .get(placement.attempt, placement.hostId, placement.journalId, batch.at, revision, id.number, id.idx, placement.attempt - 1) as unknown as FeedColumns | undefined;
+    .get(
+      placement.attempt,
+      placement.hostId,
+      placement.journalId,
+      batch.at,
+      revision,
+      id.number,
+      id.idx,
+      placement.attempt - 1,
+    ) as unknown as FeedColumns | undefined;
   if (!row) return whyNotPlaced(db, placement, id, array);
   if (array) {
     array.waiting -= 1;
@@ -87,7 +136,12 @@ function placedNow(batch: Batch, spec: SpecColumns, placement: Placement, row: F
 }
 
 /** The state machine says why the conditional write found nothing, or why it was not tried. */
-function whyNotPlaced(db: Database, placement: Placement, { number, idx }: { number: number; idx: number }, array: OpenArray | undefined): Refusal {
+function whyNotPlaced(
+  db: Database,
+  placement: Placement,
+  { number, idx }: { number: number; idx: number },
+  array: OpenArray | undefined,
+): Refusal {
   const row = readTask(db, number, idx);
   if (!row) {
     const place = array && unrecorded(array, idx);
@@ -98,7 +152,8 @@ function whyNotPlaced(db: Database, placement: Placement, { number, idx }: { num
   const event: TaskEvent = { kind: "place", attempt: placement.attempt, hostId: placement.hostId };
   const answer = move(lifeOf(row, array), event);
   if (answer.kind === "moved" && array && !hasRoom(array)) return "ARRAY_LIMIT";
-  if (answer.kind !== "refused") throw new Error(`${placement.taskId}: the store refused what the state machine allows (${answer.kind})`);
+  if (answer.kind !== "refused")
+    throw new Error(`${placement.taskId}: the store refused what the state machine allows (${answer.kind})`);
   return answer.why as Refusal;
 }
 
@@ -128,15 +183,29 @@ const endUpdate = `UPDATE tasks SET prior = state, state = ${overCode}, request 
   WHERE number = ? AND idx = ? AND ${stateIn(sources.end)} RETURNING ${feedColumns}`;
 
 /** Ends one pending record; undefined where it is not pending. */
-export function endRow(db: Database, batch: Batch, id: { number: number; idx: number }, outcome: Outcome, reason: { code: string; message: string }): (FeedColumns & { revision: number }) | undefined {
+export function endRow(
+  db: Database,
+  batch: Batch,
+  id: { number: number; idx: number },
+  outcome: Outcome,
+  reason: { code: string; message: string },
+): (FeedColumns & { revision: number }) | undefined {
   const revision = batch.nextRevision();
   const row = db
     .sql(endUpdate)
-    .get(outcomeCode(outcome), reason.code, reason.message, batch.at, revision, id.number, id.idx) as unknown as FeedColumns | undefined;
+    .get(outcomeCode(outcome), reason.code, reason.message, batch.at, revision, id.number, id.idx) as unknown as
+    | FeedColumns
+    | undefined;
   return row && { ...row, revision };
 }
 
-function endArray(batch: Batch, spec: SpecColumns, array: OpenArray, outcome: Outcome, reason: { code: string; message: string }): string {
+function endArray(
+  batch: Batch,
+  spec: SpecColumns,
+  array: OpenArray,
+  outcome: Outcome,
+  reason: { code: string; message: string },
+): string {
   if (array.state !== pendingCode || array.live + array.waiting > 0) return "NOT_PENDING";
   batch.sums.moved(spec.user, pendingCode, overCode, endUnclaimed(array, outcome));
   array.verdict = { outcome, code: reason.code, message: reason.message };

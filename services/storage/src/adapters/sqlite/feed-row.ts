@@ -28,7 +28,12 @@ export const progressOf = (array: ArrayRecord) => ({
 });
 
 /** An encoded `Change` with a task in it. `array` is given for array records, not for elements. */
-export function taskChange(revision: number, row: FeedColumns, spec: Pick<SpecColumns, "head" | "deps">, array?: ArrayRecord): Buffer {
+export function taskChange(
+  revision: number,
+  row: FeedColumns,
+  spec: Pick<SpecColumns, "head" | "deps">,
+  array?: ArrayRecord,
+): Buffer {
   const changing = TaskRow.encode({
     ...empty,
     id: row.idx < 0 ? `${row.number}` : `${row.number}.${row.idx}`,

@@ -44,7 +44,10 @@ export class HostTable {
   }
 
   /** Notes who was seen, and answers what of the request has to be written; undefined: nothing. */
-  see(request: SyncHostsRequest, now: number): { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined {
+  see(
+    request: SyncHostsRequest,
+    now: number,
+  ): { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined {
     const changed: Host[] = [];
     for (const host of request.hosts) {
       const known = this.#known.get(host.id);
@@ -64,7 +67,13 @@ export class HostTable {
   write(batch: Batch, changed: readonly Host[], silent: readonly string[]): () => void {
     const news = new Map<string, KnownHost>();
     for (const host of changed) {
-      news.set(host.id, { said: saidOf(host), journalId: host.journalId, silent: false, seenAt: batch.at, revision: batch.nextRevision() });
+      news.set(host.id, {
+        said: saidOf(host),
+        journalId: host.journalId,
+        silent: false,
+        seenAt: batch.at,
+        revision: batch.nextRevision(),
+      });
     }
     for (const id of silent) {
       const known = news.get(id) ?? this.#known.get(id);
@@ -72,12 +81,15 @@ export class HostTable {
     }
     for (const [id, host] of news) {
       this.#db
-        .sql("INSERT INTO hosts (id, said, silent, seen_at, revision) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET said = excluded.said, silent = excluded.silent, seen_at = excluded.seen_at, revision = excluded.revision")
+        .sql(
+          "INSERT INTO hosts (id, said, silent, seen_at, revision) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET said = excluded.said, silent = excluded.silent, seen_at = excluded.seen_at, revision = excluded.revision",
+        )
         .run(id, host.said, host.silent ? 1 : 0, host.seenAt, host.revision);
       batch.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
     }
     if (batch.at - this.#seenKeptAt >= keepSeenMs) {
-      for (const [id, host] of this.#known) this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
+      for (const [id, host] of this.#known)
+        this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
       this.#seenKeptAt = batch.at;
     }
     return () => {
@@ -92,7 +104,12 @@ export class HostTable {
 
   /** With what is used there now. */
   list(): ListHostsResponse {
-    const loads = new Map(this.#db.sql("SELECT host, live, cpu_milli, memory_bytes FROM host_load").all().map((row) => [String(row["host"]), row]));
+    const loads = new Map(
+      this.#db
+        .sql("SELECT host, live, cpu_milli, memory_bytes FROM host_load")
+        .all()
+        .map((row) => [String(row["host"]), row]),
+    );
     const hosts = [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       hosts: hosts.map(([id, known]) => {
@@ -128,7 +145,9 @@ function feedForm(known: KnownHost): Host {
   return {
     ...Host.decode(known.said),
     status: known.silent ? HostStatus.SILENT : HostStatus.UP,
-    reason: known.silent ? { code: "HOST_SILENT", message: "its agent has not been heard for a while; what runs there runs on" } : undefined,
+    reason: known.silent
+      ? { code: "HOST_SILENT", message: "its agent has not been heard for a while; what runs there runs on" }
+      : undefined,
     seenTime: new Date(known.seenAt),
   };
 }

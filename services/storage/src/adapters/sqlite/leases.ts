@@ -2,7 +2,11 @@ import type { AcquireLeaseRequest, AcquireLeaseResponse, ReleaseLeaseRequest } f
 import type { Database } from "@berth/database";
 
 /** Takes or renews a lease. Only the database's clock counts; a new holder gets a new term, a holder that renews (late, too) keeps its own. */
-export function acquireLease(db: Database, now: number, { name, holder, ttlMs }: AcquireLeaseRequest): AcquireLeaseResponse {
+export function acquireLease(
+  db: Database,
+  now: number,
+  { name, holder, ttlMs }: AcquireLeaseRequest,
+): AcquireLeaseResponse {
   const row = db.sql("SELECT holder, term, expires_at FROM leases WHERE name = ?").get(name);
   const expiresAt = now + Math.max(0, ttlMs);
   if (!row) {
@@ -15,7 +19,12 @@ export function acquireLease(db: Database, now: number, { name, holder, ttlMs }:
     return { held: true, term, holder };
   }
   if (Number(row["expires_at"]) > now) return { held: false, term, holder: String(row["holder"]) };
-  db.sql("UPDATE leases SET holder = ?, term = ?, expires_at = ? WHERE name = ?").run(holder, term + 1, expiresAt, name);
+  db.sql("UPDATE leases SET holder = ?, term = ?, expires_at = ? WHERE name = ?").run(
+    holder,
+    term + 1,
+    expiresAt,
+    name,
+  );
   return { held: true, term: term + 1, holder };
 }
 
@@ -24,4 +33,5 @@ export function releaseLease(db: Database, { name, holder }: ReleaseLeaseRequest
   db.sql("UPDATE leases SET holder = '', expires_at = 0 WHERE name = ? AND holder = ?").run(name, holder);
 }
 
-export const schedulerTerm = (db: Database): number => Number(db.sql("SELECT term FROM leases WHERE name = 'scheduler'").get()?.["term"] ?? 0);
+export const schedulerTerm = (db: Database): number =>
+  Number(db.sql("SELECT term FROM leases WHERE name = 'scheduler'").get()?.["term"] ?? 0);

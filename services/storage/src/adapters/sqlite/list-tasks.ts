@@ -26,7 +26,8 @@ export function listTasks(db: Database, request: ListTasksRequest): Page {
   return request.arrayId === "" ? byNumber(db, request, size, wanted) : elements(db, request, size, wanted);
 }
 
-const invalid = (field: string, rule: string) => new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
+const invalid = (field: string, rule: string) =>
+  new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
 
 function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
   const states = new Set(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
@@ -39,14 +40,30 @@ function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColum
     (request.name === "" || (prefix === undefined ? spec.name === request.name : spec.name.startsWith(prefix)));
 }
 
-function byNumber(db: Database, request: ListTasksRequest, size: number, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {
-  const liveOnly = request.states.length > 0 && request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
-  const index = liveOnly ? (request.user === "" ? "tasks_live" : "tasks_live_by_user") : request.user === "" ? undefined : "tasks_by_user";
+function byNumber(
+  db: Database,
+  request: ListTasksRequest,
+  size: number,
+  wanted: (row: TaskColumns, spec: SpecColumns) => boolean,
+): Page {
+  const liveOnly =
+    request.states.length > 0 &&
+    request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
+  const index = liveOnly
+    ? request.user === ""
+      ? "tasks_live"
+      : "tasks_live_by_user"
+    : request.user === ""
+      ? undefined
+      : "tasks_by_user";
+  // All tasks of all users are walked by their specs: by their records, a million elements would stand between two of them.
+  const from = index
+    ? `tasks t INDEXED BY ${index} JOIN specs s ON s.number = t.number`
+    : "specs s CROSS JOIN tasks t ON t.number = s.number";
   const rows = db.sql(
     `SELECT t.*, s.project, s.name, s.is_array, s.uid, s.gid, s.cpu_milli, s.memory_bytes, s.created_at, s.head, s.deps
-     FROM tasks t ${index ? `INDEXED BY ${index}` : ""} JOIN specs s ON s.number = t.number
-     WHERE t.idx = -1 AND t.number < ? ${liveOnly ? `AND t.state < ${overCode}` : ""} ${request.user === "" ? "" : "AND t.user = ?"}
-     ORDER BY t.number DESC LIMIT ${looksAtOnce}`,
+     FROM ${from} WHERE t.idx = -1 AND ${index ? "t" : "s"}.number < ? ${liveOnly ? `AND t.state < ${overCode}` : ""} ${request.user === "" ? "" : "AND t.user = ?"}
+     ORDER BY ${index ? "t" : "s"}.number DESC LIMIT ${looksAtOnce}`,
   );
   const before = readPlace(request.pageToken, Number.MAX_SAFE_INTEGER);
   const tasks: Task[] = [];
@@ -61,7 +78,12 @@ function byNumber(db: Database, request: ListTasksRequest, size: number, wanted:
 }
 
 /** Elements that have no record yet, or never got one, are told of as if they had. */
-function elements(db: Database, request: ListTasksRequest, size: number, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {
+function elements(
+  db: Database,
+  request: ListTasksRequest,
+  size: number,
+  wanted: (row: TaskColumns, spec: SpecColumns) => boolean,
+): Page {
   const number = readId(request.arrayId)?.number ?? 0;
   const array = readArray(db, number);
   if (!array) return { tasks: [], nextPageToken: "" };
@@ -70,7 +92,11 @@ function elements(db: Database, request: ListTasksRequest, size: number, wanted:
   const from = readPlace(request.pageToken, array.range.first);
   const upTo = Math.min(array.range.last, from + (looksAtOnce - 1) * array.range.step);
   const records = new Map(
-    (db.sql("SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?").all(number, from, upTo) as unknown as TaskColumns[]).map((row) => [row.idx, row]),
+    (
+      db
+        .sql("SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?")
+        .all(number, from, upTo) as unknown as TaskColumns[]
+    ).map((row) => [row.idx, row]),
   );
   const tasks: Task[] = [];
   let idx = from;
@@ -85,15 +111,23 @@ function byId(db: Database, request: ListTasksRequest, wanted: (row: TaskColumns
   const tasks: Task[] = [];
   for (const id of request.taskIds) {
     const found = findTask(db, id);
-    if (found && wanted(found.row, found.spec)) tasks.push(taskMessage(found.row, found.spec, found.spec.is_array === 1 ? readArray(db, found.spec.number) : undefined));
+    if (found && wanted(found.row, found.spec))
+      tasks.push(
+        taskMessage(found.row, found.spec, found.spec.is_array === 1 ? readArray(db, found.spec.number) : undefined),
+      );
   }
   return { tasks, nextPageToken: "" };
 }
 
 /** The record of a task, an array or an element, made up where an element has none; undefined where there is no such task. */
-export function findTask(db: Database, id: string): { readonly row: TaskColumns; readonly spec: SpecColumns } | undefined {
+export function findTask(
+  db: Database,
+  id: string,
+): { readonly row: TaskColumns; readonly spec: SpecColumns } | undefined {
   const at = readId(id);
-  const spec = at && (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
+  const spec =
+    at &&
+    (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
   if (!spec || (at.idx >= 0 && spec.is_array === 0)) return undefined;
   const recorded = readTask(db, at.number, at.idx);
   if (recorded) return { row: recorded, spec };

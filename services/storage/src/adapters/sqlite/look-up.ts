@@ -10,11 +10,23 @@ import { schedulerTerm } from "./leases.ts";
 import { readId, readTask } from "./task-rows.ts";
 
 /** What is known of runs; and the assignments of those that their host should have and lacks. */
-export function lookUpRuns(db: Database, epoch: string, hosts: HostTable, { hostId, runs, assign }: LookUpRunsRequest): LookUpRunsResponse {
+export function lookUpRuns(
+  db: Database,
+  epoch: string,
+  hosts: HostTable,
+  { hostId, runs, assign }: LookUpRunsRequest,
+): LookUpRunsResponse {
   const wanted = assignmentsFor(db, epoch, schedulerTerm(db));
   for (const run of assign) {
     const row = taskOf(db, epoch, run);
-    if (!row || row.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId || row.request === killCode) continue;
+    if (
+      !row ||
+      row.state !== placedCode ||
+      row.attempt !== run.attempt ||
+      row.host !== hostId ||
+      row.request === killCode
+    )
+      continue;
     if (row.idx >= 0 && readArray(db, row.number)?.request === killCode) continue;
     // A run that was placed for another journal may have been begun under that one: it is never offered again.
     if (row.journal === hosts.journalOf(hostId)) wanted.add(hostId, run.taskId, run.attempt, row.journal);

@@ -12,14 +12,23 @@ import type { FeedColumns, SpecColumns } from "./columns.ts";
 import { lifeOf, readId, readTask } from "./task-rows.ts";
 
 /** Notes what a user asks for of one task; what does not go is its result. */
-export function requestOne(db: Database, batch: Batch, id: string, { request, user, admin }: RequestTasksRequest): RequestResult {
+export function requestOne(
+  db: Database,
+  batch: Batch,
+  id: string,
+  { request, user, admin }: RequestTasksRequest,
+): RequestResult {
   try {
     const asked = requestFromWire(request);
-    if (!asked) throw new AppError("invalid", "INVALID_REQUEST", "request: must be kill, suspend or resume", { metadata: { field: "request", rule: "must be known" } });
+    if (!asked)
+      throw new AppError("invalid", "INVALID_REQUEST", "request: must be kill, suspend or resume", {
+        metadata: { field: "request", rule: "must be known" },
+      });
     const at = readId(id);
     const spec = at && batch.spec(at.number);
     if (!spec) throw notFound(id);
-    if (spec.user !== user && !admin) throw new AppError("denied", "NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
+    if (spec.user !== user && !admin)
+      throw new AppError("denied", "NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
     const array = spec.is_array === 1 ? batch.array(at.number) : undefined;
     if (!array && at.idx >= 0) throw notFound(id);
     if (array && at.idx < 0) return requestArray(db, batch, spec, array, id, asked, user);
@@ -34,12 +43,22 @@ export function requestOne(db: Database, batch: Batch, id: string, { request, us
   }
 }
 
-const notFound = (id: string) => new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${id}`, { metadata: { task_id: id } });
+const notFound = (id: string) =>
+  new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${id}`, { metadata: { task_id: id } });
 const notRunning = (id: string, asked: TaskRequest) =>
-  new AppError("precondition", "NOT_RUNNING", `task ${id} is not ${asked === "resume" ? "suspended" : "running"}`, { metadata: { task_id: id } });
+  new AppError("precondition", "NOT_RUNNING", `task ${id} is not ${asked === "resume" ? "suspended" : "running"}`, {
+    metadata: { task_id: id },
+  });
 
 function requestRecord(
-  db: Database, batch: Batch, spec: SpecColumns, array: OpenArray | undefined, at: { number: number; idx: number }, id: string, asked: TaskRequest, user: string,
+  db: Database,
+  batch: Batch,
+  spec: SpecColumns,
+  array: OpenArray | undefined,
+  at: { number: number; idx: number },
+  id: string,
+  asked: TaskRequest,
+  user: string,
 ): RequestResult {
   const row = readTask(db, at.number, at.idx)!;
   const answer = move(lifeOf(row), { kind: "request", request: asked });
@@ -67,42 +86,76 @@ function requestRecord(
   const revision = batch.nextRevision();
   const code = requestCode(answer.life.request);
   const noted = db
-    .sql(`UPDATE tasks SET request = ?, request_by = ?, revision = ? WHERE number = ? AND idx = ? AND state = ? RETURNING ${feedColumns}`)
+    .sql(
+      `UPDATE tasks SET request = ?, request_by = ?, revision = ? WHERE number = ? AND idx = ? AND state = ? RETURNING ${feedColumns}`,
+    )
     .get(code, code === 0 ? "" : user, revision, at.number, at.idx, row.state) as unknown as FeedColumns;
   batch.announce(revision, noted, spec);
   return { state: wireState(row.state), outcome: wireOutcome(0) };
 }
 
 /** Ends an element that the cursor has not reached: it gets a record, and the cursor will step over it. */
-function requestUnclaimed(db: Database, batch: Batch, spec: SpecColumns, array: OpenArray, idx: number, id: string, asked: TaskRequest, user: string): RequestResult {
+function requestUnclaimed(
+  db: Database,
+  batch: Batch,
+  spec: SpecColumns,
+  array: OpenArray,
+  idx: number,
+  id: string,
+  asked: TaskRequest,
+  user: string,
+): RequestResult {
   if (asked !== "kill") throw notRunning(id, asked);
   const reason = killedReason(user);
   const revision = batch.nextRevision();
   const killed = outcomeCode("killed");
-  db.sql("INSERT INTO tasks (number, idx, user, state, prior, attempt, revision, outcome, reason_code, reason_message, ended_at) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)").run(
-    array.number, idx, spec.user, overCode, pendingCode, revision, killed, reason.code, reason.message, batch.at,
-  );
+  db.sql(
+    "INSERT INTO tasks (number, idx, user, state, prior, attempt, revision, outcome, reason_code, reason_message, ended_at) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+  ).run(array.number, idx, spec.user, overCode, pendingCode, revision, killed, reason.code, reason.message, batch.at);
   endEarly(array, idx, "killed", (index) => batch.hasRecord(array.number, index));
   array.dirty = true;
-  const row = { ...freshRow(array.number, idx, overCode), outcome: killed, reason_code: reason.code, reason_message: reason.message, ended_at: batch.at };
+  const row = {
+    ...freshRow(array.number, idx, overCode),
+    outcome: killed,
+    reason_code: reason.code,
+    reason_message: reason.message,
+    ended_at: batch.at,
+  };
   batch.announce(revision, row, spec);
   batch.sums.moved(spec.user, pendingCode, overCode);
   return { state: wireState(overCode), outcome: wireOutcome(killed) };
 }
 
 /** A kill of an array ends what was not begun, as a range, and what waits again; what lives gets it through the array. */
-function requestArray(db: Database, batch: Batch, spec: SpecColumns, array: OpenArray, id: string, asked: TaskRequest, user: string): RequestResult {
+function requestArray(
+  db: Database,
+  batch: Batch,
+  spec: SpecColumns,
+  array: OpenArray,
+  id: string,
+  asked: TaskRequest,
+  user: string,
+): RequestResult {
   const row = readTask(db, array.number, -1)!;
   if (row.state >= overCode) return { state: wireState(row.state), outcome: wireOutcome(row.outcome) };
   if (asked !== "kill") {
-    throw new AppError("precondition", "ARRAY_NOT_SUSPENDABLE", `${id} is an array: ask for its elements, such as ${id}.${array.range.first}`, { metadata: { task_id: id } });
+    throw new AppError(
+      "precondition",
+      "ARRAY_NOT_SUSPENDABLE",
+      `${id} is an array: ask for its elements, such as ${id}.${array.range.first}`,
+      { metadata: { task_id: id } },
+    );
   }
   if (array.request !== killCode) {
     array.request = killCode;
     array.requestBy = user;
     array.dirty = true;
     batch.sums.moved(spec.user, pendingCode, overCode, endUnclaimed(array, "killed"));
-    const waiting = db.sql(`SELECT idx FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 0 AND state < ${overCode} AND state = ${pendingCode}`).all(array.number);
+    const waiting = db
+      .sql(
+        `SELECT idx FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 0 AND state < ${overCode} AND state = ${pendingCode}`,
+      )
+      .all(array.number);
     for (const { idx } of waiting) {
       const ended = endRow(db, batch, { number: array.number, idx: Number(idx) }, "killed", killedReason(user))!;
       batch.announce(ended.revision, ended, spec);

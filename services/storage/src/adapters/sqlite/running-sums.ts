@@ -62,7 +62,12 @@ export class RunningSums {
   flush(): void {
     for (const [user, counts] of this.#counts) {
       for (const [state, n] of counts) {
-        if (n !== 0) this.#db.sql("INSERT INTO task_counts (user, state, n) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n").run(user, state, n);
+        if (n !== 0)
+          this.#db
+            .sql(
+              "INSERT INTO task_counts (user, state, n) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            )
+            .run(user, state, n);
       }
     }
     for (const [host, load] of this.#load) {
@@ -80,7 +85,15 @@ export class RunningSums {
           `INSERT INTO usage_daily (day, user, project, runs, cpu_ms, core_ms, memory_mib_s) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
            runs = runs + excluded.runs, cpu_ms = cpu_ms + excluded.cpu_ms, core_ms = core_ms + excluded.core_ms, memory_mib_s = memory_mib_s + excluded.memory_mib_s`,
         )
-        .run(new Date(Number(day) * dayMs).toISOString().slice(0, 10), user, project, use.runs, Math.round(use.cpuMs), Math.round(use.coreMs), Math.round(use.memoryMibS));
+        .run(
+          new Date(Number(day) * dayMs).toISOString().slice(0, 10),
+          user,
+          project,
+          use.runs,
+          Math.round(use.cpuMs),
+          Math.round(use.coreMs),
+          Math.round(use.memoryMibS),
+        );
     }
   }
 }

@@ -18,7 +18,13 @@ const rowsAtOnce = 500;
 type Row = TaskColumns & SpecColumns;
 
 /** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
-export async function* snapshot(db: Database, feed: ChangeFeed, hosts: HostTable, epoch: string, signal: AbortSignal): AsyncGenerator<SnapshotResponse> {
+export async function* snapshot(
+  db: Database,
+  feed: ChangeFeed,
+  hosts: HostTable,
+  epoch: string,
+  signal: AbortSignal,
+): AsyncGenerator<SnapshotResponse> {
   // Before the first row: what changes while rows are read comes again from the feed, under a larger revision.
   yield { token: feed.token(), epoch, changes: hosts.changes() };
   const page = db.sql(
@@ -53,18 +59,32 @@ const liveChange = (db: Database, row: Row): Buffer =>
   taskChange(row.revision, row, row, row.is_array === 1 && row.idx < 0 ? readArray(db, row.number) : undefined);
 
 const parentsOf = (row: Row): string[] =>
-  row.deps === null || row.state !== pendingCode ? [] : TaskRow.decode(row.deps).dependencies.map((dependency) => dependency.taskId);
+  row.deps === null || row.state !== pendingCode
+    ? []
+    : TaskRow.decode(row.deps).dependencies.map((dependency) => dependency.taskId);
 
 /** The feed row of a task that is over; undefined where it lives and has a row of its own. */
 function endedParent(db: Database, id: string): Buffer | undefined {
   const at = readId(id);
-  const spec = at && (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
+  const spec =
+    at &&
+    (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
   if (!spec) return undefined;
   const array = spec.is_array === 1 ? readArray(db, at.number) : undefined;
   const row = readTask(db, at.number, at.idx);
-  if (row) return row.state < overCode ? undefined : taskChange(row.revision, row, spec, at.idx < 0 ? array : undefined);
+  if (row)
+    return row.state < overCode ? undefined : taskChange(row.revision, row, spec, at.idx < 0 ? array : undefined);
   if (!array || unrecorded(array, at.idx) !== "ended") return undefined;
   // Ended within its array's range, without a record of its own.
   const whole = readTask(db, at.number, -1)!;
-  return taskChange(whole.revision, { ...freshRow(at.number, at.idx, overCode), outcome: outcomeCode("killed"), reason_code: "KILLED_BY_USER", reason_message: "killed with its array" }, spec);
+  return taskChange(
+    whole.revision,
+    {
+      ...freshRow(at.number, at.idx, overCode),
+      outcome: outcomeCode("killed"),
+      reason_code: "KILLED_BY_USER",
+      reason_message: "killed with its array",
+    },
+    spec,
+  );
 }

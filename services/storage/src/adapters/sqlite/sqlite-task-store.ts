@@ -82,18 +82,27 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
   return {
     epoch,
     reserveId: nextNumber,
-    submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> => writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber)),
-    commitPlan: (plan) => write((batch) => commitPlan(db, batch, hosts, epoch, plan), plan.placements.length + plan.ends.length),
+    submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> =>
+      writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber)),
+    commitPlan: (plan) =>
+      write((batch) => commitPlan(db, batch, hosts, epoch, plan), plan.placements.length + plan.ends.length),
     async applyReports({ reports }) {
       // A host's own write: one that cannot be taken in does not keep the others' from being committed.
-      const replies = await Promise.allSettled(reports.map((report) => write((batch) => applyReport(db, batch, epoch, report), report.statuses.length)));
-      if (replies.length > 0 && replies.every(({ status }) => status === "rejected")) throw (replies[0] as PromiseRejectedResult).reason;
+      const replies = await Promise.allSettled(
+        reports.map((report) => write((batch) => applyReport(db, batch, epoch, report), report.statuses.length)),
+      );
+      if (replies.length > 0 && replies.every(({ status }) => status === "rejected"))
+        throw (replies[0] as PromiseRejectedResult).reason;
       return {
-        replies: replies.map((reply, at) => (reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) })),
+        replies: replies.map((reply, at) =>
+          reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) },
+        ),
       };
     },
     async request(request) {
-      return { results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(db, batch, id, request)) };
+      return {
+        results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(db, batch, id, request)),
+      };
     },
     async syncHosts(request) {
       const news = hosts.see(request, now());
@@ -106,8 +115,14 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     changes: (request, signal) => feed.read(request, signal),
     async get({ taskId, user }) {
       const found = findTask(db, taskId);
-      if (!found) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata: { task_id: taskId } });
-      if (user !== "" && found.spec.user !== user) throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, { metadata: { task_id: taskId } });
+      if (!found)
+        throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
+          metadata: { task_id: taskId },
+        });
+      if (user !== "" && found.spec.user !== user)
+        throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, {
+          metadata: { task_id: taskId },
+        });
       return fullTaskMessage(db, found.row, found.spec);
     },
     async list(request) {

@@ -22,19 +22,33 @@ export function submitOne(db: Database, batch: Batch, item: StoredTask, nextNumb
     const key = item.task.clientKey;
     const hash = key === "" ? undefined : specHash(runSpec.spec);
     if (hash) {
-      const known = db.sql("SELECT number, spec_hash FROM client_keys WHERE user = ? AND key = ?").get(runSpec.identity.user, key);
+      const known = db
+        .sql("SELECT number, spec_hash FROM client_keys WHERE user = ? AND key = ?")
+        .get(runSpec.identity.user, key);
       if (known) {
         if (!hash.equals(known["spec_hash"] as Uint8Array)) {
-          throw new AppError("conflict", "CLIENT_KEY_CONFLICT", `the key ${key} was used for task ${known["number"]}, which is another one`, {
-            metadata: { task_id: String(known["number"]) },
-          });
+          throw new AppError(
+            "conflict",
+            "CLIENT_KEY_CONFLICT",
+            `the key ${key} was used for task ${known["number"]}, which is another one`,
+            {
+              metadata: { task_id: String(known["number"]) },
+            },
+          );
         }
         return { taskId: String(known["number"]), existing: true };
       }
     }
-    for (const dependency of runSpec.spec.dependencies) checkDependency(batch, dependency.taskId, runSpec.identity.user, item.task.admin);
+    for (const dependency of runSpec.spec.dependencies)
+      checkDependency(batch, dependency.taskId, runSpec.identity.user, item.task.admin);
     const number = item.number || nextNumber();
-    if (hash) db.sql("INSERT INTO client_keys (user, key, number, spec_hash) VALUES (?, ?, ?, ?)").run(runSpec.identity.user, key, number, hash);
+    if (hash)
+      db.sql("INSERT INTO client_keys (user, key, number, spec_hash) VALUES (?, ?, ?, ?)").run(
+        runSpec.identity.user,
+        key,
+        number,
+        hash,
+      );
     insert(db, batch, number, runSpec);
     return { taskId: String(number), existing: false };
   } catch (error) {
@@ -46,20 +60,29 @@ export function submitOne(db: Database, batch: Batch, item: StoredTask, nextNumb
 function checked({ task, number }: StoredTask): CheckedSpec {
   const runSpec = task.runSpec;
   if (!runSpec?.spec || !runSpec.identity || !runSpec.spec.resources) {
-    throw new AppError("invalid", "SPEC_INCOMPLETE", "run_spec: spec, resources and identity are needed", { metadata: { field: "run_spec", rule: "must be complete" } });
+    throw new AppError("invalid", "SPEC_INCOMPLETE", "run_spec: spec, resources and identity are needed", {
+      metadata: { field: "run_spec", rule: "must be complete" },
+    });
   }
   if (runSpec.spec.array) checkRange(runSpec.spec.array);
-  if (runSpec.spec.files.length > 0 && number === 0) throw new Error("files of a task must be in place before it is stored");
+  if (runSpec.spec.files.length > 0 && number === 0)
+    throw new Error("files of a task must be in place before it is stored");
   return runSpec as CheckedSpec;
 }
 
 function checkDependency(batch: Batch, id: string, user: string, admin: boolean): void {
   const { number, index } = splitTaskId(id);
   const parent = Number.isSafeInteger(number) ? batch.spec(number) : undefined;
-  const found = parent && (index === undefined || (parent.is_array === 1 && hasIndex(batch.array(number)!.range, index)));
-  if (!found) throw new AppError("not-found", "DEPENDENCY_NOT_FOUND", `there is no task ${id} to wait for`, { metadata: { task_id: id } });
+  const found =
+    parent && (index === undefined || (parent.is_array === 1 && hasIndex(batch.array(number)!.range, index)));
+  if (!found)
+    throw new AppError("not-found", "DEPENDENCY_NOT_FOUND", `there is no task ${id} to wait for`, {
+      metadata: { task_id: id },
+    });
   if (parent.user !== user && !admin) {
-    throw new AppError("denied", "DEPENDENCY_NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
+    throw new AppError("denied", "DEPENDENCY_NOT_YOURS", `task ${id} belongs to another user`, {
+      metadata: { task_id: id },
+    });
   }
 }
 
@@ -77,15 +100,38 @@ function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec
   });
   const deps = encodeDependencies(spec.dependencies);
   // The files are in the task's directory; each run would carry them otherwise.
-  const stored = RunSpec.encode(spec.files.length > 0 ? { ...runSpec, spec: { ...spec, files: [] } } : runSpec).finish();
+  const stored = RunSpec.encode(
+    spec.files.length > 0 ? { ...runSpec, spec: { ...spec, files: [] } } : runSpec,
+  ).finish();
   const isArray = spec.array ? 1 : 0;
   db.sql(
     `INSERT INTO specs (number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps, run_spec)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(number, identity.user, spec.project, spec.name, isArray, identity.uid, identity.gid, resources.cpuMilli, resources.memoryBytes, batch.at, head, deps, stored);
+  ).run(
+    number,
+    identity.user,
+    spec.project,
+    spec.name,
+    isArray,
+    identity.uid,
+    identity.gid,
+    resources.cpuMilli,
+    resources.memoryBytes,
+    batch.at,
+    head,
+    deps,
+    stored,
+  );
   const revision = batch.nextRevision();
-  db.sql("INSERT INTO tasks (number, idx, user, state, attempt, revision) VALUES (?, -1, ?, ?, 0, ?)").run(number, identity.user, pendingCode, revision);
-  const array = spec.array && newArray({ first: spec.array.first, last: spec.array.last, step: spec.array.step }, spec.array.maxLive);
+  db.sql("INSERT INTO tasks (number, idx, user, state, attempt, revision) VALUES (?, -1, ?, ?, 0, ?)").run(
+    number,
+    identity.user,
+    pendingCode,
+    revision,
+  );
+  const array =
+    spec.array &&
+    newArray({ first: spec.array.first, last: spec.array.last, step: spec.array.step }, spec.array.maxLive);
   if (array) {
     db.sql(
       `INSERT INTO arrays (number, first, last, step, max_live, cursor, early, live, waiting, ended, cpu_ms, wall_ms)
@@ -100,5 +146,7 @@ function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec
 /** Tells whether two submits with one key wish the same; the order in which a map was sent is no difference. */
 export function specHash(spec: TaskSpec): Buffer {
   const env = Object.fromEntries(Object.entries(spec.env).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return createHash("sha256").update(TaskSpec.encode({ ...spec, env }).finish()).digest();
+  return createHash("sha256")
+    .update(TaskSpec.encode({ ...spec, env }).finish())
+    .digest();
 }

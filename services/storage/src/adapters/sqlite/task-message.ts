@@ -3,7 +3,17 @@ import { RunSpec, TaskSpec } from "@berth/contracts/types";
 import type { Attempt, Task, Usage } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { readArray } from "./batch.ts";
-import { outcomeCode, outcomeOf, overCode, pendingCode, requestOf, stateOf, wireOutcome, wireRequest, wireState } from "./codes.ts";
+import {
+  outcomeCode,
+  outcomeOf,
+  overCode,
+  pendingCode,
+  requestOf,
+  stateOf,
+  wireOutcome,
+  wireRequest,
+  wireState,
+} from "./codes.ts";
 import { freshRow } from "./columns.ts";
 import type { SpecColumns, TaskColumns } from "./columns.ts";
 import { arraySpecOf, decodeHead, progressOf, splitList } from "./feed-row.ts";
@@ -47,7 +57,8 @@ export function taskMessage(row: TaskColumns, spec: SpecColumns, array: ArrayRec
     revision: row.revision,
     attempts: [],
     legacy: legacyStatus(stateKind, requestOf(row.request), outcomeOf(row.outcome)),
-    logSizes: row.stdout_bytes === null ? undefined : { stdoutBytes: row.stdout_bytes, stderrBytes: row.stderr_bytes ?? 0 },
+    logSizes:
+      row.stdout_bytes === null ? undefined : { stdoutBytes: row.stdout_bytes, stderrBytes: row.stderr_bytes ?? 0 },
     mounts: [],
   };
 }
@@ -68,13 +79,21 @@ export function fullTaskMessage(db: Database, row: TaskColumns, spec: SpecColumn
       endTime: new Date(Number(earlier["ended_at"])),
       usage: usageOf(earlier as unknown as UsageColumns),
     }));
-  return { ...taskMessage(row, spec, array), spec: runSpec.spec, identity: runSpec.identity, mounts: runSpec.mounts, attempts };
+  return {
+    ...taskMessage(row, spec, array),
+    spec: runSpec.spec,
+    identity: runSpec.identity,
+    mounts: runSpec.mounts,
+    attempts,
+  };
 }
 
 type UsageColumns = Pick<TaskColumns, "cpu_ms" | "peak_memory_bytes" | "wall_ms">;
 
 const usageOf = (row: UsageColumns): Usage | undefined =>
-  row.wall_ms === null ? undefined : { cpuMs: row.cpu_ms ?? 0, peakMemoryBytes: row.peak_memory_bytes ?? undefined, wallMs: row.wall_ms };
+  row.wall_ms === null
+    ? undefined
+    : { cpuMs: row.cpu_ms ?? 0, peakMemoryBytes: row.peak_memory_bytes ?? undefined, wallMs: row.wall_ms };
 
 const dateOf = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
 
@@ -82,9 +101,20 @@ const dateOf = (ms: number | null): Date | undefined => (ms === null ? undefined
 export function unrecordedRow(array: ArrayRecord, whole: TaskColumns, idx: number): TaskColumns | undefined {
   const place = unrecorded(array, idx);
   if (place === undefined) return undefined;
-  const nothing = { user: whole.user, revision: whole.revision, placed_at: null, cpu_ms: null, peak_memory_bytes: null, wall_ms: null, stdout_bytes: null, stderr_bytes: null, enforced: "" };
+  const nothing = {
+    user: whole.user,
+    revision: whole.revision,
+    placed_at: null,
+    cpu_ms: null,
+    peak_memory_bytes: null,
+    wall_ms: null,
+    stdout_bytes: null,
+    stderr_bytes: null,
+    enforced: "",
+  };
   if (place === "unclaimed") return { ...freshRow(whole.number, idx, pendingCode), ...nothing };
-  const ended = whole.outcome === outcomeCode("rejected") || whole.outcome === outcomeCode("dependency_failed") ? whole : undefined;
+  const ended =
+    whole.outcome === outcomeCode("rejected") || whole.outcome === outcomeCode("dependency_failed") ? whole : undefined;
   return {
     ...freshRow(whole.number, idx, overCode),
     ...nothing,

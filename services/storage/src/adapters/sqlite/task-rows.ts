@@ -31,6 +31,11 @@ function taskState(row: TaskColumns): TaskState {
       return { kind, attempt: row.attempt, hostId: row.host };
     case "over":
     case "archived":
-      return { kind, attempt: row.attempt, outcome: outcomeOf(row.outcome) ?? "lost", reason: { code: row.reason_code, message: row.reason_message } };
+      return {
+        kind,
+        attempt: row.attempt,
+        outcome: outcomeOf(row.outcome) ?? "lost",
+        reason: { code: row.reason_code, message: row.reason_message },
+      };
   }
 }
