@@ -94,6 +94,7 @@ export function aStatus(
     reason: undefined,
     usage: undefined,
     enforced: [],
+    traceParent: "",
   };
   if (phase !== RunPhase.ENDED) return { ...base, ...more };
   const ended: RunStatus = {

@@ -70,5 +70,6 @@ export const lostReport = (hostId: string, journalId: string, runs: readonly Run
     usage: undefined,
     logSizes: undefined,
     enforced: [],
+    traceParent: "",
   })),
 });

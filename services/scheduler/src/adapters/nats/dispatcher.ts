@@ -2,6 +2,7 @@ import { AppError } from "@berth/core";
 import { subjects } from "@berth/contracts";
 import { AssignRequest } from "@berth/contracts/agent";
 import type { Bus } from "@berth/nats";
+import { isTracing, openSpan } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import type { Dispatcher } from "../../ports/dispatcher.ts";
 
@@ -46,6 +47,7 @@ export function natsDispatcher({ bus, logger, timeoutMs = 5_000, onUndelivered =
   return {
     send(assignments) {
       for (const { hostId, message } of assignments) {
+        if (isTracing()) tracePlacements(hostId, message);
         let line = lines.get(hostId);
         if (!line) lines.set(hostId, (line = { waiting: [], busy: false }));
         if (line.waiting.length >= maxWaiting) {
@@ -57,6 +59,14 @@ export function natsDispatcher({ bus, logger, timeoutMs = 5_000, onUndelivered =
       }
     },
   };
+}
+
+/** Marks the moment of each placement in its task's own trace. */
+function tracePlacements(hostId: string, { assignments, specs }: AssignRequest): void {
+  for (const { run, specIndex } of assignments) {
+    const parent = specs[specIndex]?.traceParent;
+    if (parent) openSpan("scheduler place", { parent, attributes: { "berth.task": run?.taskId ?? "", "berth.attempt": run?.attempt ?? 0, "berth.host": hostId } }).span.end();
+  }
 }
 
 /** Takes as many messages as make one, each spec kept once a message. */

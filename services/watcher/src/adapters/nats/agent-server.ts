@@ -4,6 +4,7 @@ import { ReportAnswer } from "@berth/contracts/agent";
 import type { AssignRequest, ReportReply, ReportRequest, SyncReply } from "@berth/contracts/agent";
 import type { Host } from "@berth/contracts/types";
 import type { Bus } from "@berth/nats";
+import { isTracing, openSpan } from "@berth/runtime";
 import type { Watcher } from "../../app/watcher.ts";
 import type { Waker } from "../../ports/run-store.ts";
 import { reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
@@ -19,12 +20,15 @@ export function serveAgents(bus: Bus, watcher: Watcher<ReportRequest, ReportRepl
     "*",
     async (report, { host }) => {
       checkHost(report.hostId, host);
+      const ends = isTracing() ? traceEnds(report) : [];
       try {
         return await watcher.report(reportFromWire(report));
       } catch (thrown) {
         const error = AppError.from(thrown);
         if (error.code !== "unavailable") throw error;
         return { answers: report.statuses.map(() => ReportAnswer.LATER) };
+      } finally {
+        for (const span of ends) span.end();
       }
     },
     { queue, signal, maxConcurrent },
@@ -42,6 +46,14 @@ export function serveAgents(bus: Bus, watcher: Watcher<ReportRequest, ReportRepl
     { queue, signal, maxConcurrent },
   );
 }
+
+/** A span in each ended task's own trace, as long as its commit takes. */
+const traceEnds = ({ hostId, statuses }: ReportRequest): Span[] =>
+  statuses
+    .filter(({ traceParent }) => traceParent !== "")
+    .map(({ run, traceParent }) => openSpan("watcher commit report", { parent: traceParent, attributes: { "berth.task": run?.taskId ?? "", "berth.attempt": run?.attempt ?? 0, "berth.host": hostId } }).span);
+
+type Span = ReturnType<typeof openSpan>["span"];
 
 const notReady: SyncReply = { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "" };
 

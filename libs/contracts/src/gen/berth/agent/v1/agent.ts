@@ -376,6 +376,8 @@ export interface RunStatus {
     | undefined;
   /** Limits that were enforced. */
   enforced: string[];
+  /** W3C traceparent of the task's submit, of an end that is reported; empty where tracing is off. */
+  traceParent: string;
 }
 
 /** What happened on a host; request of `report`. Sent again until each run is answered. */
@@ -722,6 +724,7 @@ function createBaseRunStatus(): RunStatus {
     usage: undefined,
     logSizes: undefined,
     enforced: [],
+    traceParent: "",
   };
 }
 
@@ -762,6 +765,9 @@ export const RunStatus: MessageFns<RunStatus> = {
     }
     for (const v of message.enforced) {
       writer.uint32(98).string(v!);
+    }
+    if (message.traceParent !== "") {
+      writer.uint32(106).string(message.traceParent);
     }
     return writer;
   },
@@ -875,6 +881,14 @@ export const RunStatus: MessageFns<RunStatus> = {
             message.enforced.push(reader.string());
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.traceParent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -919,6 +933,11 @@ export const RunStatus: MessageFns<RunStatus> = {
       enforced: globalThis.Array.isArray(object?.enforced)
         ? object.enforced.map((e: any) => globalThis.String(e))
         : [],
+      traceParent: isSet(object.traceParent)
+        ? globalThis.String(object.traceParent)
+        : isSet(object.trace_parent)
+        ? globalThis.String(object.trace_parent)
+        : "",
     };
   },
 
@@ -960,6 +979,9 @@ export const RunStatus: MessageFns<RunStatus> = {
     if (message.enforced?.length) {
       obj.enforced = message.enforced;
     }
+    if (message.traceParent !== "") {
+      obj.traceParent = message.traceParent;
+    }
     return obj;
   },
 
@@ -984,6 +1006,7 @@ export const RunStatus: MessageFns<RunStatus> = {
       ? LogSizes.fromPartial(object.logSizes)
       : undefined;
     message.enforced = object.enforced?.map((e) => e) || [];
+    message.traceParent = object.traceParent ?? "";
     return message;
   },
 };
