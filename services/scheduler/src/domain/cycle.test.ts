@@ -80,6 +80,12 @@ describe("planCycle", () => {
     expect(placed(plan(queue))).toEqual(["1@h2", "9@h2"]);
   });
 
+  it("tries a host again where the task failed before, if no other could ever take it", () => {
+    const small = { cpuMilli: 500, memoryBytes: 1 * GiB };
+    const queue = queueOf(aHostRow("h1"), aHostRow("h2", { capacity: small }), aTaskRow("1", { attempt: 1, avoidHosts: ["h1"] }));
+    expect(placed(plan(queue))).toEqual(["1@h1"]);
+  });
+
   it("places higher priorities of a user first, and takes nothing from other users by that", () => {
     const queue = queueOf(aHostRow("h1"), aTaskRow("1"), aTaskRow("2", { user: "bob" }), aTaskRow("3", { priority: 10 }), aTaskRow("4", { user: "bob" }), aTaskRow("5", { user: "bob", priority: -1 }));
     expect(tasks(plan(queue))).toEqual(["2", "3", "1", "4"]);

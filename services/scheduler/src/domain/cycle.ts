@@ -1,5 +1,5 @@
-import { standardFilters } from "./filters.ts";
-import type { Filter } from "./filters.ts";
+import { asAsked, standardFilters } from "./filters.ts";
+import type { Asked, Filter } from "./filters.ts";
 import { Heap } from "./heap.ts";
 import type { Host } from "./hosts.ts";
 import type { End, Placement, Plan } from "./plan.ts";
@@ -134,9 +134,10 @@ class Draft {
     let bestScore = -Infinity;
     let candidates = 0;
     let equals = 1;
+    const asked = asAsked(shape, this.#queue.hosts);
     let host = this.#queue.hosts.nextFitting(0, shape.needs);
     for (; host && candidates < limits.maxCandidates; host = this.#queue.hosts.nextFitting(host.slot + 1, shape.needs)) {
-      if (!passesAll(filters, shape, host)) continue;
+      if (!passesAll(filters, asked, host)) continue;
       candidates++;
       const score = scorer.score(shape, host);
       if (score > bestScore) {
@@ -149,8 +150,8 @@ class Draft {
   }
 }
 
-function passesAll(filters: readonly Filter[], shape: Shape, host: Host): boolean {
-  for (const filter of filters) if (filter.applies(shape) && !filter.passes(shape, host)) return false;
+function passesAll(filters: readonly Filter[], asked: Asked, host: Host): boolean {
+  for (const filter of filters) if (filter.applies(asked) && !filter.passes(asked, host)) return false;
   return true;
 }
 

@@ -35,8 +35,11 @@ describe("explain", () => {
     expect(why(queue, "2")!.refusals).toEqual(["1 host with less than 256M memory free"]);
   });
 
-  it("names hosts to avoid", () => {
-    expect(why(queueOf(full, aTaskRow("2", { avoidHosts: ["h1"] })), "2")!.refusals).toEqual(["1 host where it failed before by a fault of the system"]);
+  it("names hosts to avoid, as long as there is another", () => {
+    const busy = aTaskRow("9", { state: "running", attempt: 1, hostId: "h2", needs: { cpuMilli: 4000, memoryBytes: GiB } });
+    const queue = queueOf(aHostRow("h1"), aHostRow("h2"), busy, aTaskRow("2", { attempt: 1, avoidHosts: ["h1"] }));
+    expect(why(queue, "2")!.refusals).toContain("1 host where it failed before by a fault of the system");
+    expect(why(queueOf(aHostRow("h1"), aTaskRow("2", { attempt: 1, avoidHosts: ["h1"] })), "2")).toMatchObject({ code: "NOT_LOOKED_AT_YET" });
   });
 
   it("tells no hosts, none large enough, and not looked at yet apart", () => {

@@ -1,6 +1,6 @@
 import { splitTaskId } from "@berth/core";
 import { noHostLargeEnough, tooLarge } from "./cycle.ts";
-import { eligible } from "./filters.ts";
+import { asAsked, eligible } from "./filters.ts";
 import type { Filter } from "./filters.ts";
 import type { Queue } from "./queue.ts";
 import type { TaskRecord } from "./records.ts";
@@ -64,7 +64,7 @@ function explainQueued(queue: Queue, record: TaskRecord, filters: readonly Filte
   if (queue.hosts.count === 0) return said("NO_HOSTS", "no host has joined the cluster yet");
   if (tooLarge(queue, shape.needClass)) return said("NO_HOST_LARGE_ENOUGH", noHostLargeEnough.message);
   if (record.parent?.array?.atLimit()) return said("ARRAY_LIMIT", `not more than ${record.parent.array.maxLive} elements of its array may be under way at once`);
-  const { passing, refusals } = eligible(shape, queue.hosts.known(), filters);
+  const { passing, refusals } = eligible(asAsked(shape, queue.hosts), queue.hosts.known(), filters);
   if (passing.length > 0) return said("NOT_LOOKED_AT_YET", "a host could take it; the scheduler has not come to it yet");
   return said("WAITING_FOR_CAPACITY", `no host can take it now: ${refusals.join(", ")}`, { refusals });
 }

@@ -1,7 +1,7 @@
 import { formatCpu, formatMemory } from "@berth/core";
 import type { Resources } from "@berth/core";
 import { freeCpuMilli, freeMemoryBytes, missingFeatures } from "./hosts.ts";
-import type { Host } from "./hosts.ts";
+import type { Host, Hosts } from "./hosts.ts";
 
 /** What a filter may know of a task: what it shares with its whole shape. */
 export interface Asked {
@@ -55,6 +55,10 @@ export const notFailedHere: Filter = {
   passes: (task, host) => !task.avoidHosts.includes(host.id),
   explain: (count) => `${hosts(count)} where it failed before by a fault of the system`,
 };
+
+/** Hosts where a task failed are avoided as long as another could take it some day; without one, a host that has rested may try again. */
+export const asAsked = (shape: Asked, among: Hosts): Asked =>
+  shape.avoidHosts.length === 0 || among.anyOtherLargeEnough(shape.avoidHosts, shape.needs) ? shape : { needs: shape.needs, avoidHosts: [] };
 
 /** Hosts whose driver lacks what this site requires. */
 const withFeatures = (required: readonly string[]): Filter => ({

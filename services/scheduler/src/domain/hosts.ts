@@ -103,6 +103,15 @@ export class Hosts {
     return this.#capacity.next(0, needs.cpuMilli, needs.memoryBytes) >= 0;
   }
 
+  /** Whether a host that is up, and none of these, could hold that much, were it empty. */
+  anyOtherLargeEnough(ids: readonly string[], needs: Resources): boolean {
+    for (let slot = this.#capacity.next(0, needs.cpuMilli, needs.memoryBytes); slot >= 0; slot = this.#capacity.next(slot + 1, needs.cpuMilli, needs.memoryBytes)) {
+      const host = this.#slots[slot]!;
+      if (host.facts?.up === true && !ids.includes(host.id)) return true;
+    }
+    return false;
+  }
+
   /** The host refused a task: it rests, longer each time in a row, so that one host that takes nothing cannot draw the whole queue. */
   refusedBy(host: Host, nowMs: number): void {
     host.refusals++;
