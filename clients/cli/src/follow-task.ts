@@ -6,7 +6,7 @@ import type { Task } from "@berth/contracts/types";
 import { followTasks, pause, readOutput } from "@berth/sdk";
 import type { Berth, FollowOptions, OutputRequest } from "@berth/sdk";
 import { printJson } from "./output/print.ts";
-import { isOver, progressWords, stateWords } from "./output/task-words.ts";
+import { arraySpecOf, isOver, progressWords, stateWords } from "./output/task-words.ts";
 import type { StatusLine } from "./output/status-line.ts";
 
 export interface FollowTaskOptions {
@@ -36,7 +36,7 @@ export async function followTask(berth: Berth, taskId: string, options: FollowTa
     const ended = untilOver(berth, [taskId], followed, (task) => tellState(status, task));
     const explained = explainWhileWaiting(berth, taskId, status, either).catch(() => {}); // only a courtesy
     const { task } = await berth.tasks.getTask({ taskId }, { signal: either, patienceMs: awayMs });
-    if (!task?.spec?.array) {
+    if (!task || !arraySpecOf(task)) {
       await Promise.all([
         ended,
         writeOutput(berth, { taskId, attempt: 0, stream: LogStream.UNSPECIFIED, follow: true }, options, followed),

@@ -10,7 +10,7 @@ export async function runProgram(args: readonly string[]): Promise<never> {
     throw error;
   });
   try {
-    const program = await makeProgram(args[0] ?? "");
+    const program = await makeProgram((args[0] === "help" ? args[1] : args[0]) ?? "");
     await program.parseAsync([...args], { from: "user" });
     return await finish(process.exitCode === undefined ? 0 : Number(process.exitCode));
   } catch (thrown) {

@@ -5,6 +5,7 @@ import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { writeOutput } from "../follow-task.ts";
 import { note } from "../output/print.ts";
+import { arraySpecOf } from "../output/task-words.ts";
 import { silentStatus } from "../output/status-line.ts";
 
 interface Options {
@@ -32,7 +33,7 @@ export function register(program: Command): void {
       const request = { taskId, attempt, stream: streamOf(options), follow: options.follow ?? false };
       await withBerth(async (berth) => {
         const { task } = await berth.tasks.getTask({ taskId });
-        const array = task?.spec?.array;
+        const array = task && arraySpecOf(task);
         if (array)
           throw invalidField(
             "id",

@@ -1,7 +1,7 @@
-import { formatArray, formatCpu, formatDuration, formatMemory } from "@berth/core";
+import { formatArray, formatCpu, formatDuration, formatMemory, isArrayChildTask } from "@berth/core";
 import { outcomeFromWire, requestFromWire, stateFromWire } from "@berth/contracts";
 import { TaskState } from "@berth/contracts/types";
-import type { Task } from "@berth/contracts/types";
+import type { ArraySpec, Task } from "@berth/contracts/types";
 
 /** Whether a task is over for good. */
 export const isOver = (task: { readonly state: TaskState }): boolean =>
@@ -36,7 +36,14 @@ export function progressWords({ progress }: Task): string | undefined {
 export const cpuOf = (task: Task): string => (task.spec?.resources ? formatCpu(task.spec.resources.cpuMilli) : "");
 export const memoryOf = (task: Task): string =>
   task.spec?.resources ? formatMemory(task.spec.resources.memoryBytes) : "";
-export const arrayOf = (task: Task): string => (task.spec?.array ? formatArray(task.spec.array) : "");
+export function arrayOf(task: Task): string {
+  const array = arraySpecOf(task);
+  return array ? formatArray(array) : "";
+}
+
+/** The range of a task that is an array; an element shares its array's spec, and is none itself. */
+export const arraySpecOf = (task: Task): ArraySpec | undefined =>
+  isArrayChildTask(task.id) ? undefined : task.spec?.array;
 
 /** How long it waits, has run, or ran. */
 export function timeOf(task: Task, now: Date): string {
