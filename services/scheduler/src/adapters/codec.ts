@@ -33,6 +33,7 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
     createdAtMs: row.createTime?.getTime() ?? 0,
     array: row.array && arrayFromWire(row.array, row.cursor),
     avoidHosts: row.avoidHosts,
+    ranMs: row.startTime && row.endTime ? row.endTime.getTime() - row.startTime.getTime() : undefined,
   };
 }
 

@@ -86,6 +86,31 @@ describe("planCycle", () => {
     expect(placed(plan(queue))).toEqual(["1@h1"]);
   });
 
+  describe("with short tasks", () => {
+    const over = (id: string, ranMs: number) => aTaskRow(id, { state: "over", outcome: "succeeded", attempt: 1, hostId: "h1", ranMs });
+    const queueAfter = (ranMs: number, ...rows: FeedRow[]): Queue => {
+      const queue = queueOf(aHostRow("h1"), aTaskRow("1", { state: "placed", attempt: 1, hostId: "h1" }));
+      for (const row of [over("1", ranMs), ...rows]) queue.apply(row, later);
+      return queue;
+    };
+    const many = Array.from({ length: 200 }, (_, i) => aTaskRow(`${i + 10}`));
+
+    it("gives a host some to wait there, so that it is not idle until the next cycle", () => {
+      expect(plan(queueAfter(2, ...many)).placements.length).toBe(4 * 17);
+      expect(brokenInvariant(queueAfter(2, ...many))).toBeUndefined();
+    });
+
+    it("gives it no more than it can run where they take longer, or none has run yet", () => {
+      expect(plan(queueAfter(500, ...many)).placements.length).toBe(4);
+      expect(plan(queueOf(aHostRow("h1"), ...many)).placements.length).toBe(4);
+    });
+
+    it("gives it no more than it can run while something else waits", () => {
+      const large = aTaskRow("5", { needs: { cpuMilli: 4000, memoryBytes: GiB } });
+      expect(placed(plan(queueAfter(2, large, ...many)))).toEqual(["5@h1"]);
+    });
+  });
+
   it("places higher priorities of a user first, and takes nothing from other users by that", () => {
     const queue = queueOf(aHostRow("h1"), aTaskRow("1"), aTaskRow("2", { user: "bob" }), aTaskRow("3", { priority: 10 }), aTaskRow("4", { user: "bob" }), aTaskRow("5", { user: "bob", priority: -1 }));
     expect(tasks(plan(queue))).toEqual(["2", "3", "1", "4"]);

@@ -1,6 +1,7 @@
-import { asAsked, standardFilters } from "./filters.ts";
+import { asAsked, isOfCapacity, standardFilters } from "./filters.ts";
 import type { Asked, Filter } from "./filters.ts";
 import { Heap } from "./heap.ts";
+import { freeCpuMilli } from "./hosts.ts";
 import type { Host } from "./hosts.ts";
 import type { End, Placement, Plan } from "./plan.ts";
 import type { Queue } from "./queue.ts";
@@ -44,9 +45,10 @@ export const policyWith = (ranking: Ranking, filters: readonly Filter[] = standa
  */
 export function planCycle(queue: Queue, policy: CyclePolicy, nowMs: number, random: () => number): Plan {
   const ends = planEnds(queue, policy.limits, nowMs);
-  const draft = new Draft(queue, policy, random);
+  const leads = allShort(queue);
+  const draft = new Draft(queue, policy, random, leads);
   try {
-    const users = openTurns(fittingShapes(queue), draft.claims);
+    const users = openTurns(fittingShapes(queue, leads), draft.claims);
     if (policy.ranking.order) placeInOrder(draft, users, policy.ranking.order);
     else placeInRounds(draft, users, policy.ranking, nowMs);
     return { placements: draft.placements, ends, more: draft.full || ends.length >= policy.limits.maxEnds };
@@ -79,10 +81,17 @@ function planEnds(queue: Queue, limits: CycleLimits, nowMs: number): End[] {
   return ends;
 }
 
+/** Short tasks may wait on a host for those before them, as long as nothing else waits: what is long would find no host free for it. */
+function allShort(queue: Queue): boolean {
+  for (const needClass of queue.shapes.classes()) for (const shape of needClass.shapes) if (!shape.short) return false;
+  return true;
+}
+
 /** Shapes of those classes that fit somewhere; all others are parked, and cost nothing. */
-function* fittingShapes(queue: Queue): Generator<Shape> {
+function* fittingShapes(queue: Queue, leads: boolean): Generator<Shape> {
   for (const needClass of queue.shapes.classes()) {
-    if (needClass.shapes.size > 0 && queue.hosts.nextFitting(0, needClass.needs)) yield* needClass.shapes;
+    if (needClass.shapes.size === 0) continue;
+    if (queue.hosts.nextFitting(0, needClass.needs) || (leads && queue.hosts.nextLeading(0, needClass.needs))) yield* needClass.shapes;
   }
 }
 
@@ -94,11 +103,16 @@ class Draft {
   readonly #policy: CyclePolicy;
   readonly #random: () => number;
   readonly #unfit = new Set<NeedClass>();
+  /** Whether hosts may be given more than they can run at once. */
+  readonly #leads: boolean;
+  readonly #leadFilters: readonly Filter[];
 
-  constructor(queue: Queue, policy: CyclePolicy, random: () => number) {
+  constructor(queue: Queue, policy: CyclePolicy, random: () => number, leads: boolean) {
     this.#queue = queue;
+    this.#leads = leads;
     this.#policy = policy;
     this.#random = random;
+    this.#leadFilters = policy.filters.filter((filter) => !isOfCapacity(filter));
   }
 
   get full(): boolean {
@@ -109,7 +123,7 @@ class Draft {
   place(turn: Turn): boolean {
     const { shape } = turn;
     if (this.#unfit.has(shape.needClass)) return false;
-    const host = this.#choose(shape);
+    const host = this.#choose(shape) ?? (this.#leads ? this.#chooseLeading(shape) : undefined);
     if (!host) {
       if (shape.avoidHosts.length === 0) this.#unfit.add(shape.needClass);
       return false;
@@ -121,6 +135,20 @@ class Draft {
     this.#queue.hosts.take(host, shape.needs);
     turn.placed(this.claims);
     return true;
+  }
+
+  /** The least loaded of the hosts with room in their lead. */
+  #chooseLeading(shape: Shape): Host | undefined {
+    const { hosts } = this.#queue;
+    const asked = asAsked(shape, hosts);
+    let best: Host | undefined;
+    let candidates = 0;
+    for (let host = hosts.nextLeading(0, shape.needs); host && candidates < this.#policy.limits.maxCandidates; host = hosts.nextLeading(host.slot + 1, shape.needs)) {
+      if (!passesAll(this.#leadFilters, asked, host)) continue;
+      candidates++;
+      if (!best || freeCpuMilli(host) > freeCpuMilli(best)) best = host;
+    }
+    return best;
   }
 
   undo(): void {

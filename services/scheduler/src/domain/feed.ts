@@ -21,6 +21,8 @@ export interface TaskFacts {
   readonly array: ArrayFacts | undefined;
   /** Hosts where it failed by a fault of the system. */
   readonly avoidHosts: readonly string[];
+  /** Once it is over, and where it ran: for how long. */
+  readonly ranMs?: number | undefined;
 }
 
 export interface Dependency {

@@ -68,6 +68,9 @@ const withFeatures = (required: readonly string[]): Filter => ({
   explain: (count) => `${hosts(count)} whose driver lacks one of: ${required.join(", ")}`,
 });
 
+/** Those that a host with less than enough free refuses by. */
+export const isOfCapacity = (filter: Filter): boolean => filter === enoughCpu || filter === enoughMemory;
+
 /** The commonest cause is told by the first that refuses. */
 export const standardFilters: readonly Filter[] = [up, willing, notFailedHere, enoughCpu, enoughMemory];
 

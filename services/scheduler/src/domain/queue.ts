@@ -87,6 +87,7 @@ export class Queue {
   }
 
   #ended(facts: TaskFacts, record: TaskRecord | undefined): void {
+    if (record && facts.ranMs !== undefined && !record.array) record.shape.ran(facts.ranMs);
     if (record) this.#drop(record);
     const { number, index } = splitTaskId(facts.id);
     const array = index === undefined ? undefined : this.#tasks.get(`${number}`);

@@ -1,6 +1,11 @@
 import type { Resources } from "@berth/core";
 import type { TaskRecord } from "./records.ts";
 
+/** A shape whose tasks end within this time is short. */
+const shortMs = 20;
+/** How much of a run that was shorter than the ones before counts; a longer one counts whole at once. */
+const forgetting = 0.1;
+
 /** All shapes that need the same amounts: where one does not fit, none does. */
 export interface NeedClass {
   readonly needs: Resources;
@@ -22,6 +27,7 @@ export class Shape {
   #entries: (TaskRecord | undefined)[] = [];
   #start = 0;
   #queued = 0;
+  #ranMs = Infinity;
 
   constructor(user: string, project: string, priority: number, avoidHosts: readonly string[], needClass: NeedClass) {
     this.user = user;
@@ -33,6 +39,16 @@ export class Shape {
 
   get needs(): Resources {
     return this.needClass.needs;
+  }
+
+  /** One of its tasks ran that long. */
+  ran(ms: number): void {
+    this.#ranMs = ms > this.#ranMs || this.#ranMs === Infinity ? ms : this.#ranMs + (ms - this.#ranMs) * forgetting;
+  }
+
+  /** Whether its tasks, as far as they ran lately, end sooner than the next one could be sent. */
+  get short(): boolean {
+    return this.#ranMs <= shortMs;
   }
 
   /** How many tasks are queued; an array counts once. */
