@@ -34,7 +34,7 @@ export async function followTask(berth: Berth, taskId: string, options: FollowTa
   };
   try {
     const ended = untilOver(berth, [taskId], followed, (task) => tellState(status, task));
-    const explained = explainWhileWaiting(berth, taskId, status, either).catch(() => {}); // only a courtesy
+    const explained = explainWhileWaiting(berth, taskId, status, either).catch(() => {}); // aborted
     const { task } = await berth.tasks.getTask({ taskId }, { signal: either, patienceMs: awayMs });
     if (!task || !arraySpecOf(task)) {
       await Promise.all([
@@ -130,7 +130,7 @@ function tellState(status: StatusLine, task: Task): void {
   }
 }
 
-/** Says why the task waits, for as long as it does. */
+/** Says why the task waits, for as long as it does. Only a courtesy: a question that fails is asked again later. Ends when aborted, by throwing. */
 async function explainWhileWaiting(
   berth: Berth,
   taskId: string,
@@ -139,11 +139,15 @@ async function explainWhileWaiting(
 ): Promise<void> {
   for (let waitMs = patienceMs; ; waitMs = askWhyEveryMs) {
     await pause(waitMs, signal);
-    const { task } = await berth.tasks.getTask({ taskId }, { signal });
-    if (task?.state !== TaskState.PENDING || task.progress) return;
-    const { explanation } = await berth.tasks.explainTask({ taskId }, { signal });
-    if (explanation)
-      status.say(`${taskId} waits (${explanation.position} of ${explanation.pending}): ${explanation.message}`);
+    try {
+      const { task } = await berth.tasks.getTask({ taskId }, { signal });
+      if (task?.state !== TaskState.PENDING || task.progress) return;
+      const { explanation } = await berth.tasks.explainTask({ taskId }, { signal });
+      if (explanation)
+        status.say(`${taskId} waits (${explanation.position} of ${explanation.pending}): ${explanation.message}`);
+    } catch {
+      signal.throwIfAborted();
+    }
   }
 }
 

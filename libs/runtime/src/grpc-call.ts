@@ -28,7 +28,7 @@ export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware
     const stop = new CallStop(
       outer.signal,
       call.responseStream ? options.draining : undefined,
-      call.responseStream ? undefined : options.deadlineMs,
+      call.responseStream || call.requestStream ? undefined : options.deadlineMs,
     );
     const context = { ...outer, signal: stop.signal };
     const opened = isTracing()

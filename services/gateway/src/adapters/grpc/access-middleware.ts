@@ -27,7 +27,7 @@ export function accessMiddleware(sessions: Sessions, streams: StreamLimit): Serv
     if (rule === undefined || (rule === "admin" && !caller.admin)) {
       throw new AppError("denied", "ADMINS_ONLY", "this call is for admins", { metadata: { user: caller.user } });
     }
-    const leave = call.responseStream ? streams.enter(caller.user) : undefined;
+    const leave = call.responseStream || call.requestStream ? streams.enter(caller.user) : undefined;
     try {
       return yield* call.next(call.request, { ...context, caller });
     } finally {
