@@ -5,7 +5,7 @@ import type { Outcome, Task, TaskState } from "@berth/contracts/types";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
-import { note, print, printJson, printTable } from "../output/print.ts";
+import { note, printJson, printTable } from "../output/print.ts";
 import { arrayOf, cpuOf, memoryOf, stateWords, timeOf } from "../output/task-words.ts";
 
 const stateNames = ["pending", "placed", "running", "suspended", "over", "archived"] as const;
@@ -118,6 +118,5 @@ function printTasks(tasks: readonly Task[], withUser: boolean): void {
     task.hostId,
     timeOf(task, now),
   ]);
-  if (rows.length > 0) printTable(columns, rows);
-  else print("");
+  printTable(columns, rows);
 }
