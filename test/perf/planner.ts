@@ -34,7 +34,21 @@ const taskRow = (number: number, facts: Partial<TaskFacts>): FeedRow => ({
 const queue = new Queue();
 for (let n = 0; n < hosts; n++) {
   const capacity = { cpuMilli: 64_000, memoryBytes: 256 * GiB };
-  queue.apply({ kind: "host", host: { id: `host-${n}`, revision: ++revision, up: true, journalId: "j", capacity, unknownUse: { cpuMilli: 0, memoryBytes: 0 }, features: [] } }, 0);
+  queue.apply(
+    {
+      kind: "host",
+      host: {
+        id: `host-${n}`,
+        revision: ++revision,
+        up: true,
+        journalId: "j",
+        capacity,
+        unknownUse: { cpuMilli: 0, memoryBytes: 0 },
+        features: [],
+      },
+    },
+    0,
+  );
 }
 global.gc?.();
 const heapBefore = process.memoryUsage().heapUsed;
@@ -65,7 +79,8 @@ while (placed < tasks) {
   placed += plan.placements.length;
   // The cluster is kept full: so many end as fill one cycle.
   if (plan.placements.length < policy.limits.maxPlacements) {
-    for (const { id, hostId } of running.splice(0, policy.limits.maxPlacements)) queue.apply(taskRow(id, { state: "over", attempt: 1, hostId, outcome: "succeeded" }), 0);
+    for (const { id, hostId } of running.splice(0, policy.limits.maxPlacements))
+      queue.apply(taskRow(id, { state: "over", attempt: 1, hostId, outcome: "succeeded" }), 0);
   }
   feedMs += performance.now() - from;
 }

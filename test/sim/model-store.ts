@@ -25,11 +25,34 @@ export class ModelStore {
   #revision = 0;
   #nextNumber = 1;
 
-  submit(wishes: Pick<Task, "user" | "needs" | "priority" | "dependencies"> & { readonly elements?: number; readonly maxLive?: number }): string {
+  submit(
+    wishes: Pick<Task, "user" | "needs" | "priority" | "dependencies"> & {
+      readonly elements?: number;
+      readonly maxLive?: number;
+    },
+  ): string {
     const id = `${this.#nextNumber++}`;
-    const array = wishes.elements === undefined ? undefined : { last: wishes.elements, step: 1, maxLive: wishes.maxLive ?? 0, cursor: 1 };
+    const array =
+      wishes.elements === undefined
+        ? undefined
+        : { last: wishes.elements, step: 1, maxLive: wishes.maxLive ?? 0, cursor: 1 };
     const { user, needs, priority, dependencies } = wishes;
-    this.#write({ id, revision: 0, user, project: "p", state: "pending", attempt: 0, hostId: "", outcome: undefined, needs, priority, dependencies, createdAtMs: 0, array, avoidHosts: [] });
+    this.#write({
+      id,
+      revision: 0,
+      user,
+      project: "p",
+      state: "pending",
+      attempt: 0,
+      hostId: "",
+      outcome: undefined,
+      needs,
+      priority,
+      dependencies,
+      createdAtMs: 0,
+      array,
+      avoidHosts: [],
+    });
     return id;
   }
 
@@ -40,7 +63,9 @@ export class ModelStore {
   }
 
   live(): Task[] {
-    return [...this.tasks.values()].filter((task) => !task.array && (task.state === "placed" || task.state === "running"));
+    return [...this.tasks.values()].filter(
+      (task) => !task.array && (task.state === "placed" || task.state === "running"),
+    );
   }
 
   liveOf(arrayId: string): number {
@@ -68,7 +93,8 @@ export class ModelStore {
     const array = this.#arrayOf(id);
     if (task?.array) {
       this.#write({ ...task, array: { ...task.array, cursor: task.array.last + 1 } });
-      for (const element of this.#elements(id)) if (element.state === "pending") this.#write({ ...element, state: "over", outcome: "killed" });
+      for (const element of this.#elements(id))
+        if (element.state === "pending") this.#write({ ...element, state: "over", outcome: "killed" });
       this.#afterEnd(`${id}.0`);
     } else if (task?.state === "pending") this.end(task, "killed");
     else if (!task && array?.array && array.state !== "over" && Number(id.split(".")[1]) <= array.array.last) {
@@ -80,14 +106,17 @@ export class ModelStore {
 
   /** Commits what still holds. */
   commit(plan: Plan): { placementRefusals: string[]; endRefusals: string[] } {
-    const placementRefusals = plan.placements.map(({ taskId, attempt, host, journalId }) => this.#place(taskId, attempt, host.id, journalId));
+    const placementRefusals = plan.placements.map(({ taskId, attempt, host, journalId }) =>
+      this.#place(taskId, attempt, host.id, journalId),
+    );
     const endRefusals = plan.ends.map(({ record, outcome }) => {
       const task = this.tasks.get(record.id);
       if (task?.state !== "pending") return "NOT_PENDING";
       this.end(task, outcome);
       return "";
     });
-    for (const why of [...placementRefusals, ...endRefusals]) if (why) this.refusals.set(why, (this.refusals.get(why) ?? 0) + 1);
+    for (const why of [...placementRefusals, ...endRefusals])
+      if (why) this.refusals.set(why, (this.refusals.get(why) ?? 0) + 1);
     return { placementRefusals, endRefusals };
   }
 
@@ -96,7 +125,11 @@ export class ModelStore {
     const array = this.#arrayOf(id);
     if (array?.state === "over") return "NOT_PENDING";
     if (array?.array && array.array.maxLive > 0 && this.liveOf(array.id) >= array.array.maxLive) return "ARRAY_LIMIT";
-    const task = this.tasks.get(id) ?? (array?.array && attempt === 1 && id === `${array.id}.${array.array.cursor}` ? { ...array, id, array: undefined, state: "pending" as const, attempt: 0 } : undefined);
+    const task =
+      this.tasks.get(id) ??
+      (array?.array && attempt === 1 && id === `${array.id}.${array.array.cursor}`
+        ? { ...array, id, array: undefined, state: "pending" as const, attempt: 0 }
+        : undefined);
     if (!task) return "STALE_ATTEMPT";
     if (task.state !== "pending") return "NOT_PENDING";
     if (attempt !== task.attempt + 1) return "STALE_ATTEMPT";

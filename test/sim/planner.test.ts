@@ -6,18 +6,65 @@ import { describe, expect, it } from "vitest";
 import { ModelStore } from "./model-store.ts";
 
 const GiB = 2 ** 30;
-const needs = fc.record({ cpuMilli: fc.constantFrom(500, 1000, 2000), memoryBytes: fc.constantFrom(GiB, 2 * GiB, 4 * GiB) });
+const needs = fc.record({
+  cpuMilli: fc.constantFrom(500, 1000, 2000),
+  memoryBytes: fc.constantFrom(GiB, 2 * GiB, 4 * GiB),
+});
 const user = fc.constantFrom("ada", "bob", "eve");
 
 /** One thing that happens. Numbers pick among what there is at that moment. */
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("submit" as const), user, needs, priority: fc.constantFrom(0, 0, 0, 5), on: fc.option(fc.record({ which: fc.nat(), kind: fc.constantFrom("after" as const, "afterok" as const) }), { nil: undefined, freq: 3 }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("array" as const), user, needs, elements: fc.integer({ min: 1, max: 8 }), maxLive: fc.integer({ min: 0, max: 3 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("host" as const), which: fc.nat(3), up: fc.boolean(), journal: fc.nat(1), cpu: fc.constantFrom(2000, 4000) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("submit" as const),
+      user,
+      needs,
+      priority: fc.constantFrom(0, 0, 0, 5),
+      on: fc.option(fc.record({ which: fc.nat(), kind: fc.constantFrom("after" as const, "afterok" as const) }), {
+        nil: undefined,
+        freq: 3,
+      }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("array" as const),
+      user,
+      needs,
+      elements: fc.integer({ min: 1, max: 8 }),
+      maxLive: fc.integer({ min: 0, max: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("host" as const),
+      which: fc.nat(3),
+      up: fc.boolean(),
+      journal: fc.nat(1),
+      cpu: fc.constantFrom(2000, 4000),
+    }),
+  },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("cycle" as const), readAhead: fc.boolean() }) },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant("read" as const), rows: fc.integer({ min: 1, max: 12 }) }) },
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant("report" as const), which: fc.nat(), what: fc.constantFrom("start" as const, "succeeded" as const, "failed" as const, "refuse" as const) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("kill" as const), which: fc.nat(), element: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("report" as const),
+      which: fc.nat(),
+      what: fc.constantFrom("start" as const, "succeeded" as const, "failed" as const, "refuse" as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("kill" as const),
+      which: fc.nat(),
+      element: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("time" as const), ms: fc.constantFrom(300, 2000, 40_000) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -34,7 +81,12 @@ class World {
     const { store } = this;
     switch (step.kind) {
       case "submit": {
-        const parent = step.on && pick([...store.tasks.keys()].filter((id) => !id.includes(".")), step.on.which);
+        const parent =
+          step.on &&
+          pick(
+            [...store.tasks.keys()].filter((id) => !id.includes(".")),
+            step.on.which,
+          );
         store.submit({ ...step, dependencies: parent === undefined ? [] : [{ kind: step.on!.kind, taskId: parent }] });
         break;
       }
@@ -45,7 +97,14 @@ class World {
         const id = `h${step.which}`;
         // A host never shrinks below what runs there: that is not the planner's doing.
         if (store.hosts.has(id) && store.hosts.get(id)!.capacity.cpuMilli > step.cpu) break;
-        store.setHost({ id, up: step.up, journalId: `j${step.journal}`, capacity: { cpuMilli: step.cpu, memoryBytes: 8 * GiB }, unknownUse: { cpuMilli: 0, memoryBytes: 0 }, features: [] });
+        store.setHost({
+          id,
+          up: step.up,
+          journalId: `j${step.journal}`,
+          capacity: { cpuMilli: step.cpu, memoryBytes: 8 * GiB },
+          unknownUse: { cpuMilli: 0, memoryBytes: 0 },
+          features: [],
+        });
         break;
       }
       case "report": {
@@ -75,14 +134,23 @@ class World {
   }
 
   read(rows = Infinity): void {
-    for (let n = 0; n < rows && this.#read < this.store.feed.length; n++) this.queue.apply(this.store.feed[this.#read++]!, this.nowMs);
+    for (let n = 0; n < rows && this.#read < this.store.feed.length; n++)
+      this.queue.apply(this.store.feed[this.#read++]!, this.nowMs);
   }
 
   /** With `readAhead` the feed tells of the commit before its answer comes. */
   cycle(readAhead: boolean): Plan {
     const { queue, store } = this;
     queue.tick(this.nowMs);
-    queue.applyOutcomes(queue.takeUnknownParents(100).map((taskId) => ({ taskId, live: store.tasks.get(taskId)!.state !== "over", outcome: store.tasks.get(taskId)!.outcome })));
+    queue.applyOutcomes(
+      queue
+        .takeUnknownParents(100)
+        .map((taskId) => ({
+          taskId,
+          live: store.tasks.get(taskId)!.state !== "over",
+          outcome: store.tasks.get(taskId)!.outcome,
+        })),
+    );
     const plan = planCycle(queue, this.policy, this.nowMs, () => 0.5);
     const again = planCycle(queue, this.policy, this.nowMs, () => 0.5);
     expect(idsOf(again), "the same from the same").toEqual(idsOf(plan));
@@ -99,7 +167,11 @@ class World {
     const last = new Map<object, { number: number; index: number }>();
     for (const { record, index = record.index } of plan.placements) {
       const before = last.get(record.shape);
-      if (before) expect(before.number < record.number || (before.number === record.number && before.index < index), "in order").toBe(true);
+      if (before)
+        expect(
+          before.number < record.number || (before.number === record.number && before.index < index),
+          "in order",
+        ).toBe(true);
       last.set(record.shape, { number: record.number, index });
     }
   }
@@ -113,9 +185,13 @@ class World {
     }
     for (const [hostId, sum] of used) {
       const { capacity } = this.store.hosts.get(hostId)!;
-      expect(sum.cpuMilli <= capacity.cpuMilli && sum.memoryBytes <= capacity.memoryBytes, `${hostId} is overcommitted`).toBe(true);
+      expect(
+        sum.cpuMilli <= capacity.cpuMilli && sum.memoryBytes <= capacity.memoryBytes,
+        `${hostId} is overcommitted`,
+      ).toBe(true);
     }
-    for (const { id, array } of this.store.tasks.values()) if (array && array.maxLive > 0) expect(this.store.liveOf(id)).toBeLessThanOrEqual(array.maxLive);
+    for (const { id, array } of this.store.tasks.values())
+      if (array && array.maxLive > 0) expect(this.store.liveOf(id)).toBeLessThanOrEqual(array.maxLive);
     for (const record of this.queue.records()) {
       if (record.pending === 0) continue;
       const why = explain(this.queue, record.id, standardFilters);
@@ -127,8 +203,16 @@ class World {
 
   /** Everything that runs ends well, hosts are there, and time goes on, until nothing changes any more. */
   finish(): void {
-    for (let n = 0; n < 4; n++) this.store.setHost({ id: `h${n}`, up: true, journalId: "last", capacity: { cpuMilli: 8000, memoryBytes: 16 * GiB }, unknownUse: { cpuMilli: 0, memoryBytes: 0 }, features: [] });
-    for (let quiet = 0; quiet < 3; ) {
+    for (let n = 0; n < 4; n++)
+      this.store.setHost({
+        id: `h${n}`,
+        up: true,
+        journalId: "last",
+        capacity: { cpuMilli: 8000, memoryBytes: 16 * GiB },
+        unknownUse: { cpuMilli: 0, memoryBytes: 0 },
+        features: [],
+      });
+    for (let quiet = 0; quiet < 3;) {
       const before = this.store.feed.length;
       this.read();
       this.cycle(false);
@@ -141,7 +225,8 @@ class World {
   }
 }
 
-const pick = <T>(from: readonly T[], n: number): T | undefined => (from.length === 0 ? undefined : from[n % from.length]);
+const pick = <T>(from: readonly T[], n: number): T | undefined =>
+  from.length === 0 ? undefined : from[n % from.length];
 const idsOf = (plan: Plan) => plan.placements.map(({ taskId, attempt, host }) => `${taskId}#${attempt}@${host.id}`);
 
 describe("the planner, against a model of storage", () => {
@@ -165,7 +250,9 @@ describe("the planner, against a model of storage", () => {
         for (const each of steps) world.do(each);
         world.finish();
         const waiting = [...world.store.tasks.values()].filter(({ state }) => state !== "over");
-        expect(waiting.map(({ id, state }) => `${id} ${state} ${explain(world.queue, id, standardFilters)?.code}`)).toEqual([]);
+        expect(
+          waiting.map(({ id, state }) => `${id} ${state} ${explain(world.queue, id, standardFilters)?.code}`),
+        ).toEqual([]);
       }),
       { numRuns: Number(process.env["BERTH_TEST_RUNS"] ?? 1000) },
     );

@@ -46,12 +46,27 @@ export interface Driver {
 }
 
 /** memory, cpu, pids: limits that hold. memory_watched: a run that is seen above its memory is ended; seen twice a second. identity: runs as the task's user. isolation: a container. suspend, ports: can be done. cpu_time, peak_memory: is measured. */
-export type Feature = "memory" | "memory_watched" | "cpu" | "pids" | "identity" | "isolation" | "suspend" | "ports" | "cpu_time" | "peak_memory";
+export type Feature =
+  | "memory"
+  | "memory_watched"
+  | "cpu"
+  | "pids"
+  | "identity"
+  | "isolation"
+  | "suspend"
+  | "ports"
+  | "cpu_time"
+  | "peak_memory";
 
 /** One run, with everything resolved by the agent. */
 export interface TaskToRun {
   readonly run: Run;
-  readonly identity: { readonly user: string; readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly identity: {
+    readonly user: string;
+    readonly uid: number;
+    readonly gid: number;
+    readonly groups: readonly number[];
+  };
   /** Container image; ignored by drivers without containers. */
   readonly image: string;
   /** Program and arguments; a script is already a file in controlDir. */
@@ -99,7 +114,15 @@ export type DriverEvent =
   /** Could not be started by a fault of this host: another may do it. Nothing of it ran. */
   | { readonly kind: "unable"; readonly run: Run; readonly at: Date; readonly reason: Reason }
   /** It ran, is gone, and nobody saw its end. */
-  | { readonly kind: "lost"; readonly run: Run; readonly at: Date; readonly startedAt: Date | undefined; readonly reason: Reason; readonly stdoutBytes?: number; readonly stderrBytes?: number }
+  | {
+      readonly kind: "lost";
+      readonly run: Run;
+      readonly at: Date;
+      readonly startedAt: Date | undefined;
+      readonly reason: Reason;
+      readonly stdoutBytes?: number;
+      readonly stderrBytes?: number;
+    }
   /** Found from an earlier life of the agent, still there. */
   | { readonly kind: "found"; readonly run: Run; readonly startedAt: Date | undefined; readonly suspended: boolean };
 

@@ -15,7 +15,15 @@ function module(name: string, text: string): string {
   writeFileSync(path, text);
   return path;
 }
-const task = (number: number): RankedTask => ({ taskId: `${number}`, number, user: "ada", project: "p", priority: 0, needs: { cpuMilli: 1, memoryBytes: 1 }, submittedAtMs: 0 });
+const task = (number: number): RankedTask => ({
+  taskId: `${number}`,
+  number,
+  user: "ada",
+  project: "p",
+  priority: 0,
+  needs: { cpuMilli: 1, memoryBytes: 1 },
+  submittedAtMs: 0,
+});
 
 describe("loadRanking", () => {
   it("has fifo, which goes by submission", async () => {
@@ -26,7 +34,10 @@ describe("loadRanking", () => {
   });
 
   it("imports a site's own from a file and hands it its settings", async () => {
-    const path = module("lifo.mjs", "let c; export const rankingPolicy = () => ({ getName: () => `lifo ${c.weight}`, setConfig: (config) => { c = config; }, setLogger() {}, schedule: (tasks) => tasks.toReversed() });");
+    const path = module(
+      "lifo.mjs",
+      "let c; export const rankingPolicy = () => ({ getName: () => `lifo ${c.weight}`, setConfig: (config) => { c = config; }, setLogger() {}, schedule: (tasks) => tasks.toReversed() });",
+    );
     const policy = await load(path);
     expect(policy.getName()).toBe("lifo 3");
     expect(policy.schedule([task(1), task(2)], 0).map(({ number }) => number)).toEqual([2, 1]);
@@ -34,7 +45,12 @@ describe("loadRanking", () => {
 
   it("says what is wrong with one that is not there or not one", async () => {
     await expect(load("no-such-package")).rejects.toMatchObject({ code: "invalid", reason: "RANKING_NOT_FOUND" });
-    await expect(load(module("a.mjs", "export const other = 1;"))).rejects.toMatchObject({ reason: "RANKING_INVALID", message: expect.stringContaining("rankingPolicy") as string });
-    await expect(load(module("b.mjs", "export const rankingPolicy = () => ({ getName() {}, setConfig() {}, setLogger() {} });"))).rejects.toMatchObject({ message: expect.stringContaining("schedule") as string });
+    await expect(load(module("a.mjs", "export const other = 1;"))).rejects.toMatchObject({
+      reason: "RANKING_INVALID",
+      message: expect.stringContaining("rankingPolicy") as string,
+    });
+    await expect(
+      load(module("b.mjs", "export const rankingPolicy = () => ({ getName() {}, setConfig() {}, setLogger() {} });")),
+    ).rejects.toMatchObject({ message: expect.stringContaining("schedule") as string });
   });
 });

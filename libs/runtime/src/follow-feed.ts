@@ -37,22 +37,30 @@ export async function followFeed({ store, reader, logger, signal }: FollowOption
 
   async function takeSnapshot(): Promise<void> {
     let from: string | undefined;
-    await eachPart(signal, (stop) => store.snapshot({}, { signal: stop }), (part) => {
-      if (from === undefined) reader.onStart(part.epoch);
-      from ??= part.token;
-      reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
-    });
+    await eachPart(
+      signal,
+      (stop) => store.snapshot({}, { signal: stop }),
+      (part) => {
+        if (from === undefined) reader.onStart(part.epoch);
+        from ??= part.token;
+        reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+      },
+    );
     token = from;
   }
 
   async function takeChanges(from: string): Promise<void> {
     token = from;
-    await eachPart(signal, (stop) => store.changes({ token: from, user: "", tasksOnly: false }, { signal: stop }), (part) => {
-      failures = 0;
-      token = part.startAgain ? undefined : part.token;
-      if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
-      if (!part.startAgain && part.changes.length < nearlyNone) reader.onCaughtUp();
-    });
+    await eachPart(
+      signal,
+      (stop) => store.changes({ token: from, user: "", tasksOnly: false }, { signal: stop }),
+      (part) => {
+        failures = 0;
+        token = part.startAgain ? undefined : part.token;
+        if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+        if (!part.startAgain && part.changes.length < nearlyNone) reader.onCaughtUp();
+      },
+    );
   }
 
   while (!signal.aborted) {
@@ -63,14 +71,19 @@ export async function followFeed({ store, reader, logger, signal }: FollowOption
     } catch (thrown) {
       if (signal.aborted) return;
       if (!(thrown instanceof AppError)) throw thrown;
-      if (failures++ === 0) logger.warn("the change feed was lost; following it again", { reason: thrown.reason, error: thrown.message });
+      if (failures++ === 0)
+        logger.warn("the change feed was lost; following it again", { reason: thrown.reason, error: thrown.message });
     }
     await sleep(backoffMs(failures, Math.random, { baseMs: 20, maxMs: 1_000 }), signal).catch(() => {});
   }
 }
 
 /** Reads a stream to its end, or until it is aborted or silent for too long. */
-async function eachPart<T>(signal: AbortSignal, open: (stop: AbortSignal) => AsyncIterable<T>, take: (part: T) => void): Promise<void> {
+async function eachPart<T>(
+  signal: AbortSignal,
+  open: (stop: AbortSignal) => AsyncIterable<T>,
+  take: (part: T) => void,
+): Promise<void> {
   const stop = new AbortController();
   const onAbort = (): void => stop.abort(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });

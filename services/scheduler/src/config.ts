@@ -1,7 +1,15 @@
 import { readConfig, serviceKeys } from "@berth/runtime";
 import { z } from "zod";
 
-const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(",").map((word) => word.trim()).filter(Boolean))]);
+const list = z.union([
+  z.array(z.string()),
+  z.string().transform((text) =>
+    text
+      .split(",")
+      .map((word) => word.trim())
+      .filter(Boolean),
+  ),
+]);
 
 const shape = {
   ...serviceKeys,

@@ -4,7 +4,18 @@ import { TaskStoreServiceService } from "@berth/contracts/store";
 import { connectBus } from "@berth/nats";
 import { loadRanking } from "@berth/plugins";
 import {
-  bindService, createLogger, grpcChannel, grpcClient, internalAuthorization, requireInternal, retry, runService, serveGrpc, serveMetrics, sleep, startTelemetry,
+  bindService,
+  createLogger,
+  grpcChannel,
+  grpcClient,
+  internalAuthorization,
+  requireInternal,
+  retry,
+  runService,
+  serveGrpc,
+  serveMetrics,
+  sleep,
+  startTelemetry,
 } from "@berth/runtime";
 import { grpcPlanStore } from "./adapters/grpc/plan-store.ts";
 import { scheduleService } from "./adapters/grpc/schedule-service.ts";
@@ -23,8 +34,18 @@ await runService({
     await startTelemetry({ service: "scheduler", otlpUrl: config.otlpUrl, closing });
 
     const authorization = internalAuthorization(config.clusterSecret);
-    const store = grpcClient(TaskStoreServiceService, grpcChannel(config.storage, { closing }), { service: "storage", authorization });
-    const bus = connectBus({ servers: config.natsUrl, user: config.natsUser, password: config.natsPassword, name: "scheduler", closing, logger });
+    const store = grpcClient(TaskStoreServiceService, grpcChannel(config.storage, { closing }), {
+      service: "storage",
+      authorization,
+    });
+    const bus = connectBus({
+      servers: config.natsUrl,
+      user: config.natsUser,
+      password: config.natsPassword,
+      name: "scheduler",
+      closing,
+      logger,
+    });
     const ranking = await loadRanking(config.ranking, config.rankingConfig, logger);
     const instruments = schedulerMetrics({ pending: () => scheduler.pending, term: () => scheduler.term });
 
@@ -43,7 +64,12 @@ await runService({
     });
     const server = await serveGrpc({
       address: config.listen,
-      services: [bindService(ScheduleServiceService, scheduleService((taskId) => scheduler.explain(taskId)))],
+      services: [
+        bindService(
+          ScheduleServiceService,
+          scheduleService((taskId) => scheduler.explain(taskId)),
+        ),
+      ],
       middleware: [requireInternal(config.clusterSecret)],
       logger,
       closing,
@@ -51,7 +77,12 @@ await runService({
     const running = scheduler.run(signal);
     closing.add(() => running);
     if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
-    const metrics = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => server.serving });
+    const metrics = await serveMetrics({
+      address: config.metricsAddress,
+      closing,
+      logger,
+      healthy: () => server.serving,
+    });
     return { addresses: { grpc: server.address, metrics }, running };
   },
 });

@@ -44,7 +44,12 @@ const mains: Readonly<Record<CoreName, string>> = {
 };
 
 /** Starts them in a directory of their own; disposing ends all and removes it. */
-export async function startCore({ hosts = 2, simMs = 0, env = {}, names = ["storage", "scheduler", "watcher", "sim"] }: CoreOptions = {}): Promise<CoreProcesses> {
+export async function startCore({
+  hosts = 2,
+  simMs = 0,
+  env = {},
+  names = ["storage", "scheduler", "watcher", "sim"],
+}: CoreOptions = {}): Promise<CoreProcesses> {
   const dir = mkdtempSync(join(tmpdir(), "berth-core-"));
   const secret = randomBytes(16).toString("hex");
   const nats = await startNats({ dir: join(dir, "nats"), user: "control", password: secret });
@@ -68,10 +73,14 @@ export async function startCore({ hosts = 2, simMs = 0, env = {}, names = ["stor
   async function start(name: CoreName): Promise<void> {
     const ready = join(dir, `${name}.ready`);
     const log = openSync(join(dir, `${name}.log`), "a");
-    const child = spawn(join(repositoryRoot, "node_modules/.bin/node"), ["--disable-warning=ExperimentalWarning", join(repositoryRoot, mains[name])], {
-      env: { ...common, BERTH_LISTEN: socket(name), BERTH_DATA_DIR: join(dir, name), BERTH_READY_FILE: ready },
-      stdio: ["ignore", log, log],
-    });
+    const child = spawn(
+      join(repositoryRoot, "node_modules/.bin/node"),
+      ["--disable-warning=ExperimentalWarning", join(repositoryRoot, mains[name])],
+      {
+        env: { ...common, BERTH_LISTEN: socket(name), BERTH_DATA_DIR: join(dir, name), BERTH_READY_FILE: ready },
+        stdio: ["ignore", log, log],
+      },
+    );
     running.set(name, child);
     while (!existsSync(ready)) {
       if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}:\n${logOf(name)}`);
@@ -89,8 +98,16 @@ export async function startCore({ hosts = 2, simMs = 0, env = {}, names = ["stor
   }
 
   const logOf = (name: CoreName): string => readFileSync(join(dir, `${name}.log`), "utf8");
-  const client = <D extends typeof TaskStoreServiceService | typeof ScheduleServiceService>(definition: D, name: string): GrpcClient<D> =>
-    grpcClient(definition, grpcChannel(socket(name), { closing }), { service: name, authorization: internalAuthorization(secret), idempotent: true, deadlineMs: 20_000 });
+  const client = <D extends typeof TaskStoreServiceService | typeof ScheduleServiceService>(
+    definition: D,
+    name: string,
+  ): GrpcClient<D> =>
+    grpcClient(definition, grpcChannel(socket(name), { closing }), {
+      service: name,
+      authorization: internalAuthorization(secret),
+      idempotent: true,
+      deadlineMs: 20_000,
+    });
 
   const core: CoreProcesses = {
     dir,

@@ -20,7 +20,10 @@ describe("codec", () => {
       hostId: "h1",
       resources: { cpuMilli: 500, memoryBytes: 2 ** 40 },
       priority: -3,
-      dependencies: [{ kind: Dependency_Kind.AFTER, taskId: "3" }, { kind: Dependency_Kind.AFTER_OK, taskId: "4" }],
+      dependencies: [
+        { kind: Dependency_Kind.AFTER, taskId: "3" },
+        { kind: Dependency_Kind.AFTER_OK, taskId: "4" },
+      ],
       createTime: new Date(99),
       array: { first: 1, last: 9, step: 2, maxLive: 4 },
       cursor: 5,
@@ -39,7 +42,10 @@ describe("codec", () => {
         outcome: undefined,
         needs: { cpuMilli: 500, memoryBytes: 2 ** 40 },
         priority: -3,
-        dependencies: [{ kind: "after", taskId: "3" }, { kind: "afterok", taskId: "4" }],
+        dependencies: [
+          { kind: "after", taskId: "3" },
+          { kind: "afterok", taskId: "4" },
+        ],
         createdAtMs: 99,
         array: { last: 9, step: 2, maxLive: 4, cursor: 5 },
         avoidHosts: ["h1"],
@@ -48,29 +54,62 @@ describe("codec", () => {
   });
 
   it("reads what planning needs of a host", () => {
-    const host = Host.fromPartial({ id: "h1", status: HostStatus.UP, journalId: "j", capacity: { cpuMilli: 4000, memoryBytes: 8 }, used: { cpuMilli: 1, memoryBytes: 2 }, features: ["memory"] });
+    const host = Host.fromPartial({
+      id: "h1",
+      status: HostStatus.UP,
+      journalId: "j",
+      capacity: { cpuMilli: 4000, memoryBytes: 8 },
+      used: { cpuMilli: 1, memoryBytes: 2 },
+      features: ["memory"],
+    });
     expect(throughWire({ revision: 9, row: { $case: "host", value: host } })).toEqual({
       kind: "host",
-      host: { id: "h1", revision: 9, up: true, journalId: "j", capacity: { cpuMilli: 4000, memoryBytes: 8 }, unknownUse: { cpuMilli: 1, memoryBytes: 2 }, features: ["memory"] },
+      host: {
+        id: "h1",
+        revision: 9,
+        up: true,
+        journalId: "j",
+        capacity: { cpuMilli: 4000, memoryBytes: 8 },
+        unknownUse: { cpuMilli: 1, memoryBytes: 2 },
+        features: ["memory"],
+      },
     });
   });
 
   it("leaves out what it does not know", () => {
     expect(rowFromWire({ revision: 1, row: undefined })).toBeUndefined();
-    expect(rowFromWire({ revision: 1, row: { $case: "task", value: TaskRow.fromPartial({ id: "1" }) } })).toBeUndefined();
+    expect(
+      rowFromWire({ revision: 1, row: { $case: "task", value: TaskRow.fromPartial({ id: "1" }) } }),
+    ).toBeUndefined();
   });
 
   it("writes placements, claims and ends", () => {
     const queue = new Queue();
-    const rows = [aHostRow("h1"), aTaskRow("1", { attempt: 1 }), aTaskRow("2", { array: { last: 1, step: 1, maxLive: 0, cursor: 1 } }), aTaskRow("3", { needs: { cpuMilli: 10 ** 6, memoryBytes: 1 } })];
+    const rows = [
+      aHostRow("h1"),
+      aTaskRow("1", { attempt: 1 }),
+      aTaskRow("2", { array: { last: 1, step: 1, maxLive: 0, cursor: 1 } }),
+      aTaskRow("3", { needs: { cpuMilli: 10 ** 6, memoryBytes: 1 } }),
+    ];
     for (const row of rows) queue.apply(row, 0);
-    expect(planToWire(5, planCycle(queue, policyWith(fifoRanking()), 60_000, () => 0))).toEqual({
+    expect(
+      planToWire(
+        5,
+        planCycle(queue, policyWith(fifoRanking()), 60_000, () => 0),
+      ),
+    ).toEqual({
       term: 5,
       placements: [
         { taskId: "1", attempt: 2, hostId: "h1", journalId: "journal-h1" },
         { taskId: "2.1", attempt: 1, hostId: "h1", journalId: "journal-h1" },
       ],
-      ends: [{ taskId: "3", outcome: Outcome.REJECTED, reason: { code: "NO_HOST_LARGE_ENOUGH", message: "it asks for more cpu or memory than any host has" } }],
+      ends: [
+        {
+          taskId: "3",
+          outcome: Outcome.REJECTED,
+          reason: { code: "NO_HOST_LARGE_ENOUGH", message: "it asks for more cpu or memory than any host has" },
+        },
+      ],
     });
   });
 });

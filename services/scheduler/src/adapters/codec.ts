@@ -29,7 +29,10 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
     needs: row.resources ?? nothing,
     priority: row.priority,
     // A kind that we do not know is waited for the stricter way.
-    dependencies: row.dependencies.map(({ kind, taskId }) => ({ kind: kind === Dependency_Kind.AFTER ? "after" : "afterok", taskId })),
+    dependencies: row.dependencies.map(({ kind, taskId }) => ({
+      kind: kind === Dependency_Kind.AFTER ? "after" : "afterok",
+      taskId,
+    })),
     createdAtMs: row.createTime?.getTime() ?? 0,
     array: row.array && arrayFromWire(row.array, row.cursor),
     avoidHosts: row.avoidHosts,
@@ -56,6 +59,15 @@ const hostFromWire = (revision: number, host: Host): HostFacts => ({
 
 export const planToWire = (term: number, plan: Plan): CommitPlanRequest => ({
   term,
-  placements: plan.placements.map(({ taskId, attempt, host, journalId }) => ({ taskId, attempt, hostId: host.id, journalId })),
-  ends: plan.ends.map(({ record, outcome, reason }) => ({ taskId: record.id, outcome: outcomeToWire(outcome), reason: { ...reason } })),
+  placements: plan.placements.map(({ taskId, attempt, host, journalId }) => ({
+    taskId,
+    attempt,
+    hostId: host.id,
+    journalId,
+  })),
+  ends: plan.ends.map(({ record, outcome, reason }) => ({
+    taskId: record.id,
+    outcome: outcomeToWire(outcome),
+    reason: { ...reason },
+  })),
 });

@@ -73,14 +73,20 @@ export class Leader<Message> implements RowReader {
   }
 
   onCaughtUp(): void {
-    if (!this.#caughtUp) this.#deps.logger.info("leading", { term: this.#term, pending: this.#queue.pending, hosts: this.#queue.hosts.count });
+    if (!this.#caughtUp)
+      this.#deps.logger.info("leading", {
+        term: this.#term,
+        pending: this.#queue.pending,
+        hosts: this.#queue.hosts.count,
+      });
     this.#caughtUp = true;
     this.#wake();
   }
 
   /** Why that task waits; undefined where it is not pending. Throws `unavailable` NOT_READY before the view is whole. */
   explain(taskId: string): Explanation | undefined {
-    if (!this.#caughtUp) throw new AppError("unavailable", "NOT_READY", "the scheduler is reading the queue; ask again in a moment");
+    if (!this.#caughtUp)
+      throw new AppError("unavailable", "NOT_READY", "the scheduler is reading the queue; ask again in a moment");
     return explain(this.#queue, taskId, this.#deps.policy.filters);
   }
 
@@ -143,10 +149,12 @@ export class Leader<Message> implements RowReader {
     const asked = queue.takeUnknownParents(parentsAtOnce);
     if (asked.length === 0) return;
     this.#askingParents = true;
-    this.#deps.retry(() => this.#deps.store.outcomes(asked, this.#signal), this.#signal).then((outcomes) => {
-      this.#askingParents = false;
-      queue.applyOutcomes(outcomes);
-      this.#wake();
-    }, this.#failed);
+    this.#deps
+      .retry(() => this.#deps.store.outcomes(asked, this.#signal), this.#signal)
+      .then((outcomes) => {
+        this.#askingParents = false;
+        queue.applyOutcomes(outcomes);
+        this.#wake();
+      }, this.#failed);
   }
 }

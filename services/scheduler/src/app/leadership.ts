@@ -7,7 +7,11 @@ export interface LeadershipDeps {
 }
 
 /** Waits until the lease is held; returns its term. Throws only when aborted. */
-export async function waitForLease({ acquire, ttlMs, sleep }: LeadershipDeps, signal: AbortSignal, onError: (error: unknown) => void): Promise<number> {
+export async function waitForLease(
+  { acquire, ttlMs, sleep }: LeadershipDeps,
+  signal: AbortSignal,
+  onError: (error: unknown) => void,
+): Promise<number> {
   for (;;) {
     signal.throwIfAborted();
     try {
@@ -27,7 +31,11 @@ export async function waitForLease({ acquire, ttlMs, sleep }: LeadershipDeps, si
  * Storage that does not answer in time ends nothing: each plan is fenced by its term, so whoever still believes to lead can do no harm, and a leader that gave up
  * because storage is busy would make it busier by a new snapshot.
  */
-export async function keepLease({ acquire, ttlMs, sleep }: LeadershipDeps, term: number, signal: AbortSignal): Promise<string> {
+export async function keepLease(
+  { acquire, ttlMs, sleep }: LeadershipDeps,
+  term: number,
+  signal: AbortSignal,
+): Promise<string> {
   for (;;) {
     await sleep(ttlMs / 3, signal);
     try {

@@ -10,7 +10,12 @@ import { Scheduler } from "./scheduler.ts";
 /** A storage whose every answer the test gives. */
 function setUp() {
   const stop = new AbortController();
-  const commits: { term: number; plan: Plan; answer: (answer?: Partial<CommitAnswer<string>>) => void; fail: (error: Error) => void }[] = [];
+  const commits: {
+    term: number;
+    plan: Plan;
+    answer: (answer?: Partial<CommitAnswer<string>>) => void;
+    fail: (error: Error) => void;
+  }[] = [];
   const readers: RowReader[] = [];
   const sent: string[] = [];
   const sleeping: (() => void)[] = [];
@@ -26,13 +31,21 @@ function setUp() {
     },
     commit: (term, plan) =>
       new Promise((resolve, reject) =>
-        commits.push({ term, plan, answer: (answer) => resolve({ placementRefusals: plan.placements.map(() => ""), endRefusals: [], assignments: [], ...answer }), fail: reject }),
+        commits.push({
+          term,
+          plan,
+          answer: (answer) =>
+            resolve({ placementRefusals: plan.placements.map(() => ""), endRefusals: [], assignments: [], ...answer }),
+          fail: reject,
+        }),
       ),
     outcomes: async (taskIds) => taskIds.map((taskId) => ({ taskId, live: false, outcome: "succeeded" as const })),
   };
   const scheduler = new Scheduler<string>({
     store,
-    dispatcher: { send: (assignments) => void sent.push(...assignments.map(({ hostId, message }) => `${hostId} ${message}`)) },
+    dispatcher: {
+      send: (assignments) => void sent.push(...assignments.map(({ hostId, message }) => `${hostId} ${message}`)),
+    },
     policy: policyWith(fifoRanking()),
     requiredFeatures: [],
     instruments: { cycle: () => {}, refused: () => {}, staleTerm: () => void stale++ },
@@ -93,7 +106,10 @@ describe("Scheduler", () => {
     world.commits[0]!.answer({ assignments: [{ hostId: "h1", message: "run 1" }] });
     await turns();
     expect(world.sent).toEqual(["h1 run 1"]);
-    expect(world.commits.map(({ term, plan }) => [term, ...idsOf(plan)])).toEqual([[1, "1"], [1, "2", "3"]]);
+    expect(world.commits.map(({ term, plan }) => [term, ...idsOf(plan)])).toEqual([
+      [1, "1"],
+      [1, "2", "3"],
+    ]);
     expect(await world.end()).toBe(1);
   });
 

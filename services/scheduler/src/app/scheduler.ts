@@ -31,7 +31,8 @@ export class Scheduler<Message> {
 
   /** Why a task waits; undefined where it is not pending. Throws `unavailable` NOT_LEADER or NOT_READY. */
   explain(taskId: string): Explanation | undefined {
-    if (!this.#leader) throw new AppError("unavailable", "NOT_LEADER", "this scheduler stands by; another leads, or none does yet");
+    if (!this.#leader)
+      throw new AppError("unavailable", "NOT_LEADER", "this scheduler stands by; another leads, or none does yet");
     return this.#leader.explain(taskId);
   }
 
@@ -40,7 +41,7 @@ export class Scheduler<Message> {
     const { store, logger, leaseTtlMs, sleep } = this.#deps;
     const lease = { acquire: store.acquireLease.bind(store), ttlMs: leaseTtlMs, sleep };
     let told = false;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         const term = await waitForLease(lease, signal, (error) => {
           if (!told) logger.warn("the lease cannot be asked for", { error: AppError.from(error).message });
@@ -80,7 +81,11 @@ export class Scheduler<Message> {
   #onFailure(error: unknown): void {
     const known = AppError.from(error);
     if (known.reason === "STALE_TERM") this.#deps.instruments.staleTerm();
-    const detail = known.code === "internal" ? { error: known.cause ?? known } : { reason: known.reason, error: known.message };
-    this.#deps.logger.warn(known.reason === "STALE_TERM" ? "another leads: this one stands by" : "a term of leading failed", { term: this.#term, ...detail });
+    const detail =
+      known.code === "internal" ? { error: known.cause ?? known } : { reason: known.reason, error: known.message };
+    this.#deps.logger.warn(
+      known.reason === "STALE_TERM" ? "another leads: this one stands by" : "a term of leading failed",
+      { term: this.#term, ...detail },
+    );
   }
 }

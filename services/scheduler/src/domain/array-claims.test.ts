@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ArrayClaims } from "./array-claims.ts";
 
-const claims = (facts: { last?: number; step?: number; maxLive?: number; cursor?: number } = {}) => new ArrayClaims({ last: 10, step: 1, maxLive: 0, cursor: 1, ...facts });
+const claims = (facts: { last?: number; step?: number; maxLive?: number; cursor?: number } = {}) =>
+  new ArrayClaims({ last: 10, step: 1, maxLive: 0, cursor: 1, ...facts });
 
 describe("ArrayClaims", () => {
   it("goes up to its last index and no further", () => {

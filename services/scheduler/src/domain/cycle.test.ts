@@ -33,7 +33,11 @@ describe("planCycle", () => {
   });
 
   it("leaves the queue as it was, and plans the same from the same", () => {
-    const queue = queueOf(aHostRow("h1"), aHostRow("h2"), ...Array.from({ length: 20 }, (_, i) => aTaskRow(`${i + 1}`, { user: `u${i % 3}` })));
+    const queue = queueOf(
+      aHostRow("h1"),
+      aHostRow("h2"),
+      ...Array.from({ length: 20 }, (_, i) => aTaskRow(`${i + 1}`, { user: `u${i % 3}` })),
+    );
     const first = plan(queue);
     expect(placed(plan(queue))).toEqual(placed(first));
     expect(brokenInvariant(queue)).toBeUndefined();
@@ -47,7 +51,10 @@ describe("planCycle", () => {
 
   it("never places more than a host has free of either, what is unknown there included", () => {
     const unknownUse = { cpuMilli: 1000, memoryBytes: 6 * GiB };
-    const queue = queueOf(aHostRow("h1", { unknownUse }), ...["1", "2", "3"].map((id) => aTaskRow(id, { needs: { cpuMilli: 100, memoryBytes: GiB } })));
+    const queue = queueOf(
+      aHostRow("h1", { unknownUse }),
+      ...["1", "2", "3"].map((id) => aTaskRow(id, { needs: { cpuMilli: 100, memoryBytes: GiB } })),
+    );
     expect(tasks(plan(queue))).toEqual(["1", "2"]);
   });
 
@@ -63,17 +70,34 @@ describe("planCycle", () => {
 
   it("lets a shape behind one that does not fit go ahead", () => {
     const large = { cpuMilli: 4000, memoryBytes: GiB };
-    const queue = queueOf(aHostRow("h1"), aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" }), aTaskRow("2", { needs: large }), aTaskRow("3", { needs: large }), aTaskRow("4"));
+    const queue = queueOf(
+      aHostRow("h1"),
+      aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" }),
+      aTaskRow("2", { needs: large }),
+      aTaskRow("3", { needs: large }),
+      aTaskRow("4"),
+    );
     expect(tasks(plan(queue))).toEqual(["4"]);
   });
 
   it("packs: of hosts that fit it takes the fullest", () => {
-    const queue = queueOf(aHostRow("h1"), aHostRow("h2"), aTaskRow("1", { state: "running", attempt: 1, hostId: "h2" }), aTaskRow("2"));
+    const queue = queueOf(
+      aHostRow("h1"),
+      aHostRow("h2"),
+      aTaskRow("1", { state: "running", attempt: 1, hostId: "h2" }),
+      aTaskRow("2"),
+    );
     expect(placed(plan(queue))).toEqual(["2@h2"]);
   });
 
   it("avoids hosts that are silent, that rest after a refusal, or where the task failed before", () => {
-    const queue = queueOf(aHostRow("h1", { up: false }), aHostRow("h2"), aHostRow("h3"), aTaskRow("9", { state: "placed", attempt: 1, hostId: "h2" }), aTaskRow("1"));
+    const queue = queueOf(
+      aHostRow("h1", { up: false }),
+      aHostRow("h2"),
+      aHostRow("h3"),
+      aTaskRow("9", { state: "placed", attempt: 1, hostId: "h2" }),
+      aTaskRow("1"),
+    );
     queue.apply(aTaskRow("9", { attempt: 1, avoidHosts: ["h3"] }), later);
     expect(placed(plan(queue))).toEqual(["1@h3"]);
     expect(queue.tick(later + 600)).toBe(false);
@@ -82,12 +106,17 @@ describe("planCycle", () => {
 
   it("tries a host again where the task failed before, if no other could ever take it", () => {
     const small = { cpuMilli: 500, memoryBytes: 1 * GiB };
-    const queue = queueOf(aHostRow("h1"), aHostRow("h2", { capacity: small }), aTaskRow("1", { attempt: 1, avoidHosts: ["h1"] }));
+    const queue = queueOf(
+      aHostRow("h1"),
+      aHostRow("h2", { capacity: small }),
+      aTaskRow("1", { attempt: 1, avoidHosts: ["h1"] }),
+    );
     expect(placed(plan(queue))).toEqual(["1@h1"]);
   });
 
   describe("with short tasks", () => {
-    const over = (id: string, ranMs: number) => aTaskRow(id, { state: "over", outcome: "succeeded", attempt: 1, hostId: "h1", ranMs });
+    const over = (id: string, ranMs: number) =>
+      aTaskRow(id, { state: "over", outcome: "succeeded", attempt: 1, hostId: "h1", ranMs });
     const queueAfter = (ranMs: number, ...rows: FeedRow[]): Queue => {
       const queue = queueOf(aHostRow("h1"), aTaskRow("1", { state: "placed", attempt: 1, hostId: "h1" }));
       for (const row of [over("1", ranMs), ...rows]) queue.apply(row, later);
@@ -112,7 +141,14 @@ describe("planCycle", () => {
   });
 
   it("places higher priorities of a user first, and takes nothing from other users by that", () => {
-    const queue = queueOf(aHostRow("h1"), aTaskRow("1"), aTaskRow("2", { user: "bob" }), aTaskRow("3", { priority: 10 }), aTaskRow("4", { user: "bob" }), aTaskRow("5", { user: "bob", priority: -1 }));
+    const queue = queueOf(
+      aHostRow("h1"),
+      aTaskRow("1"),
+      aTaskRow("2", { user: "bob" }),
+      aTaskRow("3", { priority: 10 }),
+      aTaskRow("4", { user: "bob" }),
+      aTaskRow("5", { user: "bob", priority: -1 }),
+    );
     expect(tasks(plan(queue))).toEqual(["2", "3", "1", "4"]);
   });
 
@@ -133,28 +169,39 @@ describe("planCycle", () => {
         return heads.toSorted((a, b) => (a.user < b.user ? 1 : -1));
       },
     };
-    const queue = queueOf(aHostRow("h1", { capacity: { cpuMilli: 3000, memoryBytes: 8 * GiB } }), aTaskRow("1"), aTaskRow("2"), aTaskRow("3", { user: "bob" }), aTaskRow("4", { user: "bob" }));
+    const queue = queueOf(
+      aHostRow("h1", { capacity: { cpuMilli: 3000, memoryBytes: 8 * GiB } }),
+      aTaskRow("1"),
+      aTaskRow("2"),
+      aTaskRow("3", { user: "bob" }),
+      aTaskRow("4", { user: "bob" }),
+    );
     expect(tasks(plan(queue, {}, lastUserFirst))).toEqual(["3", "1", "4"]);
     expect(asked[0]).toEqual(["1", "3"]);
     expect(asked[1]).toEqual(["2", "4"]);
   });
 
   it("ignores what a policy returns twice or invents", () => {
-    const odd: Ranking = { order: undefined, schedule: (heads) => [...heads, ...heads, { ...heads[0]!, taskId: "77" } satisfies RankedTask] };
+    const odd: Ranking = {
+      order: undefined,
+      schedule: (heads) => [...heads, ...heads, { ...heads[0]!, taskId: "77" } satisfies RankedTask],
+    };
     const queue = queueOf(aHostRow("h1"), aTaskRow("1"), aTaskRow("2"));
     expect(tasks(plan(queue, {}, odd))).toEqual(["1", "2"]);
   });
 
   it("places only where the driver has what the site requires", () => {
     const queue = new Queue({ requiredFeatures: ["memory", "identity"] });
-    for (const row of [aHostRow("h1"), aHostRow("h2", { features: ["identity", "memory"] }), aTaskRow("1")]) queue.apply(row, 0);
+    for (const row of [aHostRow("h1"), aHostRow("h2", { features: ["identity", "memory"] }), aTaskRow("1")])
+      queue.apply(row, 0);
     const made = planCycle(queue, policyWith(fifoRanking(), filtersFor(["memory", "identity"])), later, lot);
     expect(placed(made)).toEqual(["1@h2"]);
   });
 });
 
 describe("planCycle, arrays", () => {
-  const array = (id: string, last: number, maxLive = 0, facts = {}) => aTaskRow(id, { array: { last, step: 1, maxLive, cursor: 1 }, ...facts });
+  const array = (id: string, last: number, maxLive = 0, facts = {}) =>
+    aTaskRow(id, { array: { last, step: 1, maxLive, cursor: 1 }, ...facts });
 
   it("claims elements one after the other, between other tasks of the shape", () => {
     const queue = queueOf(aHostRow("h1"), aTaskRow("1"), array("2", 2), aTaskRow("3"));
@@ -190,7 +237,11 @@ describe("planCycle, arrays", () => {
     const queue = queueOf(aHostRow("h1"), array("1", 100));
     const first = plan(queue);
     queue.hold(first);
-    queue.settle(first, { placementRefusals: ["", "ARRAY_LIMIT", "STALE_ATTEMPT", "STALE_ATTEMPT"], endRefusals: [] }, later);
+    queue.settle(
+      first,
+      { placementRefusals: ["", "ARRAY_LIMIT", "STALE_ATTEMPT", "STALE_ATTEMPT"], endRefusals: [] },
+      later,
+    );
     expect(plan(queue).placements).toEqual([]); // storage knows better: its news is awaited
     queue.tick(later + 1000);
     expect(tasks(plan(queue))).toEqual(["1.2", "1.3", "1.4"]);
@@ -206,17 +257,27 @@ describe("planCycle, ends", () => {
     queue.apply(aHostRow("h1"), later - 1000);
     expect(plan(queue).ends).toEqual([]);
     const { ends } = planCycle(queue, policyWith(fifoRanking()), later + 10_000, lot);
-    expect(ends.map(({ record, outcome, reason }) => [record.id, outcome, reason.code])).toEqual([["1", "rejected", "NO_HOST_LARGE_ENOUGH"]]);
+    expect(ends.map(({ record, outcome, reason }) => [record.id, outcome, reason.code])).toEqual([
+      ["1", "rejected", "NO_HOST_LARGE_ENOUGH"],
+    ]);
   });
 
   it("starts a child when its parent ended, and ends it at once when that can never be", () => {
     const needs = (taskId: string, kind: "after" | "afterok") => ({ dependencies: [{ kind, taskId }] });
-    const queue = queueOf(aHostRow("h1"), aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" }), aTaskRow("2", needs("1", "after")), aTaskRow("3", needs("1", "afterok")), aTaskRow("4", needs("3", "after")));
+    const queue = queueOf(
+      aHostRow("h1"),
+      aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" }),
+      aTaskRow("2", needs("1", "after")),
+      aTaskRow("3", needs("1", "afterok")),
+      aTaskRow("4", needs("3", "after")),
+    );
     expect(plan(queue).placements).toEqual([]);
     queue.apply(aTaskRow("1", { state: "over", attempt: 1, outcome: "failed" }), later);
     const made = plan(queue);
     expect(tasks(made)).toEqual(["2"]);
-    expect(made.ends.map(({ record, outcome, reason }) => [record.id, outcome, reason.code])).toEqual([["3", "dependency_failed", "DEPENDENCY_FAILED"]]);
+    expect(made.ends.map(({ record, outcome, reason }) => [record.id, outcome, reason.code])).toEqual([
+      ["3", "dependency_failed", "DEPENDENCY_FAILED"],
+    ]);
     expect(made.ends[0]!.reason.message).toContain("task 1");
     queue.hold(made);
     expect(plan(queue).ends).toEqual([]);

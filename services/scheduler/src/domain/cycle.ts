@@ -32,7 +32,11 @@ export interface CycleLimits {
 
 export const defaultLimits: CycleLimits = { maxPlacements: 2000, maxEnds: 2000, maxCandidates: 8, settleMs: 3000 };
 
-export const policyWith = (ranking: Ranking, filters: readonly Filter[] = standardFilters, limits: Partial<CycleLimits> = {}): CyclePolicy => ({
+export const policyWith = (
+  ranking: Ranking,
+  filters: readonly Filter[] = standardFilters,
+  limits: Partial<CycleLimits> = {},
+): CyclePolicy => ({
   ranking,
   filters,
   scorer: binpack,
@@ -58,9 +62,13 @@ export function planCycle(queue: Queue, policy: CyclePolicy, nowMs: number, rand
 }
 
 /** Whether a class of needs can never be met by the hosts there are. */
-export const tooLarge = (queue: Queue, needClass: NeedClass): boolean => queue.hosts.count > 0 && !queue.hosts.anyLargeEnough(needClass.needs);
+export const tooLarge = (queue: Queue, needClass: NeedClass): boolean =>
+  queue.hosts.count > 0 && !queue.hosts.anyLargeEnough(needClass.needs);
 
-export const noHostLargeEnough = { code: "NO_HOST_LARGE_ENOUGH", message: "it asks for more cpu or memory than any host has" } as const;
+export const noHostLargeEnough = {
+  code: "NO_HOST_LARGE_ENOUGH",
+  message: "it asks for more cpu or memory than any host has",
+} as const;
 
 function planEnds(queue: Queue, limits: CycleLimits, nowMs: number): End[] {
   const ends: End[] = [];
@@ -91,7 +99,8 @@ function allShort(queue: Queue): boolean {
 function* fittingShapes(queue: Queue, leads: boolean): Generator<Shape> {
   for (const needClass of queue.shapes.classes()) {
     if (needClass.shapes.size === 0) continue;
-    if (queue.hosts.nextFitting(0, needClass.needs) || (leads && queue.hosts.nextLeading(0, needClass.needs))) yield* needClass.shapes;
+    if (queue.hosts.nextFitting(0, needClass.needs) || (leads && queue.hosts.nextLeading(0, needClass.needs)))
+      yield* needClass.shapes;
   }
 }
 
@@ -131,7 +140,14 @@ class Draft {
     const record: TaskRecord = turn.head;
     const index = turn.index;
     const journalId = host.facts!.journalId;
-    this.placements.push({ taskId: turn.taskId, attempt: index === undefined ? record.attempt + 1 : 1, host, journalId, record, index });
+    this.placements.push({
+      taskId: turn.taskId,
+      attempt: index === undefined ? record.attempt + 1 : 1,
+      host,
+      journalId,
+      record,
+      index,
+    });
     this.#queue.hosts.take(host, shape.needs);
     turn.placed(this.claims);
     return true;
@@ -143,7 +159,11 @@ class Draft {
     const asked = asAsked(shape, hosts);
     let best: Host | undefined;
     let candidates = 0;
-    for (let host = hosts.nextLeading(0, shape.needs); host && candidates < this.#policy.limits.maxCandidates; host = hosts.nextLeading(host.slot + 1, shape.needs)) {
+    for (
+      let host = hosts.nextLeading(0, shape.needs);
+      host && candidates < this.#policy.limits.maxCandidates;
+      host = hosts.nextLeading(host.slot + 1, shape.needs)
+    ) {
       if (!passesAll(this.#leadFilters, asked, host)) continue;
       candidates++;
       if (!best || freeCpuMilli(host) > freeCpuMilli(best)) best = host;
@@ -164,7 +184,11 @@ class Draft {
     let equals = 1;
     const asked = asAsked(shape, this.#queue.hosts);
     let host = this.#queue.hosts.nextFitting(0, shape.needs);
-    for (; host && candidates < limits.maxCandidates; host = this.#queue.hosts.nextFitting(host.slot + 1, shape.needs)) {
+    for (
+      ;
+      host && candidates < limits.maxCandidates;
+      host = this.#queue.hosts.nextFitting(host.slot + 1, shape.needs)
+    ) {
       if (!passesAll(filters, asked, host)) continue;
       candidates++;
       const score = scorer.score(shape, host);

@@ -30,10 +30,11 @@ export class Dependencies {
   /** A task ended: returns those whose waiting changed. */
   ended(taskId: string, outcome: Outcome): TaskRecord[] {
     this.#outcomes.set(taskId, outcome);
-    if (this.#outcomes.size > outcomesKept) for (const oldest of this.#outcomes.keys()) {
-      this.#outcomes.delete(oldest);
-      break;
-    }
+    if (this.#outcomes.size > outcomesKept)
+      for (const oldest of this.#outcomes.keys()) {
+        this.#outcomes.delete(oldest);
+        break;
+      }
     const children = this.#children.get(taskId);
     if (!children) return [];
     this.#children.delete(taskId);
@@ -78,7 +79,10 @@ export class Dependencies {
   /** True: nothing to wait for any more. */
   #judge(record: TaskRecord, kind: Dependency["kind"], taskId: string, outcome: Outcome): boolean {
     if (kind === "afterok" && outcome !== "succeeded") {
-      record.impossible ??= { code: "DEPENDENCY_FAILED", message: `task ${taskId}, which must succeed first, ended as ${outcome.replaceAll("_", " ")}` };
+      record.impossible ??= {
+        code: "DEPENDENCY_FAILED",
+        message: `task ${taskId}, which must succeed first, ended as ${outcome.replaceAll("_", " ")}`,
+      };
     }
     return true;
   }

@@ -19,7 +19,14 @@ const taken = aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" });
 
 describe("explain", () => {
   it("says what each filter refused, the commonest first, and the position", () => {
-    const queue = queueOf(full, taken, aHostRow("h2", { up: false }), aHostRow("h3", { capacity: { cpuMilli: 500, memoryBytes: GiB } }), aTaskRow("2"), aTaskRow("3", { user: "bob" }));
+    const queue = queueOf(
+      full,
+      taken,
+      aHostRow("h2", { up: false }),
+      aHostRow("h3", { capacity: { cpuMilli: 500, memoryBytes: GiB } }),
+      aTaskRow("2"),
+      aTaskRow("3", { user: "bob" }),
+    );
     expect(why(queue, "3")).toEqual({
       code: "WAITING_FOR_CAPACITY",
       message: "no host can take it now: 2 hosts with less than 1 cpu free, 1 host not heard of for a while",
@@ -31,28 +38,48 @@ describe("explain", () => {
   });
 
   it("tells memory from cpu", () => {
-    const queue = queueOf(full, aTaskRow("9", { state: "running", attempt: 1, hostId: "h1", needs: { cpuMilli: 0, memoryBytes: GiB } }), aTaskRow("2"));
+    const queue = queueOf(
+      full,
+      aTaskRow("9", { state: "running", attempt: 1, hostId: "h1", needs: { cpuMilli: 0, memoryBytes: GiB } }),
+      aTaskRow("2"),
+    );
     expect(why(queue, "2")!.refusals).toEqual(["1 host with less than 256M memory free"]);
   });
 
   it("names hosts to avoid, as long as there is another", () => {
-    const busy = aTaskRow("9", { state: "running", attempt: 1, hostId: "h2", needs: { cpuMilli: 4000, memoryBytes: GiB } });
+    const busy = aTaskRow("9", {
+      state: "running",
+      attempt: 1,
+      hostId: "h2",
+      needs: { cpuMilli: 4000, memoryBytes: GiB },
+    });
     const queue = queueOf(aHostRow("h1"), aHostRow("h2"), busy, aTaskRow("2", { attempt: 1, avoidHosts: ["h1"] }));
     expect(why(queue, "2")!.refusals).toContain("1 host where it failed before by a fault of the system");
-    expect(why(queueOf(aHostRow("h1"), aTaskRow("2", { attempt: 1, avoidHosts: ["h1"] })), "2")).toMatchObject({ code: "NOT_LOOKED_AT_YET" });
+    expect(why(queueOf(aHostRow("h1"), aTaskRow("2", { attempt: 1, avoidHosts: ["h1"] })), "2")).toMatchObject({
+      code: "NOT_LOOKED_AT_YET",
+    });
   });
 
   it("tells no hosts, none large enough, and not looked at yet apart", () => {
     expect(why(queueOf(aTaskRow("2")), "2")).toMatchObject({ code: "NO_HOSTS", position: 1 });
-    expect(why(queueOf(full, aTaskRow("2", { needs: { cpuMilli: 9000, memoryBytes: 1 } })), "2")).toMatchObject({ code: "NO_HOST_LARGE_ENOUGH" });
+    expect(why(queueOf(full, aTaskRow("2", { needs: { cpuMilli: 9000, memoryBytes: 1 } })), "2")).toMatchObject({
+      code: "NO_HOST_LARGE_ENOUGH",
+    });
     expect(why(queueOf(full, aTaskRow("2")), "2")).toMatchObject({ code: "NOT_LOOKED_AT_YET" });
   });
 
   it("names the tasks that are waited for", () => {
     const queue = queueOf(full, taken, aTaskRow("2", { dependencies: [{ kind: "afterok", taskId: "1" }] }));
-    expect(why(queue, "2")).toMatchObject({ code: "WAITING_FOR_DEPENDENCY", message: "waits for task 1", waitsFor: ["1"] });
+    expect(why(queue, "2")).toMatchObject({
+      code: "WAITING_FOR_DEPENDENCY",
+      message: "waits for task 1",
+      waitsFor: ["1"],
+    });
     queue.apply(aTaskRow("1", { state: "over", attempt: 1, outcome: "timed_out" }), 0);
-    expect(why(queue, "2")).toMatchObject({ code: "DEPENDENCY_FAILED", message: "task 1, which must succeed first, ended as timed out" });
+    expect(why(queue, "2")).toMatchObject({
+      code: "DEPENDENCY_FAILED",
+      message: "task 1, which must succeed first, ended as timed out",
+    });
   });
 
   it("explains an array at its limit, also for elements that it has not claimed", () => {

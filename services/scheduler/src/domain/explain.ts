@@ -31,7 +31,11 @@ export type ExplanationCode =
 export function explain(queue: Queue, id: string, filters: readonly Filter[]): Explanation | undefined {
   const record = pendingRecord(queue, id);
   if (!record) return undefined;
-  const said = (code: ExplanationCode, message: string, more: { refusals?: readonly string[]; waitsFor?: readonly string[] } = {}): Explanation => ({
+  const said = (
+    code: ExplanationCode,
+    message: string,
+    more: { refusals?: readonly string[]; waitsFor?: readonly string[] } = {},
+  ): Explanation => ({
     code,
     message,
     position: positionOf(queue, record),
@@ -43,10 +47,17 @@ export function explain(queue: Queue, id: string, filters: readonly Filter[]): E
   switch (record.phase) {
     case "blocked": {
       const waitsFor = [...(record.unmet?.keys() ?? [])];
-      return said("WAITING_FOR_DEPENDENCY", `waits for ${waitsFor.length === 1 ? `task ${waitsFor[0]}` : `${waitsFor.length} tasks`}`, { waitsFor });
+      return said(
+        "WAITING_FOR_DEPENDENCY",
+        `waits for ${waitsFor.length === 1 ? `task ${waitsFor[0]}` : `${waitsFor.length} tasks`}`,
+        { waitsFor },
+      );
     }
     case "resting":
-      return said("ARRAY_LIMIT", `${record.array!.live} of its elements are under way, and not more than ${record.array!.maxLive} may be at once`);
+      return said(
+        "ARRAY_LIMIT",
+        `${record.array!.live} of its elements are under way, and not more than ${record.array!.maxLive} may be at once`,
+      );
     case "held":
     case "ending":
       return said("BEING_PLACED", "a decision about it is being stored");
@@ -63,9 +74,14 @@ function explainQueued(queue: Queue, record: TaskRecord, filters: readonly Filte
   const { shape } = record;
   if (queue.hosts.count === 0) return said("NO_HOSTS", "no host has joined the cluster yet");
   if (tooLarge(queue, shape.needClass)) return said("NO_HOST_LARGE_ENOUGH", noHostLargeEnough.message);
-  if (record.parent?.array?.atLimit()) return said("ARRAY_LIMIT", `not more than ${record.parent.array.maxLive} elements of its array may be under way at once`);
+  if (record.parent?.array?.atLimit())
+    return said(
+      "ARRAY_LIMIT",
+      `not more than ${record.parent.array.maxLive} elements of its array may be under way at once`,
+    );
   const { passing, refusals } = eligible(asAsked(shape, queue.hosts), queue.hosts.known(), filters);
-  if (passing.length > 0) return said("NOT_LOOKED_AT_YET", "a host could take it; the scheduler has not come to it yet");
+  if (passing.length > 0)
+    return said("NOT_LOOKED_AT_YET", "a host could take it; the scheduler has not come to it yet");
   return said("WAITING_FOR_CAPACITY", `no host can take it now: ${refusals.join(", ")}`, { refusals });
 }
 

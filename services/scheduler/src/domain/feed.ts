@@ -53,4 +53,6 @@ export interface HostFacts {
   readonly features: readonly string[];
 }
 
-export type FeedRow = { readonly kind: "task"; readonly task: TaskFacts } | { readonly kind: "host"; readonly host: HostFacts };
+export type FeedRow =
+  | { readonly kind: "task"; readonly task: TaskFacts }
+  | { readonly kind: "host"; readonly host: HostFacts };

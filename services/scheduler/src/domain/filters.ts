@@ -58,7 +58,9 @@ export const notFailedHere: Filter = {
 
 /** Hosts where a task failed are avoided as long as another could take it some day; without one, a host that has rested may try again. */
 export const asAsked = (shape: Asked, among: Hosts): Asked =>
-  shape.avoidHosts.length === 0 || among.anyOtherLargeEnough(shape.avoidHosts, shape.needs) ? shape : { needs: shape.needs, avoidHosts: [] };
+  shape.avoidHosts.length === 0 || among.anyOtherLargeEnough(shape.avoidHosts, shape.needs)
+    ? shape
+    : { needs: shape.needs, avoidHosts: [] };
 
 /** Hosts whose driver lacks what this site requires. */
 const withFeatures = (required: readonly string[]): Filter => ({
@@ -79,7 +81,11 @@ export const filtersFor = (requiredFeatures: readonly string[]): readonly Filter
   requiredFeatures.length === 0 ? standardFilters : [up, withFeatures(requiredFeatures), ...standardFilters.slice(1)];
 
 /** The hosts that pass, and why the others did not, the commonest reason first. For people: it looks at every host. */
-export function eligible(task: Asked, among: Iterable<Host>, filters: readonly Filter[]): { passing: Host[]; refusals: string[] } {
+export function eligible(
+  task: Asked,
+  among: Iterable<Host>,
+  filters: readonly Filter[],
+): { passing: Host[]; refusals: string[] } {
   const asked = filters.filter((filter) => filter.applies(task));
   const refused = new Map<Filter, number>();
   const passing: Host[] = [];

@@ -61,7 +61,16 @@ export class Hosts {
   of(id: string): Host {
     const known = this.#byId.get(id);
     if (known) return known;
-    const host: Host = { slot: this.#slots.length, id, facts: undefined, usedCpuMilli: 0, usedMemoryBytes: 0, liveTasks: 0, restUntilMs: 0, refusals: 0 };
+    const host: Host = {
+      slot: this.#slots.length,
+      id,
+      facts: undefined,
+      usedCpuMilli: 0,
+      usedMemoryBytes: 0,
+      liveTasks: 0,
+      restUntilMs: 0,
+      refusals: 0,
+    };
     this.#slots.push(host);
     this.#byId.set(id, host);
     return host;
@@ -118,7 +127,11 @@ export class Hosts {
 
   /** Whether a host that is up, and none of these, could hold that much, were it empty. */
   anyOtherLargeEnough(ids: readonly string[], needs: Resources): boolean {
-    for (let slot = this.#capacity.next(0, needs.cpuMilli, needs.memoryBytes); slot >= 0; slot = this.#capacity.next(slot + 1, needs.cpuMilli, needs.memoryBytes)) {
+    for (
+      let slot = this.#capacity.next(0, needs.cpuMilli, needs.memoryBytes);
+      slot >= 0;
+      slot = this.#capacity.next(slot + 1, needs.cpuMilli, needs.memoryBytes)
+    ) {
       const host = this.#slots[slot]!;
       if (host.facts?.up === true && !ids.includes(host.id)) return true;
     }
@@ -157,7 +170,8 @@ export class Hosts {
   }
 
   #index(host: Host): void {
-    const open = host.facts?.up === true && host.restUntilMs === 0 && missingFeatures(host, this.#required).length === 0;
+    const open =
+      host.facts?.up === true && host.restUntilMs === 0 && missingFeatures(host, this.#required).length === 0;
     if (!open) {
       this.#free.set(host.slot, -1, -1);
       this.#lead.set(host.slot, -1, -1);
@@ -173,7 +187,9 @@ export const freeCpuMilli = (host: Host): number =>
   host.facts === undefined ? 0 : host.facts.capacity.cpuMilli - host.facts.unknownUse.cpuMilli - host.usedCpuMilli;
 
 export const freeMemoryBytes = (host: Host): number =>
-  host.facts === undefined ? 0 : host.facts.capacity.memoryBytes - host.facts.unknownUse.memoryBytes - host.usedMemoryBytes;
+  host.facts === undefined
+    ? 0
+    : host.facts.capacity.memoryBytes - host.facts.unknownUse.memoryBytes - host.usedMemoryBytes;
 
 /** Those of `required` that the host's driver lacks. */
 export const missingFeatures = (host: Host, required: readonly string[]): readonly string[] =>

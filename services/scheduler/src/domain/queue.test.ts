@@ -76,10 +76,18 @@ describe("Queue", () => {
   it("looks up parents that it does not know, once, and takes one that is gone for lost", () => {
     const queue = new Queue();
     queue.apply(aHostRow("h1"), 0);
-    for (const [id, kind] of [["5", "after"], ["6", "afterok"], ["7", "afterok"]] as const) queue.apply(aTaskRow(id, { dependencies: [{ kind, taskId: id === "7" ? "2" : "1" }] }), 0);
+    for (const [id, kind] of [
+      ["5", "after"],
+      ["6", "afterok"],
+      ["7", "afterok"],
+    ] as const)
+      queue.apply(aTaskRow(id, { dependencies: [{ kind, taskId: id === "7" ? "2" : "1" }] }), 0);
     expect(queue.takeUnknownParents(10)).toEqual(["1", "2"]);
     expect(queue.takeUnknownParents(10)).toEqual([]);
-    queue.applyOutcomes([{ taskId: "1", live: false, outcome: undefined }, { taskId: "2", live: true, outcome: undefined }]);
+    queue.applyOutcomes([
+      { taskId: "1", live: false, outcome: undefined },
+      { taskId: "2", live: true, outcome: undefined },
+    ]);
     const made = plan(queue);
     expect(made.placements.map(({ taskId }) => taskId)).toEqual(["5"]);
     expect(made.ends.map(({ record }) => record.id)).toEqual(["6"]);

@@ -178,7 +178,14 @@ export class Queue {
 
   /** Puts a pending task where it belongs. */
   #settleIn(record: TaskRecord): void {
-    const phase = record.impossible || record.unmet ? "blocked" : record.array?.exhausted ? "claimed" : record.array?.atLimit() ? "resting" : "queued";
+    const phase =
+      record.impossible || record.unmet
+        ? "blocked"
+        : record.array?.exhausted
+          ? "claimed"
+          : record.array?.atLimit()
+            ? "resting"
+            : "queued";
     if (record.phase === phase && phase !== "blocked") return;
     this.#leave(record);
     record.phase = phase;
@@ -227,7 +234,11 @@ export class Queue {
   }
 
   /** Storage answered: what it refused is undone, unless the feed brought newer news meanwhile. */
-  settle(plan: Plan, answer: { readonly placementRefusals: readonly string[]; readonly endRefusals: readonly string[] }, nowMs: number): void {
+  settle(
+    plan: Plan,
+    answer: { readonly placementRefusals: readonly string[]; readonly endRefusals: readonly string[] },
+    nowMs: number,
+  ): void {
     plan.placements.forEach((placement, at) => {
       const why = answer.placementRefusals[at];
       if (!why) return;
@@ -241,7 +252,8 @@ export class Queue {
       }
     });
     plan.ends.forEach(({ record }, at) => {
-      if (answer.endRefusals[at] && record.phase === "ending" && this.#tasks.get(record.id) === record) this.#doubt(record, nowMs);
+      if (answer.endRefusals[at] && record.phase === "ending" && this.#tasks.get(record.id) === record)
+        this.#doubt(record, nowMs);
     });
   }
 

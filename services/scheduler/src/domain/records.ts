@@ -10,7 +10,17 @@ import type { Shape } from "./shapes.ts";
  * claimed: an array without unclaimed elements · doubtful: storage knows better, its news is on the way · ending: its end is being committed ·
  * held: its placement is being committed or not yet seen in the feed · placed, running: on a host, as the feed says
  */
-export type Phase = "new" | "queued" | "blocked" | "resting" | "claimed" | "doubtful" | "ending" | "held" | "placed" | "running";
+export type Phase =
+  | "new"
+  | "queued"
+  | "blocked"
+  | "resting"
+  | "claimed"
+  | "doubtful"
+  | "ending"
+  | "held"
+  | "placed"
+  | "running";
 
 /** A live task, an array, or a live or waiting element. One object each; the elements that an array has not claimed cost nothing. */
 export class TaskRecord {
@@ -36,7 +46,14 @@ export class TaskRecord {
   /** Why it can never run. */
   impossible: Reason | undefined = undefined;
 
-  constructor(id: string, number: number, index: number, shape: Shape, parent: TaskRecord | undefined, createdAtMs: number) {
+  constructor(
+    id: string,
+    number: number,
+    index: number,
+    shape: Shape,
+    parent: TaskRecord | undefined,
+    createdAtMs: number,
+  ) {
     this.id = id;
     this.number = number;
     this.index = index;

@@ -82,7 +82,8 @@ export class Shape {
 
   /** Position of the first queued task at or after `position`, to be given to `at`; -1 at the end. Positions hold until the next add or remove. */
   from(position: number): number {
-    for (let at = Math.max(position, this.#start); at < this.#entries.length; at++) if (this.#entries[at]?.queuedIn === this) return at;
+    for (let at = Math.max(position, this.#start); at < this.#entries.length; at++)
+      if (this.#entries[at]?.queuedIn === this) return at;
     return -1;
   }
 
@@ -138,7 +139,13 @@ export class Shapes {
   readonly #classes = new Map<string, NeedClass>();
   #sweepAt = 10_000;
 
-  of(task: { user: string; project: string; priority: number; needs: Resources; avoidHosts: readonly string[] }): Shape {
+  of(task: {
+    user: string;
+    project: string;
+    priority: number;
+    needs: Resources;
+    avoidHosts: readonly string[];
+  }): Shape {
     const { cpuMilli, memoryBytes } = task.needs;
     const avoid = task.avoidHosts.length === 0 ? "" : task.avoidHosts.toSorted().join(",");
     const key = `${task.user}\n${task.project}\n${cpuMilli}\n${memoryBytes}\n${task.priority}\n${avoid}`;

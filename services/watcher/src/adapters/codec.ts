@@ -11,12 +11,16 @@ import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
 
 /** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
-  if (row?.$case === "host") return { kind: "host", host: { id: row.value.id, revision, up: row.value.status === HostStatus.UP } };
+  if (row?.$case === "host")
+    return { kind: "host", host: { id: row.value.id, revision, up: row.value.status === HostStatus.UP } };
   const state = row?.$case === "task" ? stateFromWire(row.value.state) : undefined;
   if (!row || row.$case !== "task" || !state) return undefined;
   const { id, attempt, hostId, journalId, requestBy, array } = row.value;
   const request = requestFromWire(row.value.request);
-  return { kind: "task", task: { id, revision, state, attempt, hostId, journalId, request, requestBy, isArray: array !== undefined } };
+  return {
+    kind: "task",
+    task: { id, revision, state, attempt, hostId, journalId, request, requestBy, isArray: array !== undefined },
+  };
 }
 
 const runsOf = (statuses: readonly RunStatus[]): Run[] => statuses.flatMap(({ run }) => run ?? []);
@@ -26,7 +30,11 @@ export function syncFromWire({ host, statuses }: SyncRequest): SyncNews<NonNulla
   return host && { host, hostId: host.id, journalId: host.journalId, runs: runsOf(statuses) };
 }
 
-export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({ hostId: report.hostId, runs: runsOf(report.statuses), report });
+export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({
+  hostId: report.hostId,
+  runs: runsOf(report.statuses),
+  report,
+});
 
 const stopReasons = { killed: "KILLED", superseded: "SUPERSEDED", over: "OVER" } as const;
 const verdicts = {

@@ -2,7 +2,10 @@ import { counter, gauge, histogram } from "@berth/runtime";
 import type { Instruments } from "../ports/instruments.ts";
 
 /** Metrics of the watcher; `now` is asked at each scrape. */
-export function watcherMetrics(now: { live(): number; lagMs(): number }): Instruments & { reports(hosts: number, statuses: number, seconds: number): void } {
+export function watcherMetrics(now: {
+  live(): number;
+  lagMs(): number;
+}): Instruments & { reports(hosts: number, statuses: number, seconds: number): void } {
   const commits = histogram("berth_watcher_commit_seconds", "Commits of reports, many hosts in one");
   const statuses = counter("berth_watcher_statuses_total", "Statuses of runs committed");
   const hosts = counter("berth_watcher_reports_total", "Reports of hosts committed");

@@ -14,7 +14,10 @@ export interface TimerDeps {
 }
 
 /** Calls `onTick` every so often, in one of all watchers: the one that holds the lease. Runs until aborted. */
-export async function runTimers({ lease, logger, ttlMs, everyMs, onTick, monotonic, sleep }: TimerDeps, signal: AbortSignal): Promise<void> {
+export async function runTimers(
+  { lease, logger, ttlMs, everyMs, onTick, monotonic, sleep }: TimerDeps,
+  signal: AbortSignal,
+): Promise<void> {
   let heldUntilMs = 0;
   let renewAtMs = 0;
   let failing = false;

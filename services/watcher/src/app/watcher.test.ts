@@ -21,8 +21,13 @@ function setUp(known: Record<string, Knowledge> = {}) {
       calls.push(`lost ${hostId} ${journalId} ${runs.map(({ taskId }) => taskId)}`);
     },
     async lookUp(hostId, ask, missing) {
-      calls.push(`lookUp ${hostId} ask ${ask.map(({ taskId }) => taskId)} missing ${missing.map(({ taskId }) => taskId)}`);
-      return { known: ask.map(({ taskId }) => known[taskId] ?? "current"), assign: missing.map(({ taskId }) => taskId) };
+      calls.push(
+        `lookUp ${hostId} ask ${ask.map(({ taskId }) => taskId)} missing ${missing.map(({ taskId }) => taskId)}`,
+      );
+      return {
+        known: ask.map(({ taskId }) => known[taskId] ?? "current"),
+        assign: missing.map(({ taskId }) => taskId),
+      };
     },
     async seeHost({ host, unknownRuns }) {
       calls.push(`see ${host} unknown ${unknownRuns.map(({ taskId }) => taskId)}`);
@@ -45,10 +50,21 @@ function setUp(known: Record<string, Knowledge> = {}) {
     watcher.onRows(
       tasks.map((facts) => ({
         kind: "task" as const,
-        task: { revision: ++revision, state: "placed" as const, attempt: 1, hostId: "h1", journalId: "j1", request: undefined, requestBy: "", isArray: false, ...facts },
+        task: {
+          revision: ++revision,
+          state: "placed" as const,
+          attempt: 1,
+          hostId: "h1",
+          journalId: "j1",
+          request: undefined,
+          requestBy: "",
+          isArray: false,
+          ...facts,
+        },
       })),
     );
-  const sync = (runs: readonly Run[] = [], journalId = "j1") => watcher.sync({ host: "HOST", hostId: "h1", journalId, runs });
+  const sync = (runs: readonly Run[] = [], journalId = "j1") =>
+    watcher.sync({ host: "HOST", hostId: "h1", journalId, runs });
   watcher.onStart("e1");
   return { watcher, calls, woken, rows, sync, at: (ms: number) => (nowMs = ms) };
 }

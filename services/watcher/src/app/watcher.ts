@@ -74,7 +74,8 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   }
 
   onStart(epoch: string): void {
-    if (this.#epoch !== "" && this.#epoch !== epoch) this.#deps.logger.warn("the database is another one", { epoch, before: this.#epoch });
+    if (this.#epoch !== "" && this.#epoch !== epoch)
+      this.#deps.logger.warn("the database is another one", { epoch, before: this.#epoch });
     this.#epoch = epoch;
     this.#view = new RunView();
     this.#seenWholeView = false;
@@ -115,11 +116,17 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     const judgement = judge(this.#view, epoch, { hostId, journalId, runs });
     const missing = judgement.missing.slice(0, missingAtOnce);
     const { known, assign } =
-      judgement.ask.length + missing.length > 0 ? await store.lookUp(hostId, judgement.ask, missing) : { known: [], assign: undefined };
-    const verdicts = [...judgement.verdicts, ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(known[at] ?? "current") }))];
+      judgement.ask.length + missing.length > 0
+        ? await store.lookUp(hostId, judgement.ask, missing)
+        : { known: [], assign: undefined };
+    const verdicts = [
+      ...judgement.verdicts,
+      ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(known[at] ?? "current") })),
+    ];
     const unknownRuns = verdicts.filter(({ verdict }) => verdict.kind === "unknown").map(({ run }) => run);
     const { term } = await store.seeHost({ host, unknownRuns });
-    if (this.#hearing.journalSettled(hostId, journalId, now) && judgement.lost.length > 0) await this.#giveUp(hostId, journalId, judgement.lost);
+    if (this.#hearing.journalSettled(hostId, journalId, now) && judgement.lost.length > 0)
+      await this.#giveUp(hostId, journalId, judgement.lost);
     if (judgement.missing.length > missing.length) waker.wake(hostId);
     for (const { verdict } of verdicts) if (verdict.kind !== "run") instruments.verdict(verdict.kind);
     return { epoch, term, verdicts, missing: assign };
@@ -145,12 +152,19 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   }
 
   async #giveUp(hostId: string, journalId: string, runs: readonly Run[]): Promise<void> {
-    this.#deps.logger.warn("runs were placed for a journal that is gone, and its host does not have them", { hostId, journalId, runs: runs.map(({ taskId, attempt }) => `${taskId}#${attempt}`) });
+    this.#deps.logger.warn("runs were placed for a journal that is gone, and its host does not have them", {
+      hostId,
+      journalId,
+      runs: runs.map(({ taskId, attempt }) => `${taskId}#${attempt}`),
+    });
     this.#deps.instruments.lost(runs.length);
     try {
       await this.#deps.store.reportLost(hostId, journalId, runs);
     } catch (error) {
-      this.#deps.logger.warn("could not note lost runs; the next sync does", { hostId, error: AppError.from(error).message });
+      this.#deps.logger.warn("could not note lost runs; the next sync does", {
+        hostId,
+        error: AppError.from(error).message,
+      });
     }
   }
 }

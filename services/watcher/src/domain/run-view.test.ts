@@ -5,7 +5,18 @@ import type { TaskFacts } from "./run-view.ts";
 let revision = 0;
 const task = (id: string, facts: Partial<TaskFacts> = {}) => ({
   kind: "task" as const,
-  task: { id, revision: ++revision, state: "placed" as const, attempt: 1, hostId: "h1", journalId: "j1", request: undefined, requestBy: "", isArray: false, ...facts } satisfies TaskFacts,
+  task: {
+    id,
+    revision: ++revision,
+    state: "placed" as const,
+    attempt: 1,
+    hostId: "h1",
+    journalId: "j1",
+    request: undefined,
+    requestBy: "",
+    isArray: false,
+    ...facts,
+  } satisfies TaskFacts,
 });
 const on = (view: RunView, hostId: string) => [...view.on(hostId)].map(({ id }) => id);
 
@@ -13,7 +24,8 @@ describe("RunView", () => {
   it("has on each host what is live there, whatever the order of states", () => {
     const view = new RunView();
     const old = task("1");
-    for (const row of [task("1", { state: "running" }), old, task("2"), task("3", { hostId: "h2" })]) view.apply(row, 0);
+    for (const row of [task("1", { state: "running" }), old, task("2"), task("3", { hostId: "h2" })])
+      view.apply(row, 0);
     expect(on(view, "h1")).toEqual(["1", "2"]);
     expect(view.get("1")!.state).toBe("running");
     view.apply(task("1", { state: "over" }), 0);
@@ -24,7 +36,13 @@ describe("RunView", () => {
 
   it("wakes hosts once for each request, an array's for all of its live elements", () => {
     const view = new RunView();
-    for (const row of [task("7", { isArray: true, state: "running", hostId: "" }), task("7.1"), task("7.2", { hostId: "h2" }), task("8", { hostId: "h3" })]) view.apply(row, 0);
+    for (const row of [
+      task("7", { isArray: true, state: "running", hostId: "" }),
+      task("7.1"),
+      task("7.2", { hostId: "h2" }),
+      task("8", { hostId: "h3" }),
+    ])
+      view.apply(row, 0);
     expect([...view.takeToWake()]).toEqual([]);
     view.apply(task("8", { hostId: "h3", request: "kill" }), 0);
     view.apply(task("8", { hostId: "h3", request: "kill", state: "running" }), 0);
@@ -50,7 +68,12 @@ describe("RunView", () => {
 
   it("forgets an array when it and all of its elements are over", () => {
     const view = new RunView();
-    for (const row of [task("7", { isArray: true, state: "running", hostId: "", request: "kill" }), task("7.1"), task("7", { isArray: true, state: "over", hostId: "" })]) view.apply(row, 0);
+    for (const row of [
+      task("7", { isArray: true, state: "running", hostId: "", request: "kill" }),
+      task("7.1"),
+      task("7", { isArray: true, state: "over", hostId: "" }),
+    ])
+      view.apply(row, 0);
     expect(view.liveCount).toBe(1);
     view.apply(task("7.1", { state: "over" }), 0);
     view.apply(task("7.1", { attempt: 2 }), 0);

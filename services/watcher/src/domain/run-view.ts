@@ -21,7 +21,9 @@ export interface HostFacts {
   readonly up: boolean;
 }
 
-export type FeedRow = { readonly kind: "task"; readonly task: TaskFacts } | { readonly kind: "host"; readonly host: HostFacts };
+export type FeedRow =
+  | { readonly kind: "task"; readonly task: TaskFacts }
+  | { readonly kind: "host"; readonly host: HostFacts };
 
 /** A placed, running or suspended task. */
 export interface LiveTask extends TaskFacts {
@@ -70,7 +72,8 @@ export class RunView {
     this.#hostTasks(task.hostId).add(task.id);
     const array = arrayOf(task.id);
     if (array !== undefined) this.#array(array).live.add(task.id);
-    if (task.state === "placed" && !sameAttempt) this.#placed.push({ id: task.id, attempt: task.attempt, sinceMs: nowMs });
+    if (task.state === "placed" && !sameAttempt)
+      this.#placed.push({ id: task.id, attempt: task.attempt, sinceMs: nowMs });
     if (task.request !== undefined && task.request !== before?.request) this.#toWake.add(task.hostId);
   }
 

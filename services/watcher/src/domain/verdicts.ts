@@ -47,8 +47,10 @@ export function judge(view: RunView, epoch: string, listing: Listing): Judgement
   for (const each of listing.runs) {
     listed.add(runKey(each));
     const task = each.epoch === epoch ? view.get(each.taskId) : undefined;
-    if (task && task.attempt > each.attempt) verdicts.push({ run: each, verdict: { kind: "stop", cause: "superseded", by: "" } });
-    else if (task && task.attempt === each.attempt && task.hostId === listing.hostId) verdicts.push({ run: each, verdict: wanted(task, view.asked(task)) });
+    if (task && task.attempt > each.attempt)
+      verdicts.push({ run: each, verdict: { kind: "stop", cause: "superseded", by: "" } });
+    else if (task && task.attempt === each.attempt && task.hostId === listing.hostId)
+      verdicts.push({ run: each, verdict: wanted(task, view.asked(task)) });
     else ask.push(each); // over, pending again, of another database, or the view is behind
   }
   const missing: Run[] = [];

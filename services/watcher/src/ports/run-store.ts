@@ -28,7 +28,11 @@ export interface RunStore<Report, ReportReply, Host, Assign> {
   /** Commits the end of runs that nobody has any more. */
   reportLost(hostId: string, journalId: string, runs: readonly Run[]): Promise<void>;
   /** What storage knows of `ask`, in order, and the assignments of those of `missing` that still are to run there. */
-  lookUp(hostId: string, ask: readonly Run[], missing: readonly Run[]): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
+  lookUp(
+    hostId: string,
+    ask: readonly Run[],
+    missing: readonly Run[],
+  ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
   /** Stores what an agent says of its host; the scheduler's term of now. */
   seeHost(news: HostNews<Host>): Promise<{ readonly term: number }>;
   /** These hosts were not heard of here; storage knows whether anybody else heard of them. */

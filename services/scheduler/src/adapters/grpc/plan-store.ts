@@ -12,9 +12,14 @@ const leaseName = "scheduler";
 const commitDeadlineMs = 5_000;
 
 /** Storage over gRPC. `holder` is this process, for its whole life. */
-export function grpcPlanStore(store: GrpcClient<typeof TaskStoreServiceService>, holder: string, logger: Logger): PlanStore<AssignRequest> {
+export function grpcPlanStore(
+  store: GrpcClient<typeof TaskStoreServiceService>,
+  holder: string,
+  logger: Logger,
+): PlanStore<AssignRequest> {
   return {
-    acquireLease: (ttlMs, signal) => store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs }),
+    acquireLease: (ttlMs, signal) =>
+      store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs }),
 
     async releaseLease() {
       await store.releaseLease({ name: leaseName, holder }, { deadlineMs: 1_000 });
@@ -27,13 +32,17 @@ export function grpcPlanStore(store: GrpcClient<typeof TaskStoreServiceService>,
         signal,
         reader: {
           onStart: () => reader.onStart(),
-          onChanges: (changes) => reader.onRows(changes.map(rowFromWire).filter((row): row is FeedRow => row !== undefined)),
+          onChanges: (changes) =>
+            reader.onRows(changes.map(rowFromWire).filter((row): row is FeedRow => row !== undefined)),
           onCaughtUp: () => reader.onCaughtUp(),
         },
       }),
 
     async commit(term, plan, signal) {
-      const { placementRefusals, endRefusals, assignments } = await store.commitPlan(planToWire(term, plan), { signal, deadlineMs: commitDeadlineMs });
+      const { placementRefusals, endRefusals, assignments } = await store.commitPlan(planToWire(term, plan), {
+        signal,
+        deadlineMs: commitDeadlineMs,
+      });
       return {
         placementRefusals,
         endRefusals,
@@ -43,14 +52,27 @@ export function grpcPlanStore(store: GrpcClient<typeof TaskStoreServiceService>,
 
     async outcomes(taskIds, signal) {
       const { tasks } = await store.listTasks(
-        { user: "", states: [], outcomes: [], name: "", arrayId: "", pageSize: taskIds.length, pageToken: "", taskIds: [...taskIds] },
+        {
+          user: "",
+          states: [],
+          outcomes: [],
+          name: "",
+          arrayId: "",
+          pageSize: taskIds.length,
+          pageToken: "",
+          taskIds: [...taskIds],
+        },
         { signal },
       );
       const found = new Map(tasks.map((task) => [task.id, task]));
       return taskIds.map((taskId) => {
         const task = found.get(taskId);
         const state = task && stateFromWire(task.state);
-        return { taskId, live: state !== undefined && !isTerminal(state), outcome: task && outcomeFromWire(task.outcome) };
+        return {
+          taskId,
+          live: state !== undefined && !isTerminal(state),
+          outcome: task && outcomeFromWire(task.outcome),
+        };
       });
     },
   };

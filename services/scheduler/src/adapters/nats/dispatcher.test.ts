@@ -10,15 +10,23 @@ const spec = (name: string, bytes = 0): RunSpec => RunSpec.fromPartial({ spec: {
 const message = (names: readonly string[], uses: readonly number[], term = 1): AssignRequest => ({
   term,
   specs: names.map((name) => spec(name)),
-  assignments: uses.map((specIndex, at) => ({ run: { epoch: "e", taskId: `${at + 1}`, attempt: 1 }, specIndex, journalId: "j" })),
+  assignments: uses.map((specIndex, at) => ({
+    run: { epoch: "e", taskId: `${at + 1}`, attempt: 1 },
+    specIndex,
+    journalId: "j",
+  })),
 });
 /** Which spec each assignment means. */
-const meant = ({ specs, assignments }: AssignRequest) => assignments.map(({ run, specIndex }) => `${run!.taskId}:${specs[specIndex]!.spec!.name}`);
+const meant = ({ specs, assignments }: AssignRequest) =>
+  assignments.map(({ run, specIndex }) => `${run!.taskId}:${specs[specIndex]!.spec!.name}`);
 
 function fakeBus() {
   const sent: { host: string; message: AssignRequest; answer: (error?: Error) => void }[] = [];
   const bus = {
-    request: (_: unknown, host: string, asked: AssignRequest) => new Promise((resolve, reject) => sent.push({ host, message: asked, answer: (error) => (error ? reject(error) : resolve({})) })),
+    request: (_: unknown, host: string, asked: AssignRequest) =>
+      new Promise((resolve, reject) =>
+        sent.push({ host, message: asked, answer: (error) => (error ? reject(error) : resolve({})) }),
+      ),
   } as unknown as Bus;
   return { bus, sent };
 }
@@ -28,7 +36,10 @@ describe("natsDispatcher", () => {
   it("has one request a host under way, and puts what comes meanwhile into one", async () => {
     const { bus, sent } = fakeBus();
     const { send } = natsDispatcher({ bus, logger: silentLogger });
-    send([{ hostId: "h1", message: message(["a"], [0]) }, { hostId: "h2", message: message(["b"], [0]) }]);
+    send([
+      { hostId: "h1", message: message(["a"], [0]) },
+      { hostId: "h2", message: message(["b"], [0]) },
+    ]);
     send([{ hostId: "h1", message: message(["c"], [0]) }]);
     send([{ hostId: "h1", message: message(["d", "e"], [1, 0]) }]);
     expect(sent.map(({ host }) => host)).toEqual(["h1", "h2"]);
@@ -52,7 +63,11 @@ describe("natsDispatcher", () => {
   it("leaves what an agent does not confirm to the watcher", async () => {
     const { bus, sent } = fakeBus();
     const undelivered: string[] = [];
-    const { send } = natsDispatcher({ bus, logger: silentLogger, onUndelivered: (hostId, count) => undelivered.push(`${hostId} ${count}`) });
+    const { send } = natsDispatcher({
+      bus,
+      logger: silentLogger,
+      onUndelivered: (hostId, count) => undelivered.push(`${hostId} ${count}`),
+    });
     send([{ hostId: "h1", message: message(["a"], [0, 0]) }]);
     sent[0]!.answer(new AppError("unavailable", "NO_RESPONDER", "nobody"));
     await turn();
@@ -64,7 +79,10 @@ describe("natsDispatcher", () => {
 
 describe("split", () => {
   it("cuts what is too much for one message, each part with the specs that it needs", () => {
-    const many = message(["a", "b", "c"], Array.from({ length: 1100 }, (_, at) => at % 3));
+    const many = message(
+      ["a", "b", "c"],
+      Array.from({ length: 1100 }, (_, at) => at % 3),
+    );
     const parts = split(many);
     expect(parts.every(({ assignments }) => assignments.length <= 500)).toBe(true);
     expect(parts.flatMap(meant)).toEqual(meant(many));

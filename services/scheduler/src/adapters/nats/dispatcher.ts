@@ -27,7 +27,12 @@ interface Line {
 }
 
 /** One request under way for each host; what comes meanwhile goes in the next. */
-export function natsDispatcher({ bus, logger, timeoutMs = 5_000, onUndelivered = () => {} }: DispatcherOptions): Dispatcher<AssignRequest> {
+export function natsDispatcher({
+  bus,
+  logger,
+  timeoutMs = 5_000,
+  onUndelivered = () => {},
+}: DispatcherOptions): Dispatcher<AssignRequest> {
   const lines = new Map<string, Line>();
 
   async function drain(hostId: string, line: Line): Promise<void> {
@@ -37,7 +42,11 @@ export function natsDispatcher({ bus, logger, timeoutMs = 5_000, onUndelivered =
         await bus.request(subjects.assign, hostId, next, { timeoutMs });
       } catch (thrown) {
         const error = AppError.from(thrown);
-        logger.debug("assignments got no answer; the watcher will offer them", { hostId, count: next.assignments.length, reason: error.reason });
+        logger.debug("assignments got no answer; the watcher will offer them", {
+          hostId,
+          count: next.assignments.length,
+          reason: error.reason,
+        });
         onUndelivered(hostId, next.assignments.length);
       }
     }
@@ -65,7 +74,11 @@ export function natsDispatcher({ bus, logger, timeoutMs = 5_000, onUndelivered =
 function tracePlacements(hostId: string, { assignments, specs }: AssignRequest): void {
   for (const { run, specIndex } of assignments) {
     const parent = specs[specIndex]?.traceParent;
-    if (parent) openSpan("scheduler place", { parent, attributes: { "berth.task": run?.taskId ?? "", "berth.attempt": run?.attempt ?? 0, "berth.host": hostId } }).span.end();
+    if (parent)
+      openSpan("scheduler place", {
+        parent,
+        attributes: { "berth.task": run?.taskId ?? "", "berth.attempt": run?.attempt ?? 0, "berth.host": hostId },
+      }).span.end();
   }
 }
 
@@ -77,10 +90,12 @@ function merged(waiting: AssignRequest[]): AssignRequest | undefined {
   let bytes = sizeOf(first);
   for (let next = waiting[0]; next; next = waiting[0]) {
     bytes += sizeOf(next);
-    if (next.term !== all.term || bytes > maxBytes || all.assignments.length + next.assignments.length > maxAssignments) break;
+    if (next.term !== all.term || bytes > maxBytes || all.assignments.length + next.assignments.length > maxAssignments)
+      break;
     const offset = all.specs.length;
     all.specs.push(...next.specs);
-    for (const assignment of next.assignments) all.assignments.push({ ...assignment, specIndex: assignment.specIndex + offset });
+    for (const assignment of next.assignments)
+      all.assignments.push({ ...assignment, specIndex: assignment.specIndex + offset });
     waiting.shift();
   }
   return all;
@@ -88,11 +103,14 @@ function merged(waiting: AssignRequest[]): AssignRequest | undefined {
 
 /** Cuts a message that is too much for one: at its assignments, with the specs that each part needs. */
 export function split(message: AssignRequest): AssignRequest[] {
-  if (message.assignments.length <= 1 || (message.assignments.length <= maxAssignments && sizeOf(message) <= maxBytes)) return [message];
+  if (message.assignments.length <= 1 || (message.assignments.length <= maxAssignments && sizeOf(message) <= maxBytes))
+    return [message];
   const half = message.assignments.length >> 1;
   return [message.assignments.slice(0, half), message.assignments.slice(half)].flatMap((part) => {
     const positions = new Map<number, number>();
-    const specs = message.specs.filter((_, at) => part.some(({ specIndex }) => specIndex === at) && positions.set(at, positions.size));
+    const specs = message.specs.filter(
+      (_, at) => part.some(({ specIndex }) => specIndex === at) && positions.set(at, positions.size),
+    );
     const assignments = part.map((assignment) => ({ ...assignment, specIndex: positions.get(assignment.specIndex)! }));
     return split({ term: message.term, specs, assignments });
   });

@@ -21,7 +21,10 @@ export interface RunStoreOptions {
 }
 
 /** Storage over gRPC; reports of many hosts go together, and so do their words of themselves. */
-export function grpcRunStore(store: Store, { logger, now, onReports }: RunStoreOptions): RunStore<ReportRequest, ReportReply, Host, AssignRequest> {
+export function grpcRunStore(
+  store: Store,
+  { logger, now, onReports }: RunStoreOptions,
+): RunStore<ReportRequest, ReportReply, Host, AssignRequest> {
   const report = batcher<ReportRequest, ReportReply>({
     maxItems: 1_000,
     maxQueued: 20_000,
@@ -30,7 +33,11 @@ export function grpcRunStore(store: Store, { logger, now, onReports }: RunStoreO
       for (const part of portions(reports)) {
         const startedAt = performance.now();
         const answer = await store.applyReports({ reports: part }, { deadlineMs: callDeadlineMs });
-        onReports(part.length, part.reduce((sum, { statuses }) => sum + statuses.length, 0), (performance.now() - startedAt) / 1000);
+        onReports(
+          part.length,
+          part.reduce((sum, { statuses }) => sum + statuses.length, 0),
+          (performance.now() - startedAt) / 1000,
+        );
         replies.push(...answer.replies);
       }
       return replies;
@@ -40,7 +47,10 @@ export function grpcRunStore(store: Store, { logger, now, onReports }: RunStoreO
     maxItems: 1_000,
     maxQueued: 20_000,
     async run(hosts) {
-      const { term } = await store.syncHosts({ hosts: [...hosts], silentHostIds: [], silentAfterMs: 0 }, { deadlineMs: callDeadlineMs });
+      const { term } = await store.syncHosts(
+        { hosts: [...hosts], silentHostIds: [], silentAfterMs: 0 },
+        { deadlineMs: callDeadlineMs },
+      );
       return hosts.map(() => ({ term }));
     },
   });
@@ -53,7 +63,8 @@ export function grpcRunStore(store: Store, { logger, now, onReports }: RunStoreO
         signal,
         reader: {
           onStart: (epoch) => reader.onStart(epoch),
-          onChanges: (changes) => reader.onRows(changes.map(rowFromWire).filter((row): row is FeedRow => row !== undefined)),
+          onChanges: (changes) =>
+            reader.onRows(changes.map(rowFromWire).filter((row): row is FeedRow => row !== undefined)),
           onCaughtUp: () => reader.onCaughtUp(),
         },
       }),
@@ -62,7 +73,10 @@ export function grpcRunStore(store: Store, { logger, now, onReports }: RunStoreO
       await report(lostReport(hostId, journalId, runs, now()));
     },
     async lookUp(hostId, ask, missing) {
-      const answer = await store.lookUpRuns({ hostId, runs: ask.map((run) => ({ ...run })), assign: missing.map((run) => ({ ...run })) }, { deadlineMs: callDeadlineMs });
+      const answer = await store.lookUpRuns(
+        { hostId, runs: ask.map((run) => ({ ...run })), assign: missing.map((run) => ({ ...run })) },
+        { deadlineMs: callDeadlineMs },
+      );
       return { known: answer.runs.map(knowledgeFromWire), assign: answer.assign };
     },
     seeHost: ({ host, unknownRuns }) => seeHost({ ...host, unknownRuns: unknownRuns.map((run) => ({ ...run })) }),
@@ -88,6 +102,7 @@ export function portions(reports: readonly ReportRequest[]): ReportRequest[][] {
 }
 
 export const grpcTimerLease = (store: Store, holder: string): TimerLease => ({
-  acquire: async (ttlMs, signal) => (await store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs })).held,
+  acquire: async (ttlMs, signal) =>
+    (await store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs })).held,
   release: async () => void (await store.releaseLease({ name: leaseName, holder }, { deadlineMs: 1_000 })),
 });

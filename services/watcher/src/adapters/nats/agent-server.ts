@@ -14,7 +14,11 @@ const queue = "watcher";
 const maxConcurrent = 4_096;
 
 /** Answers the agents of all hosts, one watcher each message. An agent speaks for its own host only: the subject says which. */
-export function serveAgents(bus: Bus, watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>, signal: AbortSignal): void {
+export function serveAgents(
+  bus: Bus,
+  watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>,
+  signal: AbortSignal,
+): void {
   bus.serve(
     subjects.report,
     "*",
@@ -51,13 +55,24 @@ export function serveAgents(bus: Bus, watcher: Watcher<ReportRequest, ReportRepl
 const traceEnds = ({ hostId, statuses }: ReportRequest): Span[] =>
   statuses
     .filter(({ traceParent }) => traceParent !== "")
-    .map(({ run, traceParent }) => openSpan("watcher commit report", { parent: traceParent, attributes: { "berth.task": run?.taskId ?? "", "berth.attempt": run?.attempt ?? 0, "berth.host": hostId } }).span);
+    .map(
+      ({ run, traceParent }) =>
+        openSpan("watcher commit report", {
+          parent: traceParent,
+          attributes: { "berth.task": run?.taskId ?? "", "berth.attempt": run?.attempt ?? 0, "berth.host": hostId },
+        }).span,
+    );
 
 type Span = ReturnType<typeof openSpan>["span"];
 
 const notReady: SyncReply = { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "" };
 
-const toReply = ({ term, verdicts, missing, epoch }: NonNullable<Awaited<ReturnType<Watcher<ReportRequest, ReportReply, Host, AssignRequest>["sync"]>>>): SyncReply => ({
+const toReply = ({
+  term,
+  verdicts,
+  missing,
+  epoch,
+}: NonNullable<Awaited<ReturnType<Watcher<ReportRequest, ReportReply, Host, AssignRequest>["sync"]>>>): SyncReply => ({
   term,
   verdicts: verdicts.map(verdictToWire),
   missing: missing && missing.assignments.length > 0 ? missing : undefined,
@@ -66,7 +81,12 @@ const toReply = ({ term, verdicts, missing, epoch }: NonNullable<Awaited<ReturnT
 });
 
 function checkHost(said: string, subject: string): void {
-  if (said !== subject) throw new AppError("denied", "WRONG_HOST", `a message of host ${JSON.stringify(said)} came on the subject of ${subject}`);
+  if (said !== subject)
+    throw new AppError(
+      "denied",
+      "WRONG_HOST",
+      `a message of host ${JSON.stringify(said)} came on the subject of ${subject}`,
+    );
 }
 
 export const natsWaker = (bus: Bus): Waker => ({ wake: (hostId) => bus.publish(subjects.wake, hostId, {}) });
