@@ -9,7 +9,15 @@ import { describeDriver } from "./driver-suite.ts";
 import type { Commands } from "./driver-suite.ts";
 
 const GiB = 2 ** 30;
-const base = { image: "", env: {}, workdir: undefined, resources: { cpuMilli: 100, memoryBytes: GiB }, mounts: [], network: "none", controlDir: undefined } as const;
+const base = {
+  image: "",
+  env: {},
+  workdir: undefined,
+  resources: { cpuMilli: 100, memoryBytes: GiB },
+  mounts: [],
+  network: "none",
+  controlDir: undefined,
+} as const;
 
 const simCommands: Commands = {
   succeed: ["sim", "1ms"],
@@ -25,7 +33,16 @@ describeDriver(
     const driver = simDriver({ capacity: { cpuMilli: 8000, memoryBytes: 8 * GiB } });
     return {
       make: () => driver,
-      task: (run, command, more) => ({ ...base, run, command, identity: { user: "ann", uid: 1000, gid: 1000, groups: [] }, taskDir: "/", stdoutPath: "/", stderrPath: "/", ...more }),
+      task: (run, command, more) => ({
+        ...base,
+        run,
+        command,
+        identity: { user: "ann", uid: 1000, gid: 1000, groups: [] },
+        taskDir: "/",
+        stdoutPath: "/",
+        stderrPath: "/",
+        ...more,
+      }),
       close: async () => {},
     };
   },
@@ -48,10 +65,23 @@ describeDriver(
     const dir = mkdtempSync(join(tmpdir(), "berth-driver-"));
     chmodSync(dir, 0o777);
     const isRoot = process.getuid?.() === 0;
-    const identity = { user: "ann", uid: isRoot ? 20_000 : process.getuid!(), gid: isRoot ? 20_000 : process.getgid!(), groups: [] };
+    const identity = {
+      user: "ann",
+      uid: isRoot ? 20_000 : process.getuid!(),
+      gid: isRoot ? 20_000 : process.getgid!(),
+      groups: [],
+    };
     const outputOf = (run: Run): string => join(dir, "out", `${runName(run)}.out`);
     return {
-      make: () => processDriver({ dataDir: join(dir, "data"), runDir: dir, bootId: "boot-one", capacity: (machine) => machine, env: { PATH: process.env["PATH"] ?? "" }, logger: silentLogger }),
+      make: () =>
+        processDriver({
+          dataDir: join(dir, "data"),
+          runDir: dir,
+          bootId: "boot-one",
+          capacity: (machine) => machine,
+          env: { PATH: process.env["PATH"] ?? "" },
+          logger: silentLogger,
+        }),
       task: (run, command, more) => ({
         ...base,
         run,

@@ -22,7 +22,14 @@ const shape = {
   /** Adopts only what is labelled with it. */
   clusterId: z.string().min(1),
   /** Name of this host in the cluster. */
-  hostId: z.string().refine(isToken, "must be 1 to 64 of [A-Za-z0-9_-]").default(hostname().replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, 64)),
+  hostId: z
+    .string()
+    .refine(isToken, "must be 1 to 64 of [A-Za-z0-9_-]")
+    .default(
+      hostname()
+        .replaceAll(/[^A-Za-z0-9_-]/g, "_")
+        .slice(0, 64),
+    ),
   /** What runs the tasks. */
   driver: z.enum(["docker", "process", "sim"]),
   /** Journal, keepers and scripts; tasks of other users pass through it. */

@@ -87,9 +87,14 @@ class Host {
     return task;
   }
 
-  async until<K extends DriverEvent["kind"]>({ run }: TaskToRun, ...kinds: K[]): Promise<Extract<DriverEvent, { kind: K }>> {
+  async until<K extends DriverEvent["kind"]>(
+    { run }: TaskToRun,
+    ...kinds: K[]
+  ): Promise<Extract<DriverEvent, { kind: K }>> {
     for (;;) {
-      const found = this.events.find((event) => runKey(event.run) === runKey(run) && (kinds as string[]).includes(event.kind));
+      const found = this.events.find(
+        (event) => runKey(event.run) === runKey(run) && (kinds as string[]).includes(event.kind),
+      );
       if (found) return found as Extract<DriverEvent, { kind: K }>;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -104,7 +109,11 @@ class Host {
 
   get keepers(): number[] {
     const folder = join(this.dir, "data", "keepers");
-    return existsSync(folder) ? readdirSync(folder).map((name) => (JSON.parse(readFileSync(join(folder, name, "keeper.pid"), "utf8")) as { pid: number }).pid) : [];
+    return existsSync(folder)
+      ? readdirSync(folder).map(
+          (name) => (JSON.parse(readFileSync(join(folder, name, "keeper.pid"), "utf8")) as { pid: number }).pid,
+        )
+      : [];
   }
 
   async killKeepers(): Promise<void> {
@@ -145,27 +154,40 @@ describe("process driver", () => {
   });
 
   it.runIf(isRoot)("runs a task as its user, with its groups, in its directory, and nothing as root", async () => {
-    const task = await host.run("id -u; id -g; id -G; pwd; umask; cat; trap '' PIPE; (yes; echo pipe $? >&2) | head -1 >/dev/null; ls -la /proc/self/fd | wc -l");
+    const task = await host.run(
+      "id -u; id -g; id -G; pwd; umask; cat; trap '' PIPE; (yes; echo pipe $? >&2) | head -1 >/dev/null; ls -la /proc/self/fd | wc -l",
+    );
     await host.until(task, "ended");
-    expect(host.output(task).split("\n").slice(0, 5)).toEqual(["20001", "20001", "20001 20100 20200", task.taskDir, "0022"]);
+    expect(host.output(task).split("\n").slice(0, 5)).toEqual([
+      "20001",
+      "20001",
+      "20001 20100 20200",
+      task.taskDir,
+      "0022",
+    ]);
     const root = await host.run("id", { identity: { user: "root", uid: 0, gid: 0, groups: [] } });
     expect(await host.until(root, "failed")).toMatchObject({ reason: { code: "ROOT_NOT_ALLOWED" } });
   });
 
-  it.runIf(isRoot)("keeps users apart: their files, and the keeper that holds both their sockets and records", async () => {
-    const mine = await host.run("echo secret > s; sleep 30 & echo $PPID; wait");
-    await host.printed(mine, "\n");
-    const keeper = host.output(mine).trim();
-    const folder = join(host.dir, "data", "keepers");
-    // Not even its own user's task reaches what the keeper holds.
-    const own = await host.run(`cat ${folder}/*/runs.a; ls /proc/${keeper}/fd; cat /proc/${keeper}/environ; ls ${folder}`);
-    await host.until(own, "ended");
-    expect(host.output(own)).toBe("");
-    const other = await host.run(`cat ${mine.taskDir}/s; kill -9 ${keeper}`, { identity: bob });
-    expect(await host.until(other, "ended")).toMatchObject({ exitCode: 1 });
-    expect(host.output(other)).toBe("");
-    expect(host.keepers).toHaveLength(2);
-  });
+  it.runIf(isRoot)(
+    "keeps users apart: their files, and the keeper that holds both their sockets and records",
+    async () => {
+      const mine = await host.run("echo secret > s; sleep 30 & echo $PPID; wait");
+      await host.printed(mine, "\n");
+      const keeper = host.output(mine).trim();
+      const folder = join(host.dir, "data", "keepers");
+      // Not even its own user's task reaches what the keeper holds.
+      const own = await host.run(
+        `cat ${folder}/*/runs.a; ls /proc/${keeper}/fd; cat /proc/${keeper}/environ; ls ${folder}`,
+      );
+      await host.until(own, "ended");
+      expect(host.output(own)).toBe("");
+      const other = await host.run(`cat ${mine.taskDir}/s; kill -9 ${keeper}`, { identity: bob });
+      expect(await host.until(other, "ended")).toMatchObject({ exitCode: 1 });
+      expect(host.output(other)).toBe("");
+      expect(host.keepers).toHaveLength(2);
+    },
+  );
 
   it.runIf(!isRoot)("runs as nobody but itself", async () => {
     const task = await host.run("id", { identity: bob });
@@ -244,7 +266,12 @@ describe("process driver", () => {
     await host.close();
     await host.killKeepers();
     const found = await host.open();
-    expect(found.map(({ kind, run }) => [kind, run.taskId]).toSorted()).toEqual([["found", ended.run.taskId], ["found", running.run.taskId]].toSorted());
+    expect(found.map(({ kind, run }) => [kind, run.taskId]).toSorted()).toEqual(
+      [
+        ["found", ended.run.taskId],
+        ["found", running.run.taskId],
+      ].toSorted(),
+    );
     expect(await host.until(ended, "ended")).toMatchObject({ exitCode: 6 });
     await host.driver.runTasks([ended, running]);
     expect(await host.until(running, "lost")).toMatchObject({ reason: { code: "KEEPER_LOST" } });
@@ -262,7 +289,9 @@ describe("process driver", () => {
     for (const task of tasks) {
       const end = await host.until(task, "ended", "lost");
       if (end.kind === "ended") expect(end.exitCode).toBe(2);
-      expect(existsSync(task.stdoutPath) ? host.output(task) : "").toMatch(end.kind === "ended" ? /^once\n$/ : /^(once\n)?$/);
+      expect(existsSync(task.stdoutPath) ? host.output(task) : "").toMatch(
+        end.kind === "ended" ? /^once\n$/ : /^(once\n)?$/,
+      );
     }
   });
 

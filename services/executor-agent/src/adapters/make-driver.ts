@@ -18,34 +18,85 @@ export interface DriverParts {
 const inPlace: AgentDeps["deliver"] = (events) => events;
 
 /** The driver that the settings name, and the files it works on. Each is imported only where it is used: dockerode and koffi are not small. */
-export async function makeDriver(config: AgentConfig, positions: LogPositions, bootId: string, logger: Logger, closing: Closing): Promise<DriverParts> {
+export async function makeDriver(
+  config: AgentConfig,
+  positions: LogPositions,
+  bootId: string,
+  logger: Logger,
+  closing: Closing,
+): Promise<DriverParts> {
   const root = config.filesDir ?? join(config.dataDir, "files");
-  const filesFor = (makes: "base" | "all"): TaskFiles => localFiles({ root, controlDir: join(config.dataDir, "control"), makes });
+  const filesFor = (makes: "base" | "all"): TaskFiles =>
+    localFiles({ root, controlDir: join(config.dataDir, "control"), makes });
   switch (config.driver) {
     case "sim": {
-      const [{ simDriver }, { simFiles }] = await Promise.all([import("./sim/sim-driver.ts"), import("./sim/sim-files.ts")]);
-      return { driver: simDriver({ capacity: capacityOf(config, { cpuMilli: 64_000, memoryBytes: 2 ** 38 }), defaultMs: config.simMs }), files: simFiles, deliver: inPlace };
+      const [{ simDriver }, { simFiles }] = await Promise.all([
+        import("./sim/sim-driver.ts"),
+        import("./sim/sim-files.ts"),
+      ]);
+      return {
+        driver: simDriver({
+          capacity: capacityOf(config, { cpuMilli: 64_000, memoryBytes: 2 ** 38 }),
+          defaultMs: config.simMs,
+        }),
+        files: simFiles,
+        deliver: inPlace,
+      };
     }
     case "process": {
       const { processDriver } = await import("./process/process-driver.ts");
-      const driver = processDriver({ dataDir: config.dataDir, runDir: config.runDir ?? config.dataDir, bootId, env: keeperEnvironment(), capacity: (machine) => capacityOf(config, machine), logger });
+      const driver = processDriver({
+        dataDir: config.dataDir,
+        runDir: config.runDir ?? config.dataDir,
+        bootId,
+        env: keeperEnvironment(),
+        capacity: (machine) => capacityOf(config, machine),
+        logger,
+      });
       return { driver, files: filesFor("base"), deliver: inPlace };
     }
     case "docker":
-      return { driver: await makeDocker(config, await logSink(config, closing), positions, logger), files: filesFor("all"), deliver: inPlace };
+      return {
+        driver: await makeDocker(config, await logSink(config, closing), positions, logger),
+        files: filesFor("all"),
+        deliver: inPlace,
+      };
   }
 }
 
-async function makeDocker(config: AgentConfig, sink: LogSink, positions: LogPositions, logger: Logger): Promise<Driver> {
-  const [{ dockerDriver }, { findEngine }] = await Promise.all([import("./docker/docker-driver.ts"), import("./docker/engine.ts")]);
-  const engine = await findEngine({ ...process.env, ...(config.engine ? { DOCKER_HOST: config.engine } : {}) }, process.env["HOME"] ?? "/");
+async function makeDocker(
+  config: AgentConfig,
+  sink: LogSink,
+  positions: LogPositions,
+  logger: Logger,
+): Promise<Driver> {
+  const [{ dockerDriver }, { findEngine }] = await Promise.all([
+    import("./docker/docker-driver.ts"),
+    import("./docker/engine.ts"),
+  ]);
+  const engine = await findEngine(
+    { ...process.env, ...(config.engine ? { DOCKER_HOST: config.engine } : {}) },
+    process.env["HOME"] ?? "/",
+  );
   if (!engine) throw new AppError("unavailable", "NO_ENGINE", "no Docker engine answers");
-  return dockerDriver({ engine, clusterId: config.clusterId, sink, positions, logger, defaultImage: config.defaultImage });
+  return dockerDriver({
+    engine,
+    clusterId: config.clusterId,
+    sink,
+    positions,
+    logger,
+    defaultImage: config.defaultImage,
+  });
 }
 
 async function logSink(config: AgentConfig, closing: Closing): Promise<LogSink> {
   if (config.filesDir) return (await import("./files/file-log-sink.ts")).fileLogSink(config.filesDir);
-  if (!config.storage || !config.clusterSecret) throw new AppError("invalid", "CONFIG_INVALID", "BERTH_FILES_DIR, or BERTH_STORAGE and BERTH_CLUSTER_SECRET_FILE, must say where output goes");
+  if (!config.storage || !config.clusterSecret)
+    throw new AppError(
+      "invalid",
+      "CONFIG_INVALID",
+      "BERTH_FILES_DIR, or BERTH_STORAGE and BERTH_CLUSTER_SECRET_FILE, must say where output goes",
+    );
   return (await import("./grpc/storage-log-sink.ts")).storageLogSink(config.storage, config.clusterSecret, closing);
 }
 

@@ -12,7 +12,12 @@ export function observeEnds(hostId: string): AgentDeps["onEnd"] {
     const { span } = openSpan("agent run", {
       parent: spec.traceParent,
       startTime: end.startedAt ?? end.endedAt,
-      attributes: { "berth.task": run.taskId, "berth.attempt": run.attempt, "berth.host": hostId, "berth.outcome": end.outcome },
+      attributes: {
+        "berth.task": run.taskId,
+        "berth.attempt": run.attempt,
+        "berth.host": hostId,
+        "berth.outcome": end.outcome,
+      },
     });
     span.end(end.endedAt);
   };

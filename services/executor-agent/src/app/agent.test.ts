@@ -1,4 +1,12 @@
-import { AssignRequest, ReportAnswer, ReportRequest, RunPhase, SyncReply, SyncRequest, Verdict } from "@berth/contracts/agent";
+import {
+  AssignRequest,
+  ReportAnswer,
+  ReportRequest,
+  RunPhase,
+  SyncReply,
+  SyncRequest,
+  Verdict,
+} from "@berth/contracts/agent";
 import type { RunStatus } from "@berth/contracts/agent";
 import { Outcome, RunSpec } from "@berth/contracts/types";
 import { silentLogger } from "@berth/runtime";
@@ -28,7 +36,9 @@ class Control implements ControlPlane {
   }
 
   async report(statuses: readonly RunStatus[]): Promise<readonly ReportAnswer[]> {
-    const { statuses: seen } = ReportRequest.decode(ReportRequest.encode({ hostId: "h", journalId: "j", statuses: [...statuses] }).finish());
+    const { statuses: seen } = ReportRequest.decode(
+      ReportRequest.encode({ hostId: "h", journalId: "j", statuses: [...statuses] }).finish(),
+    );
     this.reports.push(seen);
     this.#look();
     return seen.map((status) => {
@@ -73,9 +83,19 @@ interface Host {
   readonly end: () => Promise<void>;
 }
 
-type Parts = { journal?: ReturnType<typeof memoryJournal>; driver?: ReturnType<typeof simDriver>; control?: Control; bootId?: string };
+type Parts = {
+  journal?: ReturnType<typeof memoryJournal>;
+  driver?: ReturnType<typeof simDriver>;
+  control?: Control;
+  bootId?: string;
+};
 
-async function startHost({ journal = memoryJournal(), driver = simDriver({ capacity }), control = new Control(), bootId = "boot-1" }: Parts = {}): Promise<Host> {
+async function startHost({
+  journal = memoryJournal(),
+  driver = simDriver({ capacity }),
+  control = new Control(),
+  bootId = "boot-1",
+}: Parts = {}): Promise<Host> {
   const agent = new Agent({
     hostId: "h",
     version: "test",
@@ -98,16 +118,30 @@ async function startHost({ journal = memoryJournal(), driver = simDriver({ capac
   return { agent, control, end: async () => (stop.abort(new Error("ended")), running) };
 }
 
-type Wish = { id: string; command: string[]; attempt?: number; cpuMilli?: number; timeLimitMs?: number; graceMs?: number };
+type Wish = {
+  id: string;
+  command: string[];
+  attempt?: number;
+  cpuMilli?: number;
+  timeLimitMs?: number;
+  graceMs?: number;
+};
 
 /** As it comes from the wire. */
 function assign(journalId: string, tasks: Wish[], term = 1): AssignRequest {
   const message = AssignRequest.fromPartial({
     term,
     specs: tasks.map(({ command, cpuMilli = 1000, timeLimitMs = 0, graceMs = 50 }) =>
-      RunSpec.fromPartial({ spec: { command, resources: { cpuMilli, memoryBytes: 1 }, timeLimitMs, graceMs }, identity: { user: "ann", uid: 1, gid: 1 } }),
+      RunSpec.fromPartial({
+        spec: { command, resources: { cpuMilli, memoryBytes: 1 }, timeLimitMs, graceMs },
+        identity: { user: "ann", uid: 1, gid: 1 },
+      }),
     ),
-    assignments: tasks.map(({ id, attempt = 1 }, specIndex) => ({ run: { epoch, taskId: id, attempt }, specIndex, journalId })),
+    assignments: tasks.map(({ id, attempt = 1 }, specIndex) => ({
+      run: { epoch, taskId: id, attempt },
+      specIndex,
+      journalId,
+    })),
   });
   return AssignRequest.decode(AssignRequest.encode(message).finish());
 }
@@ -116,7 +150,13 @@ describe("Agent", () => {
   it("runs what it is given and reports each end once, with one write for a short one", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim"] }, { id: "2", command: ["sim", "exit", "3"] }, { id: "3", command: ["sim", "signal", "11"] }]));
+    agent.onAssign(
+      assign(journal.id, [
+        { id: "1", command: ["sim"] },
+        { id: "2", command: ["sim", "exit", "3"] },
+        { id: "3", command: ["sim", "signal", "11"] },
+      ]),
+    );
     await control.until(() => ["1", "2", "3"].every((id) => control.of(id).length > 0));
     expect(control.of("1")).toMatchObject([{ phase: RunPhase.ENDED, outcome: Outcome.SUCCEEDED, exitCode: 0 }]);
     expect(control.of("2")).toMatchObject([{ outcome: Outcome.FAILED, exitCode: 3, reason: { code: "EXIT_CODE" } }]);
@@ -165,14 +205,25 @@ describe("Agent", () => {
   it("stops a run only when told to, with TERM, then KILL after its grace", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s", "ignore-term"] }, { id: "2", command: ["sim", "10s"] }]));
+    agent.onAssign(
+      assign(journal.id, [
+        { id: "1", command: ["sim", "10s", "ignore-term"] },
+        { id: "2", command: ["sim", "10s"] },
+      ]),
+    );
     control.reply = () => ({ verdicts: [] });
     agent.wake();
     await control.until(() => control.syncs.length === 2);
-    control.reply = () => ({ verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: Verdict.STOP, reason: "KILLED", by: "ann" }] });
+    control.reply = () => ({
+      verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: Verdict.STOP, reason: "KILLED", by: "ann" }],
+    });
     agent.wake();
     await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
-    expect(control.last("1")).toMatchObject({ outcome: Outcome.KILLED, signal: 9, reason: { code: "KILLED_BY_USER", message: "killed by ann" } });
+    expect(control.last("1")).toMatchObject({
+      outcome: Outcome.KILLED,
+      signal: 9,
+      reason: { code: "KILLED_BY_USER", message: "killed by ann" },
+    });
     expect(agent.liveRuns).toBe(1);
   });
 
@@ -201,7 +252,9 @@ describe("Agent", () => {
 
   it("tells of a stop for a run that it never had, as never started", async () => {
     const { agent, control } = await startHost();
-    control.reply = () => ({ verdicts: [{ run: { epoch, taskId: "9", attempt: 2 }, verdict: Verdict.STOP, reason: "KILLED", by: "ann" }] });
+    control.reply = () => ({
+      verdicts: [{ run: { epoch, taskId: "9", attempt: 2 }, verdict: Verdict.STOP, reason: "KILLED", by: "ann" }],
+    });
     agent.wake();
     await control.until(() => control.of("9").length === 1);
     expect(control.last("9")).toMatchObject({ phase: RunPhase.REFUSED, reason: { code: "NEVER_STARTED" } });
@@ -220,7 +273,9 @@ describe("Agent", () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
     agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "150ms"] }]));
-    const verdict = (word: Verdict) => () => ({ verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: word, reason: "", by: "" }] });
+    const verdict = (word: Verdict) => () => ({
+      verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: word, reason: "", by: "" }],
+    });
     control.answer = () => ReportAnswer.UNKNOWN;
     control.reply = verdict(Verdict.UNKNOWN);
     agent.wake();
@@ -231,7 +286,9 @@ describe("Agent", () => {
     await control.until(() => control.of("1").length === 1);
     control.answer = () => ReportAnswer.COMMITTED;
     control.reply = verdict(Verdict.STOP);
-    control.reply = () => ({ verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: Verdict.STOP, reason: "OVER", by: "" }] });
+    control.reply = () => ({
+      verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: Verdict.STOP, reason: "OVER", by: "" }],
+    });
     agent.wake();
     await control.until(() => control.of("1").length === 2);
     expect(control.last("1")).toMatchObject({ outcome: Outcome.SUCCEEDED });
@@ -242,11 +299,18 @@ describe("Agent", () => {
     const driver = simDriver({ capacity });
     const first = await startHost({ journal, driver });
     first.control.answer = () => undefined;
-    first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "150ms", "exit", "4"] }, { id: "2", command: ["sim", "exit", "2"] }]));
+    first.agent.onAssign(
+      assign(journal.id, [
+        { id: "1", command: ["sim", "150ms", "exit", "4"] },
+        { id: "2", command: ["sim", "exit", "2"] },
+      ]),
+    );
     await first.control.until(() => first.control.of("2").length > 0);
     await first.end();
     const second = await startHost({ journal, driver });
-    await second.control.until(() => second.control.of("1").some(({ phase }) => phase === RunPhase.ENDED) && second.control.of("2").length === 1);
+    await second.control.until(
+      () => second.control.of("1").some(({ phase }) => phase === RunPhase.ENDED) && second.control.of("2").length === 1,
+    );
     expect(second.control.last("1")).toMatchObject({ exitCode: 4 });
     expect(second.control.syncs[0]?.statuses.map(({ run }) => run?.taskId).toSorted()).toEqual(["1", "2"]);
   });

@@ -2,7 +2,7 @@ import type { AssignReply, AssignRequest, SyncReply, SyncRequest } from "@berth/
 import { AppError, runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
-import { admit } from "../domain/admission.ts";
+import { admit, tooLong } from "../domain/admission.ts";
 import type { Offer } from "../domain/admission.ts";
 import { isLive } from "../domain/held-run.ts";
 import type { Answer, HeldRun } from "../domain/held-run.ts";
@@ -19,8 +19,10 @@ import { makeStepRunners } from "./step-runners.ts";
 import type { StepRunners } from "./step-runners.ts";
 import { syncRequest } from "./sync-request.ts";
 import { Syncer, wordOf } from "./syncer.ts";
+import { WaitingRuns } from "../domain/waiting-runs.ts";
 
 const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
+const lookAtWaitingMs = 250;
 const forgetEveryMs = 60_000;
 const rememberMs = 3_600_000;
 
@@ -34,7 +36,11 @@ export class Agent {
   readonly #syncer: Syncer;
   readonly #runners: StepRunners;
   readonly #limits: LimitTimer;
-  #term = 0;
+  readonly #waiting = new WaitingRuns();
+  #waitTimer: NodeJS.Timeout | undefined;
+  /** Largest term seen, by epoch. */
+  readonly #terms = new Map<string, number>();
+  #epoch = "";
   #ready = false;
   #canSuspend = false;
   #enforced: readonly string[] = [];
@@ -49,6 +55,7 @@ export class Agent {
         logger: deps.logger,
         random: deps.random,
         get: (key) => this.#table.get(key),
+        traceParentOf: ({ specId }) => (specId === undefined ? "" : (this.#specs.get(specId)?.traceParent ?? "")),
         enforced: () => this.#enforced,
         onAnswers: (answers) => this.#onAnswers(answers),
       },
@@ -64,7 +71,14 @@ export class Agent {
       },
       this.#stop.signal,
     );
-    this.#runners = makeStepRunners({ ...deps, table: this.#table, specs: this.#specs, reporter: this.#reporter, onEvents: (events) => this.#onEvents(events), signal: this.#stop.signal });
+    this.#runners = makeStepRunners({
+      ...deps,
+      table: this.#table,
+      specs: this.#specs,
+      reporter: this.#reporter,
+      onEvents: (events) => this.#onEvents(events),
+      signal: this.#stop.signal,
+    });
   }
 
   /** Whether the driver has told what it found; assignments are taken from then on. */
@@ -91,7 +105,10 @@ export class Agent {
     await driver.open(this.#stop.signal);
     this.#canSuspend = driver.features().has("suspend");
     this.#enforced = [...driver.features()].filter((feature) => limits.has(feature));
-    const forgetting = setInterval(() => journal.forget(new Date(clock.now().at.getTime() - rememberMs)), forgetEveryMs);
+    const forgetting = setInterval(
+      () => journal.forget(new Date(clock.now().at.getTime() - rememberMs)),
+      forgetEveryMs,
+    );
     try {
       for await (const told of driver.watchTasks(this.#stop.signal)) {
         const events = this.#deps.deliver(told, (event) => this.#onEvents([event]));
@@ -108,6 +125,7 @@ export class Agent {
       this.#stop.abort(new Error("the agent ends"));
       clearInterval(forgetting);
       this.#limits.close();
+      clearTimeout(this.#waitTimer);
       this.#table.close();
       await driver.close();
     }
@@ -127,8 +145,8 @@ export class Agent {
 
   #load(): void {
     const { journal, clock } = this.#deps;
-    const { runs, specs, term, bootId } = journal.load();
-    this.#term = term;
+    const { runs, specs, terms, bootId } = journal.load();
+    for (const [epoch, term] of terms) this.#terms.set(epoch, term);
     this.#specs.load(specs);
     const rebooted = bootId !== "" && bootId !== clock.bootId;
     const judged = rebooted ? runs.map((held) => onReboot(held, clock.now())) : runs;
@@ -136,7 +154,8 @@ export class Agent {
     this.#table.load(judged);
     this.#deps.files.keepScripts(new Set(judged.flatMap(({ specId }) => specId ?? [])));
     const droppedSpecs = this.#specs.unneeded().filter((id) => this.#specs.drop(id));
-    if (bootId !== clock.bootId || droppedSpecs.length > 0) journal.write({ runs: rebooted ? judged : [], droppedSpecs, bootId: clock.bootId });
+    if (bootId !== clock.bootId || droppedSpecs.length > 0)
+      journal.write({ runs: rebooted ? judged : [], droppedSpecs, bootId: clock.bootId });
   }
 
   /** After the driver's first batch: what it did not name is not there. */
@@ -160,22 +179,39 @@ export class Agent {
       const spec = interned[specIndex];
       return run && spec ? [{ run, specId: spec.id, needs: spec.needs, journalId }] : [];
     });
-    const host = { journalId: journal.id, term: this.#term, capacity: driver.capacity(), used: this.#table.used(), isHeld: (key: string) => this.#table.isHeld(key) };
+    const host = {
+      journalId: journal.id,
+      termOf: (epoch: string) => this.#terms.get(epoch) ?? 0,
+      capacity: driver.capacity(),
+      waiting: this.#waiting.size,
+      isHeld: (key: string) => this.#table.isHeld(key),
+    };
     const taken = admit(offers, term, host, clock.now().at);
-    const newTerm = term > this.#term ? { term } : {};
+    const epoch = offers[0]?.run.epoch ?? "";
+    const newTerm = term > host.termOf(epoch) ? { term: { epoch, term } } : {};
     const needed = new Set(taken.map(({ specId }) => specId));
     try {
-      if (taken.length > 0 || term > this.#term) {
-        journal.write({ runs: taken, specs: interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : [])), ...newTerm });
+      if (taken.length > 0 || newTerm.term) {
+        journal.write({
+          runs: taken,
+          specs: interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : [])),
+          ...newTerm,
+        });
       }
       for (const { specId } of taken) if (specId !== undefined) this.#specs.hold(specId);
     } finally {
       // Specs of repeated offers only, or of a write that failed.
       for (const { id } of interned) this.#specs.drop(id);
     }
-    this.#term = Math.max(this.#term, term);
+    if (newTerm.term) this.#terms.set(epoch, term);
     this.#table.load(taken);
-    for (const held of taken) if (held.phase.kind === "refused") this.#deps.logger.info("refused a run", { task: held.run.taskId, attempt: held.run.attempt, reason: held.phase.reason.code });
+    for (const held of taken)
+      if (held.phase.kind === "refused")
+        this.#deps.logger.info("refused a run", {
+          task: held.run.taskId,
+          attempt: held.run.attempt,
+          reason: held.phase.reason.code,
+        });
     this.#table.actNow(taken.map(({ key }) => key));
   }
 
@@ -193,7 +229,10 @@ export class Agent {
           continue;
         }
         held = adopted(key, event.run);
-        this.#deps.logger.warn("found a run that the journal does not have", { task: event.run.taskId, attempt: event.run.attempt });
+        this.#deps.logger.warn("found a run that the journal does not have", {
+          task: event.run.taskId,
+          attempt: event.run.attempt,
+        });
       }
       const next = onDriverNews(held, newsOf(event), now);
       if (next === held) continue;
@@ -209,12 +248,38 @@ export class Agent {
     // Their ends were stored for good; the agent died before it could tell the driver.
     if (leftOver.length > 0) void this.#deps.driver.settle(leftOver).catch(() => {});
     if (urgent) this.#table.commit();
+    if (urgent) this.#startWaiting();
     this.#limits.arm();
   }
 
+  /** Starts what waited, as far as there is room now. */
+  #startWaiting(): void {
+    const ready = this.#waiting.takeReady((key) => this.#table.get(key), this.#table.used(), this.#deps.driver.capacity());
+    if (ready.length > 0) this.#runners.start(ready, this.#deps.clock.now());
+    if (this.#waiting.size > 0 && !this.#stop.signal.aborted) this.#waitTimer ??= setTimeout(() => this.#giveBackLate(), lookAtWaitingMs);
+  }
+
+  /** Gives back what has waited too long behind longer tasks. */
+  #giveBackLate(): void {
+    this.#waitTimer = undefined;
+    const now = this.#deps.clock.now();
+    for (const key of this.#waiting.takeLate(now.elapsedMs)) {
+      const held = this.#table.get(key);
+      if (held?.phase.kind !== "accepted") continue;
+      this.#table.change({ ...held, phase: { kind: "refused", reason: tooLong("other tasks of this host took longer than expected"), refusedAt: now.at } }, "now");
+    }
+    this.#startWaiting();
+  }
+
   #noteEnd(held: HeldRun): void {
-    if (held.phase.kind === "ended") this.#deps.onEnd(held, held.phase.end, held.specId === undefined ? undefined : this.#specs.get(held.specId));
-    else if (held.phase.kind === "refused") this.#deps.logger.warn("a run could not be started here", { task: held.run.taskId, attempt: held.run.attempt, reason: held.phase.reason });
+    if (held.phase.kind === "ended")
+      this.#deps.onEnd(held, held.phase.end, held.specId === undefined ? undefined : this.#specs.get(held.specId));
+    else if (held.phase.kind === "refused")
+      this.#deps.logger.warn("a run could not be started here", {
+        task: held.run.taskId,
+        attempt: held.run.attempt,
+        reason: held.phase.reason,
+      });
   }
 
   #onAnswers(answers: readonly { readonly key: string; readonly answer: Answer }[]): void {
@@ -228,7 +293,7 @@ export class Agent {
     this.#table.actNow(keys);
   }
 
-  #onSyncReply({ verdicts, missing, term }: SyncReply): void {
+  #onSyncReply({ verdicts, missing, term, epoch }: SyncReply): void {
     const { clock } = this.#deps;
     const changed: string[] = [];
     for (const verdict of verdicts) {
@@ -240,16 +305,27 @@ export class Agent {
       if (!held && (word.kind !== "stop" || this.#table.isHeld(key))) continue;
       const next = held ? onWord(held, word) : neverStarted(key, run, clock.now().at);
       if (next === held) continue;
-      if (next.stop !== held?.stop) this.#deps.logger.info("told to stop a run", { task: run.taskId, attempt: run.attempt, reason: verdict.reason });
-      if (!next.known && held?.known) this.#deps.logger.warn("the database does not know a run; it runs on, quarantined", { task: run.taskId, attempt: run.attempt, epoch: run.epoch });
+      if (next.stop !== held?.stop)
+        this.#deps.logger.info("told to stop a run", {
+          task: run.taskId,
+          attempt: run.attempt,
+          reason: verdict.reason,
+        });
+      if (!next.known && held?.known)
+        this.#deps.logger.warn("the database does not know a run; it runs on, quarantined", {
+          task: run.taskId,
+          attempt: run.attempt,
+          epoch: run.epoch,
+        });
       this.#table.change(next, "now");
       changed.push(key);
     }
     if (changed.length > 0) this.#table.commit();
     if (missing && missing.assignments.length > 0) this.#admit(missing);
-    if (term > this.#term) {
-      this.#deps.journal.write({ term });
-      this.#term = term;
+    this.#epoch = epoch;
+    if (term > (this.#terms.get(epoch) ?? 0)) {
+      this.#deps.journal.write({ term: { epoch, term } });
+      this.#terms.set(epoch, term);
     }
   }
 
@@ -264,7 +340,7 @@ export class Agent {
       bootId: clock.bootId,
       version,
     };
-    return syncRequest(facts, this.#table.values(), this.#term, clock.now().at, this.#enforced);
+    return syncRequest(facts, this.#table.values(), this.#terms.get(this.#epoch) ?? 0, clock.now().at, this.#enforced);
   }
 
   /** Runs the next steps of these runs, all of one kind together. */
@@ -280,7 +356,11 @@ export class Agent {
         else todo.set(name, [key]);
       }
     }
-    for (const [name, its] of todo) this.#runners[name](its, now);
+    for (const [name, its] of todo) {
+      if (name === "start") for (const key of its) this.#waiting.add(key, now.elapsedMs);
+      else this.#runners[name](its, now);
+    }
+    if (todo.has("start")) this.#startWaiting();
     this.#limits.arm();
   }
 }

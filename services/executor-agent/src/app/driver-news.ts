@@ -5,5 +5,8 @@ import type { DriverNews } from "../domain/news.ts";
 export function newsOf(event: DriverEvent): DriverNews {
   if (event.kind !== "ended") return event;
   const { startedAt, at, exitCode, signal, outOfMemory, usage, stdoutBytes, stderrBytes } = event;
-  return { kind: "ended", exit: { startedAt, endedAt: at, exitCode, signal, outOfMemory, ...usage, stdoutBytes, stderrBytes } };
+  return {
+    kind: "ended",
+    exit: { startedAt, endedAt: at, exitCode, signal, outOfMemory, ...usage, stdoutBytes, stderrBytes },
+  };
 }

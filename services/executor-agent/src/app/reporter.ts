@@ -12,6 +12,8 @@ export interface ReporterDeps {
   /** A run as it is now; undefined once it is settled. */
   readonly get: (key: string) => HeldRun | undefined;
   readonly enforced: () => readonly string[];
+  /** Of the run's submit; empty where tracing is off. */
+  readonly traceParentOf: (held: HeldRun) => string;
   /** The ends that were answered. */
   readonly onAnswers: (answers: readonly { readonly key: string; readonly answer: Answer }[]) => void;
 }
@@ -96,7 +98,10 @@ export class Reporter {
     try {
       if (batch.length > 0) {
         const enforced = this.#deps.enforced();
-        const answers = await this.#deps.control.report(batch.map((held) => statusOf(held, enforced)), this.#signal);
+        const answers = await this.#deps.control.report(
+          batch.map((held) => statusOf(held, enforced, this.#deps.traceParentOf(held))),
+          this.#signal,
+        );
         again = this.#take(batch, answers);
         this.#failures = again.length > 0 ? this.#failures + 1 : 0;
       }
@@ -113,7 +118,8 @@ export class Reporter {
   }
 
   #waitThenSend(): void {
-    const ms = Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + this.#deps.random() / 2);
+    const ms =
+      Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + this.#deps.random() / 2);
     this.#backoffTimer = setTimeout(() => {
       this.#backoffTimer = undefined;
       this.#send();

@@ -4,9 +4,10 @@ import type { RunStatus } from "@berth/contracts/agent";
 import type { End, HeldRun } from "../domain/held-run.ts";
 
 /** A run as the control plane is told of it. */
-export function statusOf(held: HeldRun, enforced: readonly string[]): RunStatus {
+export function statusOf(held: HeldRun, enforced: readonly string[], traceParent = ""): RunStatus {
   const { phase } = held;
   const status = blank(held, enforced);
+  if (phase.kind === "ended") status.traceParent = traceParent;
   switch (phase.kind) {
     case "accepted":
       return status;
@@ -36,6 +37,7 @@ const blank = ({ run }: HeldRun, enforced: readonly string[]): RunStatus => ({
   usage: undefined,
   logSizes: undefined,
   enforced: enforced as string[],
+  traceParent: "",
 });
 
 function endedStatus(status: RunStatus, end: End): RunStatus {

@@ -1,7 +1,7 @@
 import type { Resources } from "@berth/core";
 import type { Logger } from "../ports/logger.ts";
 import { deadlineOf } from "../domain/steps.ts";
-import { isLive } from "../domain/held-run.ts";
+import { takesPlace } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import type { Journal } from "../ports/journal.ts";
 
@@ -50,7 +50,7 @@ export class RunTable {
     return this.#runs.values();
   }
 
-  /** What live runs ask for, unknown ones included. */
+  /** What runs that take a place ask for, unknown ones included. */
   used(): Resources {
     return this.#used;
   }
@@ -76,7 +76,7 @@ export class RunTable {
 
   /** Its end is stored for good; only its key is kept. */
   settle(held: HeldRun, droppedSpec: number | undefined): void {
-    if (isLive(held)) this.#count(held, -1);
+    if (takesPlace(held)) this.#count(held, -1);
     this.#runs.delete(held.key);
     this.#unsaved.delete(held.key);
     this.#settled.add(held.key);
@@ -137,13 +137,16 @@ export class RunTable {
 
   #put(held: HeldRun): void {
     const before = this.#runs.get(held.key);
-    if (before && isLive(before)) this.#count(before, -1);
-    if (isLive(held)) this.#count(held, 1);
+    if (before && takesPlace(before)) this.#count(before, -1);
+    if (takesPlace(held)) this.#count(held, 1);
     this.#runs.set(held.key, held);
     this.earliestMs = Math.min(this.earliestMs, deadlineOf(held) ?? Infinity);
   }
 
   #count({ needs: { resources } }: HeldRun, sign: 1 | -1): void {
-    this.#used = { cpuMilli: this.#used.cpuMilli + sign * resources.cpuMilli, memoryBytes: this.#used.memoryBytes + sign * resources.memoryBytes };
+    this.#used = {
+      cpuMilli: this.#used.cpuMilli + sign * resources.cpuMilli,
+      memoryBytes: this.#used.memoryBytes + sign * resources.memoryBytes,
+    };
   }
 }

@@ -31,7 +31,18 @@ export type StepRunners = { readonly [Name in StepName]: (keys: readonly string[
 
 const startAgainMs = 1_000;
 
-export function makeStepRunners({ driver, clock, files, defaultImage, table, specs, reporter, logger, signal, onEvents }: StepRunnerDeps): StepRunners {
+export function makeStepRunners({
+  driver,
+  clock,
+  files,
+  defaultImage,
+  table,
+  specs,
+  reporter,
+  logger,
+  signal,
+  onEvents,
+}: StepRunnerDeps): StepRunners {
   const present = (keys: readonly string[]): HeldRun[] => keys.flatMap((key) => table.get(key) ?? []);
 
   function start(keys: readonly string[]): void {
@@ -52,7 +63,11 @@ export function makeStepRunners({ driver, clock, files, defaultImage, table, spe
       }
     }
     if (unable.length > 0) queueMicrotask(() => onEvents(unable));
-    if (tasks.length > 0) driver.runTasks(tasks).then(() => table.actNow(started.filter((key) => table.get(key)?.stop)), (error: unknown) => startLater(started, error));
+    if (tasks.length > 0)
+      driver.runTasks(tasks).then(
+        () => table.actNow(started.filter((key) => table.get(key)?.stop)),
+        (error: unknown) => startLater(started, error),
+      );
   }
 
   /** The driver took none of them over: a moment later they are told again. */
@@ -70,7 +85,9 @@ export function makeStepRunners({ driver, clock, files, defaultImage, table, spe
   const send = (stage: "term" | "kill") => (keys: readonly string[], now: Now) => {
     for (const held of present(keys)) {
       table.change(onSignalled(held, stage, now), "soon");
-      driver.killTask(held.run, stage === "term" ? "TERM" : "KILL").catch((error: unknown) => logger.warn("a run could not be signalled", { task: held.run.taskId, error }));
+      driver
+        .killTask(held.run, stage === "term" ? "TERM" : "KILL")
+        .catch((error: unknown) => logger.warn("a run could not be signalled", { task: held.run.taskId, error }));
     }
   };
 
@@ -98,7 +115,12 @@ export function makeStepRunners({ driver, clock, files, defaultImage, table, spe
       runs.push(held.run);
     }
     // What is left of them goes after their keys are in the journal: a driver that finds one again must be told that it is settled.
-    table.afterCommit(() => void driver.settle(runs).catch((error: unknown) => logger.warn("what is left of runs could not be removed", { error })));
+    table.afterCommit(
+      () =>
+        void driver
+          .settle(runs)
+          .catch((error: unknown) => logger.warn("what is left of runs could not be removed", { error })),
+    );
   }
 
   return {

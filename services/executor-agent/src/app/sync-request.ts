@@ -12,7 +12,13 @@ export type HostFacts = Pick<Host, "id" | "driver" | "capacity" | "features" | "
 const maxStatuses = 10_000;
 
 /** All that is here and not settled. `used` and `unknownRuns` are of what the database does not know, which nobody else counts. */
-export function syncRequest(facts: HostFacts, held: Iterable<HeldRun>, term: number, now: Date, enforced: readonly string[]): SyncRequest {
+export function syncRequest(
+  facts: HostFacts,
+  held: Iterable<HeldRun>,
+  term: number,
+  now: Date,
+  enforced: readonly string[],
+): SyncRequest {
   const all = [...held].filter(({ answer }) => answer === undefined || answer === "unknown");
   const live = all.filter(isLive);
   const unknown = live.filter(({ known }) => !known);

@@ -52,8 +52,11 @@ export class Syncer {
       if (this.#signal.aborted) return;
       this.#failures += 1;
       // The first one or two are of a start at the same time.
-      if (this.#failures === 3) this.#deps.logger.warn("the control plane does not answer; what runs here runs on", { error });
-      waitMs = Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + this.#deps.random() / 2);
+      if (this.#failures === 3)
+        this.#deps.logger.warn("the control plane does not answer; what runs here runs on", { error });
+      waitMs =
+        Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(this.#failures - 1, 16)) *
+        (0.5 + this.#deps.random() / 2);
     }
     this.#asking = false;
     if (this.#wanted) void this.#ask();

@@ -15,9 +15,14 @@ export interface TaskToRunDeps {
 }
 
 /** Makes what a run needs on this host, and says all of it for the driver; throws AppError where that is impossible. */
-export function taskToRun({ files, defaultImage, isolated }: TaskToRunDeps, held: HeldRun, { spec, identity, mounts, traceParent }: RunSpec): TaskToRun {
+export function taskToRun(
+  { files, defaultImage, isolated }: TaskToRunDeps,
+  held: HeldRun,
+  { spec, identity, mounts, traceParent }: RunSpec,
+): TaskToRun {
   const { run, needs } = held;
-  if (!spec || !identity || held.specId === undefined) throw new AppError("invalid", "SPEC_INCOMPLETE", "the assignment says not what to run, or as whom");
+  if (!spec || !identity || held.specId === undefined)
+    throw new AppError("invalid", "SPEC_INCOMPLETE", "the assignment says not what to run, or as whom");
   const place = files.prepare(run, identity);
   const script = spec.script ? files.writeScript(held.specId, spec.script, identity) : undefined;
   return {

@@ -2,6 +2,9 @@ import { formatCpu, formatMemory, runKey } from "@berth/core";
 import type { Reason, Resources, Run } from "@berth/core";
 import type { HeldRun, Needs } from "./held-run.ts";
 
+/** More than these are not taken over: the scheduler sends no more ahead than a moment's work. */
+const maxWaiting = 8_192;
+
 /** A run that is offered to this host. */
 export interface Offer {
   readonly run: Run;
@@ -13,11 +16,11 @@ export interface Offer {
 
 export interface Host {
   readonly journalId: string;
-  /** Largest term seen so far. */
-  readonly term: number;
+  /** Largest term seen so far in an epoch; 0 where none was. */
+  termOf(epoch: string): number;
   readonly capacity: Resources;
-  /** What live runs ask for, unknown ones included. */
-  readonly used: Resources;
+  /** How many runs wait here for their turn. */
+  readonly waiting: number;
   /** Whether the journal has it, settled ones of the last hour included. */
   isHeld(key: string): boolean;
 }
@@ -27,16 +30,13 @@ export interface Host {
  * once, and is never started again. Refusals are ends like others: they are journalled and reported.
  */
 export function admit(offers: readonly Offer[], term: number, host: Host, now: Date): HeldRun[] {
-  let { cpuMilli, memoryBytes } = host.used;
+  let { waiting } = host;
   const taken = new Map<string, HeldRun>();
   for (const { run, specId, needs, journalId } of offers) {
     const key = runKey(run);
     if (taken.has(key) || host.isHeld(key)) continue;
-    const reason = refusal(needs.resources, journalId, term, host, { cpuMilli, memoryBytes });
-    if (!reason) {
-      cpuMilli += needs.resources.cpuMilli;
-      memoryBytes += needs.resources.memoryBytes;
-    }
+    const reason = refusal(needs.resources, journalId, { term, seen: host.termOf(run.epoch) }, host, waiting);
+    if (!reason) waiting += 1;
     taken.set(key, {
       key,
       run,
@@ -52,18 +52,30 @@ export function admit(offers: readonly Offer[], term: number, host: Host, now: D
   return [...taken.values()];
 }
 
-function refusal(asked: Resources, journalId: string, term: number, host: Host, used: Resources): Reason | undefined {
-  if (term < host.term) {
-    return { code: "STALE_TERM", message: `placed by the leader of term ${term}; this host has seen term ${host.term}` };
+function refusal(
+  asked: Resources,
+  journalId: string,
+  { term, seen }: { readonly term: number; readonly seen: number },
+  host: Host,
+  waiting: number,
+): Reason | undefined {
+  if (term < seen) {
+    return {
+      code: "STALE_TERM",
+      message: `placed by the leader of term ${term}; this host has seen term ${seen}`,
+    };
   }
   if (journalId !== host.journalId) {
     return { code: "OTHER_JOURNAL", message: "placed for an earlier journal of this host" };
   }
-  if (used.cpuMilli + asked.cpuMilli > host.capacity.cpuMilli) {
-    return { code: "OVER_CAPACITY", message: `${formatCpu(Math.max(0, host.capacity.cpuMilli - used.cpuMilli))} processors are free, ${formatCpu(asked.cpuMilli)} are asked` };
+  if (asked.cpuMilli > host.capacity.cpuMilli || asked.memoryBytes > host.capacity.memoryBytes) {
+    return {
+      code: "OVER_CAPACITY",
+      message: `it asks for ${formatCpu(asked.cpuMilli)} processors and ${formatMemory(asked.memoryBytes)}; this host has ${formatCpu(host.capacity.cpuMilli)} and ${formatMemory(host.capacity.memoryBytes)}`,
+    };
   }
-  if (used.memoryBytes + asked.memoryBytes > host.capacity.memoryBytes) {
-    return { code: "OVER_CAPACITY", message: `${formatMemory(Math.max(0, host.capacity.memoryBytes - used.memoryBytes))} of memory are free, ${formatMemory(asked.memoryBytes)} are asked` };
-  }
-  return undefined;
+  return waiting >= maxWaiting ? tooLong(`${waiting} runs wait here already`) : undefined;
 }
+
+/** Why a run that waited is given back. */
+export const tooLong = (message: string): Reason => ({ code: "OVER_CAPACITY", message });

@@ -15,14 +15,40 @@ const base = {
 
 describe("taskEnvironment", () => {
   it("says what the task is; the user may set defaults, not our names", () => {
-    expect(taskEnvironment(base)).toMatchObject({ BERTH_TASK_ID: "17", BERTH_ATTEMPT: "2", BERTH_CPUS: "0.5", BERTH_MEMORY_BYTES: "1024", HOME: "/home/ann", K: "v", USER: "ann", GODOCKER_JID: "17", GODOCKER_PWD: "/files/0/17/work", BERTH_RUN: "berth-c0ffee00-17-2", BERTH_VOLUME_REF_DATA: "/data/ref" });
+    expect(taskEnvironment(base)).toMatchObject({
+      BERTH_TASK_ID: "17",
+      BERTH_ATTEMPT: "2",
+      BERTH_CPUS: "0.5",
+      BERTH_MEMORY_BYTES: "1024",
+      HOME: "/home/ann",
+      K: "v",
+      USER: "ann",
+      GODOCKER_JID: "17",
+      GODOCKER_PWD: "/files/0/17/work",
+      BERTH_RUN: "berth-c0ffee00-17-2",
+      BERTH_VOLUME_REF_DATA: "/data/ref",
+    });
     expect(taskEnvironment(base)).not.toHaveProperty("BERTH_ARRAY_INDEX");
     expect(taskEnvironment(base)).not.toHaveProperty("TRACEPARENT");
   });
 
   it("gives an element its index and its array's range, in GO-Docker's two spellings too", () => {
-    const env = taskEnvironment({ ...base, run: { ...base.run, taskId: "17.3" }, array: { first: 1, last: 9, step: 2 }, traceParent: "00-a-b-01" });
-    expect(env).toMatchObject({ BERTH_ARRAY_INDEX: "3", BERTH_ARRAY_FIRST: "1", BERTH_ARRAY_LAST: "9", BERTH_ARRAY_STEP: "2", GOGOCKER_TASK_ID: "3", GOGOCKER_TASK_LAST: "9", GODOCKER_TASK_STEP: "2", TRACEPARENT: "00-a-b-01" });
+    const env = taskEnvironment({
+      ...base,
+      run: { ...base.run, taskId: "17.3" },
+      array: { first: 1, last: 9, step: 2 },
+      traceParent: "00-a-b-01",
+    });
+    expect(env).toMatchObject({
+      BERTH_ARRAY_INDEX: "3",
+      BERTH_ARRAY_FIRST: "1",
+      BERTH_ARRAY_LAST: "9",
+      BERTH_ARRAY_STEP: "2",
+      GOGOCKER_TASK_ID: "3",
+      GOGOCKER_TASK_LAST: "9",
+      GODOCKER_TASK_STEP: "2",
+      TRACEPARENT: "00-a-b-01",
+    });
   });
 });
 

@@ -18,7 +18,17 @@ export interface EnvironmentOf {
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Names of our own win over the user's; HOME, PATH and USER are only defaults. */
-export function taskEnvironment({ run, user, asked, resources, array, taskDir, arrayDir, traceParent, volumes }: EnvironmentOf): Record<string, string> {
+export function taskEnvironment({
+  run,
+  user,
+  asked,
+  resources,
+  array,
+  taskDir,
+  arrayDir,
+  traceParent,
+  volumes,
+}: EnvironmentOf): Record<string, string> {
   const { index } = splitTaskId(run.taskId);
   const env: Record<string, string> = {
     PATH: path,
@@ -36,7 +46,8 @@ export function taskEnvironment({ run, user, asked, resources, array, taskDir, a
     GODOCKER_PWD: taskDir,
     GODOCKER_HOME: taskDir,
   };
-  for (const { name, path: place } of volumes) env[`BERTH_VOLUME_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`] = place;
+  for (const { name, path: place } of volumes)
+    env[`BERTH_VOLUME_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`] = place;
   if (traceParent) env["TRACEPARENT"] = traceParent;
   if (index !== undefined && array) {
     const values = { ID: index, FIRST: array.first, LAST: array.last, STEP: array.step };
@@ -51,4 +62,5 @@ export function taskEnvironment({ run, user, asked, resources, array, taskDir, a
 }
 
 /** How a script is run: by its #! line, which the kernel reads, else by a shell. */
-export const scriptCommand = (script: string, scriptPath: string): string[] => (script.startsWith("#!") ? [scriptPath] : ["/bin/sh", scriptPath]);
+export const scriptCommand = (script: string, scriptPath: string): string[] =>
+  script.startsWith("#!") ? [scriptPath] : ["/bin/sh", scriptPath];

@@ -74,8 +74,11 @@ export interface HeldRun {
   readonly answer: Answer | undefined;
 }
 
-/** Whether it takes a place on this host. */
+/** Whether it is neither ended nor refused. */
 export const isLive = (held: HeldRun): boolean => held.phase.kind !== "ended" && held.phase.kind !== "refused";
+
+/** Whether it takes a place of this host's capacity: one that only waits for its turn does not. */
+export const takesPlace = (held: HeldRun): boolean => isLive(held) && held.phase.kind !== "accepted";
 
 /** Whether its process is there, as far as known. */
 export const hasStarted = (held: HeldRun): boolean => held.phase.kind === "running" || held.phase.kind === "suspended";

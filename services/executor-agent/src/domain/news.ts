@@ -22,7 +22,14 @@ export type DriverNews =
   | { readonly kind: "ended"; readonly exit: Exit }
   | { readonly kind: "failed"; readonly at: Date; readonly reason: Reason }
   | { readonly kind: "unable"; readonly at: Date; readonly reason: Reason }
-  | { readonly kind: "lost"; readonly at: Date; readonly startedAt: Date | undefined; readonly reason: Reason; readonly stdoutBytes?: number; readonly stderrBytes?: number };
+  | {
+      readonly kind: "lost";
+      readonly at: Date;
+      readonly startedAt: Date | undefined;
+      readonly reason: Reason;
+      readonly stdoutBytes?: number;
+      readonly stderrBytes?: number;
+    };
 
 /** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
 export function onWord(held: HeldRun, word: Word): HeldRun {
@@ -55,7 +62,11 @@ function decideStop(held: HeldRun, cause: StopCause, by: string): HeldRun {
 /** A stop for a run that is not in the journal: it never starts here, and that is a fact to report. */
 export const neverStarted = (key: string, run: Run, now: Date): HeldRun => ({
   ...adopted(key, run),
-  phase: { kind: "refused", reason: { code: "NEVER_STARTED", message: "stopped before it reached this host" }, refusedAt: now },
+  phase: {
+    kind: "refused",
+    reason: { code: "NEVER_STARTED", message: "stopped before it reached this host" },
+    refusedAt: now,
+  },
 });
 
 /** A run that the driver found and the journal does not have. */
@@ -86,12 +97,32 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
       return { ...held, phase: { kind: "ended", end: endOfExit({ ...news.exit, startedAt }, held.stop, held.needs) } };
     }
     case "failed":
-      return { ...held, phase: { kind: "ended", end: endWithoutExit("failed", news.reason, { startedAt: undefined, endedAt: news.at, stdoutBytes: 0, stderrBytes: 0 }, held.stop, held.needs) } };
+      return {
+        ...held,
+        phase: {
+          kind: "ended",
+          end: endWithoutExit(
+            "failed",
+            news.reason,
+            { startedAt: undefined, endedAt: news.at, stdoutBytes: 0, stderrBytes: 0 },
+            held.stop,
+            held.needs,
+          ),
+        },
+      };
     case "unable":
       return { ...held, phase: { kind: "refused", reason: news.reason, refusedAt: news.at } };
     case "lost": {
-      const rest = { startedAt: news.startedAt ?? startOf(held), endedAt: news.at, stdoutBytes: news.stdoutBytes, stderrBytes: news.stderrBytes };
-      return { ...held, phase: { kind: "ended", end: endWithoutExit("lost", news.reason, rest, held.stop, held.needs) } };
+      const rest = {
+        startedAt: news.startedAt ?? startOf(held),
+        endedAt: news.at,
+        stdoutBytes: news.stdoutBytes,
+        stderrBytes: news.stderrBytes,
+      };
+      return {
+        ...held,
+        phase: { kind: "ended", end: endWithoutExit("lost", news.reason, rest, held.stop, held.needs) },
+      };
     }
     default:
       return unreachable(news);
@@ -99,13 +130,16 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
 }
 
 function onFound(held: HeldRun, news: Extract<DriverNews, { kind: "found" }>, now: Now): HeldRun {
-  if (!news.startedAt) return held.phase.kind === "accepted" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
-  const times = held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase : started(news.startedAt, now);
+  if (!news.startedAt)
+    return held.phase.kind === "accepted" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
+  const times =
+    held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase : started(news.startedAt, now);
   const { startedAt, startedElapsedMs } = times;
   return { ...held, phase: { kind: news.suspended ? "suspended" : "running", startedAt, startedElapsedMs } };
 }
 
-const startOf = (held: HeldRun): Date | undefined => (held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase.startedAt : undefined);
+const startOf = (held: HeldRun): Date | undefined =>
+  held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase.startedAt : undefined;
 
 /** The wall clock may be set while a task runs; the elapsed one may not, and is what limits count on. */
 const started = (at: Date, now: Now): Started => ({
@@ -118,7 +152,16 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
   switch (held.phase.kind) {
     case "running":
     case "suspended":
-      return onDriverNews(held, { kind: "lost", at: now.at, startedAt: undefined, reason: { code: "RUN_VANISHED", message: "it is gone, and nobody saw its end" } }, now);
+      return onDriverNews(
+        held,
+        {
+          kind: "lost",
+          at: now.at,
+          startedAt: undefined,
+          reason: { code: "RUN_VANISHED", message: "it is gone, and nobody saw its end" },
+        },
+        now,
+      );
     // The driver records a start before it makes it, so this one never began: it is told to start it, once.
     case "accepted":
     case "starting":
@@ -131,13 +174,24 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
 
 /** A run of before the machine's last boot. */
 export const onReboot = (held: HeldRun, now: Now): HeldRun =>
-  onDriverNews(held, { kind: "lost", at: now.at, startedAt: undefined, reason: { code: "HOST_REBOOTED", message: "its host was started anew" } }, now);
+  onDriverNews(
+    held,
+    {
+      kind: "lost",
+      at: now.at,
+      startedAt: undefined,
+      reason: { code: "HOST_REBOOTED", message: "its host was started anew" },
+    },
+    now,
+  );
 
 /** A run whose time limit is reached is to stop. */
 export function onTime(held: HeldRun, now: Now): HeldRun {
   if (held.stop || held.needs.timeLimitMs <= 0) return held;
   if (held.phase.kind !== "running" && held.phase.kind !== "suspended") return held;
-  return now.elapsedMs - held.phase.startedElapsedMs >= held.needs.timeLimitMs ? decideStop(held, "timed_out", "") : held;
+  return now.elapsedMs - held.phase.startedElapsedMs >= held.needs.timeLimitMs
+    ? decideStop(held, "timed_out", "")
+    : held;
 }
 
 /** A signal was sent. */

@@ -19,14 +19,34 @@ export interface Exit {
 export function endOfExit(exit: Exit, stop: Stop | undefined, needs: Needs): End {
   const { outcome, reason } = judge(exit, stop, needs);
   const { startedAt, endedAt, exitCode, signal, cpuMs, peakMemoryBytes, stdoutBytes, stderrBytes } = exit;
-  return { outcome, reason, startedAt, endedAt, exitCode, signal, cpuMs: cpuMs ?? 0, peakMemoryBytes, stdoutBytes, stderrBytes };
+  return {
+    outcome,
+    reason,
+    startedAt,
+    endedAt,
+    exitCode,
+    signal,
+    cpuMs: cpuMs ?? 0,
+    peakMemoryBytes,
+    stdoutBytes,
+    stderrBytes,
+  };
 }
 
-function judge({ exitCode, signal, outOfMemory }: Exit, stop: Stop | undefined, needs: Needs): { outcome: Outcome; reason: Reason } {
+function judge(
+  { exitCode, signal, outOfMemory }: Exit,
+  stop: Stop | undefined,
+  needs: Needs,
+): { outcome: Outcome; reason: Reason } {
   const ours = stop && stop.stage !== "wanted" ? judgeStop(stop, needs) : undefined;
   if (ours) return ours;
-  if (outOfMemory) return { outcome: "out_of_memory", reason: { code: "OUT_OF_MEMORY", message: "it needed more memory than it asked for" } };
-  if (signal !== undefined) return { outcome: "failed", reason: { code: "SIGNAL", message: `ended by signal ${signalName(signal)}` } };
+  if (outOfMemory)
+    return {
+      outcome: "out_of_memory",
+      reason: { code: "OUT_OF_MEMORY", message: "it needed more memory than it asked for" },
+    };
+  if (signal !== undefined)
+    return { outcome: "failed", reason: { code: "SIGNAL", message: `ended by signal ${signalName(signal)}` } };
   if (exitCode === 0) return { outcome: "succeeded", reason: { code: "EXIT_CODE", message: "exit code 0" } };
   return { outcome: "failed", reason: { code: "EXIT_CODE", message: `exit code ${exitCode ?? "unknown"}` } };
 }
@@ -37,7 +57,10 @@ function judgeStop(stop: Stop, needs: Needs): { outcome: Outcome; reason: Reason
     case "killed":
       return { outcome: "killed", reason: killedReason(stop.by) };
     case "timed_out":
-      return { outcome: "timed_out", reason: { code: "TIME_LIMIT", message: `reached its time limit of ${needs.timeLimitMs / 1000} s` } };
+      return {
+        outcome: "timed_out",
+        reason: { code: "TIME_LIMIT", message: `reached its time limit of ${needs.timeLimitMs / 1000} s` },
+      };
     case "superseded":
     case "over":
       return undefined;
@@ -64,6 +87,18 @@ export function endWithoutExit(
   };
 }
 
-const names: Readonly<Record<number, string>> = { 1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 6: "ABRT", 8: "FPE", 9: "KILL", 11: "SEGV", 13: "PIPE", 14: "ALRM", 15: "TERM" };
+const names: Readonly<Record<number, string>> = {
+  1: "HUP",
+  2: "INT",
+  3: "QUIT",
+  4: "ILL",
+  6: "ABRT",
+  8: "FPE",
+  9: "KILL",
+  11: "SEGV",
+  13: "PIPE",
+  14: "ALRM",
+  15: "TERM",
+};
 
 const signalName = (signal: number): string => (names[signal] ? `${names[signal]} (${signal})` : String(signal));

@@ -1,13 +1,25 @@
 import type { Run } from "@berth/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { admit } from "./admission.ts";
-import { isLive } from "./held-run.ts";
+import { admit, tooLong } from "./admission.ts";
+import { isLive, takesPlace } from "./held-run.ts";
 import type { HeldRun } from "./held-run.ts";
-import { adopted, neverStarted, onAbsent, onAnswer, onDriverNews, onPaused, onReboot, onSignalled, onTime, onWord } from "./news.ts";
+import {
+  adopted,
+  neverStarted,
+  onAbsent,
+  onAnswer,
+  onDriverNews,
+  onPaused,
+  onReboot,
+  onSignalled,
+  onTime,
+  onWord,
+} from "./news.ts";
 import type { DriverNews, Word } from "./news.ts";
 import { deadlineOf, nextSteps } from "./steps.ts";
 import type { Now } from "./steps.ts";
+import { WaitingRuns } from "./waiting-runs.ts";
 
 const capacity = { cpuMilli: 3000, memoryBytes: 3000 };
 const needs = { resources: { cpuMilli: 1000, memoryBytes: 1000 }, timeLimitMs: 5_000, graceMs: 1_000 };
@@ -32,6 +44,7 @@ class World {
   readonly ends = new Map<string, string>();
   readonly reported = new Set<string>();
   readonly termAt = new Map<string, number>();
+  waiting = new WaitingRuns();
   nowMs = 1_000_000;
   term = 5;
 
@@ -43,12 +56,30 @@ class World {
     const before = this.held.get(next.key);
     if (before && !isLive(before)) expect(next.phase).toBe(before.phase); // an end stands
     this.held.set(next.key, next);
-    if (!isLive(next)) this.ends.set(next.key, next.phase.kind === "refused" ? `refused ${next.phase.reason.code}` : "ended");
+    if (!isLive(next))
+      this.ends.set(next.key, next.phase.kind === "refused" ? `refused ${next.phase.reason.code}` : "ended");
+  }
+
+  /** Hands to the engine what waits and fits. */
+  startReady(): void {
+    const live = [...this.held.values()].filter(takesPlace).length;
+    const used = { cpuMilli: live * 1000, memoryBytes: live * 1000 };
+    for (const key of this.waiting.takeReady((k) => this.held.get(k), used, capacity)) {
+      const held = this.held.get(key)!;
+      this.put({ ...held, phase: { kind: "starting", detail: "" } });
+      if (this.boxes.has(key)) continue;
+      this.starts.set(key, (this.starts.get(key) ?? 0) + 1);
+      this.boxes.set(key, {
+        state: "running",
+        startedAtMs: this.nowMs,
+        news: { kind: "started", at: new Date(this.nowMs) },
+      });
+    }
   }
 
   /** Runs steps until there are none. */
   settleDown(keys: Iterable<string> = this.held.keys()): void {
-    for (const key of [...keys]) {
+    for (const key of keys) {
       for (let rounds = 0; ; rounds += 1) {
         expect(rounds).toBeLessThan(10);
         const held = this.held.get(key);
@@ -63,17 +94,20 @@ class World {
     const box = this.boxes.get(held.key);
     switch (name) {
       case "start":
-        this.put({ ...held, phase: { kind: "starting", detail: "" } });
-        if (!box) {
-          this.starts.set(held.key, (this.starts.get(held.key) ?? 0) + 1);
-          this.boxes.set(held.key, { state: "running", startedAtMs: this.nowMs, news: { kind: "started", at: new Date(this.nowMs) } });
-        }
-        return true;
+        this.waiting.add(held.key, this.nowMs);
+        this.startReady();
+        return this.held.get(held.key) !== held;
       case "term":
       case "kill": {
-        const limit = held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase.startedElapsedMs + needs.timeLimitMs : Infinity;
-        expect(this.stopped.has(held.key) || this.nowMs >= limit, "only a stop or the time limit ends a run").toBe(true);
-        if (name === "kill") expect(this.nowMs - (this.termAt.get(held.key) ?? Infinity)).toBeGreaterThanOrEqual(needs.graceMs);
+        const limit =
+          held.phase.kind === "running" || held.phase.kind === "suspended"
+            ? held.phase.startedElapsedMs + needs.timeLimitMs
+            : Infinity;
+        expect(this.stopped.has(held.key) || this.nowMs >= limit, "only a stop or the time limit ends a run").toBe(
+          true,
+        );
+        if (name === "kill")
+          expect(this.nowMs - (this.termAt.get(held.key) ?? Infinity)).toBeGreaterThanOrEqual(needs.graceMs);
         else this.termAt.set(held.key, this.nowMs);
         this.put(onSignalled(held, name, this.now));
         if (name === "kill" && box && box.state !== "over") this.endBox(box, 9);
@@ -102,7 +136,17 @@ class World {
     box.state = "over";
     box.news = {
       kind: "ended",
-      exit: { startedAt: new Date(box.startedAtMs), endedAt: this.now.at, exitCode: signal ? undefined : 0, signal, outOfMemory: false, cpuMs: 1, peakMemoryBytes: 1, stdoutBytes: 0, stderrBytes: 0 },
+      exit: {
+        startedAt: new Date(box.startedAtMs),
+        endedAt: this.now.at,
+        exitCode: signal ? undefined : 0,
+        signal,
+        outOfMemory: false,
+        cpuMs: 1,
+        peakMemoryBytes: 1,
+        stdoutBytes: 0,
+        stderrBytes: 0,
+      },
     };
   }
 
@@ -113,16 +157,21 @@ class World {
       if (box.news && held) this.put(onDriverNews(held, box.news, this.now));
       box.news = box.state === "over" ? box.news : undefined;
     }
+    this.startReady();
     this.settleDown();
   }
 
   assign(run: Run, term: number, journal: string): void {
-    const live = [...this.held.values()].filter(isLive);
-    const used = { cpuMilli: live.length * 1000, memoryBytes: live.length * 1000 };
-    const host = { journalId, term: this.term, capacity, used, isHeld: (key: string) => this.held.has(key) || this.settled.has(key) };
+    const host = {
+      journalId,
+      termOf: () => this.term,
+      capacity,
+      waiting: this.waiting.size,
+      isHeld: (key: string) => this.held.has(key) || this.settled.has(key),
+    };
     const [taken] = admit([{ run, specId: 1, needs, journalId: journal }], term, host, this.now.at);
     if (!taken) return;
-    if (term < this.term || journal !== journalId || live.length >= 3) expect(taken.phase.kind).toBe("refused");
+    if (term < this.term || journal !== journalId) expect(taken.phase.kind).toBe("refused");
     else expect(taken.phase.kind).toBe("accepted");
     this.put(taken);
     this.term = Math.max(this.term, term);
@@ -141,17 +190,28 @@ class World {
 
   pass(ms: number): void {
     this.nowMs += ms;
-    for (const held of [...this.held.values()]) this.put(onTime(held, this.now));
+    for (const held of this.held.values()) this.put(onTime(held, this.now));
+    for (const key of this.waiting.takeLate(this.nowMs)) {
+      const held = this.held.get(key);
+      if (held?.phase.kind === "accepted")
+        this.put({ ...held, phase: { kind: "refused", reason: tooLong("waited"), refusedAt: this.now.at } });
+    }
     this.settleDown();
   }
 
   /** Kill -9 of the agent: memory is gone, journal and engine are not. */
   restart(): void {
-    for (const held of [...this.held.values()]) {
+    this.waiting = new WaitingRuns();
+    for (const held of this.held.values()) {
       let next: HeldRun = held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" } } : held;
       const box = this.boxes.get(held.key);
       if (!isLive(next)) continue;
-      if (box) next = onDriverNews(next, { kind: "found", startedAt: new Date(box.startedAtMs), suspended: box.state === "suspended" }, this.now);
+      if (box)
+        next = onDriverNews(
+          next,
+          { kind: "found", startedAt: new Date(box.startedAtMs), suspended: box.state === "suspended" },
+          this.now,
+        );
       else next = onAbsent(next, this.now);
       this.put(next);
     }
@@ -160,14 +220,23 @@ class World {
 
   reboot(): void {
     this.boxes.clear();
-    for (const held of [...this.held.values()]) this.put(onReboot(held, this.now));
+    for (const held of this.held.values()) this.put(onReboot(held, this.now));
     this.settleDown();
   }
 
   checkInvariants(): void {
+    const there = [...this.boxes].filter(([key, box]) => box.state !== "over" && !this.stopped.has(key));
+    expect(there.length, "no more run than fit").toBeLessThanOrEqual(3);
     for (const [key, times] of this.starts) expect(times, `${key} started once`).toBe(1);
     for (const key of this.settled) expect(this.held.has(key)).toBe(false);
-    for (const [key, end] of this.ends) if (end === "refused STALE_TERM" || end === "refused OTHER_JOURNAL" || end === "refused OVER_CAPACITY" || end === "refused NEVER_STARTED") expect(this.starts.has(key)).toBe(false);
+    for (const [key, end] of this.ends)
+      if (
+        end === "refused STALE_TERM" ||
+        end === "refused OTHER_JOURNAL" ||
+        end === "refused OVER_CAPACITY" ||
+        end === "refused NEVER_STARTED"
+      )
+        expect(this.starts.has(key)).toBe(false);
     for (const held of this.held.values()) {
       if (!isLive(held)) expect(this.reported.has(held.key), "each end is reported").toBe(true);
       if (held.stop) expect(this.stopped.has(held.key) || held.stop.cause === "timed_out").toBe(true);
@@ -178,13 +247,44 @@ class World {
 type Op = (world: World) => void;
 const aRun = fc.constantFrom(...runs);
 const ops: fc.Arbitrary<Op> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ run: aRun, term: fc.constantFrom(4, 5, 5, 6), journal: fc.constantFrom(journalId, journalId, "other") }).map(({ run, term, journal }): Op => (w) => w.assign(run, term, journal)) },
-  { weight: 3, arbitrary: aRun.map((run): Op => (w) => w.assign(run, 6, journalId)) },
   {
     weight: 4,
     arbitrary: fc
-      .record({ run: aRun, word: fc.constantFrom<Word>({ kind: "run" }, { kind: "unknown" }, { kind: "suspend" }, { kind: "resume" }, { kind: "stop", cause: "killed", by: "ann" }, { kind: "stop", cause: "superseded", by: "" }, { kind: "stop", cause: "over", by: "" }) })
-      .map(({ run, word }): Op => (w) => w.word(run, word)),
+      .record({ run: aRun, term: fc.constantFrom(4, 5, 5, 6), journal: fc.constantFrom(journalId, journalId, "other") })
+      .map(
+        ({ run, term, journal }): Op =>
+          (w) =>
+            w.assign(run, term, journal),
+      ),
+  },
+  {
+    weight: 3,
+    arbitrary: aRun.map(
+      (run): Op =>
+        (w) =>
+          w.assign(run, 6, journalId),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({
+        run: aRun,
+        word: fc.constantFrom<Word>(
+          { kind: "run" },
+          { kind: "unknown" },
+          { kind: "suspend" },
+          { kind: "resume" },
+          { kind: "stop", cause: "killed", by: "ann" },
+          { kind: "stop", cause: "superseded", by: "" },
+          { kind: "stop", cause: "over", by: "" },
+        ),
+      })
+      .map(
+        ({ run, word }): Op =>
+          (w) =>
+            w.word(run, word),
+      ),
   },
   { weight: 4, arbitrary: fc.constant<Op>((w) => w.deliver()) },
   {
@@ -194,17 +294,26 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
       if (box && box.state === "running") w.endBox(box);
     }),
   },
-  { weight: 3, arbitrary: fc.integer({ min: 1, max: 3_000 }).map((ms): Op => (w) => w.pass(ms)) },
+  {
+    weight: 3,
+    arbitrary: fc.integer({ min: 1, max: 3_000 }).map(
+      (ms): Op =>
+        (w) =>
+          w.pass(ms),
+    ),
+  },
   { weight: 2, arbitrary: fc.constant<Op>((w) => w.restart()) },
   { weight: 1, arbitrary: fc.constant<Op>((w) => w.reboot()) },
   {
     weight: 3,
-    arbitrary: fc.record({ run: aRun, answer: fc.constantFrom("committed" as const, "superseded" as const, "unknown" as const) }).map(({ run, answer }): Op => (w) => {
-      const held = w.held.get(keyOf(run));
-      if (!held) return;
-      w.put(onAnswer(held, answer));
-      w.settleDown([held.key]);
-    }),
+    arbitrary: fc
+      .record({ run: aRun, answer: fc.constantFrom("committed" as const, "superseded" as const, "unknown" as const) })
+      .map(({ run, answer }): Op => (w) => {
+        const held = w.held.get(keyOf(run));
+        if (!held) return;
+        w.put(onAnswer(held, answer));
+        w.settleDown([held.key]);
+      }),
   },
 );
 
@@ -219,8 +328,11 @@ describe("nextSteps", () => {
         }
         // Left alone, with every report answered, nothing that was told to stop stays.
         world.deliver();
-        for (let n = 0; n < 8; n += 1) (world.pass(6_000), world.deliver());
-        for (const held of [...world.held.values()]) {
+        for (let n = 0; n < 8; n += 1) {
+          world.pass(6_000);
+          world.deliver();
+        }
+        for (const held of world.held.values()) {
           expect(isLive(held), `${held.key} ends`).toBe(false);
           world.put(onAnswer(held, "committed"));
         }
@@ -233,8 +345,14 @@ describe("nextSteps", () => {
   });
 
   const now: Now = { at: new Date(1_000_000), elapsedMs: 1_000_000 };
-  const running = (more: Partial<HeldRun> = {}): HeldRun => ({ ...adopted("e/1/1", runs[0]!), needs, phase: { kind: "running", startedAt: now.at, startedElapsedMs: now.elapsedMs }, ...more });
-  const names = (held: HeldRun, at = now, can = { suspend: true }): string[] => nextSteps(held, at, can).map(({ name }) => name);
+  const running = (more: Partial<HeldRun> = {}): HeldRun => ({
+    ...adopted("e/1/1", runs[0]!),
+    needs,
+    phase: { kind: "running", startedAt: now.at, startedElapsedMs: now.elapsedMs },
+    ...more,
+  });
+  const names = (held: HeldRun, at = now, can = { suspend: true }): string[] =>
+    nextSteps(held, at, can).map(({ name }) => name);
   const later = (ms: number): Now => ({ at: new Date(now.at.getTime() + ms), elapsedMs: now.elapsedMs + ms });
 
   it("leaves a run alone that nobody stopped, known or not", () => {
@@ -271,16 +389,31 @@ describe("nextSteps", () => {
   });
 
   it("says what an end means", () => {
-    const exit = { startedAt: undefined, endedAt: now.at, exitCode: 0, signal: undefined, outOfMemory: false, cpuMs: undefined, peakMemoryBytes: undefined, stdoutBytes: 0, stderrBytes: 0 };
+    const exit = {
+      startedAt: undefined,
+      endedAt: now.at,
+      exitCode: 0,
+      signal: undefined,
+      outOfMemory: false,
+      cpuMs: undefined,
+      peakMemoryBytes: undefined,
+      stdoutBytes: 0,
+      stderrBytes: 0,
+    };
     const end = (held: HeldRun, more: object = {}) => {
       const { phase } = onDriverNews(held, { kind: "ended", exit: { ...exit, ...more } }, now);
       return phase.kind === "ended" ? [phase.end.outcome, phase.end.reason.code, phase.end.startedAt] : [];
     };
-    const stop = (cause: "killed" | "superseded" | "timed_out", stage: "wanted" | "term" = "term") => running({ stop: { cause, by: "ann", stage, sentElapsedMs: 0 } });
+    const stop = (cause: "killed" | "superseded" | "timed_out", stage: "wanted" | "term" = "term") =>
+      running({ stop: { cause, by: "ann", stage, sentElapsedMs: 0 } });
     expect(end(running())).toEqual(["succeeded", "EXIT_CODE", now.at]);
     expect(end(running(), { exitCode: 3 })).toEqual(["failed", "EXIT_CODE", now.at]);
     expect(end(running(), { exitCode: undefined, signal: 11 })).toEqual(["failed", "SIGNAL", now.at]);
-    expect(end(running(), { exitCode: undefined, signal: 9, outOfMemory: true })).toEqual(["out_of_memory", "OUT_OF_MEMORY", now.at]);
+    expect(end(running(), { exitCode: undefined, signal: 9, outOfMemory: true })).toEqual([
+      "out_of_memory",
+      "OUT_OF_MEMORY",
+      now.at,
+    ]);
     expect(end(stop("killed"))).toEqual(["killed", "KILLED_BY_USER", now.at]);
     expect(end(stop("timed_out"), { exitCode: 143 })).toEqual(["timed_out", "TIME_LIMIT", now.at]);
     // It ended by itself before anything was sent; and what was superseded has no outcome of ours.

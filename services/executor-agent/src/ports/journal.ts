@@ -10,8 +10,8 @@ export interface JournalChanges {
   readonly settled?: readonly string[];
   /** Specs that no run needs any more. */
   readonly droppedSpecs?: readonly number[];
-  /** Largest term seen. */
-  readonly term?: number;
+  /** Largest term seen of an epoch: a new database counts terms from 1 again. */
+  readonly term?: { readonly epoch: string; readonly term: number };
   /** The boot in which what ran before was judged. */
   readonly bootId?: string;
 }
@@ -20,7 +20,8 @@ export interface JournalChanges {
 export interface JournalContent {
   readonly runs: readonly HeldRun[];
   readonly specs: ReadonlyMap<number, Uint8Array>;
-  readonly term: number;
+  /** Largest term seen, by epoch. */
+  readonly terms: ReadonlyMap<string, number>;
   /** The last boot that was written; empty in a new journal. */
   readonly bootId: string;
 }

@@ -33,7 +33,7 @@ export function fileLogSink(root: string): LogSink {
       withFile(run, stream, (file) => {
         const { size } = fstatSync(file);
         if (size !== offset) return size;
-        for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
         return size + bytes.length;
       }),
   };

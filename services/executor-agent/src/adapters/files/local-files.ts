@@ -1,4 +1,17 @@
-import { chmodSync, chownSync, closeSync, fchmodSync, fchownSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError, logPath, splitTaskId, taskBase, taskDir } from "@berth/core";
 import type { Run } from "@berth/core";
@@ -71,7 +84,9 @@ export function localFiles({ root, controlDir, makes }: LocalFilesOptions): Task
     } catch (cause) {
       known.clear();
       if (cause instanceof AppError) throw cause;
-      throw new AppError("unavailable", "TASK_DIR_FAILED", `the task's directory cannot be made: ${codeOf(cause)}`, { cause });
+      throw new AppError("unavailable", "TASK_DIR_FAILED", `the task's directory cannot be made: ${codeOf(cause)}`, {
+        cause,
+      });
     }
     return place;
   }
@@ -105,10 +120,12 @@ export function localFiles({ root, controlDir, makes }: LocalFilesOptions): Task
 
   function keepScripts(kept: ReadonlySet<number>): void {
     mkdirSync(controlDir, { recursive: true, mode: 0o711 });
-    for (const name of readdirSync(controlDir)) if (!kept.has(Number(name))) rmSync(join(controlDir, name), { recursive: true, force: true });
+    for (const name of readdirSync(controlDir))
+      if (!kept.has(Number(name))) rmSync(join(controlDir, name), { recursive: true, force: true });
   }
 
   return { prepare, writeScript, dropScript, keepScripts };
 }
 
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : String(error));
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -8,14 +8,16 @@ export function memoryJournal(now: () => Date = () => new Date()): Journal & { r
   const specs = new Map<number, Uint8Array>();
   const settledAt = new Map<string, number>();
   const positions = new Map<string, string>();
-  let term = 0;
+  const terms = new Map<string, number>();
   let bootId = "";
   return {
     id: randomBytes(9).toString("base64url"),
     load: () => ({
-      runs: [...runs.values()].map((held) => (held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" as const } } : held)),
+      runs: [...runs.values()].map((held) =>
+        held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" as const } } : held,
+      ),
       specs: new Map(specs),
-      term,
+      terms: new Map(terms),
       bootId,
     }),
     write(changes) {
@@ -26,7 +28,7 @@ export function memoryJournal(now: () => Date = () => new Date()): Journal & { r
         settledAt.set(key, now().getTime());
       }
       for (const id of changes.droppedSpecs ?? []) specs.delete(id);
-      term = changes.term ?? term;
+      if (changes.term) terms.set(changes.term.epoch, changes.term.term);
       bootId = changes.bootId ?? bootId;
     },
     remembers: (key) => settledAt.has(key),

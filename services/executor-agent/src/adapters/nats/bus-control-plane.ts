@@ -9,7 +9,12 @@ const reportTimeoutMs = 5_000;
 export const busControlPlane = (bus: Bus, hostId: string, journalId: string): ControlPlane => ({
   sync: (request, signal) => bus.request(subjects.sync, hostId, request, { signal, timeoutMs: syncTimeoutMs }),
   async report(statuses, signal) {
-    const reply = await bus.request(subjects.report, hostId, { hostId, journalId, statuses: [...statuses] }, { signal, timeoutMs: reportTimeoutMs });
+    const reply = await bus.request(
+      subjects.report,
+      hostId,
+      { hostId, journalId, statuses: [...statuses] },
+      { signal, timeoutMs: reportTimeoutMs },
+    );
     return reply.answers;
   },
 });

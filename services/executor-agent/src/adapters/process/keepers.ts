@@ -120,7 +120,12 @@ export class Keepers {
     const log = openSync(join(dir, "keeper.log"), "a", 0o600);
     try {
       // A session of its own, and nothing of ours: it outlives this process.
-      const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, JSON.stringify(options)], { detached: true, stdio: ["ignore", log, log], cwd: "/", env: { ...env } });
+      const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, JSON.stringify(options)], {
+        detached: true,
+        stdio: ["ignore", log, log],
+        cwd: "/",
+        env: { ...env },
+      });
       child.on("error", () => {});
       child.unref();
       const keeper = await this.#connect(name, startMs, () => child.exitCode !== null);
@@ -187,14 +192,28 @@ const shortBoot = (bootId: string): string => bootId.replaceAll(/[^0-9a-zA-Z]/g,
 
 /** One keeper an identity: it cannot change its groups. */
 const identityKey = ({ uid, gid, groups }: TaskToRun["identity"]): string =>
-  `${uid}-${gid}${groups.length === 0 ? "" : `-${createHash("sha256").update(groups.toSorted((a, b) => a - b).join()).digest("hex").slice(0, 8)}`}`;
+  `${uid}-${gid}${
+    groups.length === 0
+      ? ""
+      : `-${createHash("sha256")
+          .update(groups.toSorted((a, b) => a - b).join())
+          .digest("hex")
+          .slice(0, 8)}`
+  }`;
 
 /** Whether the keeper that wrote its pid there lives. */
 function isAlive(dir: string): boolean {
   try {
-    const { pid, startedAt } = JSON.parse(readFileSync(join(dir, "keeper.pid"), "utf8")) as { pid: number; startedAt: string };
+    const { pid, startedAt } = JSON.parse(readFileSync(join(dir, "keeper.pid"), "utf8")) as {
+      pid: number;
+      startedAt: string;
+    };
     const row = readProcess(pid);
-    return row !== undefined && !row.isZombie && (row.startedBootMs === undefined || row.startedBootMs === Number(startedAt) * 10);
+    return (
+      row !== undefined &&
+      !row.isZombie &&
+      (row.startedBootMs === undefined || row.startedBootMs === Number(startedAt) * 10)
+    );
   } catch {
     return existsSync(dir); // being started when its agent died
   }

@@ -10,7 +10,10 @@ export function runOfKey(key: string): Run {
 }
 
 /** What a keeper tells of a run as an event; undefined while it only waits to be started. */
-export function eventOf(kept: KeptRun, seen: { readonly outOfMemory: boolean; readonly peakBytes: number | undefined }): DriverEvent | undefined {
+export function eventOf(
+  kept: KeptRun,
+  seen: { readonly outOfMemory: boolean; readonly peakBytes: number | undefined },
+): DriverEvent | undefined {
   const run = runOfKey(kept.k);
   const startedAt = kept.at === undefined ? undefined : new Date(kept.at);
   if (kept.f) {

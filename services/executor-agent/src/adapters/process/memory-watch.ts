@@ -64,13 +64,22 @@ export function watchMemory(onOver: (key: string) => void, everyMs = 500): Memor
 }
 
 /** Each process with the run that it is of: by its group, or by whom it descends from. */
-function families(roots: ReadonlyMap<number, unknown>, table: ReadonlyMap<number, ProcessRow>): Map<number, ProcessRow[]> {
+function families(
+  roots: ReadonlyMap<number, unknown>,
+  table: ReadonlyMap<number, ProcessRow>,
+): Map<number, ProcessRow[]> {
   const owners = new Map<number, number>();
   const ownerOf = (pid: number, depth = 0): number => {
     const known = owners.get(pid);
     if (known !== undefined) return known;
     const row = table.get(pid);
-    const owner = roots.has(pid) ? pid : !row || depth > 1_000 ? 0 : roots.has(row.group) ? row.group : ownerOf(row.parent, depth + 1);
+    const owner = roots.has(pid)
+      ? pid
+      : !row || depth > 1_000
+        ? 0
+        : roots.has(row.group)
+          ? row.group
+          : ownerOf(row.parent, depth + 1);
     owners.set(pid, owner);
     return owner;
   };

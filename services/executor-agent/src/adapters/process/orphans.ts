@@ -39,8 +39,13 @@ export function watchOrphans(tell: (...events: DriverEvent[]) => void, emptied: 
     sizes.set(dir, sizeOf(dir));
     for (const kept of records.values()) {
       if (orphans.has(kept.k)) continue;
-      const pid = kept.pid ?? (kept.x || kept.f ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`));
-      const orphan: Orphan = { kept: pid === undefined || kept.pid !== undefined ? kept : withPid(kept, pid), dir, over: false };
+      const pid =
+        kept.pid ?? (kept.x || kept.f ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`));
+      const orphan: Orphan = {
+        kept: pid === undefined || kept.pid !== undefined ? kept : withPid(kept, pid),
+        dir,
+        over: false,
+      };
       orphans.set(kept.k, orphan);
       tell(foundEvent(orphan.kept));
       if (known(kept.k)) orphan.over = true;
@@ -127,4 +132,8 @@ function isThere({ pid, boot }: KeptRun): boolean {
   return boot === undefined || row.startedBootMs === undefined || Math.abs(row.startedBootMs - boot) < toleranceMs;
 }
 
-const sizeOf = (dir: string): number => ["runs.a", "runs.b"].reduce((sum, name) => sum + (statSync(join(dir, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+const sizeOf = (dir: string): number =>
+  ["runs.a", "runs.b"].reduce(
+    (sum, name) => sum + (statSync(join(dir, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );

@@ -73,7 +73,12 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     if (before?.over) return;
     const over = (kept.x ?? kept.f) !== undefined;
     const isStarted = kept.pid !== undefined;
-    runs.set(kept.k, { keeper, task: isStarted || over ? undefined : before?.task, limitBytes: before?.limitBytes, over });
+    runs.set(kept.k, {
+      keeper,
+      task: isStarted || over ? undefined : before?.task,
+      limitBytes: before?.limitBytes,
+      over,
+    });
     if (isStarted && !over && before?.limitBytes !== undefined) memory.add(kept.k, kept.pid!, before.limitBytes);
     const event = eventOf(kept, over ? memory.remove(kept.k) : { outOfMemory: false, peakBytes: undefined });
     if (event) tell(event);
@@ -152,11 +157,18 @@ export function processDriver(options: ProcessDriverOptions): Driver {
   function sweep(): void {
     const busy = new Set([...runs.values()].map(({ keeper }) => keeper));
     for (const keeper of keepers.live) {
-      if (!busy.has(keeper) && performance.now() - (lastUse.get(keeper.dir) ?? 0) > idleKeeperMs) keepers.retire(keeper);
+      if (!busy.has(keeper) && performance.now() - (lastUse.get(keeper.dir) ?? 0) > idleKeeperMs)
+        keepers.retire(keeper);
     }
   }
 
-  const features = new Set<Feature>(["memory_watched", "suspend", "cpu_time", ...(self === 0 ? (["identity"] as const) : [])]);
+  const capacity = options.capacity({ cpuMilli: availableParallelism() * 1000, memoryBytes: machineMemory() });
+  const features = new Set<Feature>([
+    "memory_watched",
+    "suspend",
+    "cpu_time",
+    ...(self === 0 ? (["identity"] as const) : []),
+  ]);
   return {
     getName: () => "process",
     features: () => features,
@@ -175,7 +187,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       runs.clear();
       queue.close();
     },
-    capacity: () => options.capacity({ cpuMilli: availableParallelism() * 1000, memoryBytes: machineMemory() }),
+    capacity: () => capacity,
     runTasks: start,
     async runAllTasks(tasks) {
       const ready = tasks.map(({ run }) => startOf(run));
@@ -243,16 +255,32 @@ function startRun(key: string, { command, env, taskDir, workdir, stdoutPath, std
     ...(workdir === undefined ? {} : { d: workdir }),
     o: stdoutPath,
     r: stderrPath,
-    ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir ? {} : { a: env["BERTH_ARRAY_DIR"] }),
+    ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir
+      ? {}
+      : { a: env["BERTH_ARRAY_DIR"] }),
   };
 }
 
 /** Root's agent runs nothing as root; another's can be nobody else. */
 function identityRefusal({ run, identity: { uid, user } }: TaskToRun, self: number): DriverEvent | undefined {
   const at = new Date();
-  if (self === 0 && uid === 0) return { kind: "failed", run, at, reason: { code: "ROOT_NOT_ALLOWED", message: "the process driver runs nothing as root" } };
+  if (self === 0 && uid === 0)
+    return {
+      kind: "failed",
+      run,
+      at,
+      reason: { code: "ROOT_NOT_ALLOWED", message: "the process driver runs nothing as root" },
+    };
   if (self !== 0 && uid !== self) {
-    return { kind: "unable", run, at, reason: { code: "IDENTITY_NOT_POSSIBLE", message: `this agent runs as uid ${self} and cannot run tasks of ${user} (uid ${uid})` } };
+    return {
+      kind: "unable",
+      run,
+      at,
+      reason: {
+        code: "IDENTITY_NOT_POSSIBLE",
+        message: `this agent runs as uid ${self} and cannot run tasks of ${user} (uid ${uid})`,
+      },
+    };
   }
   return undefined;
 }

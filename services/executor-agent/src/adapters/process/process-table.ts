@@ -46,7 +46,15 @@ export function processTable(): Map<number, ProcessRow> {
     const text = execFileSync("ps", ["-A", "-o", "pid=,ppid=,pgid=,stat=,rss="], { encoding: "utf8" });
     for (const line of text.split("\n")) {
       const [pid, parent, group, state = "", rssKiB] = line.trim().split(/\s+/);
-      if (pid) rows.set(Number(pid), { pid: Number(pid), parent: Number(parent), group: Number(group), isZombie: state.startsWith("Z"), residentBytes: Number(rssKiB) * 1024, startedBootMs: undefined });
+      if (pid)
+        rows.set(Number(pid), {
+          pid: Number(pid),
+          parent: Number(parent),
+          group: Number(group),
+          isZombie: state.startsWith("Z"),
+          residentBytes: Number(rssKiB) * 1024,
+          startedBootMs: undefined,
+        });
     }
     return rows;
   }

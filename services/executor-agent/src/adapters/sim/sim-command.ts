@@ -24,7 +24,8 @@ export function parseSimCommand(command: readonly string[], defaultMs: number): 
     if (word === "exit") plan.end = { kind: "exit", code: Number(words.shift()) };
     else if (word === "signal") plan.end = { kind: "signal", signal: Number(words.shift()) };
     else if (word === "oom") plan.end = { kind: "oom" };
-    else if (word === "failed" || word === "unable" || word === "lost") plan.end = { kind: word, code: words.shift() ?? "SIMULATED" };
+    else if (word === "failed" || word === "unable" || word === "lost")
+      plan.end = { kind: word, code: words.shift() ?? "SIMULATED" };
     else if (word === "ignore-term") plan.ignoresTerm = true;
     else plan.durationMs = /^0(ms)?$/.test(word) ? 0 : parseDuration(word);
   }

@@ -42,7 +42,15 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
     const key = runKey(run);
     if (tasks.has(key)) return;
     const plan = parseSimCommand(command, defaultMs);
-    const task: SimTask = { run, plan, startedAt: new Date(), remainingMs: plan.durationMs, resumedAtMs: performance.now(), timer: undefined, over: undefined };
+    const task: SimTask = {
+      run,
+      plan,
+      startedAt: new Date(),
+      remainingMs: plan.durationMs,
+      resumedAtMs: performance.now(),
+      timer: undefined,
+      over: undefined,
+    };
     tasks.set(key, task);
     if (plan.end.kind === "failed" || plan.end.kind === "unable") return end(task);
     tell({ kind: "started", run, at: task.startedAt });
@@ -66,8 +74,10 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
   function endOf({ run, plan, startedAt }: SimTask, killedBy: number | undefined): DriverEvent {
     const at = new Date();
     const { end: its } = plan;
-    if (killedBy === undefined && (its.kind === "failed" || its.kind === "unable")) return { kind: its.kind, run, at, reason: { code: its.code, message: "as simulated" } };
-    if (killedBy === undefined && its.kind === "lost") return { kind: "lost", run, at, startedAt, reason: { code: its.code, message: "as simulated" } };
+    if (killedBy === undefined && (its.kind === "failed" || its.kind === "unable"))
+      return { kind: its.kind, run, at, reason: { code: its.code, message: "as simulated" } };
+    if (killedBy === undefined && its.kind === "lost")
+      return { kind: "lost", run, at, startedAt, reason: { code: its.code, message: "as simulated" } };
     const oom = killedBy === undefined && its.kind === "oom";
     return {
       kind: "ended",
@@ -115,7 +125,12 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
       for (const task of toRun) begin(task);
     },
     watchTasks(signal) {
-      const found = [...tasks.values()].map(({ run, startedAt, timer, over }): DriverEvent => ({ kind: "found", run, startedAt, suspended: !timer && !over }));
+      const found = [...tasks.values()].map(({ run, startedAt, timer, over }): DriverEvent => ({
+        kind: "found",
+        run,
+        startedAt,
+        suspended: !timer && !over,
+      }));
       for (const { over } of tasks.values()) if (over) queue.push(over);
       return queue.batches(found, signal);
     },

@@ -29,8 +29,10 @@ export interface SqliteJournal extends Journal {
 /** Opens (or makes) the journal at `path`. */
 export function sqliteJournal(path: string, now: () => Date = () => new Date()): SqliteJournal {
   const database = openSqlite(path, { migrations });
-  const meta = (name: string): string | undefined => database.sql("SELECT value FROM meta WHERE name = ?").get(name)?.["value"] as string | undefined;
-  const setMeta = (name: string, value: string): void => void database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
+  const meta = (name: string): string | undefined =>
+    database.sql("SELECT value FROM meta WHERE name = ?").get(name)?.["value"] as string | undefined;
+  const setMeta = (name: string, value: string): void =>
+    void database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
 
   const id = meta("journal_id") ?? randomBytes(9).toString("base64url");
   if (meta("journal_id") === undefined) setMeta("journal_id", id);
@@ -48,9 +50,22 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
     id,
     logPositions: positions,
     load: () => ({
-      runs: database.sql("SELECT held FROM runs").all().map((row) => heldFromRow(String(row["held"]))),
-      specs: new Map(database.sql("SELECT id, bytes FROM specs").all().map((row) => [Number(row["id"]), row["bytes"] as Uint8Array])),
-      term: Number(meta("term") ?? 0),
+      runs: database
+        .sql("SELECT held FROM runs")
+        .all()
+        .map((row) => heldFromRow(String(row["held"]))),
+      specs: new Map(
+        database
+          .sql("SELECT id, bytes FROM specs")
+          .all()
+          .map((row) => [Number(row["id"]), row["bytes"] as Uint8Array]),
+      ),
+      terms: new Map(
+        database
+          .sql("SELECT name, value FROM meta WHERE name LIKE 'term:%'")
+          .all()
+          .map((row) => [String(row["name"]).slice("term:".length), Number(row["value"])]),
+      ),
       bootId: meta("boot_id") ?? "",
     }),
     write(changes) {
@@ -63,7 +78,13 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
       if (!oldest || Number(oldest["settled_at"]) >= settledBefore.getTime()) return;
       // A bounded piece a call: it is called again in a minute.
       const upTo = last.get(settledBefore.getTime());
-      if (upTo) commit(() => void database.sql("DELETE FROM settled WHERE n IN (SELECT n FROM settled WHERE n <= ? ORDER BY n LIMIT 20000)").run(Number(upTo["n"])));
+      if (upTo)
+        commit(
+          () =>
+            void database
+              .sql("DELETE FROM settled WHERE n IN (SELECT n FROM settled WHERE n <= ? ORDER BY n LIMIT 20000)")
+              .run(Number(upTo["n"])),
+        );
     },
     close() {
       positions.flush();
@@ -72,7 +93,11 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
   };
 }
 
-function apply(database: Database, { runs, specs, settled, droppedSpecs, term, bootId }: JournalChanges, nowMs: number): void {
+function apply(
+  database: Database,
+  { runs, specs, settled, droppedSpecs, term, bootId }: JournalChanges,
+  nowMs: number,
+): void {
   for (const { id, bytes } of specs ?? []) database.sql("INSERT OR REPLACE INTO specs VALUES (?, ?)").run(id, bytes);
   for (const held of runs ?? []) putRun(database, held);
   for (const key of settled ?? []) {
@@ -80,11 +105,13 @@ function apply(database: Database, { runs, specs, settled, droppedSpecs, term, b
     database.sql("INSERT OR IGNORE INTO settled (key, settled_at) VALUES (?, ?)").run(key, nowMs);
   }
   for (const id of droppedSpecs ?? []) database.sql("DELETE FROM specs WHERE id = ?").run(id);
-  if (term !== undefined) database.sql("INSERT OR REPLACE INTO meta VALUES ('term', ?)").run(String(term));
+  if (term !== undefined)
+    database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`term:${term.epoch}`, String(term.term));
   if (bootId !== undefined) database.sql("INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)").run(bootId);
 }
 
-const putRun = (database: Database, held: HeldRun): void => void database.sql("INSERT OR REPLACE INTO runs VALUES (?, ?)").run(held.key, heldToRow(held));
+const putRun = (database: Database, held: HeldRun): void =>
+  void database.sql("INSERT OR REPLACE INTO runs VALUES (?, ?)").run(held.key, heldToRow(held));
 
 /** Written a second after the first change: after a crash the driver only reads a little twice. */
 function logPositions(database: Database): LogPositions & { flush(): void } {
@@ -95,13 +122,16 @@ function logPositions(database: Database): LogPositions & { flush(): void } {
     timer = undefined;
     if (changed.size === 0) return;
     database.transaction(() => {
-      for (const [key, position] of changed) database.sql("INSERT OR REPLACE INTO log_positions VALUES (?, ?)").run(key, position);
+      for (const [key, position] of changed)
+        database.sql("INSERT OR REPLACE INTO log_positions VALUES (?, ?)").run(key, position);
     });
     changed.clear();
   };
   return {
     flush,
-    get: (key) => changed.get(key) ?? (database.sql("SELECT position FROM log_positions WHERE key = ?").get(key)?.["position"] as string | undefined),
+    get: (key) =>
+      changed.get(key) ??
+      (database.sql("SELECT position FROM log_positions WHERE key = ?").get(key)?.["position"] as string | undefined),
     set(key, position) {
       changed.set(key, position);
       timer ??= setTimeout(flush, 1_000);

@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { uptime } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { childrenOf, killDescendants, killTree, nameOf, runOf, sendTo } from "./family.ts";
 import { reap, spawn } from "./native.ts";
 import type { Reaped } from "./native.ts";
 import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
@@ -8,7 +9,17 @@ import type { RecordFiles } from "./records.ts";
 
 const startsATurn = 8;
 const strayDelayMs = 200;
-const errno: Readonly<Record<number, string>> = { 1: "EPERM", 2: "ENOENT", 7: "E2BIG", 8: "ENOEXEC", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 20: "ENOTDIR", 26: "ETXTBSY" };
+const errno: Readonly<Record<number, string>> = {
+  1: "EPERM",
+  2: "ENOENT",
+  7: "E2BIG",
+  8: "ENOEXEC",
+  11: "EAGAIN",
+  12: "ENOMEM",
+  13: "EACCES",
+  20: "ENOTDIR",
+  26: "ETXTBSY",
+};
 
 /** Starts processes, waits for them and remembers how they ended, until that is settled. It outlives its agent. */
 export class Keeper {
@@ -52,7 +63,14 @@ export class Keeper {
     const queued = this.#queue.findIndex(({ k }) => k === key);
     if (queued >= 0 && (signal === "TERM" || signal === "KILL")) {
       this.#queue.splice(queued, 1);
-      this.#note([this.#failed(key, { at: Date.now(), code: "STOPPED_BEFORE_START", message: "stopped before it was started", host: true })]);
+      this.#note([
+        this.#failed(key, {
+          at: Date.now(),
+          code: "STOPPED_BEFORE_START",
+          message: "stopped before it was started",
+          host: true,
+        }),
+      ]);
       return;
     }
     const run = this.#runs.get(key);
@@ -90,7 +108,7 @@ export class Keeper {
     }
     if (ended.length === 0) return;
     this.#note(ended);
-    this.#strayTimer ??= setTimeout(() => this.#endStrays(), strayDelayMs);
+    if (this.#strayTimer === undefined) this.#strayTimer = setTimeout(() => this.#endStrays(), strayDelayMs);
   }
 
   #note(runs: readonly KeptRun[]): void {
@@ -125,15 +143,21 @@ export class Keeper {
   }
 
   #startOne(run: StartRun, offset: number): KeptFailure | undefined {
-    const { k, c, e, t, d, o, r, a } = run;
-    const fail = (code: string, message: string, host?: true): KeptFailure => ({ at: Date.now(), code, message, ...(host ? { host } : {}) });
+    const { k, c, e, t, d, o, r } = run;
+    const fail = (code: string, message: string, host?: true): KeptFailure => ({
+      at: Date.now(),
+      code,
+      message,
+      ...(host ? { host } : {}),
+    });
     try {
       this.#makeDirs(run);
     } catch (error) {
       return fail("TASK_DIR_FAILED", `the task's directory cannot be made or reached: ${codeOf(error)}`, true);
     }
     const workdir = d ?? t;
-    if (d !== undefined && !statSync(d, { throwIfNoEntry: false })?.isDirectory()) return fail("WORKDIR_NOT_FOUND", `${d} is not a directory here`);
+    if (d !== undefined && !statSync(d, { throwIfNoEntry: false })?.isDirectory())
+      return fail("WORKDIR_NOT_FOUND", `${d} is not a directory here`);
     const env = Object.entries(e).map(([name, value]) => `${name}=${value}`);
     const [name = "", ...rest] = c;
     const path = find(name, e["PATH"] ?? "");
@@ -181,7 +205,11 @@ export class Keeper {
   }
 }
 
-function spawnFailure(name: string, number: number, fail: (code: string, message: string, host?: true) => KeptFailure): KeptFailure {
+function spawnFailure(
+  name: string,
+  number: number,
+  fail: (code: string, message: string, host?: true) => KeptFailure,
+): KeptFailure {
   const code = errno[number] ?? `error ${number}`;
   switch (code) {
     case "ENOENT":
@@ -231,52 +259,5 @@ function find(name: string, path: string): string | undefined {
   return undefined;
 }
 
-function sendTo(pid: number, signal: NodeJS.Signals | string): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // gone already
-  }
-}
-
-/** Ends what descends from a run's process, whatever group it is in now. */
-function killTree(root: number, key: string): void {
-  if (process.platform !== "linux") return;
-  const strays = childrenOf(process.pid).filter((pid) => pid !== root && runOf(pid) === nameOf(key));
-  for (const pid of [root, ...strays]) killDescendants(pid);
-  for (const pid of strays) sendTo(pid, "SIGKILL");
-}
-
-/** From the top down: what loses its parent meanwhile is on the list already. */
-function killDescendants(root: number): void {
-  const pending = childrenOf(root);
-  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
-    pending.push(...childrenOf(pid));
-    sendTo(pid, "SIGKILL");
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number));
-  } catch {
-    return [];
-  }
-}
-
-/** The run that a process belongs to, by its environment. */
-function runOf(pid: number): string | undefined {
-  try {
-    return /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "utf8"))?.[1];
-  } catch {
-    return undefined;
-  }
-}
-
-/** As libs/core makes it; said again here because a keeper imports as little as it can. */
-function nameOf(key: string): string {
-  const [epoch = "", task = "", attempt = ""] = key.split("/");
-  return `berth-${epoch.replaceAll("-", "").slice(-8)}-${task}-${attempt}`;
-}
-
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : String(error));
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : String(error);

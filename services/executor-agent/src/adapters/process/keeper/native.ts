@@ -6,10 +6,14 @@ import koffi from "koffi";
  * else wait for children. Buffers stand for C's structures: larger than any platform's, and made once.
  */
 const libc = koffi.load(null);
-const posixSpawn = libc.func("int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)");
+const posixSpawn = libc.func(
+  "int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)",
+);
 const actionsInit = libc.func("int posix_spawn_file_actions_init(void *actions)");
 const actionsDestroy = libc.func("int posix_spawn_file_actions_destroy(void *actions)");
-const addOpen = libc.func("int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, int mode)");
+const addOpen = libc.func(
+  "int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, int mode)",
+);
 const addChdir = libc.func("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)");
 const attributesInit = libc.func("int posix_spawnattr_init(void *attributes)");
 const setFlags = libc.func("int posix_spawnattr_setflags(void *attributes, short flags)");
@@ -88,5 +92,11 @@ const timeMs = (at: number): number => Number(usageOut.readBigInt64LE(at)) * 100
 export function adoptOrphans(): void {
   if (process.platform !== "linux") return;
   const prSetChildSubreaper = 36;
-  libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)")(prSetChildSubreaper, 1, 0, 0, 0);
+  libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)")(
+    prSetChildSubreaper,
+    1,
+    0,
+    0,
+    0,
+  );
 }

@@ -1,0 +1,53 @@
+import type { Resources } from "@berth/core";
+import type { HeldRun } from "./held-run.ts";
+
+/** A run that waits longer than this on a host is given back: another host may have room. */
+const longestWaitMs = 1_000;
+
+/**
+ * Runs that this host took over and cannot start yet, in the order in which they came. The scheduler sends short tasks ahead, so that the next one starts the
+ * moment one ends, without the way to the database and back.
+ */
+export class WaitingRuns {
+  readonly #since = new Map<string, number>();
+
+  add(key: string, elapsedMs: number): void {
+    if (!this.#since.has(key)) this.#since.set(key, elapsedMs);
+  }
+
+  get size(): number {
+    return this.#since.size;
+  }
+
+  /** Takes out those that may start now: from the front as long as they fit, and whatever is to be stopped, which the driver has to see. */
+  takeReady(get: (key: string) => HeldRun | undefined, used: Resources, capacity: Resources): string[] {
+    const ready: string[] = [];
+    let { cpuMilli, memoryBytes } = used;
+    let full = false;
+    for (const key of this.#since.keys()) {
+      const held = get(key);
+      if (held?.phase.kind !== "accepted") {
+        this.#since.delete(key);
+        continue;
+      }
+      const needs = held.needs.resources;
+      const fits = cpuMilli + needs.cpuMilli <= capacity.cpuMilli && memoryBytes + needs.memoryBytes <= capacity.memoryBytes;
+      if (!held.stop && (full || !fits)) {
+        full = true;
+        continue;
+      }
+      cpuMilli += needs.cpuMilli;
+      memoryBytes += needs.memoryBytes;
+      this.#since.delete(key);
+      ready.push(key);
+    }
+    return ready;
+  }
+
+  /** Takes out those that have waited too long. */
+  takeLate(elapsedMs: number): string[] {
+    const late = [...this.#since].filter(([, since]) => elapsedMs - since > longestWaitMs).map(([key]) => key);
+    for (const key of late) this.#since.delete(key);
+    return late;
+  }
+}
