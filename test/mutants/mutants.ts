@@ -1,3 +1,5 @@
+import { schedulingMutants } from "./scheduling.ts";
+
 /** One way to break the code, and the tests that must notice. */
 export interface Mutant {
   readonly name: string;
@@ -41,4 +43,5 @@ export const mutants: readonly Mutant[] = [
     case "refused":`, replace: `return moved({ kind: "over", attempt: state.attempt, outcome: event.outcome, reason: event.reason }, request);
     case "refused":`, tests: machineTests },
   { name: "runs-unplaced", what: "news starts a pending task", file: machine, find: `return event.kind === "refused" ? { kind: "unchanged" } : { kind: "superseded" };`, replace: `return moved({ kind: "running", attempt: state.attempt, hostId: "" }, request);`, tests: machineTests },
+  ...schedulingMutants,
 ];

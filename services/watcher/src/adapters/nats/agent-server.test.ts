@@ -1,0 +1,85 @@
+import { AppError } from "@berth/core";
+import { ReportAnswer, RunPhase, Verdict } from "@berth/contracts/agent";
+import type { ReportReply, ReportRequest, SyncReply, SyncRequest } from "@berth/contracts/agent";
+import { Host } from "@berth/contracts/types";
+import type { Bus } from "@berth/nats";
+import { describe, expect, it } from "vitest";
+import type { ReportNews, SyncAnswer, SyncNews, Watcher } from "../../app/watcher.ts";
+import { lostReport } from "../codec.ts";
+import { serveAgents } from "./agent-server.ts";
+
+type Served = Watcher<ReportRequest, ReportReply, Host, never>;
+const run = { epoch: "e", taskId: "1", attempt: 1 };
+const report = lostReport("h1", "j1", [run, { ...run, attempt: 2 }], new Date(0));
+
+function serve(watcher: {
+  report?: (news: ReportNews<ReportRequest>) => Promise<ReportReply>;
+  sync?: (news: SyncNews<Host>) => Promise<SyncAnswer<never> | undefined>;
+}) {
+  const handlers = new Map<string, (message: unknown, incoming: { host: string }) => Promise<unknown>>();
+  const bus = { serve: ({ type }: { type: string }, _: string, handler: never) => void handlers.set(type, handler) };
+  serveAgents(bus as unknown as Bus, watcher as unknown as Served, new AbortController().signal);
+  return {
+    report: (message: ReportRequest, host = "h1") =>
+      handlers.get("berth.agent.v1.ReportRequest")!(message, { host }) as Promise<ReportReply>,
+    sync: (message: SyncRequest, host = "h1") =>
+      handlers.get("berth.agent.v1.SyncRequest")!(message, { host }) as Promise<SyncReply>,
+  };
+}
+
+describe("serveAgents", () => {
+  it("answers a report only when it is committed", async () => {
+    const commit = Promise.withResolvers<ReportReply>();
+    const { report: send } = serve({ report: () => commit.promise });
+    let answered = false;
+    const reply = send(report).finally(() => (answered = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).toBe(false);
+    commit.resolve({ answers: [ReportAnswer.COMMITTED, ReportAnswer.SUPERSEDED] });
+    expect(await reply).toEqual({ answers: [ReportAnswer.COMMITTED, ReportAnswer.SUPERSEDED] });
+  });
+
+  it("says later for each run where storage does not answer", async () => {
+    const away = new AppError("unavailable", "PEER_UNAVAILABLE", "storage does not answer");
+    const { report: send } = serve({ report: () => Promise.reject(away) });
+    expect(await send(report)).toEqual({ answers: [ReportAnswer.LATER, ReportAnswer.LATER] });
+  });
+
+  it("lets an agent speak for its own host only", async () => {
+    const { report: send, sync } = serve({});
+    await expect(send(report, "h2")).rejects.toMatchObject({ code: "denied", reason: "WRONG_HOST" });
+    const request = { host: Host.fromPartial({ id: "h1" }), statuses: [], term: 0 };
+    await expect(sync(request, "h2")).rejects.toMatchObject({ code: "denied", reason: "WRONG_HOST" });
+    await expect(sync({ host: undefined, statuses: [], term: 0 })).rejects.toMatchObject({ code: "invalid" });
+  });
+
+  it("reads a sync, and writes verdicts; or says that it is not ready", async () => {
+    const seen: SyncNews<Host>[] = [];
+    const answers: (SyncAnswer<never> | undefined)[] = [
+      {
+        epoch: "e",
+        term: 3,
+        missing: undefined,
+        verdicts: [{ run, verdict: { kind: "stop", cause: "superseded", by: "" } }],
+      },
+      undefined,
+    ];
+    const { sync } = serve({
+      sync: async (news) => {
+        seen.push(news);
+        return answers.shift();
+      },
+    });
+    const status = { ...report.statuses[0]!, phase: RunPhase.RUNNING };
+    const request: SyncRequest = { host: Host.fromPartial({ id: "h1", journalId: "j1" }), statuses: [status], term: 2 };
+    expect(await sync(request)).toEqual({
+      ready: true,
+      epoch: "e",
+      term: 3,
+      missing: undefined,
+      verdicts: [{ run, verdict: Verdict.STOP, reason: "SUPERSEDED", by: "" }],
+    });
+    expect(seen[0]).toMatchObject({ hostId: "h1", journalId: "j1", runs: [run] });
+    expect(await sync(request)).toMatchObject({ ready: false, verdicts: [] });
+  });
+});
