@@ -116,4 +116,16 @@ describe("Queue", () => {
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     expect(order).toHaveLength(52);
   });
+
+  it("counts what stands before a task, with and without gaps and arrays among it", () => {
+    const queue = new Queue();
+    for (let n = 1; n <= 10; n++) queue.apply(aTaskRow(`${n}`), 0);
+    const before = (id: string) => queue.get(id)!.shape.countBefore(queue.get(id)!);
+    expect([before("1"), before("8")]).toEqual([0, 7]);
+    queue.apply(aTaskRow("5", { state: "over", outcome: "killed" }), 0);
+    expect(before("8")).toBe(6);
+    queue.apply(aTaskRow("11", { array: { last: 30, step: 10, maxLive: 0, cursor: 10 } }), 0);
+    queue.apply(aTaskRow("12"), 0);
+    expect(before("12")).toBe(12);
+  });
 });

@@ -27,6 +27,7 @@ export class Shape {
   #entries: (TaskRecord | undefined)[] = [];
   #start = 0;
   #queued = 0;
+  #arrays = 0;
   #ranMs = Infinity;
 
   constructor(user: string, project: string, priority: number, avoidHosts: readonly string[], needClass: NeedClass) {
@@ -63,11 +64,13 @@ export class Shape {
     if (there && compareOrder(there, record) === 0) this.#entries[at] = record; // its own grave
     else this.#insert(at, record);
     record.queuedIn = this;
+    if (record.array) this.#arrays++;
     if (this.#queued++ === 0) this.needClass.shapes.add(this);
   }
 
   remove(record: TaskRecord): void {
     record.queuedIn = undefined; // a grave from now on
+    if (record.array) this.#arrays--;
     if (--this.#queued === 0) {
       this.#entries = [];
       this.#start = 0;
@@ -93,6 +96,8 @@ export class Shape {
 
   /** Queued tasks, arrays by their unclaimed elements, that stand before `record` in the order of submission. */
   countBefore(record: TaskRecord): number {
+    const plain = this.#arrays === 0 && this.#entries.length - this.#start === this.#queued;
+    if (plain) return this.#lowerBound(record) - this.#start;
     let count = 0;
     for (let at = this.from(0); at >= 0; at = this.from(at + 1)) {
       const entry = this.#entries[at]!;
