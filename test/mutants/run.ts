@@ -16,7 +16,11 @@ const copy = mkdtempSync(join(tmpdir(), "berth-mutants-"));
 let survived = 0;
 try {
   const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
-  const tree = execFileSync("tar", ["cf", "-", "--null", "--ignore-failed-read", "--files-from", "-"], { cwd: root, input: files, maxBuffer: 256 * 1024 * 1024 });
+  const tree = execFileSync("tar", ["cf", "-", "--null", "--ignore-failed-read", "--files-from", "-"], {
+    cwd: root,
+    input: files,
+    maxBuffer: 256 * 1024 * 1024,
+  });
   execFileSync("tar", ["xf", "-"], { cwd: copy, input: tree });
   // Links inside node_modules are relative, so the copy's packages are the copy's.
   execFileSync("cp", ["-al", join(root, "node_modules"), join(copy, "node_modules")]);
@@ -39,7 +43,10 @@ function tryMutant(mutant: Mutant): "killed" | "SURVIVED" | "DOES NOT APPLY" {
   const original = readFileSync(path, "utf8");
   if (original.split(mutant.find).length !== 2) return "DOES NOT APPLY";
   rmSync(path);
-  writeFileSync(path, original.replace(mutant.find, () => mutant.replace));
+  writeFileSync(
+    path,
+    original.replace(mutant.find, () => mutant.replace),
+  );
   try {
     return runTests(mutant.tests).passed ? "SURVIVED" : "killed";
   } finally {
@@ -49,6 +56,11 @@ function tryMutant(mutant: Mutant): "killed" | "SURVIVED" | "DOES NOT APPLY" {
 }
 
 function runTests(tests: readonly string[]): { passed: boolean; output: string } {
-  const ran = spawnSync(join(copy, "node_modules/.bin/vitest"), ["run", "--no-cache", ...tests], { cwd: copy, encoding: "utf8", timeout: 300_000, env: { ...process.env, NO_COLOR: "1" } });
+  const ran = spawnSync(join(copy, "node_modules/.bin/vitest"), ["run", "--no-cache", ...tests], {
+    cwd: copy,
+    encoding: "utf8",
+    timeout: 300_000,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
   return { passed: ran.status === 0, output: `${ran.stdout}${ran.stderr}` };
 }

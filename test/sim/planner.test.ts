@@ -143,13 +143,11 @@ class World {
     const { queue, store } = this;
     queue.tick(this.nowMs);
     queue.applyOutcomes(
-      queue
-        .takeUnknownParents(100)
-        .map((taskId) => ({
-          taskId,
-          live: store.tasks.get(taskId)!.state !== "over",
-          outcome: store.tasks.get(taskId)!.outcome,
-        })),
+      queue.takeUnknownParents(100).map((taskId) => ({
+        taskId,
+        live: store.tasks.get(taskId)!.state !== "over",
+        outcome: store.tasks.get(taskId)!.outcome,
+      })),
     );
     const plan = planCycle(queue, this.policy, this.nowMs, () => 0.5);
     const again = planCycle(queue, this.policy, this.nowMs, () => 0.5);
