@@ -1,7 +1,7 @@
 import { asAsked, isOfCapacity, standardFilters } from "./filters.ts";
 import type { Asked, Filter } from "./filters.ts";
 import { Heap } from "./heap.ts";
-import { freeCpuMilli } from "./hosts.ts";
+import { freeCpuMilli, leadLeft } from "./hosts.ts";
 import type { Host } from "./hosts.ts";
 import type { End, Placement, Plan } from "./plan.ts";
 import type { Queue } from "./queue.ts";
@@ -114,6 +114,7 @@ class Draft {
   readonly #unfit = new Set<NeedClass>();
   /** Whether hosts may be given more than they can run at once. */
   readonly #leads: boolean;
+  readonly #leading = new Map<Host, boolean>();
   readonly #leadFilters: readonly Filter[];
 
   constructor(queue: Queue, policy: CyclePolicy, random: () => number, leads: boolean) {
@@ -153,6 +154,13 @@ class Draft {
     return true;
   }
 
+  /** A lead is filled again when half of it is used up, so that placements go out in groups. Judged once a cycle, before anything of it is placed there. */
+  #opensLead(host: Host): boolean {
+    let opens = this.#leading.get(host);
+    if (opens === undefined) this.#leading.set(host, (opens = leadLeft(host) <= 0.5));
+    return opens;
+  }
+
   /** The least loaded of the hosts with room in their lead. */
   #chooseLeading(shape: Shape): Host | undefined {
     const { hosts } = this.#queue;
@@ -164,7 +172,7 @@ class Draft {
       host && candidates < this.#policy.limits.maxCandidates;
       host = hosts.nextLeading(host.slot + 1, shape.needs)
     ) {
-      if (!passesAll(this.#leadFilters, asked, host)) continue;
+      if (!this.#opensLead(host) || !passesAll(this.#leadFilters, asked, host)) continue;
       candidates++;
       if (!best || freeCpuMilli(host) > freeCpuMilli(best)) best = host;
     }

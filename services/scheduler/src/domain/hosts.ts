@@ -183,6 +183,12 @@ export class Hosts {
   }
 }
 
+/** How much of its lead a host has before it, from 0 to 1; of cpu or memory, whichever is more. */
+export const leadLeft = (host: Host): number => {
+  const { cpuMilli, memoryBytes } = host.facts!.capacity;
+  return Math.max(0, -freeCpuMilli(host) / (lead * cpuMilli), -freeMemoryBytes(host) / (lead * memoryBytes));
+};
+
 export const freeCpuMilli = (host: Host): number =>
   host.facts === undefined ? 0 : host.facts.capacity.cpuMilli - host.facts.unknownUse.cpuMilli - host.usedCpuMilli;
 
