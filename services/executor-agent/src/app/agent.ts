@@ -2,8 +2,6 @@ import type { AssignReply, AssignRequest, SyncReply, SyncRequest } from "@berth/
 import { AppError, runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
-import { admit, tooLong } from "../domain/admission.ts";
-import type { Offer } from "../domain/admission.ts";
 import { isLive } from "../domain/held-run.ts";
 import type { Answer, HeldRun } from "../domain/held-run.ts";
 import { adopted, neverStarted, onAbsent, onAnswer, onDriverNews, onReboot, onWord } from "../domain/news.ts";
@@ -11,18 +9,18 @@ import { nextSteps } from "../domain/steps.ts";
 import type { StepName } from "../domain/steps.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { newsOf } from "./driver-news.ts";
+import { Intake } from "./intake.ts";
 import { LimitTimer } from "./limit-timer.ts";
 import { Reporter } from "./reporter.ts";
 import { RunTable } from "./run-table.ts";
-import { SpecTable, needsOf } from "./spec-table.ts";
+import { SpecTable } from "./spec-table.ts";
 import { makeStepRunners } from "./step-runners.ts";
 import type { StepRunners } from "./step-runners.ts";
 import { syncRequest } from "./sync-request.ts";
 import { Syncer, wordOf } from "./syncer.ts";
-import { WaitingRuns } from "../domain/waiting-runs.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
-const lookAtWaitingMs = 250;
 const forgetEveryMs = 60_000;
 const rememberMs = 3_600_000;
 
@@ -36,10 +34,8 @@ export class Agent {
   readonly #syncer: Syncer;
   readonly #runners: StepRunners;
   readonly #limits: LimitTimer;
-  readonly #waiting = new WaitingRuns();
-  #waitTimer: NodeJS.Timeout | undefined;
-  /** Largest term seen, by epoch. */
-  readonly #terms = new Map<string, number>();
+  readonly #waiting: WaitingRoom;
+  readonly #intake: Intake;
   #epoch = "";
   #ready = false;
   #canSuspend = false;
@@ -57,6 +53,7 @@ export class Agent {
         get: (key) => this.#table.get(key),
         traceParentOf: ({ specId }) => (specId === undefined ? "" : (this.#specs.get(specId)?.traceParent ?? "")),
         enforced: () => this.#enforced,
+        busy: () => this.#waiting.size > 0,
         onAnswers: (answers) => this.#onAnswers(answers),
       },
       this.#stop.signal,
@@ -79,6 +76,13 @@ export class Agent {
       onEvents: (events) => this.#onEvents(events),
       signal: this.#stop.signal,
     });
+    this.#waiting = new WaitingRoom({
+      ...deps,
+      table: this.#table,
+      start: (keys) => this.#runners.start(keys, deps.clock.now()),
+      signal: this.#stop.signal,
+    });
+    this.#intake = new Intake({ ...deps, table: this.#table, specs: this.#specs, waiting: () => this.#waiting.size });
   }
 
   /** Whether the driver has told what it found; assignments are taken from then on. */
@@ -88,9 +92,7 @@ export class Agent {
 
   /** Live runs on this host. */
   get liveRuns(): number {
-    let live = 0;
-    for (const held of this.#table.values()) if (isLive(held)) live += 1;
-    return live;
+    return this.#table.liveCount;
   }
 
   /**
@@ -125,16 +127,16 @@ export class Agent {
       this.#stop.abort(new Error("the agent ends"));
       clearInterval(forgetting);
       this.#limits.close();
-      clearTimeout(this.#waitTimer);
       this.#table.close();
       await driver.close();
     }
   }
 
-  /** Takes over new runs. When it returns they are in the journal, accepted or refused. Throws AppError `unavailable` where it cannot say. */
-  onAssign(request: AssignRequest): AssignReply {
+  /** Takes over new runs. Resolves when they are in the journal, accepted or refused; rejects with AppError `unavailable` where it cannot say. */
+  async onAssign(request: AssignRequest): Promise<AssignReply> {
     if (!this.#ready) throw new AppError("unavailable", "AGENT_STARTING", "the agent is not ready yet");
-    this.#admit(request);
+    this.#intake.admit(request);
+    await this.#table.saved();
     return {};
   }
 
@@ -146,7 +148,7 @@ export class Agent {
   #load(): void {
     const { journal, clock } = this.#deps;
     const { runs, specs, terms, bootId } = journal.load();
-    for (const [epoch, term] of terms) this.#terms.set(epoch, term);
+    this.#intake.load(terms);
     this.#specs.load(specs);
     const rebooted = bootId !== "" && bootId !== clock.bootId;
     const judged = rebooted ? runs.map((held) => onReboot(held, clock.now())) : runs;
@@ -170,49 +172,6 @@ export class Agent {
     this.#table.commit();
     // All of them, changed or not: ends that were not answered, stops that were not carried out.
     this.#table.actNow(all.map(({ key }) => key));
-  }
-
-  #admit({ assignments, specs, term }: AssignRequest): void {
-    const { journal, clock, driver } = this.#deps;
-    const interned = specs.map((spec) => ({ ...this.#specs.intern(spec), needs: needsOf(spec) }));
-    const offers = assignments.flatMap(({ run, specIndex, journalId }): Offer[] => {
-      const spec = interned[specIndex];
-      return run && spec ? [{ run, specId: spec.id, needs: spec.needs, journalId }] : [];
-    });
-    const host = {
-      journalId: journal.id,
-      termOf: (epoch: string) => this.#terms.get(epoch) ?? 0,
-      capacity: driver.capacity(),
-      waiting: this.#waiting.size,
-      isHeld: (key: string) => this.#table.isHeld(key),
-    };
-    const taken = admit(offers, term, host, clock.now().at);
-    const epoch = offers[0]?.run.epoch ?? "";
-    const newTerm = term > host.termOf(epoch) ? { term: { epoch, term } } : {};
-    const needed = new Set(taken.map(({ specId }) => specId));
-    try {
-      if (taken.length > 0 || newTerm.term) {
-        journal.write({
-          runs: taken,
-          specs: interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : [])),
-          ...newTerm,
-        });
-      }
-      for (const { specId } of taken) if (specId !== undefined) this.#specs.hold(specId);
-    } finally {
-      // Specs of repeated offers only, or of a write that failed.
-      for (const { id } of interned) this.#specs.drop(id);
-    }
-    if (newTerm.term) this.#terms.set(epoch, term);
-    this.#table.load(taken);
-    for (const held of taken)
-      if (held.phase.kind === "refused")
-        this.#deps.logger.info("refused a run", {
-          task: held.run.taskId,
-          attempt: held.run.attempt,
-          reason: held.phase.reason.code,
-        });
-    this.#table.actNow(taken.map(({ key }) => key));
   }
 
   #onEvents(events: readonly DriverEvent[]): void {
@@ -247,28 +206,11 @@ export class Agent {
     }
     // Their ends were stored for good; the agent died before it could tell the driver.
     if (leftOver.length > 0) void this.#deps.driver.settle(leftOver).catch(() => {});
-    if (urgent) this.#table.commit();
-    if (urgent) this.#startWaiting();
-    this.#limits.arm();
-  }
-
-  /** Starts what waited, as far as there is room now. */
-  #startWaiting(): void {
-    const ready = this.#waiting.takeReady((key) => this.#table.get(key), this.#table.used(), this.#deps.driver.capacity());
-    if (ready.length > 0) this.#runners.start(ready, this.#deps.clock.now());
-    if (this.#waiting.size > 0 && !this.#stop.signal.aborted) this.#waitTimer ??= setTimeout(() => this.#giveBackLate(), lookAtWaitingMs);
-  }
-
-  /** Gives back what has waited too long behind longer tasks. */
-  #giveBackLate(): void {
-    this.#waitTimer = undefined;
-    const now = this.#deps.clock.now();
-    for (const key of this.#waiting.takeLate(now.elapsedMs)) {
-      const held = this.#table.get(key);
-      if (held?.phase.kind !== "accepted") continue;
-      this.#table.change({ ...held, phase: { kind: "refused", reason: tooLong("other tasks of this host took longer than expected"), refusedAt: now.at } }, "now");
+    if (urgent) {
+      this.#table.commitSoonest();
+      this.#waiting.startSome();
     }
-    this.#startWaiting();
+    this.#limits.arm();
   }
 
   #noteEnd(held: HeldRun): void {
@@ -303,7 +245,7 @@ export class Agent {
       const key = runKey(run);
       const held = this.#table.get(key);
       if (!held && (word.kind !== "stop" || this.#table.isHeld(key))) continue;
-      const next = held ? onWord(held, word) : neverStarted(key, run, clock.now().at);
+      const next = held ? onWord(held, word, clock.now().at) : neverStarted(key, run, clock.now().at);
       if (next === held) continue;
       if (next.stop !== held?.stop)
         this.#deps.logger.info("told to stop a run", {
@@ -321,12 +263,9 @@ export class Agent {
       changed.push(key);
     }
     if (changed.length > 0) this.#table.commit();
-    if (missing && missing.assignments.length > 0) this.#admit(missing);
+    if (missing && missing.assignments.length > 0) this.#intake.admit(missing);
     this.#epoch = epoch;
-    if (term > (this.#terms.get(epoch) ?? 0)) {
-      this.#deps.journal.write({ term: { epoch, term } });
-      this.#terms.set(epoch, term);
-    }
+    this.#intake.noteTerm(epoch, term);
   }
 
   #syncRequest(): SyncRequest {
@@ -340,7 +279,7 @@ export class Agent {
       bootId: clock.bootId,
       version,
     };
-    return syncRequest(facts, this.#table.values(), this.#terms.get(this.#epoch) ?? 0, clock.now().at, this.#enforced);
+    return syncRequest(facts, this.#table.values(), this.#intake.termOf(this.#epoch), clock.now().at, this.#enforced);
   }
 
   /** Runs the next steps of these runs, all of one kind together. */
@@ -357,10 +296,9 @@ export class Agent {
       }
     }
     for (const [name, its] of todo) {
-      if (name === "start") for (const key of its) this.#waiting.add(key, now.elapsedMs);
+      if (name === "start") this.#waiting.add(its);
       else this.#runners[name](its, now);
     }
-    if (todo.has("start")) this.#startWaiting();
     this.#limits.arm();
   }
 }

@@ -12,6 +12,8 @@ export interface ReporterDeps {
   /** A run as it is now; undefined once it is settled. */
   readonly get: (key: string) => HeldRun | undefined;
   readonly enforced: () => readonly string[];
+  /** Whether this host has enough to do without an answer: then reports may gather. */
+  readonly busy: () => boolean;
   /** Of the run's submit; empty where tracing is off. */
   readonly traceParentOf: (held: HeldRun) => string;
   /** The ends that were answered. */
@@ -23,6 +25,8 @@ const runningDelayMs = 300;
 /** Pulling and creating are told only where they take longer than a glance. */
 const preparingDelayMs = 1_000;
 const maxStatuses = 1_000;
+/** How long ends gather while runs wait here for their turn: nobody is idle meanwhile, and each message costs the whole way. */
+const gatherMs = 10;
 const backoff = { baseMs: 100, maxMs: 5_000 };
 
 /** Tells what happened until it is answered: one request in flight, everything that waits in it. */
@@ -83,7 +87,8 @@ export class Reporter {
     if (this.#sending || this.#backoffTimer || this.#due.size === 0 || this.#signal.aborted) return;
     this.#sending = true;
     // After this turn: what comes up together goes out together.
-    setImmediate(() => void this.#sendBatch());
+    if (this.#deps.busy()) setTimeout(() => void this.#sendBatch(), gatherMs);
+    else setImmediate(() => void this.#sendBatch());
   }
 
   async #sendBatch(): Promise<void> {

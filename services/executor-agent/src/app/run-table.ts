@@ -1,7 +1,7 @@
 import type { Resources } from "@berth/core";
 import type { Logger } from "../ports/logger.ts";
 import { deadlineOf } from "../domain/steps.ts";
-import { takesPlace } from "../domain/held-run.ts";
+import { isLive, takesPlace } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import type { Journal } from "../ports/journal.ts";
 
@@ -16,6 +16,9 @@ export type Urgency =
 
 const soonMs = 250;
 const retryMs = 500;
+/** With many runs here, commits come at this distance at the most: a sync of the disk stops everything, and serves twenty runs as well as one. */
+const paceMs = 3;
+const manyRuns = 12;
 
 /**
  * The runs of this host: in memory as they are, in the journal as they were decided. The rule that everything else relies on stands here: a changed run is
@@ -30,9 +33,14 @@ export class RunTable {
   readonly #journal: Journal;
   readonly #logger: Logger;
   readonly #act: (keys: readonly string[]) => void;
+  #specs: { readonly id: number; readonly bytes: Uint8Array }[] = [];
+  readonly #terms = new Map<string, number>();
   #afterCommit: (() => void)[] = [];
+  #waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+  #committedAtMs = -Infinity;
   #used: Resources = { cpuMilli: 0, memoryBytes: 0 };
   #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = 0;
   /** When the next run needs a look, on the elapsed clock. */
   earliestMs = Infinity;
 
@@ -48,6 +56,12 @@ export class RunTable {
 
   values(): Iterable<HeldRun> {
     return this.#runs.values();
+  }
+
+  get liveCount(): number {
+    let live = 0;
+    for (const held of this.#runs.values()) if (isLive(held)) live += 1;
+    return live;
   }
 
   /** What runs that take a place ask for, unknown ones included. */
@@ -71,7 +85,32 @@ export class RunTable {
     if (urgency === "memory") return;
     this.#unsaved.add(held.key);
     if (urgency === "now") this.#toAct.add(held.key);
-    this.#commitIn(urgency === "now" ? 0 : soonMs);
+    this.#commitIn(urgency === "now" ? paceMs : soonMs);
+  }
+
+  /** New runs, with the specs that are new with them. */
+  add(
+    runs: readonly HeldRun[],
+    specs: readonly { readonly id: number; readonly bytes: Uint8Array }[],
+    term?: { readonly epoch: string; readonly term: number },
+  ): void {
+    this.#specs.push(...specs);
+    if (term) this.#terms.set(term.epoch, term.term);
+    for (const held of runs) this.change(held, "now");
+    this.commitSoonest();
+  }
+
+  /** Resolves once everything until now is on disk; rejects where the next write fails. */
+  saved(): Promise<void> {
+    if (!this.#hasChanges) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /** Commits now or, while many runs come and go, within a few milliseconds. */
+  commitSoonest(): void {
+    const waitMs = this.#runs.size < manyRuns ? 0 : this.#committedAtMs + paceMs - performance.now();
+    if (waitMs <= 0) this.commit();
+    else this.#commitIn(waitMs);
   }
 
   /** Its end is stored for good; only its key is kept. */
@@ -88,22 +127,40 @@ export class RunTable {
   commit(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const runs = [...this.#unsaved].flatMap((key) => this.#runs.get(key) ?? []);
-    const settled = [...this.#settled];
-    if (runs.length > 0 || settled.length > 0) {
+    if (this.#hasChanges) {
+      const waiting = this.#waiting.splice(0);
       try {
-        this.#journal.write({ runs, settled, droppedSpecs: [...this.#droppedSpecs] });
+        this.#write();
       } catch (error) {
         this.#logger.error("the journal cannot be written; nothing new is done until it can", { error });
+        for (const { reject } of waiting) reject(error);
         this.#commitIn(retryMs);
         return;
       }
-      this.#unsaved.clear();
-      this.#settled.clear();
-      this.#droppedSpecs.clear();
+      for (const { resolve } of waiting) resolve();
+      this.#committedAtMs = performance.now();
     }
     for (const fn of this.#afterCommit.splice(0)) fn();
-    this.actNow();
+    this.#actOnWritten();
+  }
+
+  get #hasChanges(): boolean {
+    return this.#unsaved.size + this.#settled.size + this.#specs.length + this.#terms.size > 0;
+  }
+
+  #write(): void {
+    this.#journal.write({
+      runs: [...this.#unsaved].flatMap((key) => this.#runs.get(key) ?? []),
+      settled: [...this.#settled],
+      specs: this.#specs,
+      droppedSpecs: [...this.#droppedSpecs],
+      terms: this.#terms,
+    });
+    this.#unsaved.clear();
+    this.#settled.clear();
+    this.#specs = [];
+    this.#droppedSpecs.clear();
+    this.#terms.clear();
   }
 
   /** Calls it once what changed until now is on disk. */
@@ -112,11 +169,16 @@ export class RunTable {
     this.#commitIn(soonMs);
   }
 
-  /** Acts upon what was written. */
-  actNow(extra: Iterable<string> = []): void {
-    const keys = new Set([...this.#toAct, ...extra]);
+  /** Acts upon runs that did not change, or whose change need not be on disk; those that wait for the disk are left to the commit. */
+  actNow(keys: readonly string[]): void {
+    const free = keys.filter((key) => !this.#toAct.has(key));
+    if (free.length > 0) this.#act(free);
+  }
+
+  #actOnWritten(): void {
+    const keys = [...this.#toAct];
     this.#toAct.clear();
-    if (keys.size > 0) this.#act([...keys]);
+    if (keys.length > 0) this.#act(keys);
   }
 
   /** Writes what waits, without acting upon it. */
@@ -127,12 +189,13 @@ export class RunTable {
     this.#timer = undefined;
   }
 
+  /** At the latest; what is due earlier stays so. */
   #commitIn(ms: number): void {
-    if (ms === 0 && this.#timer) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-    }
-    this.#timer ??= setTimeout(() => this.commit(), ms);
+    const at = performance.now() + ms;
+    if (this.#timer && this.#timerAtMs <= at) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = at;
+    this.#timer = setTimeout(() => this.commit(), ms);
   }
 
   #put(held: HeldRun): void {

@@ -75,9 +75,7 @@ export function makeStepRunners({
     if (signal.aborted) return;
     logger.warn("the driver takes no runs; trying again", { error, runs: keys.length });
     setTimeout(() => {
-      const waiting = present(keys).filter(({ phase }) => phase.kind === "starting" && phase.detail === "");
-      for (const held of waiting) table.change({ ...held, phase: { kind: "accepted" } }, "memory");
-      table.actNow(waiting.map(({ key }) => key));
+      start(present(keys).flatMap(({ key, phase }) => (phase.kind === "starting" ? key : [])));
     }, startAgainMs).unref();
   }
 

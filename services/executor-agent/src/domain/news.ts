@@ -1,7 +1,7 @@
 import { unreachable } from "@berth/core";
 import type { Reason, Run } from "@berth/core";
 import { hasStarted, isLive, noNeeds } from "./held-run.ts";
-import type { Answer, HeldRun, Started, StopCause } from "./held-run.ts";
+import type { Answer, HeldRun, Phase, Started, StopCause } from "./held-run.ts";
 import { endOfExit, endWithoutExit } from "./outcome.ts";
 import type { Exit } from "./outcome.ts";
 import type { Now } from "./steps.ts";
@@ -32,7 +32,7 @@ export type DriverNews =
     };
 
 /** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
-export function onWord(held: HeldRun, word: Word): HeldRun {
+export function onWord(held: HeldRun, word: Word, now: Date): HeldRun {
   const known = word.kind !== "unknown";
   // An end that was answered `unknown` is reported again only once the database knows the run.
   const answer = held.answer === "unknown" && known ? undefined : held.answer;
@@ -47,7 +47,9 @@ export function onWord(held: HeldRun, word: Word): HeldRun {
     case "resume":
       return next.wish === "run" ? next : { ...next, wish: "run" };
     case "stop":
-      return decideStop(next, word.cause, word.by);
+      return next.phase.kind === "accepted"
+        ? { ...next, phase: beforeStart(now) }
+        : decideStop(next, word.cause, word.by);
     default:
       return unreachable(word);
   }
@@ -62,11 +64,14 @@ function decideStop(held: HeldRun, cause: StopCause, by: string): HeldRun {
 /** A stop for a run that is not in the journal: it never starts here, and that is a fact to report. */
 export const neverStarted = (key: string, run: Run, now: Date): HeldRun => ({
   ...adopted(key, run),
-  phase: {
-    kind: "refused",
-    reason: { code: "NEVER_STARTED", message: "stopped before it reached this host" },
-    refusedAt: now,
-  },
+  phase: beforeStart(now),
+});
+
+/** The driver was not told of it; nor after a restart, since a run of which it was told is found, and is a starting one then. */
+const beforeStart = (now: Date): Phase => ({
+  kind: "refused",
+  reason: { code: "NEVER_STARTED", message: "stopped before it was started" },
+  refusedAt: now,
 });
 
 /** A run that the driver found and the journal does not have. */
@@ -165,6 +170,7 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
     // The driver records a start before it makes it, so this one never began: it is told to start it, once.
     case "accepted":
     case "starting":
+      if (held.stop) return { ...held, phase: beforeStart(now.at) };
       return held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" } } : held;
     case "ended":
     case "refused":

@@ -183,7 +183,7 @@ class World {
     const key = keyOf(run);
     if (word.kind === "stop") this.stopped.add(key);
     const held = this.held.get(key);
-    if (held) this.put(onWord(held, word));
+    if (held) this.put(onWord(held, word, this.now.at));
     else if (word.kind === "stop" && !this.settled.has(key)) this.put(neverStarted(key, run, this.now.at));
     this.settleDown([key].filter((k) => this.held.has(k)));
   }
@@ -358,12 +358,12 @@ describe("nextSteps", () => {
   it("leaves a run alone that nobody stopped, known or not", () => {
     expect(names(running())).toEqual([]);
     expect(names(running({ known: false }))).toEqual([]);
-    expect(names(onWord(running(), { kind: "unknown" }))).toEqual([]);
-    expect(names(onWord(running(), { kind: "run" }), later(86_400_000))).toEqual([]);
+    expect(names(onWord(running(), { kind: "unknown" }, now.at))).toEqual([]);
+    expect(names(onWord(running(), { kind: "run" }, now.at), later(86_400_000))).toEqual([]);
   });
 
   it("sends TERM, and KILL after the grace, again where it had no effect", () => {
-    const stopped = onWord(running(), { kind: "stop", cause: "killed", by: "ann" });
+    const stopped = onWord(running(), { kind: "stop", cause: "killed", by: "ann" }, now.at);
     expect(names(stopped)).toEqual(["term"]);
     const termed = onSignalled(stopped, "term", now);
     expect(names(termed, later(999))).toEqual([]);
@@ -382,10 +382,10 @@ describe("nextSteps", () => {
   });
 
   it("suspends only where the driver can", () => {
-    const wished = onWord(running(), { kind: "suspend" });
+    const wished = onWord(running(), { kind: "suspend" }, now.at);
     expect(names(wished)).toEqual(["suspend"]);
     expect(names(wished, now, { suspend: false })).toEqual([]);
-    expect(names(onWord(onPaused(wished, true), { kind: "resume" }))).toEqual(["resume"]);
+    expect(names(onWord(onPaused(wished, true), { kind: "resume" }, now.at))).toEqual(["resume"]);
   });
 
   it("says what an end means", () => {

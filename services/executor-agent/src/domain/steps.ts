@@ -44,7 +44,6 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
       if (held.answer === undefined) return [{ name: "report", key }];
       return held.answer === "unknown" ? [] : [{ name: "settle", key }];
     case "accepted":
-      // It may have begun in an earlier life of the agent, so that even one that is to stop goes through the driver.
       return [{ name: "start", key }];
     case "starting":
     case "running":

@@ -19,11 +19,10 @@ export class WaitingRuns {
     return this.#since.size;
   }
 
-  /** Takes out those that may start now: from the front as long as they fit, and whatever is to be stopped, which the driver has to see. */
+  /** Takes out those that may start now: from the front, as long as they fit. */
   takeReady(get: (key: string) => HeldRun | undefined, used: Resources, capacity: Resources): string[] {
     const ready: string[] = [];
     let { cpuMilli, memoryBytes } = used;
-    let full = false;
     for (const key of this.#since.keys()) {
       const held = get(key);
       if (held?.phase.kind !== "accepted") {
@@ -31,11 +30,9 @@ export class WaitingRuns {
         continue;
       }
       const needs = held.needs.resources;
-      const fits = cpuMilli + needs.cpuMilli <= capacity.cpuMilli && memoryBytes + needs.memoryBytes <= capacity.memoryBytes;
-      if (!held.stop && (full || !fits)) {
-        full = true;
-        continue;
-      }
+      const fits =
+        cpuMilli + needs.cpuMilli <= capacity.cpuMilli && memoryBytes + needs.memoryBytes <= capacity.memoryBytes;
+      if (!fits) break;
       cpuMilli += needs.cpuMilli;
       memoryBytes += needs.memoryBytes;
       this.#since.delete(key);

@@ -10,8 +10,8 @@ export interface JournalChanges {
   readonly settled?: readonly string[];
   /** Specs that no run needs any more. */
   readonly droppedSpecs?: readonly number[];
-  /** Largest term seen of an epoch: a new database counts terms from 1 again. */
-  readonly term?: { readonly epoch: string; readonly term: number };
+  /** Largest terms seen, by epoch: a new database counts from 1 again. */
+  readonly terms?: ReadonlyMap<string, number>;
   /** The boot in which what ran before was judged. */
   readonly bootId?: string;
 }

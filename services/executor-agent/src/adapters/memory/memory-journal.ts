@@ -28,7 +28,7 @@ export function memoryJournal(now: () => Date = () => new Date()): Journal & { r
         settledAt.set(key, now().getTime());
       }
       for (const id of changes.droppedSpecs ?? []) specs.delete(id);
-      if (changes.term) terms.set(changes.term.epoch, changes.term.term);
+      for (const [epoch, term] of changes.terms ?? []) terms.set(epoch, term);
       bootId = changes.bootId ?? bootId;
     },
     remembers: (key) => settledAt.has(key),

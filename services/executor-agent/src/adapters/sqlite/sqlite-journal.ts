@@ -95,7 +95,7 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
 
 function apply(
   database: Database,
-  { runs, specs, settled, droppedSpecs, term, bootId }: JournalChanges,
+  { runs, specs, settled, droppedSpecs, terms, bootId }: JournalChanges,
   nowMs: number,
 ): void {
   for (const { id, bytes } of specs ?? []) database.sql("INSERT OR REPLACE INTO specs VALUES (?, ?)").run(id, bytes);
@@ -105,8 +105,8 @@ function apply(
     database.sql("INSERT OR IGNORE INTO settled (key, settled_at) VALUES (?, ?)").run(key, nowMs);
   }
   for (const id of droppedSpecs ?? []) database.sql("DELETE FROM specs WHERE id = ?").run(id);
-  if (term !== undefined)
-    database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`term:${term.epoch}`, String(term.term));
+  for (const [epoch, term] of terms ?? [])
+    database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`term:${epoch}`, String(term));
   if (bootId !== undefined) database.sql("INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)").run(bootId);
 }
 

@@ -1,0 +1,70 @@
+import type { AssignRequest } from "@berth/contracts/agent";
+import { admit } from "../domain/admission.ts";
+import type { Offer } from "../domain/admission.ts";
+import type { AgentDeps } from "./agent-deps.ts";
+import type { RunTable } from "./run-table.ts";
+import { needsOf } from "./spec-table.ts";
+import type { SpecTable } from "./spec-table.ts";
+
+export interface IntakeDeps extends Pick<AgentDeps, "journal" | "clock" | "driver" | "logger"> {
+  readonly table: RunTable;
+  readonly specs: SpecTable;
+  /** How many runs wait here for room. */
+  readonly waiting: () => number;
+}
+
+/** Takes over what this host is offered, or refuses it; knows the largest term of each epoch. */
+export class Intake {
+  readonly #deps: IntakeDeps;
+  readonly #terms = new Map<string, number>();
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
+  }
+
+  load(terms: ReadonlyMap<string, number>): void {
+    for (const [epoch, term] of terms) this.#terms.set(epoch, term);
+  }
+
+  /** Largest term seen of an epoch: a new database counts from 1 again. */
+  termOf(epoch: string): number {
+    return this.#terms.get(epoch) ?? 0;
+  }
+
+  /** A term that was told without runs. */
+  noteTerm(epoch: string, term: number): void {
+    if (term <= this.termOf(epoch)) return;
+    this.#terms.set(epoch, term);
+    this.#deps.table.add([], [], { epoch, term });
+  }
+
+  /** Puts what is new into the table, from where it goes on once it is on disk. */
+  admit({ assignments, specs, term }: AssignRequest): void {
+    const { journal, clock, driver, logger, table } = this.#deps;
+    const interned = specs.map((spec) => ({ ...this.#deps.specs.intern(spec), needs: needsOf(spec) }));
+    const offers = assignments.flatMap(({ run, specIndex, journalId }): Offer[] => {
+      const spec = interned[specIndex];
+      return run && spec ? [{ run, specId: spec.id, needs: spec.needs, journalId }] : [];
+    });
+    const host = {
+      journalId: journal.id,
+      termOf: (epoch: string) => this.termOf(epoch),
+      capacity: driver.capacity(),
+      waiting: this.#deps.waiting(),
+      isHeld: (key: string) => table.isHeld(key),
+    };
+    const taken = admit(offers, term, host, clock.now().at);
+    for (const { specId } of taken) if (specId !== undefined) this.#deps.specs.hold(specId);
+    const needed = new Set(taken.map(({ specId }) => specId));
+    const written = interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : []));
+    for (const { id } of interned) this.#deps.specs.drop(id); // those of repeated offers only
+    const epoch = offers[0]?.run.epoch ?? "";
+    const isNewer = term > this.termOf(epoch);
+    if (isNewer) this.#terms.set(epoch, term);
+    if (taken.length > 0 || isNewer) table.add(taken, written, isNewer ? { epoch, term } : undefined);
+    for (const { run, phase } of taken) {
+      if (phase.kind !== "refused") continue;
+      logger.info("refused a run", { task: run.taskId, attempt: run.attempt, reason: phase.reason.code });
+    }
+  }
+}
