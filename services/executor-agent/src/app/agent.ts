@@ -269,17 +269,7 @@ export class Agent {
   }
 
   #syncRequest(): SyncRequest {
-    const { hostId, driver, version, journal, clock } = this.#deps;
-    const facts = {
-      id: hostId,
-      driver: driver.getName(),
-      capacity: { ...driver.capacity() },
-      features: [...driver.features()],
-      journalId: journal.id,
-      bootId: clock.bootId,
-      version,
-    };
-    return syncRequest(facts, this.#table.values(), this.#intake.termOf(this.#epoch), clock.now().at, this.#enforced);
+    return syncRequest(this.#deps, this.#table.values(), this.#intake.termOf(this.#epoch), this.#enforced);
   }
 
   /** Runs the next steps of these runs, all of one kind together. */

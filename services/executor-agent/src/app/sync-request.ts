@@ -1,22 +1,18 @@
 import type { SyncRequest } from "@berth/contracts/agent";
 import { HostStatus } from "@berth/contracts/types";
-import type { Host } from "@berth/contracts/types";
 import { isLive } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
+import type { AgentDeps } from "./agent-deps.ts";
 import { statusOf } from "./run-status.ts";
-
-/** What an agent is, whatever runs on it. */
-export type HostFacts = Pick<Host, "id" | "driver" | "capacity" | "features" | "journalId" | "bootId" | "version">;
 
 /** What fits in one message of the bus with room to spare; ends beyond it are told by reports anyway. */
 const maxStatuses = 10_000;
 
 /** All that is here and not settled. `used` and `unknownRuns` are of what the database does not know, which nobody else counts. */
 export function syncRequest(
-  facts: HostFacts,
+  { hostId, driver, version, journal, clock }: Pick<AgentDeps, "hostId" | "driver" | "version" | "journal" | "clock">,
   held: Iterable<HeldRun>,
   term: number,
-  now: Date,
   enforced: readonly string[],
 ): SyncRequest {
   const all = [...held].filter(({ answer }) => answer === undefined || answer === "unknown");
@@ -25,14 +21,20 @@ export function syncRequest(
   const told = all.length <= maxStatuses ? all : [...live, ...all.filter((run) => !isLive(run))].slice(0, maxStatuses);
   return {
     host: {
-      ...facts,
+      id: hostId,
+      driver: driver.getName(),
+      capacity: { ...driver.capacity() },
+      features: [...driver.features()],
+      journalId: journal.id,
+      bootId: clock.bootId,
+      version,
       used: {
         cpuMilli: unknown.reduce((sum, { needs }) => sum + needs.resources.cpuMilli, 0),
         memoryBytes: unknown.reduce((sum, { needs }) => sum + needs.resources.memoryBytes, 0),
       },
       status: HostStatus.UP,
       reason: undefined,
-      seenTime: now,
+      seenTime: clock.now().at,
       unknownRuns: unknown.map(({ run }) => ({ epoch: run.epoch, taskId: run.taskId, attempt: run.attempt })),
       liveTasks: live.length,
     },

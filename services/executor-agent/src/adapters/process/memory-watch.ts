@@ -47,6 +47,7 @@ export function watchMemory(onOver: (key: string) => void, everyMs = 500): Memor
 
   return {
     add(key, pid, limitBytes) {
+      if (pids.has(key)) return;
       byPid.set(pid, { key, limitBytes, peakBytes: undefined, isOver: false });
       pids.set(key, pid);
       arm();

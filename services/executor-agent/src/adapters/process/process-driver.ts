@@ -29,7 +29,6 @@ interface Kept {
   readonly keeper: Keeper | undefined;
   /** Until its keeper is known to have it: it is started again where that one dies without a trace of it. */
   readonly task: TaskToRun | undefined;
-  readonly limitBytes: number | undefined;
   readonly over: boolean;
 }
 
@@ -73,13 +72,11 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     if (before?.over) return;
     const over = (kept.x ?? kept.f) !== undefined;
     const isStarted = kept.pid !== undefined;
-    runs.set(kept.k, {
-      keeper,
-      task: isStarted || over ? undefined : before?.task,
-      limitBytes: before?.limitBytes,
-      over,
-    });
-    if (isStarted && !over && before?.limitBytes !== undefined) memory.add(kept.k, kept.pid!, before.limitBytes);
+    runs.set(kept.k, { keeper, task: isStarted || over ? undefined : before?.task, over });
+    // Its start came together with its end.
+    if (over && before?.task && kept.at !== undefined)
+      tell({ kind: "started", run: before.task.run, at: new Date(kept.at) });
+    if (isStarted && !over) memory.add(kept.k, kept.pid!, kept.m);
     const event = eventOf(kept, over ? memory.remove(kept.k) : { outOfMemory: false, peakBytes: undefined });
     if (event) tell(event);
   }
@@ -107,7 +104,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     for (const [key, kept] of runs) {
       if (kept.keeper !== before) continue;
       runs.delete(key);
-      if (!orphans.has(runOfKey(key)) && !kept.task && !kept.over) tell(lostEvent({ k: key, o: "", r: "" }));
+      if (!orphans.has(runOfKey(key)) && !kept.task && !kept.over) tell(lostEvent({ k: key, o: "", r: "", m: 0 }));
       memory.remove(key);
     }
   }
@@ -134,7 +131,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       try {
         const ready = keepers.for(task.identity);
         const keeper = ready instanceof Promise ? await ready : ready;
-        runs.set(key, { keeper, task, limitBytes: task.resources.memoryBytes, over: false });
+        runs.set(key, { keeper, task, over: false });
         lastUse.set(keeper.dir, performance.now());
         const list = byKeeper.get(keeper);
         if (list) list.push(startRun(key, task));
@@ -246,7 +243,10 @@ export function processDriver(options: ProcessDriverOptions): Driver {
   }
 }
 
-function startRun(key: string, { command, env, taskDir, workdir, stdoutPath, stderrPath }: TaskToRun): StartRun {
+function startRun(
+  key: string,
+  { command, env, taskDir, workdir, stdoutPath, stderrPath, resources }: TaskToRun,
+): StartRun {
   return {
     k: key,
     c: command,
@@ -255,6 +255,7 @@ function startRun(key: string, { command, env, taskDir, workdir, stdoutPath, std
     ...(workdir === undefined ? {} : { d: workdir }),
     o: stdoutPath,
     r: stderrPath,
+    m: resources.memoryBytes,
     ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir
       ? {}
       : { a: env["BERTH_ARRAY_DIR"] }),

@@ -51,9 +51,9 @@ export class Keeper {
   /** Starts runs that it does not have yet. That they are to start is recorded before any of them does. */
   start(wanted: readonly StartRun[]): void {
     const fresh = wanted.filter(({ k }) => !this.#runs.has(k));
-    this.#records.write(fresh.map(({ k, o, r }) => ({ k, o, r })));
+    this.#records.write(fresh.map(({ k, o, r, m }) => ({ k, o, r, m })));
     for (const run of fresh) {
-      this.#runs.set(run.k, { k: run.k, o: run.o, r: run.r });
+      this.#runs.set(run.k, { k: run.k, o: run.o, r: run.r, m: run.m });
       this.#queue.push(run);
     }
     this.#startSome();
@@ -117,7 +117,7 @@ export class Keeper {
   }
 
   #failed(key: string, f: KeptFailure): KeptRun {
-    const failed = { ...(this.#runs.get(key) ?? { k: key, o: "", r: "" }), f };
+    const failed = { ...(this.#runs.get(key) ?? { k: key, o: "", r: "", m: 0 }), f };
     this.#runs.set(key, failed);
     return failed;
   }
@@ -143,7 +143,7 @@ export class Keeper {
   }
 
   #startOne(run: StartRun, offset: number): KeptFailure | undefined {
-    const { k, c, e, t, d, o, r } = run;
+    const { k, c, e, t, d, o, r, m } = run;
     const fail = (code: string, message: string, host?: true): KeptFailure => ({
       at: Date.now(),
       code,
@@ -175,7 +175,7 @@ export class Keeper {
     }
     if (pid < 0) return spawnFailure(name, -pid, fail);
     this.#byPid.set(pid, k);
-    this.#runs.set(k, { k, o, r, pid, at, boot });
+    this.#runs.set(k, { k, o, r, m, pid, at, boot });
     return undefined;
   }
 

@@ -15,6 +15,7 @@ import { RecordFiles } from "./records.ts";
  */
 const { dir, socket, identity } = JSON.parse(process.argv[2] ?? "{}") as KeeperOptions;
 const idleMs = 60_000;
+const startedDelayMs = 3;
 
 process.umask(0o077);
 process.on("SIGHUP", () => {});
@@ -22,6 +23,8 @@ process.on("SIGINT", () => {});
 const records = new RecordFiles(dir);
 let connection: Socket | undefined;
 let closing = false;
+const news = new Map<string, KeptRun>();
+let newsTimer: NodeJS.Timeout | undefined;
 let idleTimer: NodeJS.Timeout | undefined;
 
 const keeper = new Keeper(records, tell, endWhenIdle);
@@ -56,6 +59,7 @@ function writePid(): void {
 function accept(next: Socket): void {
   connection?.destroy();
   connection = next;
+  news.clear(); // the welcome has it
   clearTimeout(idleTimer);
   const reader = new FrameReader();
   next.on("data", (bytes: Buffer) => {
@@ -89,9 +93,19 @@ function obey(message: ToKeeper): void {
   }
 }
 
+/** Starts may wait a moment for their ends: a short task is one piece of news then. Ends go out at once. */
 function tell(runs: readonly KeptRun[]): void {
-  if (connection) send({ t: "news", runs });
-  else records.sync();
+  if (!connection) return records.sync();
+  for (const run of runs) news.set(run.k, run);
+  if (runs.some(({ x, f }) => x ?? f)) tellNow();
+  else newsTimer ??= setTimeout(tellNow, startedDelayMs);
+}
+
+function tellNow(): void {
+  clearTimeout(newsTimer);
+  newsTimer = undefined;
+  send({ t: "news", runs: [...news.values()] });
+  news.clear();
 }
 
 function send(message: FromKeeper): void {

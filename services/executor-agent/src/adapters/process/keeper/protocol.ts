@@ -17,6 +17,8 @@ export interface StartRun {
   readonly r: string;
   /** The array's directory, made where it is missing. */
   readonly a?: string;
+  /** Its memory limit in bytes, kept for the next agent. */
+  readonly m: number;
 }
 
 export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
@@ -63,6 +65,8 @@ export interface KeptRun {
   readonly x?: KeptExit;
   readonly f?: KeptFailure;
   readonly stopped?: boolean;
+  /** Its memory limit. */
+  readonly m: number;
 }
 
 export type FromKeeper =

@@ -67,7 +67,7 @@ export function readRecords(dir: string): Map<string, KeptRun> {
       const line = parse(text);
       if (!line) continue;
       if (line.z) settled.add(line.k);
-      runs.set(line.k, { o: "", r: "", ...runs.get(line.k), ...line });
+      runs.set(line.k, { o: "", r: "", m: 0, ...runs.get(line.k), ...line });
     }
   }
   for (const key of settled) runs.delete(key);
