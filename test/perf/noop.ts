@@ -33,7 +33,7 @@ async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   for (;;) {
     const { task } = await api.tasks.getTask({ taskId });
     if (task?.state === TaskState.OVER) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const ms = performance.now() - from;
   const { task } = await api.tasks.getTask({ taskId });

@@ -122,10 +122,10 @@ describe("planCycle", () => {
       for (const row of [over("1", ranMs), ...rows]) queue.apply(row, later);
       return queue;
     };
-    const many = Array.from({ length: 200 }, (_, i) => aTaskRow(`${i + 10}`));
+    const many = Array.from({ length: 400 }, (_, i) => aTaskRow(`${i + 10}`));
 
     it("gives a host some to wait there, so that it is not idle until the next cycle", () => {
-      expect(plan(queueAfter(2, ...many)).placements.length).toBe(4 * 17);
+      expect(plan(queueAfter(2, ...many)).placements.length).toBe(4 * 65);
       expect(brokenInvariant(queueAfter(2, ...many))).toBeUndefined();
     });
 

@@ -1,7 +1,7 @@
 import { asAsked, isOfCapacity, standardFilters } from "./filters.ts";
 import type { Asked, Filter } from "./filters.ts";
 import { Heap } from "./heap.ts";
-import { freeCpuMilli, leadLeft } from "./hosts.ts";
+import { freeCpuMilli, leadOf } from "./hosts.ts";
 import type { Host } from "./hosts.ts";
 import type { End, Placement, Plan } from "./plan.ts";
 import type { Queue } from "./queue.ts";
@@ -155,10 +155,10 @@ class Draft {
   }
 
   /** A lead is filled again when half of it is used up, so that placements go out in groups. Judged once a cycle, before anything of it is placed there. */
-  #opensLead(host: Host): boolean {
+  #opensLead(host: Host, shape: Shape): boolean {
     let opens = this.#leading.get(host);
-    if (opens === undefined) this.#leading.set(host, (opens = leadLeft(host) <= 0.5));
-    return opens;
+    if (opens === undefined) this.#leading.set(host, (opens = leadOf(host) <= shape.lead / 2));
+    return opens && leadOf(host) < shape.lead;
   }
 
   /** The least loaded of the hosts with room in their lead. */
@@ -172,7 +172,7 @@ class Draft {
       host && candidates < this.#policy.limits.maxCandidates;
       host = hosts.nextLeading(host.slot + 1, shape.needs)
     ) {
-      if (!this.#opensLead(host) || !passesAll(this.#leadFilters, asked, host)) continue;
+      if (!this.#opensLead(host, shape) || !passesAll(this.#leadFilters, asked, host)) continue;
       candidates++;
       if (!best || freeCpuMilli(host) > freeCpuMilli(best)) best = host;
     }

@@ -22,7 +22,7 @@ export interface Host {
  * How many times its capacity a host may be given in short tasks beyond what runs there; they wait on the host, which starts the next one the moment that one
  * ends. Without a lead, a task of a millisecond costs its host the whole way to the database and back, idle. (HyperQueue's workers prefetch for the same reason.)
  */
-const lead = 16;
+export const longestLead = 64;
 
 const shortestRestMs = 500;
 const longestRestMs = 30_000;
@@ -179,14 +179,14 @@ export class Hosts {
     }
     const { cpuMilli, memoryBytes } = host.facts!.capacity;
     this.#free.set(host.slot, freeCpuMilli(host), freeMemoryBytes(host));
-    this.#lead.set(host.slot, freeCpuMilli(host) + lead * cpuMilli, freeMemoryBytes(host) + lead * memoryBytes);
+    this.#lead.set(host.slot, freeCpuMilli(host) + longestLead * cpuMilli, freeMemoryBytes(host) + longestLead * memoryBytes);
   }
 }
 
-/** How much of its lead a host has before it, from 0 to 1; of cpu or memory, whichever is more. */
-export const leadLeft = (host: Host): number => {
+/** How many times its capacity a host has been given ahead; of cpu or memory, whichever is more. */
+export const leadOf = (host: Host): number => {
   const { cpuMilli, memoryBytes } = host.facts!.capacity;
-  return Math.max(0, -freeCpuMilli(host) / (lead * cpuMilli), -freeMemoryBytes(host) / (lead * memoryBytes));
+  return Math.max(0, -freeCpuMilli(host) / cpuMilli, -freeMemoryBytes(host) / memoryBytes);
 };
 
 export const freeCpuMilli = (host: Host): number =>

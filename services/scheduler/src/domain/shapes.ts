@@ -1,10 +1,14 @@
 import type { Resources } from "@berth/core";
+import { longestLead } from "./hosts.ts";
 import type { TaskRecord } from "./records.ts";
 
 /** A shape whose tasks end within this time is short. */
 const shortMs = 20;
-/** How much of a run that was shorter than the ones before counts; a longer one counts whole at once. */
-const forgetting = 0.1;
+/** How long the short tasks that wait on a host keep it busy. Longer than the way of a report to the database and of new placements back. */
+const leadMs = 150;
+/** How much of a run counts in the mean; one that is long beyond doubt counts whole at once. */
+const weight = 0.1;
+const longMs = 200;
 
 /** All shapes that need the same amounts: where one does not fit, none does. */
 export interface NeedClass {
@@ -44,7 +48,12 @@ export class Shape {
 
   /** One of its tasks ran that long. */
   ran(ms: number): void {
-    this.#ranMs = ms > this.#ranMs || this.#ranMs === Infinity ? ms : this.#ranMs + (ms - this.#ranMs) * forgetting;
+    this.#ranMs = ms > longMs || this.#ranMs === Infinity ? ms : this.#ranMs + (ms - this.#ranMs) * weight;
+  }
+
+  /** How many times its capacity a host may be given of its tasks ahead; 0 unless they are short. */
+  get lead(): number {
+    return this.short ? Math.min(longestLead, Math.floor(leadMs / Math.max(this.#ranMs, 1))) : 0;
   }
 
   /** Whether its tasks, as far as they ran lately, end sooner than the next one could be sent. */
