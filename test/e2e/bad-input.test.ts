@@ -6,7 +6,9 @@ import { Metadata } from "nice-grpc";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 /** What a caller is told: gRPC code, reason and field. */
-async function refusal(call: (options: { onTrailer(trailer: Metadata): void }) => Promise<unknown>): Promise<{ code: number; reason: string; field: string; message: string }> {
+async function refusal(
+  call: (options: { onTrailer(trailer: Metadata): void }) => Promise<unknown>,
+): Promise<{ code: number; reason: string; field: string; message: string }> {
   let trailer = Metadata();
   try {
     await call({ onTrailer: (got) => (trailer = got) });
@@ -39,26 +41,55 @@ describe("bad input", () => {
     ["a name with a slash", { command: ["true"], name: "a/b" }, "spec.name"],
     ["a name too long", { command: ["true"], name: "x".repeat(129) }, "spec.name"],
     ["no cpu", { command: ["true"], resources: { cpuMilli: -1, memoryBytes: 2 ** 28 } }, "spec.resources.cpu_milli"],
-    ["too little memory", { command: ["true"], resources: { cpuMilli: 1000, memoryBytes: 1000 } }, "spec.resources.memory_bytes"],
-    ["a bad environment name", { command: ["true"], env: { "A=B": "c" } as unknown as NonNullable<Wish["env"]> }, "spec.env"],
+    [
+      "too little memory",
+      { command: ["true"], resources: { cpuMilli: 1000, memoryBytes: 1000 } },
+      "spec.resources.memory_bytes",
+    ],
+    [
+      "a bad environment name",
+      { command: ["true"], env: { "A=B": "c" } as unknown as NonNullable<Wish["env"]> },
+      "spec.env",
+    ],
     ["a reserved environment name", { command: ["true"], env: { BERTH_TASK_ID: "1" } }, "spec.env"],
     ["an unknown volume", { command: ["true"], volumes: [{ name: "nowhere" }] }, "spec.volumes"],
     ["a relative workdir", { command: ["true"], workdir: "here" }, "spec.workdir"],
     ["a priority too high", { command: ["true"], priority: 101 }, "spec.priority"],
     ["an array backwards", { command: ["true"], array: { first: 5, last: 1, step: 1 } }, "spec.array"],
     ["an array without a step", { command: ["true"], array: { first: 1, last: 5, step: 0 } }, "spec.array"],
-    ["a dependency on nothing", { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: "x" }] }, "spec.dependencies"],
+    [
+      "a dependency on nothing",
+      { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: "x" }] },
+      "spec.dependencies",
+    ],
     ["a dependency without a kind", { command: ["true"], dependencies: [{ taskId: "1" }] }, "spec.dependencies"],
     ["a negative time limit", { command: ["true"], timeLimitMs: -1 }, "spec.time_limit_ms"],
     ["a negative grace", { command: ["true"], graceMs: -1 }, "spec.grace_ms"],
-    ["a file that leaves the directory", { command: ["true"], files: [{ path: "../x", content: Buffer.from("x") }] }, "spec.files"],
-    ["a file at an absolute path", { command: ["true"], files: [{ path: "/etc/x", content: Buffer.from("x") }] }, "spec.files"],
-    ["too many dependencies", { command: ["true"], dependencies: Array.from({ length: 101 }, (_, i) => ({ kind: "KIND_AFTER" as const, taskId: String(i + 1) })) }, "spec.dependencies"],
+    [
+      "a file that leaves the directory",
+      { command: ["true"], files: [{ path: "../x", content: Buffer.from("x") }] },
+      "spec.files",
+    ],
+    [
+      "a file at an absolute path",
+      { command: ["true"], files: [{ path: "/etc/x", content: Buffer.from("x") }] },
+      "spec.files",
+    ],
+    [
+      "too many dependencies",
+      {
+        command: ["true"],
+        dependencies: Array.from({ length: 101 }, (_, i) => ({ kind: "KIND_AFTER" as const, taskId: String(i + 1) })),
+      },
+      "spec.dependencies",
+    ],
   ];
 
   it.each(wishes)("refuses %s, naming the field, and stores nothing", async (_, spec, field) => {
     const before = await total();
-    const told = await refusal((options) => api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: spec as never }), options));
+    const told = await refusal((options) =>
+      api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: spec as never }), options),
+    );
     expect(told.code).toBe(3);
     expect(told.reason).toMatch(/^[A-Z][A-Z0-9_]+$/);
     expect(told.field).toContain(field);
@@ -68,7 +99,9 @@ describe("bad input", () => {
 
   it("refuses a bad item of a batch by itself and stores the others", async () => {
     const before = await total();
-    const { results } = await api.tasks.submitTasks({ tasks: [{ command: ["true"] }, {}, { command: ["true"] }].map((spec) => SubmitTaskRequest.fromPartial({ spec })) });
+    const { results } = await api.tasks.submitTasks({
+      tasks: [{ command: ["true"] }, {}, { command: ["true"] }].map((spec) => SubmitTaskRequest.fromPartial({ spec })),
+    });
     expect(results.map((r) => r.failure?.code ?? "stored")).toEqual(["stored", "invalid", "stored"]);
     expect(results[1]!.failure!.metadata["field"]).toContain("tasks[1].spec");
     expect(await total()).toBe(before + 2);
@@ -78,7 +111,9 @@ describe("bad input", () => {
     const request = SubmitTaskRequest.fromPartial({ spec: { command: ["true"] }, requestId: "once" });
     const first = await api.tasks.submitTask(request);
     expect(await api.tasks.submitTask(request)).toEqual({ taskId: first.taskId, existing: true });
-    const told = await refusal((options) => api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: { command: ["false"] }, requestId: "once" }), options));
+    const told = await refusal((options) =>
+      api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: { command: ["false"] }, requestId: "once" }), options),
+    );
     expect(told).toMatchObject({ code: 10, reason: "CLIENT_KEY_CONFLICT" });
   });
 
@@ -92,22 +127,76 @@ describe("bad input", () => {
       ["getTask of none", 5, (o) => api.tasks.getTask({ taskId: "999999" }, o)],
       ["getTask of no element", 5, (o) => api.tasks.getTask({ taskId: `${id}.3` }, o)],
       ["listTasks page size", 3, (o) => api.tasks.listTasks(ListTasksRequest.fromPartial({ pageSize: 5000 }), o)],
-      ["listTasks page token", 3, (o) => api.tasks.listTasks(ListTasksRequest.fromPartial({ pageToken: "made up" }), o)],
+      [
+        "listTasks page token",
+        3,
+        (o) => api.tasks.listTasks(ListTasksRequest.fromPartial({ pageToken: "made up" }), o),
+      ],
       ["listTasks array", 3, (o) => api.tasks.listTasks(ListTasksRequest.fromPartial({ arrayId: "1.2.3" }), o)],
       ["watchTasks ids", 3, (o) => drain(api.tasks.watchTasks(WatchTasksRequest.fromPartial({ taskIds: ["x"] }), o))],
       ["readLog id", 3, (o) => drain(api.tasks.readLog(ReadLogRequest.fromPartial({ taskId: "" }), o))],
-      ["readLog attempt", 3, (o) => drain(api.tasks.readLog(ReadLogRequest.fromPartial({ taskId: id, attempt: -1 }), o))],
+      [
+        "readLog attempt",
+        3,
+        (o) => drain(api.tasks.readLog(ReadLogRequest.fromPartial({ taskId: id, attempt: -1 }), o)),
+      ],
       ["requestTasks without ids", 3, (o) => api.tasks.requestTasks({ taskIds: [], request: "TASK_REQUEST_KILL" }, o)],
-      ["requestTasks for nothing", 3, (o) => api.tasks.requestTasks({ taskIds: [id], request: "TASK_REQUEST_UNSPECIFIED" }, o)],
+      [
+        "requestTasks for nothing",
+        3,
+        (o) => api.tasks.requestTasks({ taskIds: [id], request: "TASK_REQUEST_UNSPECIFIED" }, o),
+      ],
       ["explainTask", 3, (o) => api.tasks.explainTask({ taskId: "-1" }, o)],
       ["listFiles outside", 3, (o) => api.files.listFiles({ taskId: id, path: "../.." }, o)],
       ["getFile outside", 3, (o) => drain(api.files.getFile({ taskId: id, path: "../1.out" }, o))],
       ["createKey name", 3, (o) => api.session.createKey({ name: "x".repeat(65), ttlMs: 0 }, o)],
       ["revokeKey", 5, (o) => api.session.revokeKey({ id: "nope" }, o)],
-      ["createUser", 3, (o) => api.session.createUser({ user: { name: "Not A Name", identity: undefined, role: "ROLE_USER", home: "", email: "", createTime: undefined }, password: "long enough" }, o)],
-      ["createUser password", 3, (o) => api.session.createUser({ user: { name: "shorty", identity: undefined, role: "ROLE_USER", home: "", email: "", createTime: undefined }, password: "short" }, o)],
+      [
+        "createUser",
+        3,
+        (o) =>
+          api.session.createUser(
+            {
+              user: {
+                name: "Not A Name",
+                identity: undefined,
+                role: "ROLE_USER",
+                home: "",
+                email: "",
+                createTime: undefined,
+              },
+              password: "long enough",
+            },
+            o,
+          ),
+      ],
+      [
+        "createUser password",
+        3,
+        (o) =>
+          api.session.createUser(
+            {
+              user: {
+                name: "shorty",
+                identity: undefined,
+                role: "ROLE_USER",
+                home: "",
+                email: "",
+                createTime: undefined,
+              },
+              password: "short",
+            },
+            o,
+          ),
+      ],
     ];
-    const told = await Promise.all(calls.map(async ([name, code, call]) => ({ name, code, got: await refusal(call).catch((error: Error) => ({ code: error.message, reason: "" })) })));
+    const told = await Promise.all(
+      calls.map(async ([name, code, call]) => ({
+        name,
+        code,
+        got: await refusal(call).catch((error: Error) => ({ code: error.message, reason: "" })),
+      })),
+    );
     expect(told.filter(({ code, got }) => got.code !== code || !/^[A-Z][A-Z0-9_]+$/.test(got.reason))).toEqual([]);
   });
 

@@ -7,7 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const small = { cpuMilli: 100, memoryBytes: 32 * MiB };
 
 /** What a user sees of a task's life, with either driver. */
-export function describeTaskLife(driver: "process" | "docker", prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>): void {
+export function describeTaskLife(
+  driver: "process" | "docker",
+  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
+): void {
   describe(`a task's life with the ${driver} driver`, () => {
     let cluster: TestCluster;
     let prepared: Awaited<ReturnType<typeof prepare>>;
@@ -23,11 +26,15 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
       await prepared?.close();
     }, 60_000);
 
-    const kill = async (taskId: string) => (await api.tasks.requestTasks({ taskIds: [taskId], request: TaskRequest.KILL })).results[0]!;
+    const kill = async (taskId: string) =>
+      (await api.tasks.requestTasks({ taskIds: [taskId], request: TaskRequest.KILL })).results[0]!;
 
     it("succeeds, with its output, its true times and what it used", async () => {
       const before = Date.now();
-      const task = await whenOver(api, await submit(api, { command: ["sh", "-c", "echo out; echo err >&2; sleep 0.3"], resources: small }));
+      const task = await whenOver(
+        api,
+        await submit(api, { command: ["sh", "-c", "echo out; echo err >&2; sleep 0.3"], resources: small }),
+      );
       expect(task).toMatchObject({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED, exitCode: 0, attempt: 1 });
       const [start, end] = [task.startTime!.getTime(), task.endTime!.getTime()];
       expect(start).toBeGreaterThanOrEqual(before);
@@ -39,7 +46,10 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
     });
 
     it("runs as the user, not as root, in its own directory", async () => {
-      const id = await submit(api, { command: ["sh", "-c", "id -u; pwd; echo x > made-here; cd \"$BERTH_TASK_DIR\" && ls"], resources: small });
+      const id = await submit(api, {
+        command: ["sh", "-c", 'id -u; pwd; echo x > made-here; cd "$BERTH_TASK_DIR" && ls'],
+        resources: small,
+      });
       await whenOver(api, id);
       const [uid, folder, ...files] = (await readLog(api, id)).trim().split("\n");
       expect(Number(uid)).toBe(process.getuid?.() === 0 ? 20000 : process.getuid?.());
@@ -50,19 +60,45 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
     });
 
     it("measures processor time", async () => {
-      const task = await whenOver(api, await submit(api, { command: ["sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"], resources: { ...small, cpuMilli: 1000 } }), 60_000);
+      const task = await whenOver(
+        api,
+        await submit(api, {
+          command: ["sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"],
+          resources: { ...small, cpuMilli: 1000 },
+        }),
+        60_000,
+      );
       expect(task.outcome).toBe(Outcome.SUCCEEDED);
       expect(task.usage!.cpuMs).toBeGreaterThan(50);
     });
 
     it("finds what was promised in its environment", async () => {
-      const id = await submit(api, { command: ["env"], env: { MINE: "yes" }, resources: { cpuMilli: 250, memoryBytes: 64 * MiB }, array: { first: 3, last: 7, step: 4, maxLive: 0 } });
+      const id = await submit(api, {
+        command: ["env"],
+        env: { MINE: "yes" },
+        resources: { cpuMilli: 250, memoryBytes: 64 * MiB },
+        array: { first: 3, last: 7, step: 4, maxLive: 0 },
+      });
       const done = await whenOver(api, id);
       expect(done.progress!.ended).toEqual({ succeeded: 2 });
-      const env = Object.fromEntries((await readLog(api, `${id}.7`)).trim().split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+      const env = Object.fromEntries(
+        (await readLog(api, `${id}.7`))
+          .trim()
+          .split("\n")
+          .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+      );
       expect(env).toMatchObject({
-        MINE: "yes", BERTH_TASK_ID: `${id}.7`, BERTH_ATTEMPT: "1", BERTH_ARRAY_INDEX: "7", BERTH_ARRAY_FIRST: "3", BERTH_ARRAY_LAST: "7", BERTH_ARRAY_STEP: "4",
-        BERTH_CPUS: "0.25", BERTH_MEMORY_BYTES: String(64 * MiB), GODOCKER_JID: `${id}.7`, GOGOCKER_TASK_ID: "7",
+        MINE: "yes",
+        BERTH_TASK_ID: `${id}.7`,
+        BERTH_ATTEMPT: "1",
+        BERTH_ARRAY_INDEX: "7",
+        BERTH_ARRAY_FIRST: "3",
+        BERTH_ARRAY_LAST: "7",
+        BERTH_ARRAY_STEP: "4",
+        BERTH_CPUS: "0.25",
+        BERTH_MEMORY_BYTES: String(64 * MiB),
+        GODOCKER_JID: `${id}.7`,
+        GOGOCKER_TASK_ID: "7",
       });
       expect(env["BERTH_TASK_DIR"]).toBeTruthy();
     });
@@ -73,7 +109,10 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
     });
 
     it("fails by a signal of its own, and says which", async () => {
-      const task = await whenOver(api, await submit(api, { command: ["sh", "-c", "kill -SEGV $$; sleep 5"], resources: small }));
+      const task = await whenOver(
+        api,
+        await submit(api, { command: ["sh", "-c", "kill -SEGV $$; sleep 5"], resources: small }),
+      );
       expect(task.outcome).toBe(Outcome.FAILED);
       expect(task.signal ?? (task.exitCode ?? 0) - 128).toBe(11);
     });
@@ -84,8 +123,18 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
     });
 
     it("times out: TERM first, then KILL after its grace", async () => {
-      const polite = await submit(api, { command: ["sh", "-c", "trap 'echo goodbye; exit 0' TERM; while :; do sleep 0.05; done"], timeLimitMs: 500, graceMs: 5000, resources: small });
-      const stubborn = await submit(api, { command: ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], timeLimitMs: 500, graceMs: 700, resources: small });
+      const polite = await submit(api, {
+        command: ["sh", "-c", "trap 'echo goodbye; exit 0' TERM; while :; do sleep 0.05; done"],
+        timeLimitMs: 500,
+        graceMs: 5000,
+        resources: small,
+      });
+      const stubborn = await submit(api, {
+        command: ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"],
+        timeLimitMs: 500,
+        graceMs: 700,
+        resources: small,
+      });
       expect(await whenOver(api, polite)).toMatchObject({ outcome: Outcome.TIMED_OUT, reason: { code: "TIME_LIMIT" } });
       expect(await readLog(api, polite)).toBe("goodbye\n");
       const task = await whenOver(api, stubborn);
@@ -96,14 +145,20 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
     it("ends as out of memory where it exceeds its limit", async () => {
       const task = await whenOver(
         api,
-        await submit(api, { command: ["sh", "-c", "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done"], resources: { cpuMilli: 500, memoryBytes: 24 * MiB } }),
+        await submit(api, {
+          command: ["sh", "-c", "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done"],
+          resources: { cpuMilli: 500, memoryBytes: 24 * MiB },
+        }),
         60_000,
       );
       expect(task).toMatchObject({ outcome: Outcome.OUT_OF_MEMORY, reason: { code: "OUT_OF_MEMORY" } });
     });
 
     it("is rejected where it asks for more than any host has, and says so", async () => {
-      const task = await whenOver(api, await submit(api, { command: ["true"], resources: { cpuMilli: 1_000_000, memoryBytes: 16 * MiB } }));
+      const task = await whenOver(
+        api,
+        await submit(api, { command: ["true"], resources: { cpuMilli: 1_000_000, memoryBytes: 16 * MiB } }),
+      );
       expect(task).toMatchObject({ outcome: Outcome.REJECTED, reason: { code: "NO_HOST_LARGE_ENOUGH" }, attempt: 0 });
     });
 
@@ -124,7 +179,11 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
 
     it("is killed while it waits, at once and without an attempt", async () => {
       const blocker = await submit(api, { command: ["sleep", "30"], resources: small });
-      const id = await submit(api, { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: blocker }], resources: small });
+      const id = await submit(api, {
+        command: ["true"],
+        dependencies: [{ kind: "KIND_AFTER", taskId: blocker }],
+        resources: small,
+      });
       expect(await kill(id)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED });
       expect(await getTask(api, id)).toMatchObject({ attempt: 0, reason: { code: "KILLED_BY_USER" } });
       await kill(blocker);
@@ -136,18 +195,29 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
       await whenRunning(api, id);
       expect((await kill(id)).failure).toBeUndefined();
       expect((await kill(id)).failure).toBeUndefined();
-      expect(await whenOver(api, id)).toMatchObject({ outcome: Outcome.KILLED, reason: { code: "KILLED_BY_USER" }, request: TaskRequest.UNSPECIFIED });
+      expect(await whenOver(api, id)).toMatchObject({
+        outcome: Outcome.KILLED,
+        reason: { code: "KILLED_BY_USER" },
+        request: TaskRequest.UNSPECIFIED,
+      });
       expect(await kill(id)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.KILLED });
     });
 
     it("is killed right after it was placed", async () => {
-      const ids = await Promise.all(Array.from({ length: 6 }, () => submit(api, { command: ["sleep", "60"], graceMs: 300, resources: small })));
-      await Promise.all(ids.map((id) => taskWhen(api, id, (task) => task.state !== TaskState.PENDING).then(() => kill(id))));
+      const ids = await Promise.all(
+        Array.from({ length: 6 }, () => submit(api, { command: ["sleep", "60"], graceMs: 300, resources: small })),
+      );
+      await Promise.all(
+        ids.map((id) => taskWhen(api, id, (task) => task.state !== TaskState.PENDING).then(() => kill(id))),
+      );
       for (const id of ids) expect((await whenOver(api, id)).outcome).toBe(Outcome.KILLED);
     });
 
     it("can be suspended and goes on", async () => {
-      const id = await submit(api, { command: ["sh", "-c", "i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.1; done; echo done"], resources: small });
+      const id = await submit(api, {
+        command: ["sh", "-c", "i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.1; done; echo done"],
+        resources: small,
+      });
       await whenRunning(api, id);
       await api.tasks.requestTasks({ taskIds: [id], request: TaskRequest.SUSPEND });
       await taskWhen(api, id, (task) => task.state === TaskState.SUSPENDED);
@@ -158,9 +228,20 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
 
     it("starts after what it depends on, and never after what failed", async () => {
       const first = await submit(api, { command: ["sh", "-c", "sleep 0.2; exit 1"], resources: small });
-      const after = await submit(api, { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: first }], resources: small });
-      const afterOk = await submit(api, { command: ["true"], dependencies: [{ kind: "KIND_AFTER_OK", taskId: first }], resources: small });
-      expect((await api.tasks.explainTask({ taskId: after })).explanation).toMatchObject({ code: "WAITING_FOR_DEPENDENCY", waitsFor: [first] });
+      const after = await submit(api, {
+        command: ["true"],
+        dependencies: [{ kind: "KIND_AFTER", taskId: first }],
+        resources: small,
+      });
+      const afterOk = await submit(api, {
+        command: ["true"],
+        dependencies: [{ kind: "KIND_AFTER_OK", taskId: first }],
+        resources: small,
+      });
+      expect((await api.tasks.explainTask({ taskId: after })).explanation).toMatchObject({
+        code: "WAITING_FOR_DEPENDENCY",
+        waitsFor: [first],
+      });
       expect((await whenOver(api, after)).outcome).toBe(Outcome.SUCCEEDED);
       const never = await whenOver(api, afterOk);
       expect(never).toMatchObject({ outcome: Outcome.DEPENDENCY_FAILED, reason: { code: "DEPENDENCY_FAILED" } });
@@ -168,19 +249,34 @@ export function describeTaskLife(driver: "process" | "docker", prepare: () => Pr
     });
 
     it("runs an array within its limit, and kills what is left of one", async () => {
-      const id = await submit(api, { command: ["sleep", "0.2"], array: { first: 1, last: 8, step: 1, maxLive: 2 }, resources: small });
+      const id = await submit(api, {
+        command: ["sleep", "0.2"],
+        array: { first: 1, last: 8, step: 1, maxLive: 2 },
+        resources: small,
+      });
       let most = 0;
       const done = await taskWhen(api, id, (task) => {
         most = Math.max(most, task.progress!.live);
         return task.state === TaskState.OVER;
       });
       expect(most).toBeLessThanOrEqual(2);
-      expect(done).toMatchObject({ outcome: Outcome.SUCCEEDED, progress: { total: 8, unclaimed: 0, ended: { succeeded: 8 } } });
+      expect(done).toMatchObject({
+        outcome: Outcome.SUCCEEDED,
+        progress: { total: 8, unclaimed: 0, ended: { succeeded: 8 } },
+      });
 
-      const long = await submit(api, { command: ["sleep", "60"], graceMs: 300, array: { first: 1, last: 1000, step: 1, maxLive: 3 }, resources: small });
+      const long = await submit(api, {
+        command: ["sleep", "60"],
+        graceMs: 300,
+        array: { first: 1, last: 1000, step: 1, maxLive: 3 },
+        resources: small,
+      });
       await taskWhen(api, long, (task) => task.progress!.live === 3);
       await kill(long);
-      expect(await whenOver(api, long)).toMatchObject({ outcome: Outcome.KILLED, progress: { ended: { killed: 1000 } } });
+      expect(await whenOver(api, long)).toMatchObject({
+        outcome: Outcome.KILLED,
+        progress: { ended: { killed: 1000 } },
+      });
     });
   });
 }

@@ -20,7 +20,11 @@ describe("berth up and down", () => {
     let api = apiOf(cluster);
     const ended = await submit(api, { command: ["sh", "-c", "echo kept"], resources: small });
     await whenOver(api, ended);
-    const waiting = await submit(api, { command: ["true"], resources: small, dependencies: [{ kind: "KIND_AFTER", taskId: ended }] });
+    const waiting = await submit(api, {
+      command: ["true"],
+      resources: small,
+      dependencies: [{ kind: "KIND_AFTER", taskId: ended }],
+    });
     await whenOver(api, waiting);
     const running = await submit(api, { command: ["sleep", "60"], resources: small });
     await whenRunning(api, running);
@@ -45,11 +49,20 @@ describe("berth up and down", () => {
 
   it("keeps secrets in files of mode 0600 and listens on loopback only", async () => {
     await using cluster = await startCluster({ driver: "process" });
-    for (const file of [cluster.layout.clientFile, join(cluster.layout.secrets, "cluster"), join(cluster.layout.secrets, "first-user.json"), join(cluster.layout.secrets, "nats.conf")]) {
+    for (const file of [
+      cluster.layout.clientFile,
+      join(cluster.layout.secrets, "cluster"),
+      join(cluster.layout.secrets, "first-user.json"),
+      join(cluster.layout.secrets, "nats.conf"),
+    ]) {
       expect(statSync(file).mode & 0o777, file).toBe(0o600);
     }
-    const pids = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "nats"].map((name) => cluster.pidOf(name as "gateway"));
-    const listening = execFileSync("ss", ["-Hltnp"], { encoding: "utf8" }).split("\n").filter((line) => pids.some((pid) => line.includes(`pid=${pid},`)));
+    const pids = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "nats"].map((name) =>
+      cluster.pidOf(name as "gateway"),
+    );
+    const listening = execFileSync("ss", ["-Hltnp"], { encoding: "utf8" })
+      .split("\n")
+      .filter((line) => pids.some((pid) => line.includes(`pid=${pid},`)));
     expect(listening.length).toBeGreaterThan(0);
     for (const line of listening) expect(line).toMatch(/127\.0\.0\.1:\d+/);
   });

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { access } from "@berth/contracts";
 import type { Method } from "@berth/contracts";
-import { CreateUserRequest, FileServiceService, HostServiceService, ListTasksRequest, SessionServiceService, TaskServiceService } from "@berth/contracts/api";
+import {
+  CreateUserRequest,
+  FileServiceService,
+  HostServiceService,
+  ListTasksRequest,
+  SessionServiceService,
+  TaskServiceService,
+} from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import { MiB } from "@berth/core";
 import { TaskRequest, TaskState } from "@berth/contracts/types";
@@ -24,7 +31,12 @@ describe("two users", () => {
     cluster = await startCluster({ driver: "process" });
     admin = apiOf(cluster);
     ({ server } = JSON.parse(readFileSync(cluster.layout.clientFile, "utf8")) as { server: string });
-    const add = async (name: string) => (await admin.session.createUser(CreateUserRequest.fromPartial({ user: { name, role: Role.USER }, password: "long enough for all" }))).key;
+    const add = async (name: string) =>
+      (
+        await admin.session.createUser(
+          CreateUserRequest.fromPartial({ user: { name, role: Role.USER }, password: "long enough for all" }),
+        )
+      ).key;
     annKey = await add("ann");
     ann = connectApi(server, annKey);
     bob = connectApi(server, await add("bob"));
@@ -35,7 +47,11 @@ describe("two users", () => {
   });
 
   it("cannot read, list, watch, kill or follow each other's tasks and files", async () => {
-    const id = await submit(ann, { command: ["sh", "-c", "echo secret; echo x > mine; sleep 60"], name: "anns", resources: small });
+    const id = await submit(ann, {
+      command: ["sh", "-c", "echo secret; echo x > mine; sleep 60"],
+      name: "anns",
+      resources: small,
+    });
     await whenRunning(ann, id);
     const refusals = await Promise.all(
       [
@@ -46,25 +62,40 @@ describe("two users", () => {
         async () => {
           for await (const _ of bob.files.getFile({ taskId: id, path: "mine" }));
         },
-        () => bob.files.addFile((async function* () {
-          yield { taskId: id, path: "planted", executable: false, content: Buffer.from("x") };
-        })()),
-      ].map((call) => call().then(() => "allowed", (error: { code?: number }) => error.code)),
+        () =>
+          bob.files.addFile(
+            (async function* () {
+              yield { taskId: id, path: "planted", executable: false, content: Buffer.from("x") };
+            })(),
+          ),
+      ].map((call) =>
+        call().then(
+          () => "allowed",
+          (error: { code?: number }) => error.code,
+        ),
+      ),
     );
     expect(refusals).toEqual(refusals.map(() => codes.notFound));
     const { results } = await bob.tasks.requestTasks({ taskIds: [id], request: TaskRequest.KILL });
     expect(results[0]?.failure?.code).toBe("not-found");
     expect((await bob.tasks.listTasks(ListTasksRequest.fromPartial({ all: true }))).tasks).toEqual([]);
-    await expect(bob.tasks.listTasks(ListTasksRequest.fromPartial({ user: "ann" }))).rejects.toMatchObject({ code: codes.denied });
-    await expect(bob.tasks.listTasks(ListTasksRequest.fromPartial({ user: "*" }))).rejects.toMatchObject({ code: codes.denied });
-    await expect(submit(bob, { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: id }] })).rejects.toMatchObject({ code: codes.notFound });
+    await expect(bob.tasks.listTasks(ListTasksRequest.fromPartial({ user: "ann" }))).rejects.toMatchObject({
+      code: codes.denied,
+    });
+    await expect(bob.tasks.listTasks(ListTasksRequest.fromPartial({ user: "*" }))).rejects.toMatchObject({
+      code: codes.denied,
+    });
+    await expect(
+      submit(bob, { command: ["true"], dependencies: [{ kind: "KIND_AFTER", taskId: id }] }),
+    ).rejects.toMatchObject({ code: codes.notFound });
     expect((await getTask(ann, id)).state).toBe(TaskState.RUNNING);
     expect((await ann.files.listFiles({ taskId: id, path: "" })).entries.map((e) => e.name)).toEqual(["mine"]);
     await admin.tasks.requestTasks({ taskIds: [id], request: TaskRequest.KILL });
   });
 
   it("run as different uids, none of them root", async () => {
-    const uid = async (api: Api) => (await readLog(api, await submit(api, { command: ["id", "-u"], resources: small }))).trim();
+    const uid = async (api: Api) =>
+      (await readLog(api, await submit(api, { command: ["id", "-u"], resources: small }))).trim();
     const [a, b] = [await uid(ann), await uid(bob)];
     if (process.getuid?.() === 0) expect(new Set([a, b, "0"]).size).toBe(3);
   });
@@ -74,24 +105,45 @@ describe("two users", () => {
     const { accessToken } = await nobody.session.login({ user: "ann", password: "long enough for all", key: "" });
     const withToken = connectApi(server, accessToken);
     expect((await withToken.session.whoAmI({})).user?.name).toBe("ann");
-    await expect(nobody.session.login({ user: "ann", password: "wrong password!", key: "" })).rejects.toMatchObject({ code: codes.unauthenticated });
-    await expect(nobody.session.login({ user: "nobody-here", password: "wrong password!", key: "" })).rejects.toMatchObject({ code: codes.unauthenticated });
+    await expect(nobody.session.login({ user: "ann", password: "wrong password!", key: "" })).rejects.toMatchObject({
+      code: codes.unauthenticated,
+    });
+    await expect(
+      nobody.session.login({ user: "nobody-here", password: "wrong password!", key: "" }),
+    ).rejects.toMatchObject({ code: codes.unauthenticated });
     const { key, info } = await withToken.session.createKey({ name: "laptop", ttlMs: 0 });
     const withKey = connectApi(server, key);
     expect((await withKey.session.whoAmI({})).user?.name).toBe("ann");
     expect(JSON.stringify((await ann.session.listKeys({})).keys)).not.toContain(key);
     await withToken.session.revokeKey({ id: info!.id });
     const later = connectApi(server, key);
-    await expect.poll(() => later.session.whoAmI({}).then(() => 0, (error: { code?: number }) => error.code), { timeout: 20_000 }).toBe(codes.unauthenticated);
+    await expect
+      .poll(
+        () =>
+          later.session.whoAmI({}).then(
+            () => 0,
+            (error: { code?: number }) => error.code,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(codes.unauthenticated);
     for (const api of [nobody, withToken, withKey, later]) api.close();
   });
 
   it("reach no RPC beyond the access table", async () => {
-    const methods = [TaskServiceService, FileServiceService, HostServiceService, SessionServiceService].flatMap((service) => Object.values(service));
+    const methods = [TaskServiceService, FileServiceService, HostServiceService, SessionServiceService].flatMap(
+      (service) => Object.values(service),
+    );
     const client = new PlainClient(server, credentials.createInsecure());
     const call = (path: string, metadata: Metadata) =>
       new Promise<number>((resolve) => {
-        const stream = client.makeServerStreamRequest(path, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.alloc(0), metadata);
+        const stream = client.makeServerStreamRequest(
+          path,
+          (bytes: Buffer) => bytes,
+          (bytes: Buffer) => bytes,
+          Buffer.alloc(0),
+          metadata,
+        );
         stream.on("data", () => stream.cancel());
         stream.on("status", ({ code }: { code: number }) => resolve(code));
         stream.on("error", () => {});

@@ -8,13 +8,26 @@ import type { TestCluster } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
-const victims = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "keeper", "nats", "supervisor"] as const;
+const victims = [
+  "gateway",
+  "auth",
+  "storage",
+  "scheduler",
+  "watcher",
+  "agent",
+  "keeper",
+  "nats",
+  "supervisor",
+] as const;
 const moments = 3;
 const leastRunning = 4;
 const leastWaiting = 50;
 
 /** Kill -9 of any one process, at random moments while tasks run and wait: all end once, with the right code. */
-export function describeKill9(driver: "process" | "docker", prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>): void {
+export function describeKill9(
+  driver: "process" | "docker",
+  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
+): void {
   const seed = Number(process.env["BERTH_TEST_SEED"] ?? Date.now() % 1_000_000);
   describe(`kill -9 with the ${driver} driver (seed ${seed})`, () => {
     const random = mulberry32(seed);
@@ -32,7 +45,12 @@ export function describeKill9(driver: "process" | "docker", prepare: () => Promi
     for (const victim of victims.filter((name) => driver === "process" || name !== "keeper")) {
       it(`of ${victim}: every task ends once, with its own code`, async () => {
         const api = apiOf(cluster);
-        const ledger = new Ledger(cluster, api, `${victim}-${Math.floor(random() * 1e9)}`, driver === "docker" ? "0.3" : "0.2");
+        const ledger = new Ledger(
+          cluster,
+          api,
+          `${victim}-${Math.floor(random() * 1e9)}`,
+          driver === "docker" ? "0.3" : "0.2",
+        );
         const resources = { cpuMilli: 300, memoryBytes: 16 * MiB };
         for (let moment = 0; moment < moments; moment++) {
           const { waiting } = await ledger.counts();

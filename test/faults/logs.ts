@@ -7,7 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const lines = 200_000;
 
 /** The agent dies three times under a task that prints a lot. */
-export function describeLogs(driver: "process" | "docker", prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>): void {
+export function describeLogs(
+  driver: "process" | "docker",
+  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
+): void {
   describe(`output with the ${driver} driver`, () => {
     let cluster: TestCluster;
     let prepared: Awaited<ReturnType<typeof prepare>>;

@@ -11,7 +11,10 @@ const outageMs = slow ? 120_000 : 20_000;
 const small = { cpuMilli: 100, memoryBytes: 32 * MiB };
 
 /** The control plane goes away under a running task. */
-export function describeOutage(driver: "process" | "docker", prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>): void {
+export function describeOutage(
+  driver: "process" | "docker",
+  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
+): void {
   describe(`an outage of the control plane with the ${driver} driver`, () => {
     let cluster: TestCluster;
     let prepared: Awaited<ReturnType<typeof prepare>>;
@@ -35,7 +38,10 @@ exit 5
       volumes: [{ name: "scratch" }],
       resources: small,
     });
-    const ticks = (name: string) => readFileSync(join(cluster.data, "scratch", name), "utf8").trim().split("\n");
+    const ticks = (name: string) =>
+      readFileSync(join(cluster.data, "scratch", name), "utf8")
+        .trim()
+        .split("\n");
 
     it("harms no running task: the same attempt goes on and its result arrives", async () => {
       let api = apiOf(cluster);
@@ -68,11 +74,15 @@ exit 5
       expect((await cluster.up()).code).toBe(0);
       api.close();
       api = apiOf(cluster);
-      await until(async () => (await api.hosts.listHosts({})).hosts[0]?.unknownRuns.some((run) => run.taskId === id) ?? false, "the run to be shown as unknown");
+      await until(
+        async () => (await api.hosts.listHosts({})).hosts[0]?.unknownRuns.some((run) => run.taskId === id) ?? false,
+        "the run to be shown as unknown",
+      );
       const before = ticks("unknown").length;
       // The new database counts from 1 again: one of these has the number of the run that is still there.
       const fresh: string[] = [];
-      while (!fresh.includes(id)) fresh.push(await submit(api, { command: ["sh", "-c", "echo new"], resources: small }));
+      while (!fresh.includes(id))
+        fresh.push(await submit(api, { command: ["sh", "-c", "echo new"], resources: small }));
       expect(await whenOver(api, id)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
       expect(await readLog(api, id)).toBe("new\n");
       await until(() => ticks("unknown").length > before + 2, "the unknown run to go on");

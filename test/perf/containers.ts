@@ -45,7 +45,17 @@ async function throughDriver(): Promise<number> {
     mkdirSync(taskDir);
     chownSync(taskDir, identity.uid, identity.gid);
     const place = { taskDir, controlDir: undefined, stdoutPath: "", stderrPath: "", workdir: undefined };
-    return { run, identity, image, command: ["true"], env: {}, resources, mounts: [], network: "none" as const, ...place };
+    return {
+      run,
+      identity,
+      image,
+      command: ["true"],
+      env: {},
+      resources,
+      mounts: [],
+      network: "none" as const,
+      ...place,
+    };
   });
   const from = performance.now();
   await driver.runTasks(tasks);

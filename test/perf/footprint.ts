@@ -26,7 +26,12 @@ const before = processFigures(pids);
 const idleMs = 20_000;
 await new Promise((resolve) => setTimeout(resolve, idleMs));
 const after = processFigures(pids);
-report("idle", { corePercent: round(((after.cpuMs - before.cpuMs) / idleMs) * 100), pssMb: Math.round(after.pssBytes / 1e6), processes: pids.length, reach: { corePercent: 2, pssMb: 600 } });
+report("idle", {
+  corePercent: round(((after.cpuMs - before.cpuMs) / idleMs) * 100),
+  pssMb: Math.round(after.pssBytes / 1e6),
+  processes: pids.length,
+  reach: { corePercent: 2, pssMb: 600 },
+});
 
 const ups: number[] = [];
 for (let i = 0; i < 5; i++) {

@@ -13,9 +13,14 @@ const ends: number[] = [];
 for (let i = 0; i < rounds; i++) {
   const calledAt = Date.now() + (performance.now() % 1);
   const from = performance.now();
-  const { taskId } = await api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: { command: ["date", "+%s%N"] } }));
+  const { taskId } = await api.tasks.submitTask(
+    SubmitTaskRequest.fromPartial({ spec: { command: ["date", "+%s%N"] } }),
+  );
   let text = "";
-  for await (const piece of api.tasks.readLog(ReadLogRequest.fromPartial({ taskId, stream: LogStream.STDOUT, follow: true }))) text += Buffer.from(piece.content).toString("utf8");
+  for await (const piece of api.tasks.readLog(
+    ReadLogRequest.fromPartial({ taskId, stream: LogStream.STDOUT, follow: true }),
+  ))
+    text += Buffer.from(piece.content).toString("utf8");
   const { task } = await api.tasks.getTask({ taskId });
   if (task?.state !== TaskState.OVER) throw new Error(`not over: ${task?.state}`);
   ends.push(performance.now() - from);

@@ -4,10 +4,13 @@ import { cpus } from "node:os";
 
 /** Prints one benchmark's figures as a line of JSON, with what is needed to compare lines of different days. */
 export function report(benchmark: string, figures: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ benchmark, ...figures, cpus: cpus().length, node: process.version, at: new Date().toISOString() })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ benchmark, ...figures, cpus: cpus().length, node: process.version, at: new Date().toISOString() })}\n`,
+  );
 }
 
-export const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 export const perSecond = (count: number, ms: number): number => Math.round((count / ms) * 1000);
 
@@ -44,7 +47,7 @@ export function withDescendants(roots: readonly number[]): number[] {
     }
   }
   const found = new Set(roots);
-  for (let grew = true; grew; ) {
+  for (let grew = true; grew;) {
     grew = false;
     for (const [pid, parent] of parents) {
       if (found.has(parent) && !found.has(pid)) {

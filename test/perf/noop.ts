@@ -29,7 +29,11 @@ async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   const pids = names.map((name) => cluster.pidOf(name)!);
   const before = pids.map((pid) => processFigures([pid]).cpuMs);
   const from = performance.now();
-  const { taskId } = await api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: { command: ["/bin/true"], array: { first: 1, last: count, step: 1, maxLive: 0 } } }));
+  const { taskId } = await api.tasks.submitTask(
+    SubmitTaskRequest.fromPartial({
+      spec: { command: ["/bin/true"], array: { first: 1, last: count, step: 1, maxLive: 0 } },
+    }),
+  );
   for (;;) {
     const { task } = await api.tasks.getTask({ taskId });
     if (task?.state === TaskState.OVER) break;
@@ -38,7 +42,9 @@ async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   const ms = performance.now() - from;
   const { task } = await api.tasks.getTask({ taskId });
   if (task?.progress?.ended["succeeded"] !== count) throw new Error(`not all succeeded: ${JSON.stringify(task)}`);
-  const cpuUs = Object.fromEntries(names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - before[i]!) * 1000) / count)]));
+  const cpuUs = Object.fromEntries(
+    names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - before[i]!) * 1000) / count)]),
+  );
   return { ms, cpuUs };
 }
 
@@ -50,7 +56,14 @@ for (let i = 0; i < rounds; i++) {
   const ran = await berth();
   const rate = perSecond(count, ran.ms);
   ratios.push(rate / anchor);
-  report("noop-process", { count, rate, xargs: anchor, ratio: round(rate / anchor), cpuUsPerTask: ran.cpuUs, reach: 0.5 });
+  report("noop-process", {
+    count,
+    rate,
+    xargs: anchor,
+    ratio: round(rate / anchor),
+    cpuUsPerTask: ran.cpuUs,
+    reach: 0.5,
+  });
 }
 report("noop-process-median", { count, ratio: round(ratios.toSorted((a, b) => a - b)[1] ?? NaN), reach: 0.5 });
 api.close();

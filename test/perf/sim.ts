@@ -15,7 +15,9 @@ while ((await api.hosts.listHosts({})).hosts.length < hosts) await new Promise((
 async function run(tasks: number): Promise<number> {
   const before = (await api.hosts.getStatus({})).tasks["over"] ?? 0;
   const from = performance.now();
-  const request = SubmitTasksRequest.fromPartial({ tasks: Array.from({ length: batch }, () => ({ spec: { command: ["sim", "0ms"], name: "noop" } })) });
+  const request = SubmitTasksRequest.fromPartial({
+    tasks: Array.from({ length: batch }, () => ({ spec: { command: ["sim", "0ms"], name: "noop" } })),
+  });
   for (let i = 0; i < tasks / batch; i++) await api.tasks.submitTasks(request);
   for (;;) {
     const over = (await api.hosts.getStatus({})).tasks["over"] ?? 0;
@@ -28,6 +30,16 @@ await run(2000);
 const pids = names.map((name) => cluster.pidOf(name)!);
 const cpuBefore = pids.map((pid) => processFigures([pid]).cpuMs);
 const ms = await run(count);
-const cpuUs = Object.fromEntries(names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - cpuBefore[i]!) * 1000) / count)]));
-report("noop-sim", { count, hosts, rate: perSecond(count, ms), unit: "tasks/s", cpuUsPerTask: cpuUs, reach: 1500, anchor: "Nomad 780, Slurm 500 placements/s (published)" });
+const cpuUs = Object.fromEntries(
+  names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - cpuBefore[i]!) * 1000) / count)]),
+);
+report("noop-sim", {
+  count,
+  hosts,
+  rate: perSecond(count, ms),
+  unit: "tasks/s",
+  cpuUsPerTask: cpuUs,
+  reach: 1500,
+  anchor: "Nomad 780, Slurm 500 placements/s (published)",
+});
 api.close();

@@ -1,9 +1,15 @@
 import type { FileServiceService, HostServiceService, SessionServiceService, TaskServiceService } from "./api.ts";
 
-type PathsOf<Service> = { [Name in keyof Service]: Service[Name] extends { path: infer Path } ? Path : never }[keyof Service];
+type PathsOf<Service> = {
+  [Name in keyof Service]: Service[Name] extends { path: infer Path } ? Path : never;
+}[keyof Service];
 
 /** Every RPC of the public API, as a literal type. */
-export type Method = PathsOf<TaskServiceService> | PathsOf<FileServiceService> | PathsOf<HostServiceService> | PathsOf<SessionServiceService>;
+export type Method =
+  | PathsOf<TaskServiceService>
+  | PathsOf<FileServiceService>
+  | PathsOf<HostServiceService>
+  | PathsOf<SessionServiceService>;
 
 /** anyone: no token; user: any valid token, and only what is theirs; admin: role admin. */
 export type Access = "anyone" | "user" | "admin";

@@ -41,7 +41,9 @@ export function encodeStatusDetails(error: AppError): Uint8Array {
 }
 
 /** Reason and metadata of a trailer; undefined where there are none or they are not ours. */
-export function decodeStatusDetails(bytes: Uint8Array): { reason: string; metadata: Record<string, string> } | undefined {
+export function decodeStatusDetails(
+  bytes: Uint8Array,
+): { reason: string; metadata: Record<string, string> } | undefined {
   try {
     const detail = Status.decode(bytes).details.find((d) => d.typeUrl === typeUrl);
     if (!detail) return undefined;
@@ -62,4 +64,6 @@ export const toFailure = (error: AppError): Failure => ({
 
 /** One item's error as an error; an unknown code is `internal`. */
 export const fromFailure = (failure: Failure): AppError =>
-  new AppError(failure.code in statuses ? (failure.code as ErrorCode) : "internal", failure.reason, failure.message, { metadata: failure.metadata });
+  new AppError(failure.code in statuses ? (failure.code as ErrorCode) : "internal", failure.reason, failure.message, {
+    metadata: failure.metadata,
+  });

@@ -1,4 +1,13 @@
-import { AssignReply, AssignRequest, ReportReply, ReportRequest, SyncReply, SyncRequest, WakeReply, WakeRequest } from "./agent.ts";
+import {
+  AssignReply,
+  AssignRequest,
+  ReportReply,
+  ReportRequest,
+  SyncReply,
+  SyncRequest,
+  WakeReply,
+  WakeRequest,
+} from "./agent.ts";
 
 /** Turns a message into bytes and back. */
 export interface Codec<T> {

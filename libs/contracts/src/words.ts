@@ -37,7 +37,9 @@ const requestNames = inverse(requests);
 
 export const stateToWire = (state: StateKind): WireState => states[state];
 export const stateFromWire = (state: WireState): StateKind | undefined => stateNames.get(state);
-export const outcomeToWire = (outcome: Outcome | undefined): WireOutcome => (outcome ? outcomes[outcome] : WireOutcome.UNSPECIFIED);
+export const outcomeToWire = (outcome: Outcome | undefined): WireOutcome =>
+  outcome ? outcomes[outcome] : WireOutcome.UNSPECIFIED;
 export const outcomeFromWire = (outcome: WireOutcome): Outcome | undefined => outcomeNames.get(outcome);
-export const requestToWire = (request: TaskRequest | undefined): WireRequest => (request ? requests[request] : WireRequest.UNSPECIFIED);
+export const requestToWire = (request: TaskRequest | undefined): WireRequest =>
+  request ? requests[request] : WireRequest.UNSPECIFIED;
 export const requestFromWire = (request: WireRequest): TaskRequest | undefined => requestNames.get(request);

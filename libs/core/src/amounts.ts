@@ -16,7 +16,12 @@ export const defaultResources: Resources = { cpuMilli: 1000, memoryBytes: 256 * 
 export function parseCpu(text: string, field = "cpu"): number {
   const match = /^(\d{1,7}(?:\.\d{1,6})?)(m?)$/.exec(text.trim());
   const milli = match ? Math.round(Number(match[1]) * (match[2] ? 1 : 1000)) : NaN;
-  if (!(milli >= 1 && milli <= 1_024_000)) throw invalidField(field, `must be a number of processors such as 0.5, 2 or 500m, from 0.001 to 1024, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_CPU");
+  if (!(milli >= 1 && milli <= 1_024_000))
+    throw invalidField(
+      field,
+      `must be a number of processors such as 0.5, 2 or 500m, from 0.001 to 1024, is ${JSON.stringify(text.slice(0, 40))}`,
+      "INVALID_CPU",
+    );
   return milli;
 }
 
@@ -26,7 +31,12 @@ const byteUnits: Readonly<Record<string, number>> = { "": 1, b: 1, k: KiB, m: Mi
 export function parseMemory(text: string, field = "memory"): number {
   const match = /^(\d{1,15}(?:\.\d{1,6})?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text.trim());
   const bytes = match ? Math.round(Number(match[1]) * (byteUnits[match[2]!.toLowerCase()] ?? NaN)) : NaN;
-  if (!(bytes >= 4 * MiB && bytes <= 64 * 1024 * GiB)) throw invalidField(field, `must be an amount such as 512M or 2G, from 4M to 64T, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_MEMORY");
+  if (!(bytes >= 4 * MiB && bytes <= 64 * 1024 * GiB))
+    throw invalidField(
+      field,
+      `must be an amount such as 512M or 2G, from 4M to 64T, is ${JSON.stringify(text.slice(0, 40))}`,
+      "INVALID_MEMORY",
+    );
   return bytes;
 }
 
@@ -41,7 +51,12 @@ export function parseDuration(text: string, field = "time"): number {
     total = 0;
     for (const [, n, unit] of trimmed.matchAll(/(\d+)(ms|s|m|h|d)/g)) total += Number(n) * durationUnits[unit!]!;
   }
-  if (!(total >= 1 && total <= 365 * 86_400_000)) throw invalidField(field, `must be a time such as 90s, 10m or 1h30m, at most 365d, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_DURATION");
+  if (!(total >= 1 && total <= 365 * 86_400_000))
+    throw invalidField(
+      field,
+      `must be a time such as 90s, 10m or 1h30m, at most 365d, is ${JSON.stringify(text.slice(0, 40))}`,
+      "INVALID_DURATION",
+    );
   return total;
 }
 
@@ -50,7 +65,12 @@ export const formatCpu = (milli: number): string => String(milli / 1000);
 
 /** 536870912 → "512M". */
 export function formatMemory(bytes: number): string {
-  for (const [unit, size] of [["T", 1024 * GiB], ["G", GiB], ["M", MiB], ["K", KiB]] as const) {
+  for (const [unit, size] of [
+    ["T", 1024 * GiB],
+    ["G", GiB],
+    ["M", MiB],
+    ["K", KiB],
+  ] as const) {
     if (bytes >= size) return `${Math.round((bytes / size) * 10) / 10}${unit}`;
   }
   return `${bytes}B`;
@@ -63,6 +83,7 @@ export function formatDuration(ms: number): string {
   const s = Math.round(ms / 1000);
   if (s < 60) return `${s}s`;
   if (s < 3600) return `${Math.floor(s / 60)}m${s % 60 ? `${s % 60}s` : ""}`;
-  if (s < 86_400) return `${Math.floor(s / 3600)}h${Math.floor((s % 3600) / 60) ? `${Math.floor((s % 3600) / 60)}m` : ""}`;
+  if (s < 86_400)
+    return `${Math.floor(s / 3600)}h${Math.floor((s % 3600) / 60) ? `${Math.floor((s % 3600) / 60)}m` : ""}`;
   return `${Math.floor(s / 86_400)}d${Math.floor((s % 86_400) / 3600) ? `${Math.floor((s % 86_400) / 3600)}h` : ""}`;
 }

@@ -13,10 +13,16 @@ export const maxArrayElements = 10_000_000;
 /** Reads `N` (1-N), `1-100`, `1-100:2`, each with an optional `%50`; throws `invalid` INVALID_ARRAY. */
 export function parseArray(text: string, field = "array"): ArrayRange & { readonly maxLive: number } {
   const match = /^(?:(\d{1,12})-)?(\d{1,12})(?::(\d{1,12}))?(?:%(\d{1,9}))?$/.exec(text.trim());
-  if (!match) throw invalidField(field, `must look like 10, 1-10, 1-10:2 or 1-10%4, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_ARRAY");
+  if (!match)
+    throw invalidField(
+      field,
+      `must look like 10, 1-10, 1-10:2 or 1-10%4, is ${JSON.stringify(text.slice(0, 40))}`,
+      "INVALID_ARRAY",
+    );
   const range = { first: Number(match[1] ?? 1), last: Number(match[2]), step: Number(match[3] ?? 1) };
   const maxLive = match[4] === undefined ? 0 : Number(match[4]);
-  if (match[4] !== undefined && maxLive === 0) throw invalidField(field, "the limit after % must be at least 1", "INVALID_ARRAY");
+  if (match[4] !== undefined && maxLive === 0)
+    throw invalidField(field, "the limit after % must be at least 1", "INVALID_ARRAY");
   checkRange(range, field);
   return { ...range, maxLive };
 }
@@ -25,10 +31,12 @@ export function parseArray(text: string, field = "array"): ArrayRange & { readon
 export function checkRange(range: ArrayRange, field = "array"): void {
   const { first, last, step } = range;
   const whole = [first, last, step].every((n) => Number.isSafeInteger(n));
-  if (!whole || first < 0) throw invalidField(field, "first, last and step must be whole numbers, first at least 0", "INVALID_ARRAY");
+  if (!whole || first < 0)
+    throw invalidField(field, "first, last and step must be whole numbers, first at least 0", "INVALID_ARRAY");
   if (step < 1) throw invalidField(field, "step must be at least 1", "INVALID_ARRAY");
   if (last < first) throw invalidField(field, "last must not be smaller than first", "INVALID_ARRAY");
-  if (arraySize(range) > maxArrayElements) throw invalidField(field, `at most ${maxArrayElements} elements`, "INVALID_ARRAY");
+  if (arraySize(range) > maxArrayElements)
+    throw invalidField(field, `at most ${maxArrayElements} elements`, "INVALID_ARRAY");
 }
 
 export const arraySize = (range: ArrayRange): number => Math.floor((range.last - range.first) / range.step) + 1;

@@ -7,7 +7,8 @@ const form = /^([1-9][0-9]{0,14})(?:\.(0|[1-9][0-9]{0,14}))?$/;
 
 /** Reads an id from outside; throws `invalid` INVALID_TASK_ID. */
 export function parseTaskId(text: string, field = "task_id"): TaskId {
-  if (!form.test(text)) throw invalidField(field, `must look like 17 or 17.4, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_TASK_ID");
+  if (!form.test(text))
+    throw invalidField(field, `must look like 17 or 17.4, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_TASK_ID");
   return text as TaskId;
 }
 

@@ -20,11 +20,15 @@ export function taskDir(id: string): string {
 export const taskBase = (number: number): string => `${Math.floor(number / 1000)}/${number}`;
 
 /** Directory that holds an element's directory and output. */
-export const elementBase = (number: number, index: number): string => `${taskBase(number)}/e/${Math.floor(index / 1000)}`;
+export const elementBase = (number: number, index: number): string =>
+  `${taskBase(number)}/e/${Math.floor(index / 1000)}`;
 
 /** File with one output of a run. */
 export function logPath(run: Run, stream: "stdout" | "stderr"): string {
   const { number, index } = splitTaskId(run.taskId);
-  const stem = index === undefined ? `${taskBase(number)}/${run.attempt}` : `${elementBase(number, index)}/${index}.${run.attempt}`;
+  const stem =
+    index === undefined
+      ? `${taskBase(number)}/${run.attempt}`
+      : `${elementBase(number, index)}/${index}.${run.attempt}`;
   return `${stem}.${stream === "stdout" ? "out" : "err"}`;
 }

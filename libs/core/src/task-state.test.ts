@@ -6,7 +6,12 @@ import type { Outcome, TaskEvent, TaskLife } from "./task-state.ts";
 const fresh: TaskLife = { state: { kind: "pending", attempt: 0 }, request: undefined };
 const reason = { code: "EXIT_CODE", message: "exit code 0" };
 const place = (attempt: number, hostId = "a"): TaskEvent => ({ kind: "place", attempt, hostId });
-const ended = (attempt: number, outcome: Outcome = "succeeded"): TaskEvent => ({ kind: "ended", attempt, outcome, reason });
+const ended = (attempt: number, outcome: Outcome = "succeeded"): TaskEvent => ({
+  kind: "ended",
+  attempt,
+  outcome,
+  reason,
+});
 
 /** Applies events in order; those that move nothing leave the task as it is. */
 function after(...events: TaskEvent[]): TaskLife {
@@ -18,13 +23,37 @@ function after(...events: TaskEvent[]): TaskLife {
 
 const attempt = fc.integer({ min: 1, max: 4 });
 const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("place" as const), attempt, hostId: fc.constantFrom("a", "b") }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("end" as const), outcome: fc.constantFrom("rejected" as const, "dependency_failed" as const), reason: fc.constant(reason) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("request" as const), request: fc.constantFrom("kill" as const, "suspend" as const, "resume" as const) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant("place" as const), attempt, hostId: fc.constantFrom("a", "b") }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("end" as const),
+      outcome: fc.constantFrom("rejected" as const, "dependency_failed" as const),
+      reason: fc.constant(reason),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("request" as const),
+      request: fc.constantFrom("kill" as const, "suspend" as const, "resume" as const),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("started" as const), attempt }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("suspended" as const), attempt }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("resumed" as const), attempt }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("ended" as const), attempt, outcome: fc.constantFrom<Outcome>("succeeded", "failed", "killed", "lost"), reason: fc.constant(reason) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("ended" as const),
+      attempt,
+      outcome: fc.constantFrom<Outcome>("succeeded", "failed", "killed", "lost"),
+      reason: fc.constant(reason),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("refused" as const), attempt }) },
   { weight: 1, arbitrary: fc.constant({ kind: "archive" as const }) },
 );
@@ -33,16 +62,24 @@ const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(
 function brokenRule(before: TaskLife, event: TaskEvent, result: ReturnType<typeof move>): string | undefined {
   if (result.kind !== "moved") return undefined;
   const now = result.life;
-  if (isTerminal(before.state.kind) && !(before.state.kind === "over" && now.state.kind === "archived" && event.kind === "archive")) return "terminal states never change";
-  if (before.state.kind === "over" && now.state.kind === "archived" && now.state.outcome !== before.state.outcome) return "an outcome never changes";
+  if (
+    isTerminal(before.state.kind) &&
+    !(before.state.kind === "over" && now.state.kind === "archived" && event.kind === "archive")
+  )
+    return "terminal states never change";
+  if (before.state.kind === "over" && now.state.kind === "archived" && now.state.outcome !== before.state.outcome)
+    return "an outcome never changes";
   if (now.state.attempt < before.state.attempt) return "attempts never go back";
   if (now.state.attempt > before.state.attempt && event.kind !== "place") return "only a placement makes an attempt";
   if (now.state.attempt > before.state.attempt + 1) return "attempts grow by one";
   if (event.kind === "place" && before.request === "kill") return "a task asked to be killed is never placed";
-  if (before.request === "kill" && !isTerminal(now.state.kind) && now.request !== "kill") return "a kill stays until the end";
+  if (before.request === "kill" && !isTerminal(now.state.kind) && now.request !== "kill")
+    return "a kill stays until the end";
   if (isTerminal(now.state.kind) && now.request !== undefined) return "nothing is asked of what is over";
-  if ("attempt" in event && event.kind !== "place" && event.attempt !== before.state.attempt) return "news of another attempt moves nothing";
-  if (event.kind !== "request" && !sources[event.kind].includes(before.state.kind)) return "moves start from the listed states";
+  if ("attempt" in event && event.kind !== "place" && event.attempt !== before.state.attempt)
+    return "news of another attempt moves nothing";
+  if (event.kind !== "request" && !sources[event.kind].includes(before.state.kind))
+    return "moves start from the listed states";
   if (now.state.kind === "running" && before.state.kind === "pending") return "nothing runs that was not placed";
   return undefined;
 }
@@ -57,7 +94,8 @@ describe("move", () => {
           const broken = brokenRule(life, event, result);
           if (broken) throw new Error(`${broken}: ${JSON.stringify({ life, event, result })}`);
           const again = result.kind === "moved" ? move(result.life, event) : result;
-          if (again.kind === "moved" && event.kind !== "suspended" && event.kind !== "resumed") throw new Error(`twice is not once: ${JSON.stringify({ life, event, again })}`);
+          if (again.kind === "moved" && event.kind !== "suspended" && event.kind !== "resumed")
+            throw new Error(`twice is not once: ${JSON.stringify({ life, event, again })}`);
           if (result.kind === "moved") life = result.life;
         }
       }),
@@ -66,7 +104,11 @@ describe("move", () => {
   });
 
   it("goes the whole way of a task", () => {
-    expect(after(place(1), { kind: "started", attempt: 1 }, ended(1)).state).toMatchObject({ kind: "over", attempt: 1, outcome: "succeeded" });
+    expect(after(place(1), { kind: "started", attempt: 1 }, ended(1)).state).toMatchObject({
+      kind: "over",
+      attempt: 1,
+      outcome: "succeeded",
+    });
   });
 
   it("takes the end of a task whose start was never reported", () => {
@@ -109,17 +151,31 @@ describe("move", () => {
   });
 
   it("ends a refused task that was asked to be killed", () => {
-    expect(after(place(1), { kind: "request", request: "kill" }, { kind: "refused", attempt: 1 }).state).toMatchObject({ kind: "over", outcome: "killed" });
+    expect(after(place(1), { kind: "request", request: "kill" }, { kind: "refused", attempt: 1 }).state).toMatchObject({
+      kind: "over",
+      outcome: "killed",
+    });
   });
 
   it("never places a task that was asked to be killed, whatever state it waits in", () => {
-    expect(move({ state: { kind: "pending", attempt: 1 }, request: "kill" }, place(2))).toEqual({ kind: "refused", why: "KILL_REQUESTED" });
+    expect(move({ state: { kind: "pending", attempt: 1 }, request: "kill" }, place(2))).toEqual({
+      kind: "refused",
+      why: "KILL_REQUESTED",
+    });
   });
 
   it("suspends and resumes", () => {
-    const suspended = after(place(1), { kind: "started", attempt: 1 }, { kind: "request", request: "suspend" }, { kind: "suspended", attempt: 1 });
+    const suspended = after(
+      place(1),
+      { kind: "started", attempt: 1 },
+      { kind: "request", request: "suspend" },
+      { kind: "suspended", attempt: 1 },
+    );
     expect(suspended).toEqual({ state: { kind: "suspended", attempt: 1, hostId: "a" }, request: undefined });
-    expect(move(suspended, { kind: "resumed", attempt: 1 })).toMatchObject({ kind: "moved", life: { state: { kind: "running" } } });
+    expect(move(suspended, { kind: "resumed", attempt: 1 })).toMatchObject({
+      kind: "moved",
+      life: { state: { kind: "running" } },
+    });
   });
 });
 
@@ -127,6 +183,9 @@ describe("legacyStatus", () => {
   it("says GO-Docker's words", () => {
     expect(legacyStatus("running", "kill", undefined)).toEqual({ primary: "running", secondary: "kill requested" });
     expect(legacyStatus("suspended", undefined, undefined)).toEqual({ primary: "running", secondary: "suspended" });
-    expect(legacyStatus("over", undefined, "rejected")).toEqual({ primary: "over", secondary: "rejected by scheduler" });
+    expect(legacyStatus("over", undefined, "rejected")).toEqual({
+      primary: "over",
+      secondary: "rejected by scheduler",
+    });
   });
 });

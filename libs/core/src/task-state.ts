@@ -83,10 +83,19 @@ export type Move =
   | { readonly kind: "superseded" }
   | { readonly kind: "refused"; readonly why: RefusalCode };
 
-export type RefusalCode = "NOT_PENDING" | "KILL_REQUESTED" | "STALE_ATTEMPT" | "UNKNOWN_ATTEMPT" | "NOT_RUNNING" | "NOT_OVER";
+export type RefusalCode =
+  | "NOT_PENDING"
+  | "KILL_REQUESTED"
+  | "STALE_ATTEMPT"
+  | "UNKNOWN_ATTEMPT"
+  | "NOT_RUNNING"
+  | "NOT_OVER";
 
 /** The reason a kill leaves. */
-export const killedReason = (by: string): Reason => ({ code: "KILLED_BY_USER", message: by ? `killed by ${by}` : "killed on request" });
+export const killedReason = (by: string): Reason => ({
+  code: "KILLED_BY_USER",
+  message: by ? `killed by ${by}` : "killed on request",
+});
 
 export const isTerminal = (kind: StateKind): boolean => kind === "over" || kind === "archived";
 
@@ -94,7 +103,10 @@ export const isTerminal = (kind: StateKind): boolean => kind === "over" || kind 
 export const isLive = (kind: StateKind): boolean => kind === "placed" || kind === "running" || kind === "suspended";
 
 const refused = (why: RefusalCode): Move => ({ kind: "refused", why });
-const moved = (state: TaskState, request: TaskRequest | undefined): Move => ({ kind: "moved", life: { state, request } });
+const moved = (state: TaskState, request: TaskRequest | undefined): Move => ({
+  kind: "moved",
+  life: { state, request },
+});
 
 /** The only place that knows the moves of a task. Never throws. */
 export function move(life: TaskLife, event: TaskEvent): Move {
@@ -136,8 +148,10 @@ function moveOnRequest({ state, request }: TaskLife, asked: TaskRequest): Move {
     case "running":
     case "suspended":
       if (request === "kill" || request === asked) return { kind: "unchanged" };
-      if (asked === "suspend" && state.kind === "suspended") return request === "resume" ? moved(state, undefined) : { kind: "unchanged" };
-      if (asked === "resume" && state.kind !== "suspended") return request === "suspend" ? moved(state, undefined) : refused("NOT_RUNNING");
+      if (asked === "suspend" && state.kind === "suspended")
+        return request === "resume" ? moved(state, undefined) : { kind: "unchanged" };
+      if (asked === "resume" && state.kind !== "suspended")
+        return request === "suspend" ? moved(state, undefined) : refused("NOT_RUNNING");
       return moved(state, asked);
     default:
       return unreachable(state);
@@ -174,7 +188,8 @@ function moveOnNews({ state, request }: TaskLife, event: Exclude<News, { kind: "
     case "ended":
       return moved({ kind: "over", attempt: state.attempt, outcome: event.outcome, reason: event.reason }, undefined);
     case "refused":
-      if (request === "kill") return moved({ kind: "over", attempt: state.attempt, outcome: "killed", reason: killedReason("") }, undefined);
+      if (request === "kill")
+        return moved({ kind: "over", attempt: state.attempt, outcome: "killed", reason: killedReason("") }, undefined);
       return moved({ kind: "pending", attempt: state.attempt }, undefined);
     default:
       return unreachable(event);
@@ -182,7 +197,11 @@ function moveOnNews({ state, request }: TaskLife, event: Exclude<News, { kind: "
 }
 
 /** GO-Docker's words for a task. */
-export function legacyStatus(kind: StateKind, request: TaskRequest | undefined, outcome: Outcome | undefined): { primary: string; secondary: string } {
+export function legacyStatus(
+  kind: StateKind,
+  request: TaskRequest | undefined,
+  outcome: Outcome | undefined,
+): { primary: string; secondary: string } {
   const asked = request === undefined ? "" : `${request} requested`;
   switch (kind) {
     case "pending":
@@ -194,7 +213,10 @@ export function legacyStatus(kind: StateKind, request: TaskRequest | undefined, 
       return { primary: "running", secondary: asked || "suspended" };
     case "over":
     case "archived":
-      return { primary: kind, secondary: outcome === "killed" ? "killed" : outcome === "rejected" ? "rejected by scheduler" : "" };
+      return {
+        primary: kind,
+        secondary: outcome === "killed" ? "killed" : outcome === "rejected" ? "rejected by scheduler" : "",
+      };
     default:
       return unreachable(kind);
   }

@@ -1,5 +1,10 @@
 import { readFileSync } from "node:fs";
-import { FileServiceService, HostServiceService, SessionServiceService, TaskServiceService } from "@berth/contracts/api";
+import {
+  FileServiceService,
+  HostServiceService,
+  SessionServiceService,
+  TaskServiceService,
+} from "@berth/contracts/api";
 import { createChannel, createClient, Metadata } from "nice-grpc";
 import type { Client } from "nice-grpc";
 
@@ -27,6 +32,9 @@ export function connectApi(server: string, key: string | undefined): Api {
 
 /** Connects as the first user of a cluster. */
 export function apiOf(cluster: { readonly layout: { readonly clientFile: string } }): Api {
-  const { server, key } = JSON.parse(readFileSync(cluster.layout.clientFile, "utf8")) as { server: string; key: string };
+  const { server, key } = JSON.parse(readFileSync(cluster.layout.clientFile, "utf8")) as {
+    server: string;
+    key: string;
+  };
   return connectApi(server, key);
 }

@@ -18,7 +18,10 @@ export interface TestCluster extends AsyncDisposable {
   readonly data: string;
   readonly layout: Layout;
   /** Runs `berth` with these arguments against this cluster. */
-  berth(args: readonly string[], options?: { readonly input?: string; readonly env?: Readonly<Record<string, string>> }): Promise<Ran>;
+  berth(
+    args: readonly string[],
+    options?: { readonly input?: string; readonly env?: Readonly<Record<string, string>> },
+  ): Promise<Ran>;
   /** As `berth`, with `--json` at the end; fails unless the exit code is 0. */
   json<T>(args: readonly string[]): Promise<T>;
   /** Kill -9 of one process; resolves when it is gone. */
@@ -31,7 +34,11 @@ export interface TestCluster extends AsyncDisposable {
 }
 
 /** Brings a cluster up in a directory of its own, on ports of its own. */
-export async function startCluster(options: { readonly driver: "process" | "docker" | "sim"; readonly up?: readonly string[]; readonly env?: Readonly<Record<string, string>> }): Promise<TestCluster> {
+export async function startCluster(options: {
+  readonly driver: "process" | "docker" | "sim";
+  readonly up?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}): Promise<TestCluster> {
   // Tasks of other users pass through it to their own directory.
   const data = mkdtempSync(join(tmpdir(), "berth-test-"));
   chmodSync(data, 0o711);
@@ -64,10 +71,18 @@ export async function startCluster(options: { readonly driver: "process" | "dock
 }
 
 /** Runs the launcher; the test's own environment passes only what a program needs. */
-export function runBerth(args: readonly string[], options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {}): Promise<Ran> {
+export function runBerth(
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(join(repositoryRoot, "berth"), [...args], {
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...(process.env["DOCKER_HOST"] ? { DOCKER_HOST: process.env["DOCKER_HOST"] } : {}), ...options.env },
+      env: {
+        PATH: process.env["PATH"],
+        HOME: process.env["HOME"],
+        ...(process.env["DOCKER_HOST"] ? { DOCKER_HOST: process.env["DOCKER_HOST"] } : {}),
+        ...options.env,
+      },
       stdio: ["pipe", "pipe", "pipe"],
     });
     let stdout = "";
@@ -101,7 +116,10 @@ function tails(layout: Layout): string {
   return ["storage", "auth", "gateway", "scheduler", "watcher", "agent", "supervisor", "nats"]
     .map((name) => {
       try {
-        return `--- ${name}\n${readFileSync(join(layout.logs, `${name}.log`), "utf8").split("\n").slice(-8).join("\n")}`;
+        return `--- ${name}\n${readFileSync(join(layout.logs, `${name}.log`), "utf8")
+          .split("\n")
+          .slice(-8)
+          .join("\n")}`;
       } catch {
         return "";
       }

@@ -35,7 +35,10 @@ sleep ${this.#sleep}
 echo "$BERTH_TASK_ID $BERTH_ATTEMPT $nonce" >> "$BERTH_VOLUME_SCRATCH/${this.#name}"
 exit ${n % 7}
 `;
-      return SubmitTaskRequest.fromPartial({ requestId: `${this.#name}-${n}`, spec: { name: `${this.#name}-${n}`, script, resources, volumes: [{ name: "scratch" }] } });
+      return SubmitTaskRequest.fromPartial({
+        requestId: `${this.#name}-${n}`,
+        spec: { name: `${this.#name}-${n}`, script, resources, volumes: [{ name: "scratch" }] },
+      });
     });
     const { results } = await patiently(() => this.#api.tasks.submitTasks({ tasks }));
     for (const [i, { taskId, failure }] of results.entries()) {
@@ -47,14 +50,22 @@ exit ${n % 7}
   async counts(): Promise<{ running: number; waiting: number; over: number }> {
     const tasks = await this.tasks();
     const of = (...states: TaskState[]) => tasks.filter((t) => states.includes(t.state)).length;
-    return { running: of(TaskState.PLACED, TaskState.RUNNING), waiting: of(TaskState.PENDING), over: of(TaskState.OVER) };
+    return {
+      running: of(TaskState.PLACED, TaskState.RUNNING),
+      waiting: of(TaskState.PENDING),
+      over: of(TaskState.OVER),
+    };
   }
 
   async tasks(): Promise<Task[]> {
     const tasks: Task[] = [];
     let pageToken = "";
     do {
-      const page = await patiently(() => this.#api.tasks.listTasks(ListTasksRequest.fromPartial({ name: `${this.#name}-*`, all: true, pageSize: 1000, pageToken })));
+      const page = await patiently(() =>
+        this.#api.tasks.listTasks(
+          ListTasksRequest.fromPartial({ name: `${this.#name}-*`, all: true, pageSize: 1000, pageToken }),
+        ),
+      );
       tasks.push(...page.tasks);
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
@@ -67,7 +78,8 @@ exit ${n % 7}
       const tasks = await this.tasks();
       const open = tasks.filter((t) => t.state !== TaskState.OVER);
       if (tasks.length === this.#submitted && open.length === 0) return;
-      if (Date.now() > end) throw new Error(`${open.length} of ${tasks.length} tasks not over, as ${JSON.stringify(open[0])}`);
+      if (Date.now() > end)
+        throw new Error(`${open.length} of ${tasks.length} tasks not over, as ${JSON.stringify(open[0])}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
@@ -87,15 +99,23 @@ exit ${n % 7}
       const wrote = (attempt: number) => runs.filter((a) => a === attempt).length;
       if (task.outcome === Outcome.LOST) {
         if (!options.mayLose) found.push(`${task.id} is lost: ${task.reason?.message}`);
-        if (wrote(task.attempt) > 1) found.push(`${task.id} wrote ${wrote(task.attempt)} times in attempt ${task.attempt}`);
+        if (wrote(task.attempt) > 1)
+          found.push(`${task.id} wrote ${wrote(task.attempt)} times in attempt ${task.attempt}`);
         continue;
       }
-      if (task.exitCode !== expected) found.push(`${task.id} has exit code ${task.exitCode}, not ${expected}: ${task.outcome} ${task.reason?.message}`);
-      if (wrote(task.attempt) !== 1) found.push(`${task.id} wrote ${wrote(task.attempt)} lines in its attempt ${task.attempt}`);
+      if (task.exitCode !== expected)
+        found.push(
+          `${task.id} has exit code ${task.exitCode}, not ${expected}: ${task.outcome} ${task.reason?.message}`,
+        );
+      if (wrote(task.attempt) !== 1)
+        found.push(`${task.id} wrote ${wrote(task.attempt)} lines in its attempt ${task.attempt}`);
       if (runs.length !== 1) found.push(`${task.id} wrote ${runs.length} lines in all`);
       if (task.attempt > 1) {
         const { task: whole } = await patiently(() => this.#api.tasks.getTask({ taskId: task.id }));
-        if (whole?.attempts.length !== task.attempt - 1) found.push(`${task.id} is at attempt ${task.attempt} and ${whole?.attempts.length} earlier ones are recorded`);
+        if (whole?.attempts.length !== task.attempt - 1)
+          found.push(
+            `${task.id} is at attempt ${task.attempt} and ${whole?.attempts.length} earlier ones are recorded`,
+          );
       }
     }
     return found;

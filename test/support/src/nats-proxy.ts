@@ -13,7 +13,11 @@ export interface LossyProxy {
  * Stands between a NATS client and its server and drops each message (PUB, HPUB, MSG, HMSG) with a probability, in both directions, by a seeded generator. What
  * keeps the connection alive passes.
  */
-export async function lossyNatsProxy(target: { host: string; port: number }, probability: number, seed: number): Promise<LossyProxy> {
+export async function lossyNatsProxy(
+  target: { host: string; port: number },
+  probability: number,
+  seed: number,
+): Promise<LossyProxy> {
   const random = mulberry32(seed);
   const counts = { passed: 0, dropped: 0 };
   const sockets = new Set<Socket>();

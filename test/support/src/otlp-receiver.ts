@@ -10,8 +10,17 @@ export interface ReceivedSpan {
 
 interface OtlpBody {
   readonly resourceSpans?: readonly {
-    readonly resource?: { readonly attributes?: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[] };
-    readonly scopeSpans?: readonly { readonly spans?: readonly { readonly traceId: string; readonly spanId: string; readonly parentSpanId?: string; readonly name: string }[] }[];
+    readonly resource?: {
+      readonly attributes?: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
+    };
+    readonly scopeSpans?: readonly {
+      readonly spans?: readonly {
+        readonly traceId: string;
+        readonly spanId: string;
+        readonly parentSpanId?: string;
+        readonly name: string;
+      }[];
+    }[];
   }[];
 }
 
@@ -26,7 +35,14 @@ export async function startOtlpReceiver(): Promise<{ url: string; spans: Receive
       for (const { resource, scopeSpans } of body.resourceSpans ?? []) {
         const service = resource?.attributes?.find((a) => a.key === "service.name")?.value.stringValue ?? "";
         for (const { spans: sent } of scopeSpans ?? []) {
-          for (const span of sent ?? []) spans.push({ traceId: span.traceId, spanId: span.spanId, parentSpanId: span.parentSpanId ?? "", name: span.name, service });
+          for (const span of sent ?? [])
+            spans.push({
+              traceId: span.traceId,
+              spanId: span.spanId,
+              parentSpanId: span.parentSpanId ?? "",
+              name: span.name,
+              service,
+            });
         }
       }
       response.writeHead(200, { "content-type": "application/json" }).end("{}");

@@ -7,7 +7,9 @@ export async function patiently<T>(call: () => Promise<T>, withinMs = 60_000): P
     try {
       return await call();
     } catch (error) {
-      const passing = error instanceof ClientError && [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED].includes(error.code);
+      const passing =
+        error instanceof ClientError &&
+        [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED].includes(error.code);
       if (!passing || Date.now() > end) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -22,7 +22,8 @@ export function prepareTexts(layout: Layout, root: string): DemoTexts {
   const { paths, from } = existsSync(systemLicences) ? systemTexts() : dependencyTexts(root);
   for (const { path, name } of paths) if (!existsSync(join(target, name))) copyFileSync(path, join(target, name));
   const files = readdirSync(target).toSorted();
-  if (files.length === 0) throw new AppError("precondition", "NO_DEMO_TEXTS", `no text files to count words in, in ${from}`);
+  if (files.length === 0)
+    throw new AppError("precondition", "NO_DEMO_TEXTS", `no text files to count words in, in ${from}`);
   return { files, from, words: files.reduce((sum, name) => sum + countWords(readFileSync(join(target, name))), 0) };
 }
 
@@ -33,14 +34,22 @@ interface TextFiles {
 
 function systemTexts(): TextFiles {
   const real = new Set(readdirSync(systemLicences).map((name) => realpathSync(join(systemLicences, name))));
-  const paths = [...real].filter((path) => statSync(path).isFile()).toSorted().slice(0, mostTexts);
+  const paths = [...real]
+    .filter((path) => statSync(path).isFile())
+    .toSorted()
+    .slice(0, mostTexts);
   return { paths: paths.map((path) => ({ path, name: basename(path) })), from: systemLicences };
 }
 
 function dependencyTexts(root: string): TextFiles {
   const modules = join(root, "node_modules");
   const paths = readdirSync(modules)
-    .flatMap((name) => ["LICENSE", "LICENSE.md", "LICENSE.txt"].map((file) => ({ path: join(modules, name, file), name: `${name}.txt` })))
+    .flatMap((name) =>
+      ["LICENSE", "LICENSE.md", "LICENSE.txt"].map((file) => ({
+        path: join(modules, name, file),
+        name: `${name}.txt`,
+      })),
+    )
     .filter(({ path }) => existsSync(path))
     .slice(0, mostTexts);
   return { paths, from: modules };

@@ -9,7 +9,8 @@ import { serviceNames } from "./services.ts";
 const graceMs = 15_000;
 
 /** Whether anything of the cluster runs. */
-export const isUp = (layout: Layout): boolean => ["supervisor", ...serviceNames].some((name) => findProcess(layout.run, name) !== undefined);
+export const isUp = (layout: Layout): boolean =>
+  ["supervisor", ...serviceNames].some((name) => findProcess(layout.run, name) !== undefined);
 
 /**
  * Stops every process of the cluster, in the order of `serviceNames`, those named in `keep` left alone; removes sockets. Works also where the supervisor is

@@ -44,7 +44,11 @@ export async function findNatsServer(layout: Layout, progress: Progress): Promis
       progress.note(`that failed: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
     }
   }
-  throw new AppError("precondition", "NATS_SERVER_MISSING", `nats-server is needed and was not found; get it with: ${howToGet()}`);
+  throw new AppError(
+    "precondition",
+    "NATS_SERVER_MISSING",
+    `nats-server is needed and was not found; get it with: ${howToGet()}`,
+  );
 }
 
 async function unpackDebianPackage(name: string, target: string): Promise<string> {

@@ -22,27 +22,47 @@ export interface ClientFile {
 export async function makeFirstUser(layout: Layout, cluster: ClusterFile): Promise<void> {
   const server = `127.0.0.1:${cluster.gatewayPort}`;
   if (existsSync(layout.clientFile)) {
-    const known = JSON.parse(await import("node:fs/promises").then((fs) => fs.readFile(layout.clientFile, "utf8"))) as ClientFile;
-    if (known.server !== server) writeFileWhole(layout.clientFile, `${JSON.stringify({ ...known, server }, null, 2)}\n`);
+    const known = JSON.parse(
+      await import("node:fs/promises").then((fs) => fs.readFile(layout.clientFile, "utf8")),
+    ) as ClientFile;
+    if (known.server !== server)
+      writeFileWhole(layout.clientFile, `${JSON.stringify({ ...known, server }, null, 2)}\n`);
     return;
   }
   const channel = createChannel(`unix://${join(layout.run, "auth.sock")}`);
   try {
-    const auth = createClient(AuthServiceService, channel, { "*": { metadata: Metadata({ authorization: `Berth ${secret(layout, "cluster").value}` }) } });
+    const auth = createClient(AuthServiceService, channel, {
+      "*": { metadata: Metadata({ authorization: `Berth ${secret(layout, "cluster").value}` }) },
+    });
     const who = firstIdentity();
     const password = randomBytes(18).toString("base64url");
     await auth
       .createUser({
-        user: { name: who.name, identity: { user: who.name, uid: who.uid, gid: who.gid, groups: [] }, role: Role.ADMIN, home: who.home, email: "", createTime: undefined },
+        user: {
+          name: who.name,
+          identity: { user: who.name, uid: who.uid, gid: who.gid, groups: [] },
+          role: Role.ADMIN,
+          home: who.home,
+          email: "",
+          createTime: undefined,
+        },
         password,
       })
-      .then(() => writeFileWhole(join(layout.secrets, "first-user.json"), `${JSON.stringify({ user: who.name, password }, null, 2)}\n`))
+      .then(() =>
+        writeFileWhole(
+          join(layout.secrets, "first-user.json"),
+          `${JSON.stringify({ user: who.name, password }, null, 2)}\n`,
+        ),
+      )
       // Made by a run of this that died before it wrote the key down; the key is what counts.
       .catch((error: unknown) => {
         if (!(error instanceof Error) || !/exists/i.test(error.message)) throw error;
       });
     const { key } = await auth.createKey({ user: who.name, name: "berth up", ttlMs: 0 });
-    writeFileWhole(layout.clientFile, `${JSON.stringify({ server, user: who.name, key } satisfies ClientFile, null, 2)}\n`);
+    writeFileWhole(
+      layout.clientFile,
+      `${JSON.stringify({ server, user: who.name, key } satisfies ClientFile, null, 2)}\n`,
+    );
   } finally {
     channel.close();
   }
@@ -52,12 +72,21 @@ function firstIdentity(): { name: string; uid: number; gid: number; home: string
   const me = userInfo();
   if (me.uid !== 0) return { name: loginName(me.username), uid: me.uid, gid: me.gid, home: homedir() };
   const sudoUid = Number(process.env["SUDO_UID"] ?? 0);
-  if (sudoUid > 0) return { name: loginName(process.env["SUDO_USER"] ?? "berth"), uid: sudoUid, gid: Number(process.env["SUDO_GID"] ?? sudoUid), home: "" };
+  if (sudoUid > 0)
+    return {
+      name: loginName(process.env["SUDO_USER"] ?? "berth"),
+      uid: sudoUid,
+      gid: Number(process.env["SUDO_GID"] ?? sudoUid),
+      home: "",
+    };
   return { name: "berth", uid: 20000, gid: 20000, home: "" };
 }
 
 /** A system's login name in the form that Berth allows. */
 function loginName(name: string): string {
-  const plain = name.toLowerCase().replaceAll(/[^a-z0-9_-]/g, "_").slice(0, 32);
+  const plain = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]/g, "_")
+    .slice(0, 32);
   return /^[a-z_]/.test(plain) ? plain : `u${plain}`.slice(0, 32);
 }

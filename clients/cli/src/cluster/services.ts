@@ -73,12 +73,30 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       return {
         name,
         command: node,
-        args: ["--disable-warning=ExperimentalWarning", join(root, "services", folders[name], "src", name === "agent" && cluster.driver === "sim" ? "sim-main.ts" : "main.ts")],
-        env: { BERTH_LISTEN: socket(name), BERTH_METRICS_ADDRESS: `unix:${join(layout.run, `${name}.metrics`)}`, ...common, ...own[name], BERTH_READY_FILE: readyFile },
+        args: [
+          "--disable-warning=ExperimentalWarning",
+          join(
+            root,
+            "services",
+            folders[name],
+            "src",
+            name === "agent" && cluster.driver === "sim" ? "sim-main.ts" : "main.ts",
+          ),
+        ],
+        env: {
+          BERTH_LISTEN: socket(name),
+          BERTH_METRICS_ADDRESS: `unix:${join(layout.run, `${name}.metrics`)}`,
+          ...common,
+          ...own[name],
+          BERTH_READY_FILE: readyFile,
+        },
         readyFile,
       };
     });
-  return [...services, { name: "nats", command: cluster.natsServer, args: ["-c", natsConfig], env: {}, readyFile: undefined }];
+  return [
+    ...services,
+    { name: "nats", command: cluster.natsServer, args: ["-c", natsConfig], env: {}, readyFile: undefined },
+  ];
 }
 
 /** Users with generated passwords; an agent may touch its own subjects and nothing else. */

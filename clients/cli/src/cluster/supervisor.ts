@@ -16,7 +16,11 @@ const maxLogBytes = 20 * 1024 * 1024;
  * Keeps processes running: starts what is not there, adopts what an earlier supervisor left, starts again what ended. A start that fails, also because
  * files are missing for a while during an update, is tried again with back-off for ever. Processes outlive their supervisor.
  */
-export async function supervise(layout: Layout, services: readonly ServiceProcess[], signal: AbortSignal): Promise<void> {
+export async function supervise(
+  layout: Layout,
+  services: readonly ServiceProcess[],
+  signal: AbortSignal,
+): Promise<void> {
   await Promise.all(services.map((service) => keepRunning(layout, service, signal)));
 }
 
@@ -40,7 +44,12 @@ async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSig
   const gone = Promise.withResolvers<void>();
   try {
     // A session of its own: a Ctrl-C in the terminal that started the cluster is not meant for it.
-    const child = spawn(service.command, [...service.args], { detached: true, stdio: ["ignore", log, log], env: { ...inherited(), ...service.env }, cwd: layout.data });
+    const child = spawn(service.command, [...service.args], {
+      detached: true,
+      stdio: ["ignore", log, log],
+      env: { ...inherited(), ...service.env },
+      cwd: layout.data,
+    });
     child.once("error", () => gone.resolve());
     child.once("exit", () => gone.resolve());
     if (child.pid !== undefined) rememberProcess(layout.run, service.name, child.pid);
@@ -54,7 +63,20 @@ async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSig
 
 /** Nothing of the user's shell but what a program needs to run; secrets of the shell do not reach services. */
 function inherited(): Record<string, string> {
-  const keep = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"];
+  const keep = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+  ];
   return Object.fromEntries(keep.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])));
 }
 
@@ -85,4 +107,6 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
+  new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true }),
+  );

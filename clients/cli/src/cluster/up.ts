@@ -31,7 +31,11 @@ export const defaultGatewayPort = 7433;
 const readyWithinMs = 60_000;
 
 /** Brings the cluster of a data directory up, making it first if there is none. Finding it up is no error. Throws AppError with the command that would help. */
-export async function bringUp(layout: Layout, options: UpOptions, progress: Progress): Promise<{ readonly cluster: ClusterFile; readonly wasUp: boolean }> {
+export async function bringUp(
+  layout: Layout,
+  options: UpOptions,
+  progress: Progress,
+): Promise<{ readonly cluster: ClusterFile; readonly wasUp: boolean }> {
   makeDirectories(layout);
   const unlock = await takeLock(layout);
   try {
@@ -39,7 +43,10 @@ export async function bringUp(layout: Layout, options: UpOptions, progress: Prog
     const wasUp = known !== undefined && allReady(layout);
     if (known && wasUp) return { cluster: known, wasUp };
     const cluster = known ? await freshPorts(layout, known) : await makeCluster(layout, options, progress);
-    writeFileWhole(layout.clusterFile, `${JSON.stringify({ ...cluster, otlpUrl: options.otlpUrl || cluster.otlpUrl }, null, 2)}\n`);
+    writeFileWhole(
+      layout.clusterFile,
+      `${JSON.stringify({ ...cluster, otlpUrl: options.otlpUrl || cluster.otlpUrl }, null, 2)}\n`,
+    );
     progress.step("starting nats-server, six services and the agent");
     await startSupervisor(layout, options.root);
     await waitUntilReady(layout, progress);
@@ -57,10 +64,13 @@ async function makeCluster(layout: Layout, options: UpOptions, progress: Progres
   progress.done(natsServer);
   const wantsEngine = options.driver === "auto" || options.driver === "docker";
   const engine = wantsEngine ? await probeEngine(options.root, progress) : noEngine;
-  if (options.driver === "docker" && engine.driver !== "docker") throw new AppError("precondition", "NO_DOCKER_ENGINE", `no Docker engine answers: ${engine.why}`);
+  if (options.driver === "docker" && engine.driver !== "docker")
+    throw new AppError("precondition", "NO_DOCKER_ENGINE", `no Docker engine answers: ${engine.why}`);
   const driver = options.driver === "sim" ? "sim" : engine.driver;
   progress.note(driverLine(driver, engine.why));
-  const name = hostname().split(".")[0]!.replaceAll(/[^A-Za-z0-9_-]/g, "-");
+  const name = hostname()
+    .split(".")[0]!
+    .replaceAll(/[^A-Za-z0-9_-]/g, "-");
   writeVolumes(layout);
   return {
     clusterId: newClusterId(),
@@ -101,7 +111,11 @@ const noEngine: Probe = { driver: "process", engine: "", image: "", why: "as ask
 /** Asks the agent's own code, in a process of its own, which engine it would use; prepares an image for tasks that name none. */
 async function probeEngine(root: string, progress: Progress): Promise<Probe> {
   progress.step("looking for a Docker engine");
-  const child = spawn(join(root, "node_modules", ".bin", "node"), [join(root, "services", "executor-agent", "src", "probe-main.ts")], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(
+    join(root, "node_modules", ".bin", "node"),
+    [join(root, "services", "executor-agent", "src", "probe-main.ts")],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
   let probe: Probe = { ...noEngine, why: "the look for a Docker engine failed" };
   for await (const line of createInterface({ input: child.stdout })) {
     const message = JSON.parse(line) as { progress: string } | Probe;
@@ -139,7 +153,12 @@ async function startSupervisor(layout: Layout, root: string): Promise<void> {
   const child = spawn(
     join(root, "node_modules", ".bin", "node"),
     [join(root, "clients", "cli", "src", "cluster", "supervisor-main.ts"), layout.data, root],
-    { detached: true, stdio: ["ignore", log, log], cwd: layout.data, env: { ...process.env, NODE_COMPILE_CACHE: join(layout.data, "compile-cache") } },
+    {
+      detached: true,
+      stdio: ["ignore", log, log],
+      cwd: layout.data,
+      env: { ...process.env, NODE_COMPILE_CACHE: join(layout.data, "compile-cache") },
+    },
   );
   child.unref();
   closeSync(log);
@@ -147,7 +166,10 @@ async function startSupervisor(layout: Layout, root: string): Promise<void> {
 
 const allReady = (layout: Layout): boolean =>
   findProcess(layout.run, "supervisor") !== undefined &&
-  serviceNames.every((name) => findProcess(layout.run, name) !== undefined && (name === "nats" || existsSync(join(layout.run, `${name}.ready`))));
+  serviceNames.every(
+    (name) =>
+      findProcess(layout.run, name) !== undefined && (name === "nats" || existsSync(join(layout.run, `${name}.ready`))),
+  );
 
 async function waitUntilReady(layout: Layout, progress: Progress): Promise<void> {
   const until = Date.now() + readyWithinMs;
@@ -155,7 +177,11 @@ async function waitUntilReady(layout: Layout, progress: Progress): Promise<void>
     const missing = serviceNames.filter((name) => name !== "nats" && !existsSync(join(layout.run, `${name}.ready`)));
     progress.update(`waiting for ${missing.join(", ")}`);
     if (Date.now() > until) {
-      throw new AppError("unavailable", "NOT_READY", `${missing.join(", ")} did not become ready within ${readyWithinMs / 1000} s; see ${layout.logs}`);
+      throw new AppError(
+        "unavailable",
+        "NOT_READY",
+        `${missing.join(", ")} did not become ready within ${readyWithinMs / 1000} s; see ${layout.logs}`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -172,7 +198,12 @@ export async function takeLock(layout: Layout): Promise<() => void> {
     } catch {
       const owner = Number(readFileSync(path, { encoding: "utf8", flag: "a+" }) || 0);
       if (!owner || !processExists(owner)) rmSync(path, { force: true });
-      else if (Date.now() > until) throw new AppError("precondition", "CLUSTER_BUSY", `another berth up or down (pid ${owner}) is at work on ${layout.data}`);
+      else if (Date.now() > until)
+        throw new AppError(
+          "precondition",
+          "CLUSTER_BUSY",
+          `another berth up or down (pid ${owner}) is at work on ${layout.data}`,
+        );
       else await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
@@ -186,4 +217,3 @@ function processExists(pid: number): boolean {
     return false;
   }
 }
-

@@ -39,7 +39,7 @@ export function register(program: Command): void {
     .option(
       "-s, --state <names>",
       `only these: ${[...stateNames, ...outcomeNames].join(", ")}`,
-      (text: string, before: string[] = []) => [...before, ...text.split(",")],
+      (text: string, before: string[] | undefined) => [...(before ?? []), ...text.split(",")],
     )
     .option("--name <name>", "only with this name; a trailing * matches a prefix")
     .option("-u, --user <name>", "of another user, or '*' for everybody (admins)")

@@ -49,7 +49,7 @@ export function checkUserName(name: string, field: string): void {
 /** Throws `invalid` INVALID_PASSWORD. An empty one means that the user has only keys. */
 export function checkPassword(password: string): void {
   if (password === "") return;
-  if ([...password].length < 10)
+  if (Array.from(password).length < 10)
     throw invalidField(
       "password",
       "must have at least 10 characters, or be empty for a user with keys only",

@@ -179,7 +179,11 @@ export class Hosts {
     }
     const { cpuMilli, memoryBytes } = host.facts!.capacity;
     this.#free.set(host.slot, freeCpuMilli(host), freeMemoryBytes(host));
-    this.#lead.set(host.slot, freeCpuMilli(host) + longestLead * cpuMilli, freeMemoryBytes(host) + longestLead * memoryBytes);
+    this.#lead.set(
+      host.slot,
+      freeCpuMilli(host) + longestLead * cpuMilli,
+      freeMemoryBytes(host) + longestLead * memoryBytes,
+    );
   }
 }
 
