@@ -248,7 +248,9 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
     it("starts all of a group, or says that it could not", async () => {
       const group = [newRun(), newRun()];
       used.push(...group);
-      await driver.runAllTasks(group.map((one) => its.task(one, commands.sleep(60_000))));
+      const tasks: TaskToRun[] = [];
+      for (const one of group) tasks.push(await its.task(one, commands.sleep(60_000)));
+      await driver.runAllTasks(tasks);
       for (const one of group)
         expect(
           watch.of(one).some(({ kind }) => kind === "started") || (await watch.until(one, "started")),

@@ -150,7 +150,7 @@ describe("Agent", () => {
   it("runs what it is given and reports each end once, with one write for a short one", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(
+    await agent.onAssign(
       assign(journal.id, [
         { id: "1", command: ["sim"] },
         { id: "2", command: ["sim", "exit", "3"] },
@@ -167,11 +167,11 @@ describe("Agent", () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
     const once = assign(journal.id, [{ id: "1", command: ["sim"] }]);
-    agent.onAssign(once);
-    agent.onAssign(once);
+    await agent.onAssign(once);
+    await agent.onAssign(once);
     await control.until(() => control.of("1").length === 1);
-    agent.onAssign(once);
-    agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim"] }]));
+    await agent.onAssign(once);
+    await agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim"] }]));
     await control.until(() => control.of("2").length === 1);
     expect(control.of("1")).toHaveLength(1);
   });
@@ -179,10 +179,10 @@ describe("Agent", () => {
   it("refuses with a reason: an older term, another journal, more than is free", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"], cpuMilli: 3000 }], 7));
-    agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim"] }], 6));
-    agent.onAssign(assign("other", [{ id: "3", command: ["sim"] }], 7));
-    agent.onAssign(assign(journal.id, [{ id: "4", command: ["sim"], cpuMilli: 1001 }], 7));
+    await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"], cpuMilli: 3000 }], 7));
+    await agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim"] }], 6));
+    await agent.onAssign(assign("other", [{ id: "3", command: ["sim"] }], 7));
+    await agent.onAssign(assign(journal.id, [{ id: "4", command: ["sim"], cpuMilli: 1001 }], 7));
     await control.until(() => ["2", "3", "4"].every((id) => control.of(id).length > 0));
     const reasons = ["2", "3", "4"].map((id) => [control.last(id)?.phase, control.last(id)?.reason?.code]);
     expect(reasons).toEqual([
@@ -197,7 +197,7 @@ describe("Agent", () => {
     const { agent, control } = await startHost({ journal });
     const answers = [undefined, ReportAnswer.LATER, ReportAnswer.COMMITTED];
     control.answer = () => answers.shift();
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim"] }]));
+    await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim"] }]));
     await control.until(() => control.of("1").length === 3);
     expect(answers).toEqual([]);
   });
@@ -205,7 +205,7 @@ describe("Agent", () => {
   it("stops a run only when told to, with TERM, then KILL after its grace", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(
+    await agent.onAssign(
       assign(journal.id, [
         { id: "1", command: ["sim", "10s", "ignore-term"] },
         { id: "2", command: ["sim", "10s"] },
@@ -230,7 +230,7 @@ describe("Agent", () => {
   it("ends a run at its time limit", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"], timeLimitMs: 60 }]));
+    await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"], timeLimitMs: 60 }]));
     await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
     expect(control.last("1")).toMatchObject({ outcome: Outcome.TIMED_OUT, signal: 15, reason: { code: "TIME_LIMIT" } });
   });
@@ -238,7 +238,7 @@ describe("Agent", () => {
   it("suspends and resumes", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "100ms"] }]));
+    await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "100ms"] }]));
     const say = (verdict: Verdict) => {
       control.reply = () => ({ verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict, reason: "", by: "" }] });
       agent.wake();
@@ -272,7 +272,7 @@ describe("Agent", () => {
   it("lets a run that the database does not know run on, and keeps its end until it does", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });
-    agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "150ms"] }]));
+    await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "150ms"] }]));
     const verdict = (word: Verdict) => () => ({
       verdicts: [{ run: { epoch, taskId: "1", attempt: 1 }, verdict: word, reason: "", by: "" }],
     });
@@ -299,7 +299,7 @@ describe("Agent", () => {
     const driver = simDriver({ capacity });
     const first = await startHost({ journal, driver });
     first.control.answer = () => undefined;
-    first.agent.onAssign(
+    await first.agent.onAssign(
       assign(journal.id, [
         { id: "1", command: ["sim", "150ms", "exit", "4"] },
         { id: "2", command: ["sim", "exit", "2"] },
@@ -318,13 +318,13 @@ describe("Agent", () => {
   it("reports what ran before a boot of the machine as lost, and what is gone without a trace", async () => {
     const journal = memoryJournal();
     const first = await startHost({ journal });
-    first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"] }]));
+    await first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"] }]));
     await first.control.until(() => first.control.last("1")?.phase === RunPhase.RUNNING);
     await first.end();
     const second = await startHost({ journal, bootId: "boot-2" });
     await second.control.until(() => second.control.of("1").length === 1);
     expect(second.control.last("1")).toMatchObject({ outcome: Outcome.LOST, reason: { code: "HOST_REBOOTED" } });
-    second.agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim", "10s"] }]));
+    await second.agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim", "10s"] }]));
     await second.control.until(() => second.control.last("2")?.phase === RunPhase.RUNNING);
     await second.end();
     const third = await startHost({ journal, bootId: "boot-2" });
@@ -336,7 +336,7 @@ describe("Agent", () => {
     const driver = simDriver({ capacity });
     const journal = memoryJournal();
     const first = await startHost({ journal, driver });
-    first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"] }]));
+    await first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"] }]));
     await first.end();
     const second = await startHost({ driver });
     await second.control.until(() => second.control.syncs.length === 1);
