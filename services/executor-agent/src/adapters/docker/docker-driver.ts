@@ -42,7 +42,7 @@ export interface DockerDriverOptions {
 /** Shorter runs are read once, at their end: a second connection costs more than it tells. */
 const followAfterMs = 300;
 /** Docker's init says only some milliseconds after the start that there is no such command; until then it is not told as started. */
-const tellStartAfterMs = 40;
+const tellStartAfterMs = 100;
 const sampleEveryMs = 5000;
 
 /**
@@ -134,11 +134,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
   function running(held: HeldContainer, at: Date): void {
     held.phase = "running";
     held.startedAt = at;
-    held.reader = new LogReader(
-      { client, sink, positions, logger, rotateBytes: logBuffer.maxBytes },
-      held.run,
-      held.containerId!,
-    );
+    held.reader = new LogReader({ client, sink, positions, logger, logBuffer }, held.run, held.containerId!);
     byContainer.set(held.containerId!, held);
   }
 

@@ -74,6 +74,11 @@ export class LogCursor {
     return this.#position.anchor.since || undefined;
   }
 
+  /** Whether nothing was read yet. */
+  get isFresh(): boolean {
+    return this.#position.last === undefined;
+  }
+
   /** Whether the place is not where it was expected. */
   get searching(): boolean {
     return this.#mode === "searching";
@@ -195,6 +200,10 @@ export function gapLine(gap: Gap): string {
   const seconds = Math.round(milliseconds(gap.to) - milliseconds(gap.from)) / 1000;
   return `[berth: output of ${seconds} s is missing here, from ${gap.from} to ${gap.to}, an unknown number of lines: the engine's log buffer was full]\n`;
 }
+
+/** Before the first line, where output was first read so late that there is no telling whether it is the first. */
+export const beginningLine =
+  "[berth: output may be missing here: the engine's log buffer had filled up before it was first read]\n";
 
 const fresh = (): Record<Stream, { at: string; n: number }> => ({ stdout: { at: "", n: 0 }, stderr: { at: "", n: 0 } });
 const anchorAt = (since: string, first: Mark | undefined): Anchor => ({ since, first, count: 0, lines: 0, bytes: 0 });

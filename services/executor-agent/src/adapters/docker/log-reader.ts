@@ -7,8 +7,9 @@ import { backoffMs, sleep } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import { EngineError } from "./engine-client.ts";
 import type { EngineClient } from "./engine-client.ts";
-import { gapLine, LogCursor } from "./log-cursor.ts";
+import { beginningLine, gapLine, LogCursor } from "./log-cursor.ts";
 import { FrameParser, sinceOf } from "./log-frames.ts";
+import type { LogEntry } from "./log-frames.ts";
 import { LogWriter } from "./log-writer.ts";
 
 /** How far a driver has read the output that its engine keeps, as text of its own, by run. Written soon, not at once: reading twice does no harm. */
@@ -22,8 +23,8 @@ export interface LogReaderDeps {
   readonly sink: LogSink;
   readonly positions: LogPositions;
   readonly logger: Logger;
-  /** Size of one file of the engine's buffer. */
-  readonly rotateBytes: number;
+  /** The engine's buffer: files of this size, at least two. */
+  readonly logBuffer: { readonly maxBytes: number; readonly files: number };
 }
 
 export interface LogSizes {
@@ -40,6 +41,8 @@ interface Journalled {
 /** Past this much waiting for the sink in one reading, the sink comes first. */
 const flushBytes = 256 * 1024;
 const journalEveryMs = 500;
+/** Of a first reading: so much is held until it is known whether the beginning is still there. */
+const holdBytes = 1024 * 1024;
 
 /**
  * Copies one container's output into the sink while it runs and after its end, over restarts of agent and engine.
@@ -143,7 +146,8 @@ export class LogReader {
     const parser = new FrameParser();
     const since = cursor.since;
     const limit = new AbortController();
-    const followBytes = this.#deps.rotateBytes / 4;
+    const followBytes = this.#deps.logBuffer.maxBytes / 4;
+    const opening = follow || !cursor.isFresh ? undefined : new Opening();
     cursor.begin(afterGap);
     const stream = await this.#deps.client.logs(
       this.#containerId,
@@ -161,17 +165,22 @@ export class LogReader {
             this.#deps.logger.warn("output is missing", { run: runKey(this.#run), ...verdict });
             if ("lines" in verdict) continue;
           }
-          writer.write(entry.stream, entry.text);
           fresh += entry.text.length + 32;
+          if (opening?.hold(entry)) continue;
+          writer.write(entry.stream, entry.text);
         }
+        if (opening && opening.bytes > holdBytes) opening.release(writer, await this.#mayHaveLost(signal));
         if (follow || writer.waitingBytes > flushBytes) await this.#flush(writer);
         // Past a part of a file, or where the place was not found, only a consistent view will do.
         if (follow && (fresh > followBytes || cursor.searching)) limit.abort();
       }
       if (!stream.complete) throw new EngineError(0, "the engine cut off the output");
+      opening?.release(writer, opening.bytes >= this.#evictingBytes);
     } catch (error) {
       if (!limit.signal.aborted || signal.aborted) {
-        await this.#flush(writer, true);
+        // What is still held was not written: it is read again.
+        if (opening?.holds) this.#writer = undefined;
+        else await this.#flush(writer, true);
         throw error;
       }
     } finally {
@@ -180,6 +189,28 @@ export class LogReader {
     await this.#flush(writer, true);
     if (follow || !cursor.lost) return fresh;
     return afterGap ? fresh : this.#read(false, signal, true);
+  }
+
+  /** An engine that has thrown a file away has all its others full. */
+  get #evictingBytes(): number {
+    const { maxBytes, files } = this.#deps.logBuffer;
+    return maxBytes * (files - 1);
+  }
+
+  /** Whether so much is kept that the engine may have thrown away what was before it. */
+  async #mayHaveLost(signal: AbortSignal): Promise<boolean> {
+    const stream = await this.#deps.client.logs(this.#containerId, { follow: false }, signal);
+    const parser = new FrameParser();
+    let bytes = 0;
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        for (const entry of parser.feed(chunk)) bytes += mostBytes(entry);
+        if (bytes >= this.#evictingBytes) return true;
+      }
+      return false;
+    } finally {
+      await drop(stream);
+    }
   }
 
   /** Everything that was taken goes to the sink; only then the place is noted. */
@@ -196,6 +227,35 @@ export class LogReader {
     );
   }
 }
+
+/** Holds the beginning of an output back, so that a mark can come before it. */
+class Opening {
+  #held: LogEntry[] | undefined = [];
+  bytes = 0;
+
+  get holds(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** False once it is released. */
+  hold(entry: LogEntry): boolean {
+    if (this.#held === undefined) return false;
+    this.#held.push(entry);
+    this.bytes += mostBytes(entry);
+    return true;
+  }
+
+  release(writer: LogWriter, mayHaveLost: boolean): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.bytes = 0;
+    if (mayHaveLost && held[0]) writer.writeLine(held[0].stream, beginningLine);
+    for (const { stream, text } of held) writer.write(stream, text);
+  }
+}
+
+/** What an entry may take in the engine's file; parts of long lines carry more with them. */
+const mostBytes = ({ text }: LogEntry): number => text.length + (text[text.length - 1] === 0x0a ? 40 : 120);
 
 async function drop(stream: IncomingMessage): Promise<void> {
   if (stream.destroyed && stream.closed) return;

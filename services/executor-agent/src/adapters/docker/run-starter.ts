@@ -239,7 +239,7 @@ function blame(
     return { kind: "failed", reason: commandNotFound(task) };
   if (/exec: .*(permission denied|is a directory|exec format error)/.test(message))
     return { kind: "failed", reason: commandNotExecutable(task, message) };
-  if (/\bcwd\b|chdir|working directory/.test(message))
+  if (task?.workdir !== undefined && /\bcwd\b|chdir|mkdir|not a directory/.test(message))
     return {
       kind: "failed",
       reason: { code: "WORKDIR_INVALID", message: `the working directory cannot be used: ${message}` },
