@@ -1,3 +1,4 @@
+import { promiseMutants } from "./promises.ts";
 import { schedulingMutants } from "./scheduling.ts";
 
 /** One way to break the code, and the tests that must notice. */
@@ -100,4 +101,5 @@ export const mutants: readonly Mutant[] = [
     tests: machineTests,
   },
   ...schedulingMutants,
+  ...promiseMutants,
 ];

@@ -24,8 +24,11 @@ try {
   execFileSync("tar", ["xf", "-"], { cwd: copy, input: tree });
   // Links inside node_modules are relative, so the copy's packages are the copy's.
   execFileSync("cp", ["-al", join(root, "node_modules"), join(copy, "node_modules")]);
-  const clean = runTests([...new Set(chosen.flatMap((m) => m.tests))]);
-  if (!clean.passed) throw new Error(`the tests fail without any mutant:\n${clean.output}`);
+  // Suite by suite: files of different vitest projects do not go into one run.
+  for (const tests of new Set(chosen.map((m) => JSON.stringify(m.tests)))) {
+    const clean = runTests(JSON.parse(tests) as string[]);
+    if (!clean.passed) throw new Error(`${tests} fail without any mutant:\n${clean.output}`);
+  }
   for (const mutant of chosen) {
     const outcome = tryMutant(mutant);
     if (outcome !== "killed") survived++;
