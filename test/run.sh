@@ -24,25 +24,30 @@ NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
 export NO_COLOR BERTH_TEST_SIZE NODE_COMPILE_CACHE
 
 failed=""
+passes=0
+failures=0
 step() {
   name=$1
   shift
   echo "== $name"
-  "$@" || failed="$failed $name"
+  if "$@"; then passes=$((passes + 1)); else
+    failures=$((failures + 1))
+    failed="$failed $name"
+  fi
 }
 
 if [ $# -eq 0 ]; then
   step types tsc -p tsconfig.json
   step lint oxlint
+  step format oxfmt --check .
   step proto sh -c 'buf lint proto && buf format -d --exit-code proto'
   step unit vitest run --project unit --project sim --project repo
-  step system vitest run --project contract --project integration --project e2e --project faults --passWithNoTests
+  step system vitest run --project contract --project integration --project e2e --project faults
+  [ "$size" = quick ] || step mutants node test/mutants/run.ts
 else
   step tests vitest run "$@"
 fi
 
-if [ -n "$failed" ]; then
-  echo "FAILED:$failed"
-  exit 1
-fi
-echo "passed ($size)"
+[ -z "$failed" ] || echo "FAILED:$failed"
+echo "$passes passed, $failures failed"
+[ -z "$failed" ]
