@@ -15,8 +15,18 @@ if (!engine) {
   try {
     const image = await ensureDefaultImage(engine, (progress) => say({ progress }));
     const address = engine.socketPath ? `unix://${engine.socketPath}` : "";
-    say({ driver: "docker", engine: address, image, why: `engine ${engine.version} at ${address || engine.host}, image ${image} for tasks that name none` });
+    say({
+      driver: "docker",
+      engine: address,
+      image,
+      why: `engine ${engine.version} at ${address || engine.host}, image ${image} for tasks that name none`,
+    });
   } catch (error) {
-    say({ driver: "process", engine: "", image: "", why: `a Docker engine answers but has no image to run: ${error instanceof Error ? error.message : String(error)}` });
+    say({
+      driver: "process",
+      engine: "",
+      image: "",
+      why: `a Docker engine answers but has no image to run: ${error instanceof Error ? error.message : String(error)}`,
+    });
   }
 }

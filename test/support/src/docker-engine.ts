@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, 
 import { createConnection } from "node:net";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
 /** A Docker engine of a test's own: directories, socket and cgroups of its own, no network but none. */
@@ -84,9 +84,11 @@ export async function startDockerEngine(dir: string): Promise<DockerEngine> {
     if (!signalTo(pid, signal)) return;
     for (const until = Date.now() + 25_000; isAlive(pid); await wait(20))
       if (Date.now() > until) signalTo(pid, "SIGKILL");
-    // It ends its containerd itself; a killed one cannot.
-    if (signal === "SIGKILL" && containerd !== undefined)
+    // A killed one's containerd dies with it, but may stay as a zombie, which the next one would take for alive.
+    if (signal === "SIGKILL" && containerd !== undefined) {
       for (signalTo(containerd, "SIGKILL"); isAlive(containerd);) await wait(20);
+      rmSync(join(dir, "exec/containerd/containerd.pid"), { force: true });
+    }
     rmSync(join(dir, "pid"), { force: true });
   }
 
@@ -114,14 +116,44 @@ export async function startDockerEngine(dir: string): Promise<DockerEngine> {
   };
 }
 
-/** Removes what an engine left behind whose maker was killed. */
+/** Removes what an engine leaves behind: all of one whose maker was killed, and what runs on in containers after its own end. */
 export async function removeDockerEngine(dir: string): Promise<void> {
+  const containers = existsSync(join(dir, "data/containers")) ? readdirSync(join(dir, "data/containers")) : [];
   for (const pid of [pidIn(join(dir, "pid")), pidIn(join(dir, "exec/containerd/containerd.pid")), ...shimsOf(dir)]) {
     if (pid !== undefined)
       for (let tries = 0; signalTo(pid, "SIGKILL") && isAlive(pid) && tries < 200; tries += 1) await wait(20);
   }
+  for (const pid of processesOf(containers)) for (; signalTo(pid, "SIGKILL") && isAlive(pid);) await wait(20);
+  for (const hierarchy of containers.length > 0 ? cgroupHierarchies() : []) removeCgroupsOf(hierarchy, containers);
   for (const mount of mountsUnder(dir).reverse()) execFileSync("umount", ["-l", mount], { stdio: "ignore" });
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** A container's id is in the name of its cgroup, wherever that is. */
+function processesOf(containers: readonly string[]): readonly number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    try {
+      const cgroups = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+      return containers.some((id) => cgroups.includes(id));
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** With the empty ones above them. */
+function removeCgroupsOf(hierarchy: string, containers: readonly string[]): void {
+  for (const path of readdirSync(hierarchy, { recursive: true, encoding: "utf8" })) {
+    if (!containers.some((id) => path.endsWith(id))) continue;
+    for (let at = path; at !== "."; at = dirname(at)) {
+      try {
+        rmdirSync(join(hierarchy, at));
+      } catch {
+        break;
+      }
+    }
+  }
 }
 
 /**
@@ -169,10 +201,15 @@ function connect(path: string): Promise<Socket | undefined> {
 async function answers(socketPath: string): Promise<boolean> {
   const socket = await connect(socketPath);
   if (socket === undefined) return false;
-  socket.write("GET /_ping HTTP/1.0\r\n\r\n");
-  const [reply] = (await Promise.race([once(socket, "data"), wait(1000, [])])) as [Buffer?];
-  socket.destroy();
-  return reply?.toString().includes(" 200 ") ?? false;
+  try {
+    socket.write("GET /_ping HTTP/1.0\r\n\r\n");
+    const [reply] = (await Promise.race([once(socket, "data"), wait(1000, [])])) as [Buffer?];
+    return reply?.toString().includes(" 200 ") ?? false;
+  } catch {
+    return false; // It goes away, or is not there yet.
+  } finally {
+    socket.destroy();
+  }
 }
 
 const pidIn = (file: string): number | undefined => (existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined);
