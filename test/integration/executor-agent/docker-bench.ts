@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,19 +27,29 @@ export class DockerBench {
   #reading: Promise<void> | undefined;
   #stop = new AbortController();
   #waiting: (() => void)[] = [];
-  #options: Partial<DockerDriverOptions>;
+  /** For the next open. */
+  options: Partial<DockerDriverOptions> = {};
   #last = 0;
+  /** Containers have their names of it, and two files of tests may use one engine. */
+  readonly #epoch = randomUUID();
 
-  constructor(socketPath: string, options: Partial<DockerDriverOptions> = {}) {
+  constructor(socketPath: string) {
     this.socketPath = socketPath;
-    this.#options = options;
   }
 
   async open(): Promise<void> {
     const engine = (await openEngine({ socketPath: this.socketPath }))!;
     const { clusterId, sink, positions } = this;
     const defaultImage = await ensureDefaultImage(engine, () => {});
-    this.driver = dockerDriver({ engine, clusterId, sink, positions, logger: silentLogger, defaultImage, ...this.#options });
+    this.driver = dockerDriver({
+      engine,
+      clusterId,
+      sink,
+      positions,
+      logger: silentLogger,
+      defaultImage,
+      ...this.options,
+    });
     this.#stop = new AbortController();
     await this.driver.open(this.#stop.signal);
     this.#reading = this.#read();
@@ -61,7 +72,7 @@ export class DockerBench {
   }
 
   newRun(): Run {
-    return { epoch: "01930000-0000-7000-8000-0000deadbeef", taskId: String((this.#last += 1)), attempt: 1 };
+    return { epoch: this.#epoch, taskId: String((this.#last += 1)), attempt: 1 };
   }
 
   task(command: readonly string[], more: Partial<TaskToRun> = {}): TaskToRun {

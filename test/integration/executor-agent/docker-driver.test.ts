@@ -24,7 +24,9 @@ describe.skipIf(why !== undefined)(`docker driver${why === undefined ? "" : ` NO
   });
 
   it("runs a task as its user, with its groups and without any privilege", async () => {
-    const run = await bench.run("id; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch mine; ls -ln mine | awk '{print $3,$4}'");
+    const run = await bench.run(
+      "id; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch mine; ls -ln mine | awk '{print $3,$4}'",
+    );
     expect(await bench.end(run)).toMatchObject({ kind: "ended", exitCode: 0 });
     const text = bench.sink.text(run);
     expect(text).toMatch(/uid=20000 gid=20000 groups=(20001,20000|20000,20001)/);
@@ -40,27 +42,45 @@ describe.skipIf(why !== undefined)(`docker driver${why === undefined ? "" : ` NO
     for (const dir of [arrayDir, controlDir]) mkdirSync(dir);
     writeFileSync(join(arrayDir, "shared.txt"), "shared\n");
     const script = join(controlDir, "script");
-    writeFileSync(script, "#!/bin/sh\npwd; env | sort; cat $BERTH_ARRAY_DIR/shared.txt; touch $BERTH_ARRAY_DIR/x /berth/control/x; echo done > result\n");
+    writeFileSync(
+      script,
+      "#!/bin/sh\npwd; env | sort; cat $BERTH_ARRAY_DIR/shared.txt; touch $BERTH_ARRAY_DIR/x /berth/control/x; echo done > result\n",
+    );
     chmodSync(script, 0o555);
     const task = bench.task([script], { controlDir });
-    await bench.driver.runTasks([{ ...task, env: { ...task.env, BERTH_ARRAY_DIR: arrayDir, GODOCKER_PWD: task.taskDir, OTHER: task.taskDir } }]);
+    await bench.driver.runTasks([
+      { ...task, env: { ...task.env, BERTH_ARRAY_DIR: arrayDir, GODOCKER_PWD: task.taskDir, OTHER: task.taskDir } },
+    ]);
     expect(await bench.end(task.run)).toMatchObject({ exitCode: 0 });
     const lines = bench.sink.text(task.run).split("\n");
     expect(lines[0]).toBe("/berth/task");
-    expect(lines).toEqual(expect.arrayContaining(["BERTH_TASK_DIR=/berth/task", "BERTH_ARRAY_DIR=/berth/array", "HOME=/berth/task", "GODOCKER_PWD=/berth/task", `OTHER=${task.taskDir}`, "shared"]));
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        "BERTH_TASK_DIR=/berth/task",
+        "BERTH_ARRAY_DIR=/berth/array",
+        "HOME=/berth/task",
+        "GODOCKER_PWD=/berth/task",
+        `OTHER=${task.taskDir}`,
+        "shared",
+      ]),
+    );
     expect(bench.sink.text(task.run, "stderr").match(/Read-only file system/g)).toHaveLength(2);
     expect(existsSync(join(task.taskDir, "result"))).toBe(true);
   });
 
   it("mounts volumes, read-only ones so, and refuses one that others could exchange", async () => {
     const safe = "/usr/share";
-    const good = await bench.run("ls -d /data/. && touch /data/x", { mounts: [{ source: safe, target: "/data", readOnly: true }] });
+    const good = await bench.run("ls -d /data/. && touch /data/x", {
+      mounts: [{ source: safe, target: "/data", readOnly: true }],
+    });
     expect(await bench.end(good)).toMatchObject({ exitCode: 1 });
     expect(bench.sink.text(good, "stderr")).toContain("Read-only file system");
     const open = join(bench.dir, "open");
     mkdirSync(join(open, "inner"), { recursive: true });
     chmodSync(open, 0o777);
-    const bad = await bench.run("true", { mounts: [{ source: join(open, "inner"), target: "/data", readOnly: false }] });
+    const bad = await bench.run("true", {
+      mounts: [{ source: join(open, "inner"), target: "/data", readOnly: false }],
+    });
     expect(await bench.end(bad)).toMatchObject({ kind: "failed", reason: { code: "VOLUME_UNSAFE" } });
     const missing = await bench.run("true", { mounts: [{ source: "/usr/no/such", target: "/data", readOnly: false }] });
     expect(await bench.end(missing)).toMatchObject({ kind: "unable", reason: { code: "VOLUME_MISSING" } });
@@ -81,7 +101,11 @@ describe.skipIf(why !== undefined)(`docker driver${why === undefined ? "" : ` NO
   });
 
   it("keeps output byte for byte, without adding an end to the last line", async () => {
-    const run = await bench.run(["/bin/sh", "-c", "printf 'a\\n\\nb\\0\\377c'; printf 'err' >&2; head -c 100000 /dev/zero | tr '\\0' x; printf end"]);
+    const run = await bench.run([
+      "/bin/sh",
+      "-c",
+      "printf 'a\\n\\nb\\0\\377c'; printf 'err' >&2; head -c 100000 /dev/zero | tr '\\0' x; printf end",
+    ]);
     const ended = await bench.until(run, "ended");
     expect(ended).toMatchObject({ stdoutBytes: 7 + 100_000 + 3, stderrBytes: 3 });
     expect(bench.sink.text(run)).toBe(`${Buffer.from("a\n\nb\0\xffc", "latin1").toString()}${"x".repeat(100_000)}end`);
@@ -136,8 +160,19 @@ describe.skipIf(why !== undefined)(`docker driver${why === undefined ? "" : ` NO
 
   it("takes over a container that was made, but not started, before its own end", async () => {
     const task = bench.task(["sh", "-c", "exit 6"]);
-    const labels = { "berth.cluster": bench.clusterId, "berth.epoch": task.run.epoch, "berth.task": String(task.run.taskId), "berth.attempt": "1" };
-    await plainDocker(shared.socketPath).createContainer({ name: runName(task.run), Image: "berth-busybox:1", Cmd: [...task.command], Labels: labels, HostConfig: { NetworkMode: "none" } });
+    const labels = {
+      "berth.cluster": bench.clusterId,
+      "berth.epoch": task.run.epoch,
+      "berth.task": String(task.run.taskId),
+      "berth.attempt": "1",
+    };
+    await plainDocker(shared.socketPath).createContainer({
+      name: runName(task.run),
+      Image: "berth-busybox:1",
+      Cmd: [...task.command],
+      Labels: labels,
+      HostConfig: { NetworkMode: "none" },
+    });
     await bench.close();
     await bench.open();
     expect(bench.of(task.run)).toEqual([]);

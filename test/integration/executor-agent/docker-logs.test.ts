@@ -27,16 +27,25 @@ describe.skipIf(why !== undefined)(`output of containers${why === undefined ? ""
 
   it(`has each of ${lines} lines once and in order, over three deaths of the agent`, { timeout: 120_000 }, async () => {
     await bench.open();
-    const task = bench.task(["/bin/sh", "-c", printLines(lines)], { resources: { cpuMilli: 2000, memoryBytes: 64 * 2 ** 20 } });
+    const task = bench.task(["/bin/sh", "-c", printLines(lines)], {
+      resources: { cpuMilli: 2000, memoryBytes: 64 * 2 ** 20 },
+    });
     // The bench finds and ends what the killed processes leave.
     await bench.close();
     const options = { socketPath: shared.socketPath, clusterId: bench.clusterId, dir: bench.dir };
     const output = join(bench.dir, logPath(task.run, "stdout").replaceAll("/", "_"));
     const sizes: number[] = [];
     for (let life = 0; life < 4; life += 1) {
-      const agent = spawn(process.execPath, [join(import.meta.dirname, "docker-agent-process.ts"), JSON.stringify(life === 0 ? { ...options, task } : options)], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
+      const agent = spawn(
+        process.execPath,
+        [
+          join(import.meta.dirname, "docker-agent-process.ts"),
+          JSON.stringify(life === 0 ? { ...options, task } : options),
+        ],
+        {
+          stdio: ["ignore", "pipe", "inherit"],
+        },
+      );
       const exit = once(agent, "exit");
       if (life < 3) {
         // At a moment when it is at work: some way further than the last one came.
@@ -92,7 +101,7 @@ describe.skipIf(why !== undefined)(`output of containers${why === undefined ? ""
   });
 
   it("marks what a buffer that is too small has lost, and loses nothing else", { timeout: 60_000 }, async () => {
-    bench = new DockerBench(shared.socketPath, { logBuffer: { maxBytes: 50_000, files: 2 } });
+    bench.options = { logBuffer: { maxBytes: 50_000, files: 2 } };
     await bench.open();
     const run = await bench.run("seq 1 100; sleep 1.5; seq 101 60000; sleep 1; seq 60001 60100");
     while (bench.sink.text(run).length < numbered(100).length) await wait(20);
@@ -109,29 +118,37 @@ describe.skipIf(why !== undefined)(`output of containers${why === undefined ? ""
     expect(after).toBe(numbered(60_100).slice(numbered(first - 1).length));
   });
 
-  it("loses nothing without a mark, where a task prints faster than its small buffer lasts", { timeout: 60_000 }, async () => {
-    bench = new DockerBench(shared.socketPath, { logBuffer: { maxBytes: 20_000, files: 2 } });
-    await bench.open();
-    const count = 50_000;
-    const run = await bench.run(`seq 1 ${count}`);
-    const ended = await bench.until(run, "ended");
-    const text = bench.sink.text(run);
-    expect(text.length).toBe(ended.stdoutBytes);
-    expect(text).toContain("[berth: output may be missing here");
-    expect(isHonest(text, count)).toBe(true);
-  });
+  it(
+    "loses nothing without a mark, where a task prints faster than its small buffer lasts",
+    { timeout: 60_000 },
+    async () => {
+      bench.options = { logBuffer: { maxBytes: 20_000, files: 2 } };
+      await bench.open();
+      const count = 50_000;
+      const run = await bench.run(`seq 1 ${count}`);
+      const ended = await bench.until(run, "ended");
+      const text = bench.sink.text(run);
+      expect(text.length).toBe(ended.stdoutBytes);
+      expect(text).toContain("[berth: output may be missing here");
+      expect(isHonest(text, count)).toBe(true);
+    },
+  );
 
-  it("follows a task that prints faster than its small buffer lasts, and tells what the engine skipped", { timeout: 60_000 }, async () => {
-    bench = new DockerBench(shared.socketPath, { logBuffer: { maxBytes: 20_000, files: 2 } });
-    await bench.open();
-    const count = 100_000;
-    const run = await bench.run(`seq 1 10; sleep 1; seq 11 ${count - 10}; sleep 1; seq ${count - 9} ${count}`);
-    const ended = await bench.until(run, "ended");
-    const text = bench.sink.text(run);
-    expect(text.length).toBe(ended.stdoutBytes);
-    expect(text.startsWith(numbered(10))).toBe(true);
-    expect(isHonest(text, count)).toBe(true);
-  });
+  it(
+    "follows a task that prints faster than its small buffer lasts, and tells what the engine skipped",
+    { timeout: 60_000 },
+    async () => {
+      bench.options = { logBuffer: { maxBytes: 20_000, files: 2 } };
+      await bench.open();
+      const count = 100_000;
+      const run = await bench.run(`seq 1 10; sleep 1; seq 11 ${count - 10}; sleep 1; seq ${count - 9} ${count}`);
+      const ended = await bench.until(run, "ended");
+      const text = bench.sink.text(run);
+      expect(text.length).toBe(ended.stdoutBytes);
+      expect(text.startsWith(numbered(10))).toBe(true);
+      expect(isHonest(text, count)).toBe(true);
+    },
+  );
 });
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;

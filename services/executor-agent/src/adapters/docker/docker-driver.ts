@@ -7,7 +7,7 @@ import { runOf } from "./container-spec.ts";
 import type { ContainerSite } from "./container-spec.ts";
 import type { Engine } from "./engine.ts";
 import { featuresOf, isLocal, limitsOf } from "./engine-abilities.ts";
-import { engineClient, rethrow, unlessGone } from "./engine-client.ts";
+import { engineClient, isUp, rethrow, unlessGone } from "./engine-client.ts";
 import type { ContainerRow } from "./engine-client.ts";
 import { Outages, watchEngine } from "./engine-watch.ts";
 import { holdContainer } from "./held-container.ts";
@@ -39,7 +39,7 @@ export interface DockerDriverOptions {
   readonly logBuffer?: ContainerSite["logBuffer"];
 }
 
-/** Shorter runs are read once, at their end: a second connection costs more than it tells. */
+/** Shorter runs are read once, at their end. */
 const followAfterMs = 300;
 /** Docker's init says only some milliseconds after the start that there is no such command; until then it is not told as started. */
 const tellStartAfterMs = 100;
@@ -177,15 +177,15 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
 
   async function look(): Promise<void> {
     const rows = await client.list([`berth.cluster=${clusterId}`], stop.signal);
-    const alive = new Set(
-      rows
-        .filter(({ State }) => State === "running" || State === "paused" || State === "restarting")
-        .map(({ Id }) => Id),
-    );
-    for (const [id, held] of byContainer) if (held.phase === "running" && !alive.has(id)) ender.check(held);
+    const up = new Set(rows.filter(isUp).map(({ Id }) => Id));
+    for (const [id, held] of byContainer) if (held.phase === "running" && !up.has(id)) ender.check(held);
     await Promise.all([...removals].map(([id, run]) => remove(id, run)));
+    meter.keepOnly(withContainer());
     if (!meter.exact) for (const held of runs.values()) void sample(held);
   }
+
+  /** Runs that have, or may get at any moment, a container. */
+  const withContainer = (): Run[] => [...[...runs.values()].map(({ run }) => run), ...removals.values()];
 
   async function sample(held: HeldContainer): Promise<void> {
     if (held.phase === "running" && held.containerId) held.sampled = await meter.read(held.run, held.containerId);
@@ -250,7 +250,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
       await Promise.all([...runs.values()].map(async (held) => held.reader?.close()));
       await watching;
       events.close();
-      meter.close();
+      meter.keepOnly(withContainer());
     },
 
     runTasks,

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { createConnection } from "node:net";
 import { AppError } from "@berth/core";
 import Docker from "dockerode";
 
@@ -47,6 +48,9 @@ export interface ContainerRow {
   readonly State: ContainerState["Status"];
   readonly Labels: Readonly<Record<string, string>>;
 }
+
+export const isUp = ({ State }: ContainerRow): boolean =>
+  State === "running" || State === "paused" || State === "restarting";
 
 export interface EngineFacts {
   readonly Name: string;
@@ -153,6 +157,8 @@ export function engineClient(endpoint: Endpoint) {
   }
 
   return {
+    /** Whether it takes new connections; one that is stopping answers on old ones for a while. */
+    takesConnections: (): Promise<boolean> => connects(endpoint),
     ping: (timeoutMs: number): Promise<unknown> => call("/_ping", { timeoutMs }),
     info: (timeoutMs = 10_000): Promise<EngineFacts> => call("/info", { timeoutMs }),
     create: (name: string, body: object, signal: AbortSignal): Promise<{ readonly Id: string }> =>
@@ -225,6 +231,17 @@ export function engineClient(endpoint: Endpoint) {
         signal,
       }),
   };
+}
+
+function connects({ socketPath, host = "127.0.0.1", port = 2375 }: Endpoint): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(socketPath === undefined ? { host, port } : { path: socketPath });
+    const tell = (answer: boolean) => (): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(2000, tell(false)).once("connect", tell(true)).once("error", tell(false));
+  });
 }
 
 function engineError(error: Error): EngineError {

@@ -102,6 +102,7 @@ export class LogCursor {
         this.#take(entry, mark);
         return true;
       case "afterGap": {
+        if (entry.at === this.#position.last!.at) return false;
         const from = this.#position.last!.at;
         this.#position = { anchor: anchorAt("", mark), next: undefined, last: undefined, latest: "" };
         this.#mode = "taking";
@@ -140,7 +141,8 @@ export class LogCursor {
       this.#skipped = true;
       return false;
     }
-    if (!same(mark, last!)) return false;
+    // Of those that share the time of the head, some may be rotated away, and which one this is cannot be told.
+    if (!same(mark, last!) || (!this.#skipped && this.#head!.at === last!.at)) return false;
     this.#mode = "taking";
     const lines = this.#seenLines - anchor.lines;
     if (this.#skipped) {

@@ -71,7 +71,7 @@ export class RunEnder {
     const began = startedAt(details) ?? held.startedAt;
     const at = new Date(details.State.FinishedAt);
     const { ExitCode: exitCode } = details.State;
-    if (this.#byEngine(held, details.State, at)) {
+    if (await this.#byEngine(held, details.State, at)) {
       const reason: Reason = { code: "ENGINE_RESTARTED", message: "the container engine was stopped, and ended it" };
       return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason });
     }
@@ -111,14 +111,12 @@ export class RunEnder {
     }
   }
 
-  #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): boolean {
-    return (
-      engineStopCodes.has(ExitCode) &&
-      !OOMKilled &&
-      !held.outOfMemory &&
-      held.killed === undefined &&
-      this.#deps.outages.around(at)
-    );
+  async #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): Promise<boolean> {
+    const { client, outages } = this.#deps;
+    if (!engineStopCodes.has(ExitCode) || OOMKilled || held.outOfMemory || held.killed !== undefined) return false;
+    // A stopping engine takes no new connections before it ends what runs.
+    if (!(await client.takesConnections())) outages.begin();
+    return outages.around(at);
   }
 
   async #initSays(held: HeldContainer, stderrBytes: number): Promise<Reason | undefined> {

@@ -15,8 +15,8 @@ export interface UsageMeter {
   read(run: Run, containerId: string): Promise<RunUsage>;
   /** Removes what was made for the run. */
   forget(run: Run): void;
-  /** Removes what was made for the cluster, if no run is left. */
-  close(): void;
+  /** Removes what is left of all other runs: their containers were removed by somebody else, or by an engine that died. */
+  keepOnly(runs: Iterable<Run>): void;
 }
 
 /**
@@ -62,14 +62,8 @@ function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId
         (run: Run) => `${controller("cpuacct")}${path(run)}/cpuacct.usage`,
         (run: Run) => `${controller("memory")}${path(run)}/memory.max_usage_in_bytes`,
       ] as const);
-  const removeIn = (name: string): void => {
-    for (const hierarchy of hierarchies) {
-      try {
-        rmdirSync(`${hierarchy}${name}`);
-      } catch {
-        // Not made there, or a container is still being taken down: the next one's removal, or close, gets it.
-      }
-    }
+  const remove = (name: string): void => {
+    for (const hierarchy of hierarchies) removeCgroup(`${hierarchy}${name}`);
   };
   return {
     cgroupParent: path,
@@ -86,12 +80,36 @@ function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId
         peakMemoryBytes: peakText === undefined || !/^\d+\s*$/.test(peakText) ? undefined : Number(peakText),
       };
     },
-    forget: (run) => removeIn(path(run)),
-    close() {
-      removeIn(base);
-      removeIn("/berth");
+    forget: (run) => remove(path(run)),
+    keepOnly(runs) {
+      const kept = new Set([...runs].map(runName));
+      const there = new Set(hierarchies.flatMap((hierarchy) => children(`${hierarchy}${base}`)));
+      for (const name of there) if (!kept.has(name)) remove(`${base}/${name}`);
+      if (kept.size > 0) return;
+      for (const hierarchy of hierarchies) {
+        removeCgroup(`${hierarchy}${base}`);
+        if (children(`${hierarchy}/berth`).length === 0) removeCgroup(`${hierarchy}/berth`);
+      }
     },
   };
+}
+
+/** With what is in it, as long as no process is. */
+function removeCgroup(path: string): void {
+  for (const name of children(path)) removeCgroup(`${path}/${name}`);
+  try {
+    rmdirSync(path);
+  } catch {
+    // Not made there, or a container is still being taken down: the next look gets it.
+  }
+}
+
+function children(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  } catch {
+    return [];
+  }
 }
 
 const text = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
@@ -112,7 +130,7 @@ function statisticsMeter(client: EngineClient): UsageMeter {
       };
     },
     forget() {},
-    close() {},
+    keepOnly() {},
   };
 }
 
