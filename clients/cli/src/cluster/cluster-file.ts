@@ -20,6 +20,8 @@ export interface ClusterFile {
   readonly gatewayPort: number;
   /** Where traces go, if anywhere. */
   readonly otlpUrl: string;
+  /** First of the ports on 127.0.0.1 where Prometheus finds the processes' metrics, one after the other in the order of `serviceNames`; 0: Unix sockets. */
+  readonly metricsPort: number;
   /** Where the agent reaches nats-server, where that is not straight on loopback. */
   readonly agentNatsUrl?: string;
 }

@@ -85,7 +85,9 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
         ],
         env: {
           BERTH_LISTEN: socket(name),
-          BERTH_METRICS_ADDRESS: `unix:${join(layout.run, `${name}.metrics`)}`,
+          BERTH_METRICS_ADDRESS: cluster.metricsPort
+            ? `127.0.0.1:${cluster.metricsPort + serviceNames.indexOf(name)}`
+            : `unix:${join(layout.run, `${name}.metrics`)}`,
           ...common,
           ...own[name],
           BERTH_READY_FILE: readyFile,

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { AppError } from "@berth/core";
 import { isToken } from "@berth/contracts";
+import { connectBerth } from "@berth/sdk";
 import { makeFirstUser } from "./first-user.ts";
+import type { ClientFile } from "./first-user.ts";
 import { freePort, makeDirectories, newClusterId, readClusterFile, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import { findNatsServer } from "./find-nats.ts";
@@ -23,6 +25,8 @@ export interface UpOptions {
   readonly port: number;
   /** Where traces go, if anywhere. */
   readonly otlpUrl: string;
+  /** First port for metrics; 0: as before, at first Unix sockets. */
+  readonly metricsPort: number;
   /** Root of the installation. */
   readonly root: string;
 }
@@ -45,12 +49,13 @@ export async function bringUp(
     const cluster = known ? await freshPorts(layout, known) : await makeCluster(layout, options, progress);
     writeFileWhole(
       layout.clusterFile,
-      `${JSON.stringify({ ...cluster, otlpUrl: options.otlpUrl || cluster.otlpUrl }, null, 2)}\n`,
+      `${JSON.stringify({ ...cluster, otlpUrl: options.otlpUrl || cluster.otlpUrl, metricsPort: options.metricsPort || cluster.metricsPort }, null, 2)}\n`,
     );
     progress.step("starting nats-server, six services and the agent");
     await startSupervisor(layout, options.root);
     await waitUntilReady(layout, progress);
     await makeFirstUser(layout, cluster);
+    await waitForHost(layout, progress);
     progress.done();
     return { cluster, wasUp };
   } finally {
@@ -83,6 +88,7 @@ async function makeCluster(layout: Layout, options: UpOptions, progress: Progres
     natsPort: await freePort(0),
     gatewayPort: await freePort(options.port),
     otlpUrl: options.otlpUrl,
+    metricsPort: options.metricsPort,
   };
 }
 
@@ -184,6 +190,30 @@ async function waitUntilReady(layout: Layout, progress: Progress): Promise<void>
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The cluster is up when somebody's task could run: services say they are well, and a host has joined. */
+async function waitForHost(layout: Layout, progress: Progress): Promise<void> {
+  const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
+  const berth = connectBerth({ address: server, credential: key, patienceMs: readyWithinMs });
+  const until = Date.now() + readyWithinMs;
+  try {
+    for (;;) {
+      const { ok, services, hosts } = await berth.hosts.getStatus({});
+      if (ok && hosts.length > 0) return;
+      const unwell = services.filter((service) => !service.ok).map(({ name }) => name);
+      progress.update(unwell.length > 0 ? `waiting for ${unwell.join(", ")}` : "waiting for the agent to join");
+      if (Date.now() > until)
+        throw new AppError(
+          "unavailable",
+          "NOT_READY",
+          `no host joined within ${readyWithinMs / 1000} s; see ${layout.logs}`,
+        );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  } finally {
+    berth.close();
   }
 }
 

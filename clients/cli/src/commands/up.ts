@@ -16,6 +16,7 @@ export interface UpFlags {
   readonly simHosts: number;
   readonly port: number;
   readonly otlp: string;
+  readonly metricsPort: number;
   readonly json?: boolean;
 }
 
@@ -42,6 +43,11 @@ export function withUpOptions(command: Command): Command {
         .default(defaultGatewayPort),
     )
     .option("--otlp <url>", "send traces there, as http://127.0.0.1:4318/v1/traces", "")
+    .addOption(
+      new Option("--metrics-port <n>", "first of six ports on 127.0.0.1 for Prometheus (default: Unix sockets)")
+        .argParser((text) => wholeNumber(text, 1024, 65_000))
+        .default(0, "none"),
+    )
     .option("--json", "print one JSON document");
 }
 
@@ -67,6 +73,7 @@ export async function upFrom(flags: UpFlags) {
     simHosts: flags.simHosts,
     port: flags.port,
     otlpUrl: flags.otlp,
+    metricsPort: flags.metricsPort,
     root: installationRoot,
   };
   return { ...(await bringUp(layout, options, terminalProgress())), layout, data: layout.data };
