@@ -22,6 +22,8 @@ export class ModelStore {
   readonly refusals = new Map<string, number>();
   /** Runs that were started, each once. */
   readonly runs = new Set<string>();
+  /** How long tasks run, as the feed says; undefined: it does not. */
+  ranMs: number | undefined = undefined;
   #revision = 0;
   #nextNumber = 1;
 
@@ -83,7 +85,7 @@ export class ModelStore {
   }
 
   end(task: Task, outcome: NonNullable<Task["outcome"]>): void {
-    this.#write({ ...task, state: "over", outcome });
+    this.#write({ ...task, state: "over", outcome, ranMs: task.attempt > 0 ? this.ranMs : undefined });
     this.#afterEnd(task.id);
   }
 
