@@ -266,11 +266,8 @@ describe("process driver", () => {
     await host.close();
     await host.killKeepers();
     const found = await host.open();
-    expect(found.map(({ kind, run }) => [kind, run.taskId]).toSorted()).toEqual(
-      [
-        ["found", ended.run.taskId],
-        ["found", running.run.taskId],
-      ].toSorted(),
+    expect(found.map(({ kind, run }) => `${kind} ${run.taskId}`).toSorted()).toEqual(
+      [`found ${ended.run.taskId}`, `found ${running.run.taskId}`].toSorted(),
     );
     expect(await host.until(ended, "ended")).toMatchObject({ exitCode: 6 });
     await host.driver.runTasks([ended, running]);

@@ -207,7 +207,7 @@ export class Agent {
     // Their ends were stored for good; the agent died before it could tell the driver.
     if (leftOver.length > 0) void this.#deps.driver.settle(leftOver).catch(() => {});
     if (urgent) {
-      this.#table.commitSoonest();
+      this.#table.commit();
       this.#waiting.startSome();
     }
     this.#limits.arm();

@@ -16,9 +16,22 @@ export type Urgency =
 
 const soonMs = 250;
 const retryMs = 500;
-/** With many runs here, commits come at this distance at the most: a sync of the disk stops everything, and serves twenty runs as well as one. */
-const paceMs = 3;
+/** With many runs here, writes come at this distance at the least: one serves twenty runs as well as one. */
+const paceMs = 4;
 const manyRuns = 12;
+
+/** What one write was about, and who waits for it to be on disk. */
+interface Batch {
+  readonly unsaved: ReadonlySet<string>;
+  readonly toAct: ReadonlySet<string>;
+  readonly waiters: Waiter[];
+  readonly afterwards: readonly (() => void)[];
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /**
  * The runs of this host: in memory as they are, in the journal as they were decided. The rule that everything else relies on stands here: a changed run is
@@ -26,21 +39,24 @@ const manyRuns = 12;
  */
 export class RunTable {
   readonly #runs = new Map<string, HeldRun>();
-  readonly #unsaved = new Set<string>();
+  #unsaved = new Set<string>();
   readonly #settled = new Set<string>();
   readonly #droppedSpecs = new Set<number>();
-  readonly #toAct = new Set<string>();
+  #toAct = new Set<string>();
   readonly #journal: Journal;
   readonly #logger: Logger;
   readonly #act: (keys: readonly string[]) => void;
   #specs: { readonly id: number; readonly bytes: Uint8Array }[] = [];
   readonly #terms = new Map<string, number>();
-  #afterCommit: (() => void)[] = [];
-  #waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
-  #committedAtMs = -Infinity;
+  #afterwards: (() => void)[] = [];
+  #closed = false;
+  #waiters: Waiter[] = [];
+  /** What was written and is on its way to the disk. */
+  #flushing: Batch | undefined;
   #used: Resources = { cpuMilli: 0, memoryBytes: 0 };
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
+  #writtenAtMs = -Infinity;
   /** When the next run needs a look, on the elapsed clock. */
   earliestMs = Infinity;
 
@@ -79,13 +95,13 @@ export class RunTable {
     for (const held of runs) this.#put(held);
   }
 
-  /** A run as it is from now on. With `now` it is acted upon after the next `commit`. */
+  /** A run as it is from now on. With `now` it is acted upon once it is on disk. */
   change(held: HeldRun, urgency: Urgency): void {
     this.#put(held);
     if (urgency === "memory") return;
     this.#unsaved.add(held.key);
     if (urgency === "now") this.#toAct.add(held.key);
-    this.#commitIn(urgency === "now" ? paceMs : soonMs);
+    this.#commitIn(urgency === "now" ? 0 : soonMs);
   }
 
   /** New runs, with the specs that are new with them. */
@@ -97,20 +113,17 @@ export class RunTable {
     this.#specs.push(...specs);
     if (term) this.#terms.set(term.epoch, term.term);
     for (const held of runs) this.change(held, "now");
-    this.commitSoonest();
+    this.commit();
   }
 
-  /** Resolves once everything until now is on disk; rejects where the next write fails. */
+  /** Resolves once everything until now is on disk; rejects where it cannot be put there, though it is tried again. */
   saved(): Promise<void> {
-    if (!this.#hasChanges) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
-  }
-
-  /** Commits now or, while many runs come and go, within a few milliseconds. */
-  commitSoonest(): void {
-    const waitMs = this.#runs.size < manyRuns ? 0 : this.#committedAtMs + paceMs - performance.now();
-    if (waitMs <= 0) this.commit();
-    else this.#commitIn(waitMs);
+    if (!this.#hasChanges && !this.#flushing) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const flushing = this.#hasChanges ? undefined : this.#flushing;
+      (flushing?.waiters ?? this.#waiters).push({ resolve, reject });
+      this.commit();
+    });
   }
 
   /** Its end is stored for good; only its key is kept. */
@@ -123,25 +136,59 @@ export class RunTable {
     this.#commitIn(soonMs);
   }
 
-  /** Writes everything that changed in one transaction, then has it acted upon. What cannot be written waits, and is tried again. */
+  /**
+   * Writes everything that changed in one transaction, and has it acted upon once it is on disk. What changes meanwhile is written after that, all together.
+   * What cannot be written waits, and is tried again.
+   */
   commit(): void {
+    if (this.#flushing) return; // the end of the flush commits what is due
+    const waitMs = this.#runs.size < manyRuns ? 0 : this.#writtenAtMs + paceMs - performance.now();
+    if (waitMs > 0.5) return this.#commitIn(waitMs);
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#hasChanges) {
-      const waiting = this.#waiting.splice(0);
-      try {
-        this.#write();
-      } catch (error) {
-        this.#logger.error("the journal cannot be written; nothing new is done until it can", { error });
-        for (const { reject } of waiting) reject(error);
-        this.#commitIn(retryMs);
-        return;
-      }
-      for (const { resolve } of waiting) resolve();
-      this.#committedAtMs = performance.now();
+    if (!this.#hasChanges && this.#waiters.length + this.#afterwards.length + this.#toAct.size === 0) return;
+    const batch: Batch = {
+      unsaved: this.#unsaved,
+      toAct: this.#toAct,
+      waiters: this.#waiters,
+      afterwards: this.#afterwards,
+    };
+    try {
+      if (this.#hasChanges) this.#write();
+      this.#writtenAtMs = performance.now();
+    } catch (error) {
+      return this.#failed(batch, error);
     }
-    for (const fn of this.#afterCommit.splice(0)) fn();
-    this.#actOnWritten();
+    this.#unsaved = new Set();
+    this.#toAct = new Set();
+    this.#waiters = [];
+    this.#afterwards = [];
+    this.#flushing = batch;
+    this.#journal.flush((error) => this.#flushed(batch, error));
+  }
+
+  #flushed(batch: Batch, error: unknown): void {
+    this.#flushing = undefined;
+    if (error !== undefined) {
+      this.#unsaved = new Set([...batch.unsaved, ...this.#unsaved]);
+      this.#toAct = new Set([...batch.toAct, ...this.#toAct]);
+      this.#afterwards.unshift(...batch.afterwards);
+      return this.#failed(batch, error);
+    }
+    for (const { resolve } of batch.waiters) resolve();
+    for (const fn of batch.afterwards) fn();
+    if (this.#closed) return;
+    if (batch.toAct.size > 0) this.#act([...batch.toAct]);
+    if (this.#toAct.size > 0 || this.#waiters.length > 0) this.commit();
+    // Its time may have come during the flush.
+    else if (this.#hasChanges || this.#afterwards.length > 0) this.#commitIn(soonMs);
+  }
+
+  #failed({ waiters }: Batch, error: unknown): void {
+    this.#logger.error("the journal cannot be written; nothing new is done until it can", { error });
+    this.#waiters = this.#waiters.filter((waiter) => !waiters.includes(waiter));
+    for (const { reject } of waiters) reject(error);
+    this.#commitIn(retryMs);
   }
 
   get #hasChanges(): boolean {
@@ -156,7 +203,6 @@ export class RunTable {
       droppedSpecs: [...this.#droppedSpecs],
       terms: this.#terms,
     });
-    this.#unsaved.clear();
     this.#settled.clear();
     this.#specs = [];
     this.#droppedSpecs.clear();
@@ -165,37 +211,35 @@ export class RunTable {
 
   /** Calls it once what changed until now is on disk. */
   afterCommit(fn: () => void): void {
-    this.#afterCommit.push(fn);
+    this.#afterwards.push(fn);
     this.#commitIn(soonMs);
   }
 
-  /** Acts upon runs that did not change, or whose change need not be on disk; those that wait for the disk are left to the commit. */
+  /** Acts upon runs that did not change, or whose change need not be on disk; those that wait for the disk are left to it. */
   actNow(keys: readonly string[]): void {
-    const free = keys.filter((key) => !this.#toAct.has(key));
+    const free = keys.filter((key) => !this.#toAct.has(key) && !this.#flushing?.toAct.has(key));
     if (free.length > 0) this.#act(free);
-  }
-
-  #actOnWritten(): void {
-    const keys = [...this.#toAct];
-    this.#toAct.clear();
-    if (keys.length > 0) this.#act(keys);
   }
 
   /** Writes what waits, without acting upon it. */
   close(): void {
+    this.#closed = true;
     this.#toAct.clear();
-    this.commit();
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    if (this.#hasChanges) this.#write();
   }
 
   /** At the latest; what is due earlier stays so. */
   #commitIn(ms: number): void {
+    if (this.#closed) return;
     const at = performance.now() + ms;
     if (this.#timer && this.#timerAtMs <= at) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = at;
-    this.#timer = setTimeout(() => this.commit(), ms);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.commit();
+    }, ms);
   }
 
   #put(held: HeldRun): void {

@@ -26,16 +26,15 @@ export interface JournalContent {
   readonly bootId: string;
 }
 
-/**
- * What this host was told and what happened, on its own disk. Synchronous, because nothing may be done before it is written, and one transaction for
- * everything that came in one turn costs less than the promises would.
- */
+/** What this host was told and what happened, on its own disk. Writing is synchronous and quick; that it is on disk is told later. */
 export interface Journal {
   /** Random, made with the journal; placements name it. */
   readonly id: string;
   load(): JournalContent;
-  /** Writes all or nothing, and is on disk when it returns; throws AppError `unavailable` JOURNAL_FAILED. */
+  /** Writes all or nothing, for whoever reads next in this boot; throws AppError `unavailable` JOURNAL_FAILED. */
   write(changes: JournalChanges): void;
+  /** Calls `done` once everything written until now would survive the loss of power, or with the error. */
+  flush(done: (error?: unknown) => void): void;
   /** Whether a run was settled in the last hour. */
   remembers(key: string): boolean;
   /** Deletes keys that were settled before. */

@@ -31,6 +31,7 @@ export function memoryJournal(now: () => Date = () => new Date()): Journal & { r
       for (const [epoch, term] of changes.terms ?? []) terms.set(epoch, term);
       bootId = changes.bootId ?? bootId;
     },
+    flush: (done) => done(),
     remembers: (key) => settledAt.has(key),
     forget(before) {
       for (const [key, at] of settledAt) {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { closeSync, fdatasync, fdatasyncSync, openSync } from "node:fs";
 import { AppError } from "@berth/core";
 import { openSqlite } from "@berth/database";
 import type { Database } from "@berth/database";
@@ -20,7 +21,7 @@ const migrations = [
   },
 ];
 
-/** The agent's journal: SQLite in WAL with a full sync at each commit. */
+/** The agent's journal: SQLite in WAL, whose log is put on disk beside the event loop. */
 export interface SqliteJournal extends Journal {
   readonly logPositions: LogPositions;
   close(): void;
@@ -35,7 +36,11 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
     void database.sql("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
 
   const id = meta("journal_id") ?? randomBytes(9).toString("base64url");
-  if (meta("journal_id") === undefined) setMeta("journal_id", id);
+  setMeta("journal_id", id);
+  // That commit was synchronous, and has put the log's directory entry on disk. From here on commits do not wait: the disk's sync would hold everything up for
+  // a millisecond and more, so that it is done beside, for all that was written meanwhile. SQLite holds no locks on this file that closing could drop.
+  database.exec("PRAGMA synchronous = NORMAL");
+  const log = openSync(`${path}-wal`, "r+");
   const positions = logPositions(database);
 
   function commit(fn: () => void): void {
@@ -71,6 +76,14 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
     write(changes) {
       commit(() => apply(database, changes, now().getTime()));
     },
+    flush: (done) =>
+      fdatasync(log, (cause) =>
+        done(
+          cause
+            ? new AppError("unavailable", "JOURNAL_FAILED", `the journal ${path} cannot be put on disk`, { cause })
+            : undefined,
+        ),
+      ),
     remembers: (key) => database.sql("SELECT 1 FROM settled WHERE key = ?").get(key) !== undefined,
     forget(settledBefore) {
       const last = database.sql("SELECT n FROM settled WHERE settled_at < ? ORDER BY n DESC LIMIT 1");
@@ -88,6 +101,8 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
     },
     close() {
       positions.flush();
+      fdatasyncSync(log);
+      closeSync(log);
       database.close();
     },
   };
