@@ -19,7 +19,8 @@ export function hostClock(): Clock {
     now() {
       const at = new Date();
       const since = performance.now() - readAtMs;
-      if (since < trustMs && Math.abs(at.getTime() - wallAtMs - since) < trustMs) return { at, elapsedMs: upAtMs + since };
+      if (since < trustMs && Math.abs(at.getTime() - wallAtMs - since) < trustMs)
+        return { at, elapsedMs: upAtMs + since };
       readAtMs = performance.now();
       wallAtMs = at.getTime();
       upAtMs = Math.max(upAtMs, uptime() * 1000);
