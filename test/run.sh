@@ -23,6 +23,7 @@ BERTH_TEST_SIZE=$size
 NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/berth}
 export NO_COLOR BERTH_TEST_SIZE NODE_COMPILE_CACHE
 
+sh test/prepare.sh
 failed=""
 passes=0
 failures=0

@@ -1,4 +1,14 @@
-import { appendFileSync, closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { logPath, runKey } from "@berth/core";
 import { dockerDriver } from "@berth/executor-agent/docker";
@@ -7,8 +17,14 @@ import type { LogSink, TaskToRun } from "@berth/plugins";
 import { silentLogger } from "@berth/runtime";
 
 /** A docker driver in a process that a test kills: output and positions in files, as an agent's. Says its events on stdout. */
-const { socketPath, clusterId, dir, task } = JSON.parse(process.argv[2]!) as { socketPath: string; clusterId: string; dir: string; task?: TaskToRun };
-const fileOf = (run: Parameters<LogSink["size"]>[0], stream: "stdout" | "stderr"): string => join(dir, logPath(run, stream).replaceAll("/", "_"));
+const { socketPath, clusterId, dir, task } = JSON.parse(process.argv[2]!) as {
+  socketPath: string;
+  clusterId: string;
+  dir: string;
+  task?: TaskToRun;
+};
+const fileOf = (run: Parameters<LogSink["size"]>[0], stream: "stdout" | "stderr"): string =>
+  join(dir, logPath(run, stream).replaceAll("/", "_"));
 const sink: LogSink = {
   async size(run, stream) {
     const file = openSync(fileOf(run, stream), "a");
@@ -25,7 +41,11 @@ const sink: LogSink = {
   },
 };
 const positionsFile = join(dir, "positions.json");
-const kept = new Map(Object.entries(existsSync(positionsFile) ? (JSON.parse(readFileSync(positionsFile, "utf8")) as Record<string, string>) : {}));
+const kept = new Map(
+  Object.entries(
+    existsSync(positionsFile) ? (JSON.parse(readFileSync(positionsFile, "utf8")) as Record<string, string>) : {},
+  ),
+);
 const positions = {
   get: (key: string) => kept.get(key),
   set(key: string, position: string) {
@@ -35,7 +55,14 @@ const positions = {
   },
 };
 const engine = (await openEngine({ socketPath }))!;
-const driver = dockerDriver({ engine, clusterId, sink, positions, logger: silentLogger, defaultImage: "berth-busybox:1" });
+const driver = dockerDriver({
+  engine,
+  clusterId,
+  sink,
+  positions,
+  logger: silentLogger,
+  defaultImage: "berth-busybox:1",
+});
 const never = new AbortController().signal;
 await driver.open(never);
 if (task) await driver.runTasks([task]);

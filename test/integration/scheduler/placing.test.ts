@@ -57,7 +57,7 @@ async function all(core: CoreProcesses): Promise<Task[]> {
   }
 }
 
-describe.skipIf(natsServerPath() === undefined)(
+describe.skipIf(natsServerPath() === undefined && !process.env["CI"])(
   "placing, with storage, scheduler, watcher and virtual hosts as processes",
   () => {
     it("runs single tasks, arrays and what waits for them", async () => {
