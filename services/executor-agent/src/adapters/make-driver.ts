@@ -53,7 +53,11 @@ export async function makeDriver(
         capacity: (machine) => capacityOf(config, machine),
         logger,
       });
-      return { driver, files: filesFor("base"), deliver: inPlace };
+      return {
+        driver,
+        files: filesFor("base"),
+        deliver: config.filesDir ? inPlace : await makeUpload(config, root, logger, closing),
+      };
     }
     case "docker":
       return {
@@ -87,6 +91,18 @@ async function makeDocker(
     logger,
     defaultImage: config.defaultImage,
   });
+}
+
+async function makeUpload(
+  config: AgentConfig,
+  root: string,
+  logger: Logger,
+  closing: Closing,
+): Promise<AgentDeps["deliver"]> {
+  const stop = new AbortController();
+  closing.add(() => stop.abort());
+  const { uploadOutput } = await import("./files/upload-output.ts");
+  return uploadOutput({ root, sink: await logSink(config, closing), logger, signal: stop.signal });
 }
 
 async function logSink(config: AgentConfig, closing: Closing): Promise<LogSink> {

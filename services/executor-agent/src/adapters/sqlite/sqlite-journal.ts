@@ -74,7 +74,10 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
       bootId: meta("boot_id") ?? "",
     }),
     write(changes) {
-      commit(() => apply(database, changes, now().getTime()));
+      commit(() => {
+        apply(database, changes, now().getTime());
+        if (changes.settled) positions.delete(changes.settled);
+      });
     },
     flush: (done) =>
       fdatasync(log, (cause) =>

@@ -1,0 +1,84 @@
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { AppError, logPath } from "@berth/core";
+import type { Run } from "@berth/core";
+import type { DriverEvent, LogSink } from "@berth/plugins";
+import { silentLogger } from "@berth/runtime";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { uploadOutput } from "./upload-output.ts";
+
+const run: Run = { epoch: "e", taskId: "17", attempt: 1 };
+const ended: DriverEvent = {
+  kind: "ended",
+  run,
+  startedAt: new Date(0),
+  at: new Date(1),
+  exitCode: 0,
+  signal: undefined,
+  outOfMemory: false,
+  usage: { cpuMs: 0, peakMemoryBytes: undefined },
+  stdoutBytes: 0,
+  stderrBytes: 0,
+};
+
+/** A storage that loses every third answer, and now and then is away. */
+class Store implements LogSink {
+  readonly texts = { stdout: "", stderr: "" };
+  calls = 0;
+  async size(_run: Run, stream: "stdout" | "stderr"): Promise<number> {
+    return this.texts[stream].length;
+  }
+  async append(_run: Run, stream: "stdout" | "stderr", offset: number, bytes: Uint8Array): Promise<number> {
+    this.calls += 1;
+    if (this.calls % 4 === 0) throw new AppError("unavailable", "PEER_UNAVAILABLE", "away");
+    if (offset === this.texts[stream].length) this.texts[stream] += Buffer.from(bytes).toString();
+    if (this.calls % 3 === 0) throw new AppError("unavailable", "DEADLINE_EXCEEDED", "answer lost");
+    return this.texts[stream].length;
+  }
+}
+
+describe("uploadOutput", () => {
+  let root: string;
+  let stop: AbortController;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "berth-upload-"));
+    stop = new AbortController();
+    mkdirSync(dirname(join(root, logPath(run, "stdout"))), { recursive: true });
+  });
+  afterEach(() => {
+    stop.abort();
+    rmSync(root, { recursive: true });
+  });
+  const print = (text: string) => appendFileSync(join(root, logPath(run, "stdout")), text);
+
+  it("stores each byte once and in order, before the end is told, over a storage that fails", async () => {
+    const sink = new Store();
+    const make = () => uploadOutput({ root, sink, logger: silentLogger, signal: stop.signal, everyMs: 5 });
+    const started: DriverEvent = { kind: "started", run, at: new Date(0) };
+    const first = make();
+    expect(first([started], () => {})).toEqual([started]);
+    const text = Array.from({ length: 60_000 }, (_, n) => `line ${n}\n`).join("");
+    print(text.slice(0, 300_000));
+    while (sink.texts.stdout.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    // The agent dies, and comes back.
+    stop.abort();
+    stop = new AbortController();
+    const second = make();
+    second([{ kind: "found", run, startedAt: new Date(0), suspended: false }], () => {});
+    print(text.slice(300_000));
+    const told = Promise.withResolvers<DriverEvent>();
+    expect(second([ended], told.resolve)).toEqual([]);
+    expect(await told.promise).toBe(ended);
+    expect(sink.texts.stdout).toBe(text);
+    expect(sink.texts.stderr).toBe("");
+  });
+
+  it("makes no call for a task that wrote nothing", async () => {
+    const sink = new Store();
+    const told = Promise.withResolvers<DriverEvent>();
+    uploadOutput({ root, sink, logger: silentLogger, signal: stop.signal })([ended], told.resolve);
+    await told.promise;
+    expect(sink.calls).toBe(0);
+  });
+});

@@ -1,0 +1,121 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { logPath, runKey, splitTaskId, taskBase } from "@berth/core";
+import type { Run } from "@berth/core";
+import type { DriverEvent, LogSink } from "@berth/plugins";
+import type { AgentDeps } from "../../app/agent-deps.ts";
+import type { Logger } from "../../ports/logger.ts";
+
+const streams = ["stdout", "stderr"] as const;
+type Stream = (typeof streams)[number];
+
+interface Upload {
+  readonly run: Run;
+  /** How much is stored; undefined until it was asked. */
+  readonly stored: Partial<Record<Stream, number>>;
+  /** The run's end, held back until all of its output is stored. */
+  end: { readonly event: DriverEvent; readonly tell: (event: DriverEvent) => void } | undefined;
+  busy: boolean;
+}
+
+export interface UploadOptions {
+  /** Where drivers put output on this host. */
+  readonly root: string;
+  readonly sink: LogSink;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly everyMs?: number;
+}
+
+const pieceBytes = 256 * 1024;
+
+/**
+ * Brings output that was written on this host to the storage of another: as it grows, and all of it before its run's end is told. An append names its offset, so
+ * that one whose answer was lost is not stored twice; after a restart the storage says how far it is.
+ */
+export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: UploadOptions): AgentDeps["deliver"] {
+  const uploads = new Map<string, Upload>();
+  let timer: NodeJS.Timeout | undefined;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+
+  function follow(run: Run): Upload {
+    const key = runKey(run);
+    const present = uploads.get(key);
+    if (present) return present;
+    const upload: Upload = { run, stored: {}, end: undefined, busy: false };
+    uploads.set(key, upload);
+    arm();
+    return upload;
+  }
+
+  function arm(): void {
+    if (timer !== undefined || uploads.size === 0 || signal.aborted) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      for (const upload of uploads.values()) void send(upload);
+      arm();
+    }, everyMs);
+  }
+
+  async function send(upload: Upload): Promise<void> {
+    if (upload.busy || signal.aborted) return;
+    upload.busy = true;
+    try {
+      const { end } = upload;
+      for (const stream of streams) await sendStream(upload, stream);
+      if (!end) return;
+      uploads.delete(runKey(upload.run));
+      end.tell(end.event);
+      for (const stream of streams) rmSync(join(root, logPath(upload.run, stream)), { force: true });
+    } catch (error) {
+      logger.debug("output could not be uploaded; trying again", { task: upload.run.taskId, error });
+    } finally {
+      upload.busy = false;
+    }
+    if (upload.end && uploads.has(runKey(upload.run))) arm();
+  }
+
+  async function sendStream({ run, stored }: Upload, stream: Stream): Promise<void> {
+    for (;;) {
+      const offset = stored[stream] ?? 0;
+      const owner = lstatSync(join(root, taskBase(splitTaskId(run.taskId).number)), { throwIfNoEntry: false })?.uid;
+      const bytes = readPiece(join(root, logPath(run, stream)), offset, owner);
+      if (bytes.length === 0) return;
+      // The answer is what is stored: more where an earlier life of the agent sent it, or where the answer to a piece was lost.
+      stored[stream] = await sink.append(run, stream, offset, bytes);
+    }
+  }
+
+  return (events, later) => {
+    const now: DriverEvent[] = [];
+    for (const event of events) {
+      if (event.kind === "ended" || event.kind === "lost") {
+        const upload = follow(event.run);
+        upload.end = { event, tell: later };
+        void send(upload);
+      } else {
+        if (event.kind === "started" || event.kind === "found") follow(event.run);
+        now.push(event);
+      }
+    }
+    return now;
+  };
+}
+
+/** The task may put links in the way, above the file too: only what is its own user's is read. */
+function readPiece(path: string, offset: number, owner: number | undefined): Uint8Array {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return new Uint8Array(); // it wrote nothing
+  }
+  try {
+    const found = fstatSync(file);
+    if (!found.isFile() || found.uid !== owner) return new Uint8Array();
+    const bytes = Buffer.allocUnsafe(pieceBytes);
+    return bytes.subarray(0, readSync(file, bytes, 0, pieceBytes, offset));
+  } finally {
+    closeSync(file);
+  }
+}
