@@ -95,6 +95,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     onStarted(held, at, over) {
       running(held, at);
       tellStartSoon(held);
+      if (!meter.exact) later(1000, () => void sample(held));
       if (held.killed)
         control
           .killTask(held.run, held.killed)

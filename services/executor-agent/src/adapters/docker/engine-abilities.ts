@@ -25,6 +25,6 @@ export function featuresOf(engine: Engine, meter: UsageMeter): ReadonlySet<Featu
     "identity",
     "isolation",
     ...(engine.facts.CgroupDriver === "none" ? [] : (["suspend"] as const)),
-    ...(meter.exact ? (["cpu_time", "peak_memory"] as const) : []),
+    ...meter.measures,
   ]);
 }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { release } from "node:os";
 import { runName } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { RunUsage } from "@berth/plugins";
@@ -11,6 +12,8 @@ export interface UsageMeter {
   readonly cgroupParent: ((run: Run) => string) | undefined;
   /** Told exactly at the end, however short the run; else only from samples of longer ones. */
   readonly exact: boolean;
+  /** What is told of every run. */
+  readonly measures: readonly ("cpu_time" | "peak_memory")[];
   /** While it runs, or of what it used in all after its end. */
   read(run: Run, containerId: string): Promise<RunUsage>;
   /** Removes what was made for the run. */
@@ -68,6 +71,7 @@ function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId
   return {
     cgroupParent: path,
     exact: true,
+    measures: unified && !hasMemoryPeak(release()) ? ["cpu_time"] : ["cpu_time", "peak_memory"],
     async read(run) {
       const [cpuText, peakText] = await Promise.all([text(cpu(run)), text(memory(run))]);
       const cpuUs = unified
@@ -94,6 +98,12 @@ function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId
   };
 }
 
+/** Version 2's memory.peak came with Linux 5.19. */
+export function hasMemoryPeak(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split(".").map(Number);
+  return major > 5 || (major === 5 && minor >= 19);
+}
+
 /** With what is in it, as long as no process is. */
 function removeCgroup(path: string): void {
   for (const name of children(path)) removeCgroup(`${path}/${name}`);
@@ -118,6 +128,7 @@ function statisticsMeter(client: EngineClient): UsageMeter {
   return {
     cgroupParent: undefined,
     exact: false,
+    measures: [],
     async read(_run, containerId) {
       const stats = (await client.stats(containerId).catch(() => undefined)) as
         | { cpu_stats?: { cpu_usage?: { total_usage?: number } }; memory_stats?: { max_usage?: number } }
