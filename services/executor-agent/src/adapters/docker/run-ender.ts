@@ -68,8 +68,10 @@ export class RunEnder {
         reason,
       });
     }
-    const began = startedAt(details) ?? held.startedAt;
     const at = new Date(details.State.FinishedAt);
+    // The engine notes a start after it was made; by then a short run may be over.
+    const noted = startedAt(details) ?? held.startedAt;
+    const began = noted && noted > at ? at : noted;
     const { ExitCode: exitCode } = details.State;
     if (await this.#byEngine(held, details.State, at)) {
       const reason: Reason = { code: "ENGINE_RESTARTED", message: "the container engine was stopped, and ended it" };
