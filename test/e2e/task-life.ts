@@ -113,8 +113,7 @@ export function describeTaskLife(
         api,
         await submit(api, { command: ["sh", "-c", "kill -SEGV $$; sleep 5"], resources: small }),
       );
-      expect(task.outcome).toBe(Outcome.FAILED);
-      expect(task.signal ?? (task.exitCode ?? 0) - 128).toBe(11);
+      expect(task).toMatchObject({ outcome: Outcome.FAILED, signal: 11, reason: { code: "SIGNAL" } });
     });
 
     it("fails where its command does not exist", async () => {

@@ -138,8 +138,15 @@ export class RunEnder {
   }
 }
 
-/** The engine tells a signal only as 128 + n, which a program may return as well: known is what we sent, or the kernel for want of memory. */
+/** ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: programs end by these, and hardly any returns their codes on purpose. */
+const crashes: ReadonlySet<number> = new Set([4, 5, 6, 7, 8, 11, 31]);
+
+/**
+ * The engine tells a signal only as 128 + n, which a program may return as well. Taken for one are what we sent, what the kernel sent for want of memory, and
+ * the signals of a crash; any other code stays a code.
+ */
 function signalOf({ killed }: HeldContainer, exitCode: number, outOfMemory: boolean): number | undefined {
   if (exitCode === 137 && (killed === "KILL" || outOfMemory)) return 9;
-  return exitCode === 143 && killed !== undefined ? 15 : undefined;
+  if (exitCode === 143 && killed !== undefined) return 15;
+  return crashes.has(exitCode - 128) ? exitCode - 128 : undefined;
 }
