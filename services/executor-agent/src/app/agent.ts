@@ -107,10 +107,13 @@ export class Agent {
     await driver.open(this.#stop.signal);
     this.#canSuspend = driver.features().has("suspend");
     this.#enforced = [...driver.features()].filter((feature) => limits.has(feature));
-    const forgetting = setInterval(
-      () => journal.forget(new Date(clock.now().at.getTime() - rememberMs)),
-      forgetEveryMs,
-    );
+    const forgetting = setInterval(() => {
+      try {
+        journal.forget(new Date(clock.now().at.getTime() - rememberMs));
+      } catch (error) {
+        this.#deps.logger.warn("old keys stay in the journal for now", { error });
+      }
+    }, forgetEveryMs);
     try {
       for await (const told of driver.watchTasks(this.#stop.signal)) {
         const events = this.#deps.deliver(told, (event) => this.#onEvents([event]));

@@ -139,11 +139,15 @@ function logPositions(database: Database): LogPositions & { flush(): void } {
     clearTimeout(timer);
     timer = undefined;
     if (changed.size === 0) return;
-    database.transaction(() => {
-      for (const [key, position] of changed)
-        database.sql("INSERT OR REPLACE INTO log_positions VALUES (?, ?)").run(key, position);
-    });
-    changed.clear();
+    try {
+      database.transaction(() => {
+        for (const [key, position] of changed)
+          database.sql("INSERT OR REPLACE INTO log_positions VALUES (?, ?)").run(key, position);
+      });
+      changed.clear();
+    } catch {
+      // A full disk, say: they stay, and are written with the next one.
+    }
   };
   return {
     flush,
