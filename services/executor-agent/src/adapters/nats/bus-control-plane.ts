@@ -1,20 +1,31 @@
 import { subjects } from "@berth/contracts";
+import type { Subject } from "@berth/contracts";
 import type { Bus } from "@berth/nats";
 import type { ControlPlane } from "../../ports/control-plane.ts";
 
-const syncTimeoutMs = 5_000;
-const reportTimeoutMs = 5_000;
+/** An answer that takes longer than this is taken for lost, at first; a slow control plane is given more each time. Asking twice does no harm. */
+const firstTimeoutMs = 1_000;
+const maxTimeoutMs = 5_000;
 
 /** The watchers over NATS. */
-export const busControlPlane = (bus: Bus, hostId: string, journalId: string): ControlPlane => ({
-  sync: (request, signal) => bus.request(subjects.sync, hostId, request, { signal, timeoutMs: syncTimeoutMs }),
-  async report(statuses, signal) {
-    const reply = await bus.request(
-      subjects.report,
-      hostId,
-      { hostId, journalId, statuses: [...statuses] },
-      { signal, timeoutMs: reportTimeoutMs },
-    );
-    return reply.answers;
-  },
-});
+export function busControlPlane(bus: Bus, hostId: string, journalId: string): ControlPlane {
+  const patient = <Q, R>(subject: Subject<Q, R>): ((request: Q, signal: AbortSignal) => Promise<R>) => {
+    let timeoutMs = firstTimeoutMs;
+    return async (request, signal) => {
+      try {
+        const reply = await bus.request(subject, hostId, request, { signal, timeoutMs });
+        timeoutMs = firstTimeoutMs;
+        return reply;
+      } catch (error) {
+        timeoutMs = Math.min(maxTimeoutMs, timeoutMs * 2);
+        throw error;
+      }
+    };
+  };
+  const sync = patient(subjects.sync);
+  const report = patient(subjects.report);
+  return {
+    sync,
+    report: async (statuses, signal) => (await report({ hostId, journalId, statuses: [...statuses] }, signal)).answers,
+  };
+}
