@@ -85,7 +85,7 @@ export interface Host {
   capacity:
     | Resources
     | undefined;
-  /** What placed and running tasks ask for. */
+  /** In lists: what placed and running tasks ask for. In a sync and in the change feed: what runs ask for that the database does not know. */
   used:
     | Resources
     | undefined;
