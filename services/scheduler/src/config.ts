@@ -31,7 +31,7 @@ const shape = {
   /** The most placements of one cycle. */
   maxPlacements: z.coerce.number().int().min(1).max(10_000).default(2_000),
   /** Life of the leader's lease, renewed at a third of it. */
-  leaseTtlMs: z.coerce.number().int().min(300).max(60_000).default(3_000),
+  leaseTtlMs: z.coerce.number().int().min(300).max(60_000).default(4_000),
 };
 
 /** Throws `invalid` CONFIG_INVALID with every fault. */

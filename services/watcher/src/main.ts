@@ -63,8 +63,8 @@ await runService({
     const timers = {
       lease,
       logger,
-      ttlMs: 3_000,
-      everyMs: 500,
+      ttlMs: 6_000,
+      everyMs: 1_000,
       onTick: () => watcher.onTick(),
       monotonic: () => performance.now(),
       sleep,
