@@ -1,5 +1,15 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, closeSync, rmSync, writeFileSync, readFileSync, chmodSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  rmSync,
+  writeFileSync,
+  readFileSync,
+  chmodSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -220,14 +230,21 @@ async function waitForHost(layout: Layout, progress: Progress): Promise<void> {
 /** One `berth up` or `down` at a time for a data directory. A lock whose owner is gone is taken over. */
 export async function takeLock(layout: Layout): Promise<() => void> {
   const path = join(layout.run, "up.lock");
+  const draft = `${path}.${process.pid}`;
   const until = Date.now() + readyWithinMs;
-  for (;;) {
-    try {
-      writeFileSync(path, String(process.pid), { flag: "wx", mode: 0o600 });
-      return () => rmSync(path, { force: true });
-    } catch {
-      const owner = Number(readFileSync(path, { encoding: "utf8", flag: "a+" }) || 0);
-      if (!owner || !processExists(owner)) rmSync(path, { force: true });
+  // Linked, not written: the lock is there with its owner in it, or not at all.
+  writeFileSync(draft, String(process.pid), { mode: 0o600 });
+  try {
+    for (;;) {
+      try {
+        linkSync(draft, path);
+        return () => rmSync(path, { force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+      const owner = lockOwner(path);
+      if (owner === undefined) continue; // given back meanwhile
+      if (!processExists(owner)) takeAway(path, owner);
       else if (Date.now() > until)
         throw new AppError(
           "precondition",
@@ -236,7 +253,22 @@ export async function takeLock(layout: Layout): Promise<() => void> {
         );
       else await new Promise((resolve) => setTimeout(resolve, 100));
     }
+  } finally {
+    rmSync(draft, { force: true });
   }
+}
+
+function lockOwner(path: string): number | undefined {
+  try {
+    return Number(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes the lock of a process that is gone, if it is still that one's. */
+function takeAway(path: string, owner: number): void {
+  if (lockOwner(path) === owner) rmSync(path, { force: true });
 }
 
 function processExists(pid: number): boolean {
