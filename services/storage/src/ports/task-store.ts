@@ -13,6 +13,8 @@ import type {
   ListHostsResponse,
   ListTasksRequest,
   ListTasksResponse,
+  LoseRunsRequest,
+  LoseRunsResponse,
   LookUpRunsRequest,
   LookUpRunsResponse,
   NewTask,
@@ -23,6 +25,7 @@ import type {
   SubmitResult,
   SyncHostsRequest,
   SyncHostsResponse,
+  UpdateTaskRequest,
 } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 
@@ -47,6 +50,18 @@ export interface TaskStore {
   applyReports(request: ApplyReportsRequest): Promise<ApplyReportsResponse>;
   /** Notes what a user asks for. */
   request(request: RequestTasksRequest): Promise<RequestTasksResponse>;
+  /** Changes what may be changed of a task that is not over. Rejects with `not-found`, `denied`, `invalid` or `precondition`. */
+  updateTask(request: UpdateTaskRequest): Promise<Task>;
+  /** Gives up runs on a host that is lost: each task waits again or is over as lost, as it asks. Conditional on the attempt; what is over stays. */
+  loseRuns(request: LoseRunsRequest): Promise<LoseRunsResponse>;
+  /** Folds ended elements, at most about `limit`, into their arrays. Nothing that is read of them changes by it. */
+  fold(limit: number): Promise<Step>;
+  /** Tasks and whole arrays, at most `limit`, that ended `afterMs` ago by the database's clock and are not archived. */
+  expired(afterMs: number, limit: number): Promise<string[]>;
+  /** Marks ended tasks as archived; their files must be gone. Answers how many were not before. */
+  archive(taskIds: readonly string[]): Promise<number>;
+  /** Deletes records of archived tasks that ended `afterMs` ago, with their keys; usage by day stays. */
+  deleteRecords(afterMs: number, limit: number): Promise<Step>;
   /** Stores what agents say of their hosts; what did not change is not written. */
   syncHosts(request: SyncHostsRequest): Promise<SyncHostsResponse>;
 
@@ -68,6 +83,12 @@ export interface TaskStore {
   logState(taskId: string): LogState | undefined;
   /** Resolves at the next commit, after `ms`, or when aborted. */
   nextCommit(signal: AbortSignal, ms: number): Promise<void>;
+}
+
+/** What a step of something long did, and whether more is to do. */
+export interface Step {
+  readonly done: number;
+  readonly more: boolean;
 }
 
 /** One task to store. */

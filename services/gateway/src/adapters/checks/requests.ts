@@ -43,6 +43,16 @@ export const requestTasks = z.object({
   ),
 });
 
+export const updateTask = z.object({
+  taskId,
+  maxLive: z
+    .number()
+    .int()
+    .min(0, "must be 0 (no limit) or more")
+    .max(1_000_000, "must be at most 1,000,000")
+    .optional(),
+});
+
 export const submitTasks = z.object({
   tasks: z.array(z.unknown()).min(1, "must have at least one task").max(10_000, "must be at most 10,000"),
 });

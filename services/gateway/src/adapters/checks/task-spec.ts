@@ -1,5 +1,5 @@
 import { AppError, GiB, MiB, checkRange, parseTaskId } from "@berth/core";
-import { Dependency_Kind, Network } from "@berth/contracts/types";
+import { Dependency_Kind, Network, OnHostLost } from "@berth/contracts/types";
 import { z } from "zod";
 
 const days = 86_400_000;
@@ -135,6 +135,17 @@ const taskSpec = z
         "must have at most 4 MiB in all; add larger ones with AddFile, or use a volume",
       ),
     network: z.enum([Network.UNSPECIFIED, Network.NONE, Network.BRIDGE], "must be NETWORK_NONE or NETWORK_BRIDGE"),
+    onHostLost: z.enum(
+      [OnHostLost.UNSPECIFIED, OnHostLost.WAIT, OnHostLost.RETRY, OnHostLost.FAIL],
+      "must be ON_HOST_LOST_WAIT, ON_HOST_LOST_RETRY or ON_HOST_LOST_FAIL",
+    ),
+    hostLeaseMs: z
+      .number()
+      .int()
+      .refine(
+        (ms) => ms === 0 || (ms >= 10_000 && ms <= 7 * days),
+        "must be from 10 s to 7 days, or 0 for the default",
+      ),
   })
   .superRefine((spec, context) => {
     if (spec.command.length > 0 && spec.script !== "")

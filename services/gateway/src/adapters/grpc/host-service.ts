@@ -2,6 +2,8 @@ import type { HostServiceService } from "@berth/contracts/api";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import { grpcClient, healthService } from "@berth/runtime";
 import type { GrpcClient, ServiceImplementation } from "@berth/runtime";
+import { AppError } from "@berth/core";
+import { HostStatus } from "@berth/contracts/types";
 import { clusterStatus } from "../../app/status.ts";
 import type { Peer } from "../../app/status.ts";
 import type { CallerContext } from "./access-middleware.ts";
@@ -14,6 +16,27 @@ export function hostService(deps: {
   return {
     listHosts: (_, { signal }) => deps.store.listHosts({}, { signal }),
     getStatus: (_, { signal }) => clusterStatus(deps, signal),
+
+    async declareHostLost({ hostId, force }, { caller, signal }) {
+      const { hosts } = await deps.store.listHosts({}, { signal });
+      const host = hosts.find(({ id }) => id === hostId);
+      if (!host)
+        throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${hostId}`, {
+          metadata: { host_id: hostId },
+        });
+      if (host.status === HostStatus.UP && !force)
+        throw new AppError(
+          "precondition",
+          "HOST_UP",
+          `${hostId} was heard of lately; what runs there would run twice. Stop its agent first, or use force`,
+          { metadata: { host_id: hostId } },
+        );
+      const { retried, lost } = await deps.store.loseRuns(
+        { hostId, by: caller.user, listenedMs: 0, marginMs: 0 },
+        { signal },
+      );
+      return { retried: retried.length, lost: lost.length };
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import { legacyStatus } from "@berth/core";
 import { outcomeFromWire, requestFromWire, stateFromWire } from "@berth/contracts";
 import type { TaskRow } from "@berth/contracts/store";
-import { Network } from "@berth/contracts/types";
+import { Network, OnHostLost } from "@berth/contracts/types";
 import type { LegacyStatus, Outcome, Task, TaskRequest, TaskState } from "@berth/contracts/types";
 
 /** GO-Docker's words for a task; undefined for a state that a newer store sends and we do not know. */
@@ -64,4 +64,6 @@ const emptySpec = {
   graceMs: 0,
   files: [],
   network: Network.UNSPECIFIED,
+  onHostLost: OnHostLost.UNSPECIFIED,
+  hostLeaseMs: 0,
 };

@@ -105,6 +105,13 @@ export function taskService({
       return { results: results.map((result, at) => publicResult(request.taskIds[at]!, result)) };
     },
 
+    async updateTask(request, { caller, signal }) {
+      check(rules.updateTask, request);
+      await visibleTask(store, request.taskId, caller, signal);
+      const { task } = await store.updateTask({ ...request, user: caller.user, admin: caller.admin }, { signal });
+      return { task: task && toPublicTask(task) };
+    },
+
     async explainTask(request, { caller, signal }) {
       check(rules.byTaskId, request);
       return {

@@ -2,6 +2,7 @@ import { AppError } from "@berth/core";
 import type { NewTask, TaskStoreServiceService } from "@berth/contracts/store";
 import { isTracing, withSpan } from "@berth/runtime";
 import type { ServiceImplementation } from "@berth/runtime";
+import { keepTasks } from "../../app/keep-tasks.ts";
 import { submitTasks } from "../../app/submit-tasks.ts";
 import type { FileStore } from "../../ports/file-store.ts";
 import type { TaskStore } from "../../ports/task-store.ts";
@@ -36,6 +37,12 @@ export function taskStoreService(store: TaskStore, files: FileStore): ServiceImp
     syncHosts: (request) => store.syncHosts(request),
     listHosts: () => store.listHosts(),
     countTasks: (request) => store.countTasks(request),
+    updateTask: async (request) => ({ task: await store.updateTask(request) }),
+    loseRuns(request) {
+      if (request.hostId === "") throw invalid("host_id", "must be given");
+      return store.loseRuns(request);
+    },
+    keepHouse: (request) => keepTasks(store, files, request),
   };
 }
 

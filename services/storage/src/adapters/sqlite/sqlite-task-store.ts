@@ -12,14 +12,18 @@ import { breath, ChangeFeed } from "./change-feed.ts";
 import type { FeedLimits } from "./change-feed.ts";
 import { overCode, stateOf } from "./codes.ts";
 import { commitPlan } from "./commit-plan.ts";
+import { fold } from "./fold.ts";
 import { HostTable } from "./host-table.ts";
 import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
 import { findTask, listTasks } from "./list-tasks.ts";
 import { lookUpRuns } from "./look-up.ts";
+import { loseRuns } from "./lose-runs.ts";
 import { requestOne } from "./request-tasks.ts";
+import { archive, deleteRecords, expired } from "./retention.ts";
 import { snapshot } from "./snapshot.ts";
 import { submitOne } from "./submit.ts";
 import { fullTaskMessage } from "./task-message.ts";
+import { updateTask } from "./update-task.ts";
 
 export interface SqliteTaskStoreOptions {
   /** The database's clock. */
@@ -104,6 +108,12 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
         results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(db, batch, id, request)),
       };
     },
+    updateTask: (request) => write((batch) => updateTask(db, batch, request)),
+    loseRuns: (request) => write((batch) => loseRuns(db, batch, hosts, epoch, request)),
+    fold: (limit) => write((batch) => fold(db, batch, limit)),
+    expired: async (afterMs, limit) => expired(db, now() - afterMs, limit),
+    archive: (taskIds) => write((batch) => archive(db, batch, taskIds), taskIds.length),
+    deleteRecords: (afterMs, limit) => write((batch) => deleteRecords(db, batch, now() - afterMs, limit)),
     async syncHosts(request) {
       const news = hosts.see(request, now());
       if (news) (await write((batch) => hosts.write(batch, news.changed, news.silent)))();

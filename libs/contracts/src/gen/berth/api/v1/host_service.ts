@@ -63,6 +63,22 @@ export interface ServiceStatus {
   detail: string;
 }
 
+/** Which host. */
+export interface DeclareHostLostRequest {
+  /** Its id. */
+  hostId: string;
+  /** Also if it was heard of lately. */
+  force: boolean;
+}
+
+/** What was given up. */
+export interface DeclareHostLostResponse {
+  /** Tasks that wait for another host now. */
+  retried: number;
+  /** Tasks that are over as lost. */
+  lost: number;
+}
+
 function createBaseListHostsRequest(): ListHostsRequest {
   return {};
 }
@@ -585,6 +601,180 @@ export const ServiceStatus: MessageFns<ServiceStatus> = {
   },
 };
 
+function createBaseDeclareHostLostRequest(): DeclareHostLostRequest {
+  return { hostId: "", force: false };
+}
+
+export const DeclareHostLostRequest: MessageFns<DeclareHostLostRequest> = {
+  encode(message: DeclareHostLostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hostId !== "") {
+      writer.uint32(10).string(message.hostId);
+    }
+    if (message.force !== false) {
+      writer.uint32(16).bool(message.force);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeclareHostLostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeclareHostLostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hostId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeclareHostLostRequest {
+    return {
+      hostId: isSet(object.hostId)
+        ? globalThis.String(object.hostId)
+        : isSet(object.host_id)
+        ? globalThis.String(object.host_id)
+        : "",
+      force: isSet(object.force) ? globalThis.Boolean(object.force) : false,
+    };
+  },
+
+  toJSON(message: DeclareHostLostRequest): unknown {
+    const obj: any = {};
+    if (message.hostId !== "") {
+      obj.hostId = message.hostId;
+    }
+    if (message.force !== false) {
+      obj.force = message.force;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeclareHostLostRequest>, I>>(base?: I): DeclareHostLostRequest {
+    return DeclareHostLostRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeclareHostLostRequest>, I>>(object: I): DeclareHostLostRequest {
+    const message = createBaseDeclareHostLostRequest();
+    message.hostId = object.hostId ?? "";
+    message.force = object.force ?? false;
+    return message;
+  },
+};
+
+function createBaseDeclareHostLostResponse(): DeclareHostLostResponse {
+  return { retried: 0, lost: 0 };
+}
+
+export const DeclareHostLostResponse: MessageFns<DeclareHostLostResponse> = {
+  encode(message: DeclareHostLostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.retried !== 0) {
+      writer.uint32(8).int64(message.retried);
+    }
+    if (message.lost !== 0) {
+      writer.uint32(16).int64(message.lost);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeclareHostLostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeclareHostLostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.retried = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.lost = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeclareHostLostResponse {
+    return {
+      retried: isSet(object.retried) ? globalThis.Number(object.retried) : 0,
+      lost: isSet(object.lost) ? globalThis.Number(object.lost) : 0,
+    };
+  },
+
+  toJSON(message: DeclareHostLostResponse): unknown {
+    const obj: any = {};
+    if (message.retried !== 0) {
+      obj.retried = Math.round(message.retried);
+    }
+    if (message.lost !== 0) {
+      obj.lost = Math.round(message.lost);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeclareHostLostResponse>, I>>(base?: I): DeclareHostLostResponse {
+    return DeclareHostLostResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeclareHostLostResponse>, I>>(object: I): DeclareHostLostResponse {
+    const message = createBaseDeclareHostLostResponse();
+    message.retried = object.retried ?? 0;
+    message.lost = object.lost ?? 0;
+    return message;
+  },
+};
+
 /** Hosts and the state of the cluster. Codes besides those listed: UNAUTHENTICATED, UNAVAILABLE, INTERNAL. */
 export type HostServiceService = typeof HostServiceService;
 export const HostServiceService = {
@@ -608,6 +798,18 @@ export const HostServiceService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /** Declares a host lost that will not come back: its tasks run again elsewhere, or are over as lost, as each asks. Codes: NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION HOST_UP. */
+  declareHostLost: {
+    path: "/berth.api.v1.HostService/DeclareHostLost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeclareHostLostRequest): Buffer =>
+      Buffer.from(DeclareHostLostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeclareHostLostRequest => DeclareHostLostRequest.decode(value),
+    responseSerialize: (value: DeclareHostLostResponse): Buffer =>
+      Buffer.from(DeclareHostLostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeclareHostLostResponse => DeclareHostLostResponse.decode(value),
+  },
 } as const;
 
 export interface HostServiceServer extends UntypedServiceImplementation {
@@ -615,6 +817,8 @@ export interface HostServiceServer extends UntypedServiceImplementation {
   listHosts: handleUnaryCall<ListHostsRequest, ListHostsResponse>;
   /** Services, hosts and queue in one answer. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /** Declares a host lost that will not come back: its tasks run again elsewhere, or are over as lost, as each asks. Codes: NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION HOST_UP. */
+  declareHostLost: handleUnaryCall<DeclareHostLostRequest, DeclareHostLostResponse>;
 }
 
 export interface HostServiceClient extends Client {
@@ -649,6 +853,22 @@ export interface HostServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  /** Declares a host lost that will not come back: its tasks run again elsewhere, or are over as lost, as each asks. Codes: NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION HOST_UP. */
+  declareHostLost(
+    request: DeclareHostLostRequest,
+    callback: (error: ServiceError | null, response: DeclareHostLostResponse) => void,
+  ): ClientUnaryCall;
+  declareHostLost(
+    request: DeclareHostLostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeclareHostLostResponse) => void,
+  ): ClientUnaryCall;
+  declareHostLost(
+    request: DeclareHostLostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeclareHostLostResponse) => void,
   ): ClientUnaryCall;
 }
 

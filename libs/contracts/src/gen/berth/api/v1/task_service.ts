@@ -214,6 +214,20 @@ export interface ExplainTaskResponse {
   explanation: Explanation | undefined;
 }
 
+/** What to change; what is absent stays. */
+export interface UpdateTaskRequest {
+  /** The task. */
+  taskId: string;
+  /** Of an array: at most this many elements are placed or running at once; 0: no limit. Lowering it stops nothing that runs. */
+  maxLive?: number | undefined;
+}
+
+/** Changed. */
+export interface UpdateTaskResponse {
+  /** As it is now. */
+  task: Task | undefined;
+}
+
 function createBaseSubmitTaskRequest(): SubmitTaskRequest {
   return { spec: undefined, requestId: "", dryRun: false };
 }
@@ -2088,6 +2102,166 @@ export const ExplainTaskResponse: MessageFns<ExplainTaskResponse> = {
   },
 };
 
+function createBaseUpdateTaskRequest(): UpdateTaskRequest {
+  return { taskId: "", maxLive: undefined };
+}
+
+export const UpdateTaskRequest: MessageFns<UpdateTaskRequest> = {
+  encode(message: UpdateTaskRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.taskId !== "") {
+      writer.uint32(10).string(message.taskId);
+    }
+    if (message.maxLive !== undefined) {
+      writer.uint32(16).int64(message.maxLive);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateTaskRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateTaskRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.taskId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxLive = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateTaskRequest {
+    return {
+      taskId: isSet(object.taskId)
+        ? globalThis.String(object.taskId)
+        : isSet(object.task_id)
+        ? globalThis.String(object.task_id)
+        : "",
+      maxLive: isSet(object.maxLive)
+        ? globalThis.Number(object.maxLive)
+        : isSet(object.max_live)
+        ? globalThis.Number(object.max_live)
+        : undefined,
+    };
+  },
+
+  toJSON(message: UpdateTaskRequest): unknown {
+    const obj: any = {};
+    if (message.taskId !== "") {
+      obj.taskId = message.taskId;
+    }
+    if (message.maxLive !== undefined) {
+      obj.maxLive = Math.round(message.maxLive);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateTaskRequest>, I>>(base?: I): UpdateTaskRequest {
+    return UpdateTaskRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateTaskRequest>, I>>(object: I): UpdateTaskRequest {
+    const message = createBaseUpdateTaskRequest();
+    message.taskId = object.taskId ?? "";
+    message.maxLive = object.maxLive ?? undefined;
+    return message;
+  },
+};
+
+function createBaseUpdateTaskResponse(): UpdateTaskResponse {
+  return { task: undefined };
+}
+
+export const UpdateTaskResponse: MessageFns<UpdateTaskResponse> = {
+  encode(message: UpdateTaskResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== undefined) {
+      Task.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateTaskResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateTaskResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = Task.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateTaskResponse {
+    return { task: isSet(object.task) ? Task.fromJSON(object.task) : undefined };
+  },
+
+  toJSON(message: UpdateTaskResponse): unknown {
+    const obj: any = {};
+    if (message.task !== undefined) {
+      obj.task = Task.toJSON(message.task);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateTaskResponse>, I>>(base?: I): UpdateTaskResponse {
+    return UpdateTaskResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateTaskResponse>, I>>(object: I): UpdateTaskResponse {
+    const message = createBaseUpdateTaskResponse();
+    message.task = (object.task !== undefined && object.task !== null) ? Task.fromPartial(object.task) : undefined;
+    return message;
+  },
+};
+
 /**
  * Tasks. All calls need an access token or API key as `authorization: Bearer …`.
  *
@@ -2178,6 +2352,16 @@ export const TaskServiceService = {
     responseSerialize: (value: ExplainTaskResponse): Buffer => Buffer.from(ExplainTaskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainTaskResponse => ExplainTaskResponse.decode(value),
   },
+  /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION. */
+  updateTask: {
+    path: "/berth.api.v1.TaskService/UpdateTask" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateTaskRequest): Buffer => Buffer.from(UpdateTaskRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateTaskRequest => UpdateTaskRequest.decode(value),
+    responseSerialize: (value: UpdateTaskResponse): Buffer => Buffer.from(UpdateTaskResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateTaskResponse => UpdateTaskResponse.decode(value),
+  },
 } as const;
 
 export interface TaskServiceServer extends UntypedServiceImplementation {
@@ -2197,6 +2381,8 @@ export interface TaskServiceServer extends UntypedServiceImplementation {
   requestTasks: handleUnaryCall<RequestTasksRequest, RequestTasksResponse>;
   /** Why a task waits. Codes: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION NOT_PENDING. */
   explainTask: handleUnaryCall<ExplainTaskRequest, ExplainTaskResponse>;
+  /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION. */
+  updateTask: handleUnaryCall<UpdateTaskRequest, UpdateTaskResponse>;
 }
 
 export interface TaskServiceClient extends Client {
@@ -2309,6 +2495,22 @@ export interface TaskServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainTaskResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION. */
+  updateTask(
+    request: UpdateTaskRequest,
+    callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
+  ): ClientUnaryCall;
+  updateTask(
+    request: UpdateTaskRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
+  ): ClientUnaryCall;
+  updateTask(
+    request: UpdateTaskRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
   ): ClientUnaryCall;
 }
 

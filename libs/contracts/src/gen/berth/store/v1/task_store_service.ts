@@ -519,6 +519,64 @@ export interface CountTasksResponse_ByStateEntry {
   value: number;
 }
 
+/** What to change. */
+export interface UpdateTaskRequest {
+  /** The task. */
+  taskId: string;
+  /** Who asks. */
+  user: string;
+  /** Whether they may change others' tasks. */
+  admin: boolean;
+  /** Of an array: at most this many elements are placed or running at once; 0: no limit. Lowering it stops nothing that runs. */
+  maxLive?: number | undefined;
+}
+
+/** Changed. */
+export interface UpdateTaskResponse {
+  /** As it is now. */
+  task: Task | undefined;
+}
+
+/** Which runs are to be given up. */
+export interface LoseRunsRequest {
+  /** The host. */
+  hostId: string;
+  /** The operator who declares it lost, with all of its tasks; empty: only tasks whose lease and margin have passed since anybody heard of it. */
+  by: string;
+  /** How long the asker has listened without hearing of it, in milliseconds; a lease counts as passed only if it is shorter. */
+  listenedMs: number;
+  /** Time between the end of a lease, when the host freezes the run, and giving it up, in milliseconds. */
+  marginMs: number;
+}
+
+/** What was given up. */
+export interface LoseRunsResponse {
+  /** Runs whose task waits for another host now. */
+  retried: Run[];
+  /** Runs whose task is over as lost. */
+  lost: Run[];
+}
+
+/** How much at once. */
+export interface KeepHouseRequest {
+  /** Ended tasks older than this lose their files and become archived, in milliseconds. */
+  archiveAfterMs: number;
+  /** Records of archived tasks older than this are deleted, in milliseconds since their end. */
+  deleteAfterMs: number;
+}
+
+/** What was done. */
+export interface KeepHouseResponse {
+  /** Elements that were folded into their arrays. */
+  folded: number;
+  /** Tasks that became archived. */
+  archived: number;
+  /** Tasks whose records are gone. */
+  deleted: number;
+  /** More is due: ask again soon. */
+  more: boolean;
+}
+
 function createBaseSubmitRequest(): SubmitRequest {
   return { tasks: [] };
 }
@@ -4495,6 +4553,622 @@ export const CountTasksResponse_ByStateEntry: MessageFns<CountTasksResponse_BySt
   },
 };
 
+function createBaseUpdateTaskRequest(): UpdateTaskRequest {
+  return { taskId: "", user: "", admin: false, maxLive: undefined };
+}
+
+export const UpdateTaskRequest: MessageFns<UpdateTaskRequest> = {
+  encode(message: UpdateTaskRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.taskId !== "") {
+      writer.uint32(10).string(message.taskId);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
+    }
+    if (message.admin !== false) {
+      writer.uint32(24).bool(message.admin);
+    }
+    if (message.maxLive !== undefined) {
+      writer.uint32(32).int64(message.maxLive);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateTaskRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateTaskRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.taskId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.admin = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxLive = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateTaskRequest {
+    return {
+      taskId: isSet(object.taskId)
+        ? globalThis.String(object.taskId)
+        : isSet(object.task_id)
+        ? globalThis.String(object.task_id)
+        : "",
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+      admin: isSet(object.admin) ? globalThis.Boolean(object.admin) : false,
+      maxLive: isSet(object.maxLive)
+        ? globalThis.Number(object.maxLive)
+        : isSet(object.max_live)
+        ? globalThis.Number(object.max_live)
+        : undefined,
+    };
+  },
+
+  toJSON(message: UpdateTaskRequest): unknown {
+    const obj: any = {};
+    if (message.taskId !== "") {
+      obj.taskId = message.taskId;
+    }
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
+    if (message.admin !== false) {
+      obj.admin = message.admin;
+    }
+    if (message.maxLive !== undefined) {
+      obj.maxLive = Math.round(message.maxLive);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateTaskRequest>, I>>(base?: I): UpdateTaskRequest {
+    return UpdateTaskRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateTaskRequest>, I>>(object: I): UpdateTaskRequest {
+    const message = createBaseUpdateTaskRequest();
+    message.taskId = object.taskId ?? "";
+    message.user = object.user ?? "";
+    message.admin = object.admin ?? false;
+    message.maxLive = object.maxLive ?? undefined;
+    return message;
+  },
+};
+
+function createBaseUpdateTaskResponse(): UpdateTaskResponse {
+  return { task: undefined };
+}
+
+export const UpdateTaskResponse: MessageFns<UpdateTaskResponse> = {
+  encode(message: UpdateTaskResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== undefined) {
+      Task.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateTaskResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateTaskResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = Task.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateTaskResponse {
+    return { task: isSet(object.task) ? Task.fromJSON(object.task) : undefined };
+  },
+
+  toJSON(message: UpdateTaskResponse): unknown {
+    const obj: any = {};
+    if (message.task !== undefined) {
+      obj.task = Task.toJSON(message.task);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateTaskResponse>, I>>(base?: I): UpdateTaskResponse {
+    return UpdateTaskResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateTaskResponse>, I>>(object: I): UpdateTaskResponse {
+    const message = createBaseUpdateTaskResponse();
+    message.task = (object.task !== undefined && object.task !== null) ? Task.fromPartial(object.task) : undefined;
+    return message;
+  },
+};
+
+function createBaseLoseRunsRequest(): LoseRunsRequest {
+  return { hostId: "", by: "", listenedMs: 0, marginMs: 0 };
+}
+
+export const LoseRunsRequest: MessageFns<LoseRunsRequest> = {
+  encode(message: LoseRunsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hostId !== "") {
+      writer.uint32(10).string(message.hostId);
+    }
+    if (message.by !== "") {
+      writer.uint32(18).string(message.by);
+    }
+    if (message.listenedMs !== 0) {
+      writer.uint32(24).int64(message.listenedMs);
+    }
+    if (message.marginMs !== 0) {
+      writer.uint32(32).int64(message.marginMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoseRunsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoseRunsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hostId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.listenedMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.marginMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LoseRunsRequest {
+    return {
+      hostId: isSet(object.hostId)
+        ? globalThis.String(object.hostId)
+        : isSet(object.host_id)
+        ? globalThis.String(object.host_id)
+        : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      listenedMs: isSet(object.listenedMs)
+        ? globalThis.Number(object.listenedMs)
+        : isSet(object.listened_ms)
+        ? globalThis.Number(object.listened_ms)
+        : 0,
+      marginMs: isSet(object.marginMs)
+        ? globalThis.Number(object.marginMs)
+        : isSet(object.margin_ms)
+        ? globalThis.Number(object.margin_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: LoseRunsRequest): unknown {
+    const obj: any = {};
+    if (message.hostId !== "") {
+      obj.hostId = message.hostId;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.listenedMs !== 0) {
+      obj.listenedMs = Math.round(message.listenedMs);
+    }
+    if (message.marginMs !== 0) {
+      obj.marginMs = Math.round(message.marginMs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<LoseRunsRequest>, I>>(base?: I): LoseRunsRequest {
+    return LoseRunsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LoseRunsRequest>, I>>(object: I): LoseRunsRequest {
+    const message = createBaseLoseRunsRequest();
+    message.hostId = object.hostId ?? "";
+    message.by = object.by ?? "";
+    message.listenedMs = object.listenedMs ?? 0;
+    message.marginMs = object.marginMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseLoseRunsResponse(): LoseRunsResponse {
+  return { retried: [], lost: [] };
+}
+
+export const LoseRunsResponse: MessageFns<LoseRunsResponse> = {
+  encode(message: LoseRunsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.retried) {
+      Run.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.lost) {
+      Run.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoseRunsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoseRunsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.retried.push(Run.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.lost.push(Run.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LoseRunsResponse {
+    return {
+      retried: globalThis.Array.isArray(object?.retried) ? object.retried.map((e: any) => Run.fromJSON(e)) : [],
+      lost: globalThis.Array.isArray(object?.lost) ? object.lost.map((e: any) => Run.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: LoseRunsResponse): unknown {
+    const obj: any = {};
+    if (message.retried?.length) {
+      obj.retried = message.retried.map((e) => Run.toJSON(e));
+    }
+    if (message.lost?.length) {
+      obj.lost = message.lost.map((e) => Run.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<LoseRunsResponse>, I>>(base?: I): LoseRunsResponse {
+    return LoseRunsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LoseRunsResponse>, I>>(object: I): LoseRunsResponse {
+    const message = createBaseLoseRunsResponse();
+    message.retried = object.retried?.map((e) => Run.fromPartial(e)) || [];
+    message.lost = object.lost?.map((e) => Run.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseKeepHouseRequest(): KeepHouseRequest {
+  return { archiveAfterMs: 0, deleteAfterMs: 0 };
+}
+
+export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
+  encode(message: KeepHouseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.archiveAfterMs !== 0) {
+      writer.uint32(8).int64(message.archiveAfterMs);
+    }
+    if (message.deleteAfterMs !== 0) {
+      writer.uint32(16).int64(message.deleteAfterMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeepHouseRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeepHouseRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.archiveAfterMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.deleteAfterMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): KeepHouseRequest {
+    return {
+      archiveAfterMs: isSet(object.archiveAfterMs)
+        ? globalThis.Number(object.archiveAfterMs)
+        : isSet(object.archive_after_ms)
+        ? globalThis.Number(object.archive_after_ms)
+        : 0,
+      deleteAfterMs: isSet(object.deleteAfterMs)
+        ? globalThis.Number(object.deleteAfterMs)
+        : isSet(object.delete_after_ms)
+        ? globalThis.Number(object.delete_after_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: KeepHouseRequest): unknown {
+    const obj: any = {};
+    if (message.archiveAfterMs !== 0) {
+      obj.archiveAfterMs = Math.round(message.archiveAfterMs);
+    }
+    if (message.deleteAfterMs !== 0) {
+      obj.deleteAfterMs = Math.round(message.deleteAfterMs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<KeepHouseRequest>, I>>(base?: I): KeepHouseRequest {
+    return KeepHouseRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<KeepHouseRequest>, I>>(object: I): KeepHouseRequest {
+    const message = createBaseKeepHouseRequest();
+    message.archiveAfterMs = object.archiveAfterMs ?? 0;
+    message.deleteAfterMs = object.deleteAfterMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseKeepHouseResponse(): KeepHouseResponse {
+  return { folded: 0, archived: 0, deleted: 0, more: false };
+}
+
+export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
+  encode(message: KeepHouseResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.folded !== 0) {
+      writer.uint32(8).int64(message.folded);
+    }
+    if (message.archived !== 0) {
+      writer.uint32(16).int64(message.archived);
+    }
+    if (message.deleted !== 0) {
+      writer.uint32(24).int64(message.deleted);
+    }
+    if (message.more !== false) {
+      writer.uint32(32).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeepHouseResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeepHouseResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.folded = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.archived = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deleted = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): KeepHouseResponse {
+    return {
+      folded: isSet(object.folded) ? globalThis.Number(object.folded) : 0,
+      archived: isSet(object.archived) ? globalThis.Number(object.archived) : 0,
+      deleted: isSet(object.deleted) ? globalThis.Number(object.deleted) : 0,
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+    };
+  },
+
+  toJSON(message: KeepHouseResponse): unknown {
+    const obj: any = {};
+    if (message.folded !== 0) {
+      obj.folded = Math.round(message.folded);
+    }
+    if (message.archived !== 0) {
+      obj.archived = Math.round(message.archived);
+    }
+    if (message.deleted !== 0) {
+      obj.deleted = Math.round(message.deleted);
+    }
+    if (message.more !== false) {
+      obj.more = message.more;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<KeepHouseResponse>, I>>(base?: I): KeepHouseResponse {
+    return KeepHouseResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<KeepHouseResponse>, I>>(object: I): KeepHouseResponse {
+    const message = createBaseKeepHouseResponse();
+    message.folded = object.folded ?? 0;
+    message.archived = object.archived ?? 0;
+    message.deleted = object.deleted ?? 0;
+    message.more = object.more ?? false;
+    return message;
+  },
+};
+
 /**
  * The truth about tasks. Each call is one transaction; answers come after it is durable.
  * All calls may be repeated: a repeat finds the first one's work and says so.
@@ -4645,6 +5319,36 @@ export const TaskStoreServiceService = {
     responseSerialize: (value: CountTasksResponse): Buffer => Buffer.from(CountTasksResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountTasksResponse => CountTasksResponse.decode(value),
   },
+  /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNAVAILABLE. */
+  updateTask: {
+    path: "/berth.store.v1.TaskStoreService/UpdateTask" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateTaskRequest): Buffer => Buffer.from(UpdateTaskRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateTaskRequest => UpdateTaskRequest.decode(value),
+    responseSerialize: (value: UpdateTaskResponse): Buffer => Buffer.from(UpdateTaskResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateTaskResponse => UpdateTaskResponse.decode(value),
+  },
+  /** Gives up runs on a host that is lost. Codes: NOT_FOUND, UNAVAILABLE. */
+  loseRuns: {
+    path: "/berth.store.v1.TaskStoreService/LoseRuns" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoseRunsRequest): Buffer => Buffer.from(LoseRunsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoseRunsRequest => LoseRunsRequest.decode(value),
+    responseSerialize: (value: LoseRunsResponse): Buffer => Buffer.from(LoseRunsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoseRunsResponse => LoseRunsResponse.decode(value),
+  },
+  /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
+  keepHouse: {
+    path: "/berth.store.v1.TaskStoreService/KeepHouse" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: KeepHouseRequest): Buffer => Buffer.from(KeepHouseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): KeepHouseRequest => KeepHouseRequest.decode(value),
+    responseSerialize: (value: KeepHouseResponse): Buffer => Buffer.from(KeepHouseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): KeepHouseResponse => KeepHouseResponse.decode(value),
+  },
 } as const;
 
 export interface TaskStoreServiceServer extends UntypedServiceImplementation {
@@ -4676,6 +5380,12 @@ export interface TaskStoreServiceServer extends UntypedServiceImplementation {
   listHosts: handleUnaryCall<ListHostsRequest, ListHostsResponse>;
   /** Counts of tasks by state. Codes: UNAVAILABLE. */
   countTasks: handleUnaryCall<CountTasksRequest, CountTasksResponse>;
+  /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNAVAILABLE. */
+  updateTask: handleUnaryCall<UpdateTaskRequest, UpdateTaskResponse>;
+  /** Gives up runs on a host that is lost. Codes: NOT_FOUND, UNAVAILABLE. */
+  loseRuns: handleUnaryCall<LoseRunsRequest, LoseRunsResponse>;
+  /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
+  keepHouse: handleUnaryCall<KeepHouseRequest, KeepHouseResponse>;
 }
 
 export interface TaskStoreServiceClient extends Client {
@@ -4884,6 +5594,54 @@ export interface TaskStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CountTasksResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNAVAILABLE. */
+  updateTask(
+    request: UpdateTaskRequest,
+    callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
+  ): ClientUnaryCall;
+  updateTask(
+    request: UpdateTaskRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
+  ): ClientUnaryCall;
+  updateTask(
+    request: UpdateTaskRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
+  ): ClientUnaryCall;
+  /** Gives up runs on a host that is lost. Codes: NOT_FOUND, UNAVAILABLE. */
+  loseRuns(
+    request: LoseRunsRequest,
+    callback: (error: ServiceError | null, response: LoseRunsResponse) => void,
+  ): ClientUnaryCall;
+  loseRuns(
+    request: LoseRunsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoseRunsResponse) => void,
+  ): ClientUnaryCall;
+  loseRuns(
+    request: LoseRunsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoseRunsResponse) => void,
+  ): ClientUnaryCall;
+  /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
+  keepHouse(
+    request: KeepHouseRequest,
+    callback: (error: ServiceError | null, response: KeepHouseResponse) => void,
+  ): ClientUnaryCall;
+  keepHouse(
+    request: KeepHouseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: KeepHouseResponse) => void,
+  ): ClientUnaryCall;
+  keepHouse(
+    request: KeepHouseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: KeepHouseResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -17,6 +17,8 @@ export const HostStatus = {
   UP: "HOST_STATUS_UP",
   /** SILENT - Not heard of for 30 s; what runs there runs on. */
   SILENT: "HOST_STATUS_SILENT",
+  /** LOST - Declared lost by an operator: what ran there was given up. Heard of again, it is up. */
+  LOST: "HOST_STATUS_LOST",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
 
@@ -26,6 +28,7 @@ export namespace HostStatus {
   export type UNSPECIFIED = typeof HostStatus.UNSPECIFIED;
   export type UP = typeof HostStatus.UP;
   export type SILENT = typeof HostStatus.SILENT;
+  export type LOST = typeof HostStatus.LOST;
   export type UNRECOGNIZED = typeof HostStatus.UNRECOGNIZED;
 }
 
@@ -40,6 +43,9 @@ export function hostStatusFromJSON(object: any): HostStatus {
     case 2:
     case "HOST_STATUS_SILENT":
       return HostStatus.SILENT;
+    case 3:
+    case "HOST_STATUS_LOST":
+      return HostStatus.LOST;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -55,6 +61,8 @@ export function hostStatusToJSON(object: HostStatus): string {
       return "HOST_STATUS_UP";
     case HostStatus.SILENT:
       return "HOST_STATUS_SILENT";
+    case HostStatus.LOST:
+      return "HOST_STATUS_LOST";
     case HostStatus.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -69,6 +77,8 @@ export function hostStatusToNumber(object: HostStatus): number {
       return 1;
     case HostStatus.SILENT:
       return 2;
+    case HostStatus.LOST:
+      return 3;
     case HostStatus.UNRECOGNIZED:
     default:
       return -1;

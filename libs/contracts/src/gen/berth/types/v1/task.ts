@@ -8,6 +8,82 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
+/** What becomes of a task whose host is not heard any more. */
+export const OnHostLost = {
+  /** UNSPECIFIED - Not set: WAIT. */
+  UNSPECIFIED: "ON_HOST_LOST_UNSPECIFIED",
+  /** WAIT - It runs on there; an outage neither stops nor doubles it. An operator may declare the host lost. */
+  WAIT: "ON_HOST_LOST_WAIT",
+  /** RETRY - Frozen at the end of its lease, then run again elsewhere. Also when its host lost it, by a reboot for one. */
+  RETRY: "ON_HOST_LOST_RETRY",
+  /** FAIL - Frozen at the end of its lease, then over as lost. */
+  FAIL: "ON_HOST_LOST_FAIL",
+  UNRECOGNIZED: "UNRECOGNIZED",
+} as const;
+
+export type OnHostLost = typeof OnHostLost[keyof typeof OnHostLost];
+
+export namespace OnHostLost {
+  export type UNSPECIFIED = typeof OnHostLost.UNSPECIFIED;
+  export type WAIT = typeof OnHostLost.WAIT;
+  export type RETRY = typeof OnHostLost.RETRY;
+  export type FAIL = typeof OnHostLost.FAIL;
+  export type UNRECOGNIZED = typeof OnHostLost.UNRECOGNIZED;
+}
+
+export function onHostLostFromJSON(object: any): OnHostLost {
+  switch (object) {
+    case 0:
+    case "ON_HOST_LOST_UNSPECIFIED":
+      return OnHostLost.UNSPECIFIED;
+    case 1:
+    case "ON_HOST_LOST_WAIT":
+      return OnHostLost.WAIT;
+    case 2:
+    case "ON_HOST_LOST_RETRY":
+      return OnHostLost.RETRY;
+    case 3:
+    case "ON_HOST_LOST_FAIL":
+      return OnHostLost.FAIL;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return OnHostLost.UNRECOGNIZED;
+  }
+}
+
+export function onHostLostToJSON(object: OnHostLost): string {
+  switch (object) {
+    case OnHostLost.UNSPECIFIED:
+      return "ON_HOST_LOST_UNSPECIFIED";
+    case OnHostLost.WAIT:
+      return "ON_HOST_LOST_WAIT";
+    case OnHostLost.RETRY:
+      return "ON_HOST_LOST_RETRY";
+    case OnHostLost.FAIL:
+      return "ON_HOST_LOST_FAIL";
+    case OnHostLost.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function onHostLostToNumber(object: OnHostLost): number {
+  switch (object) {
+    case OnHostLost.UNSPECIFIED:
+      return 0;
+    case OnHostLost.WAIT:
+      return 1;
+    case OnHostLost.RETRY:
+      return 2;
+    case OnHostLost.FAIL:
+      return 3;
+    case OnHostLost.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** Network of a container. */
 export const Network = {
   /** UNSPECIFIED - The site's default, which is none. */
@@ -542,6 +618,10 @@ export interface TaskSpec {
   files: InputFile[];
   /** Network of a container. */
   network: Network;
+  /** What becomes of it when its host is not heard any more. */
+  onHostLost: OnHostLost;
+  /** With RETRY and FAIL: how long a run goes on without its host being heard, in milliseconds; then it is frozen, and a margin later it is given up. 10 s to 7 days; 0: the site's default (15 min). */
+  hostLeaseMs: number;
 }
 
 export interface TaskSpec_EnvEntry {
@@ -1358,6 +1438,8 @@ function createBaseTaskSpec(): TaskSpec {
     graceMs: 0,
     files: [],
     network: Network.UNSPECIFIED,
+    onHostLost: OnHostLost.UNSPECIFIED,
+    hostLeaseMs: 0,
   };
 }
 
@@ -1410,6 +1492,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.network !== Network.UNSPECIFIED) {
       writer.uint32(128).int32(networkToNumber(message.network));
+    }
+    if (message.onHostLost !== OnHostLost.UNSPECIFIED) {
+      writer.uint32(136).int32(onHostLostToNumber(message.onHostLost));
+    }
+    if (message.hostLeaseMs !== 0) {
+      writer.uint32(144).int64(message.hostLeaseMs);
     }
     return writer;
   },
@@ -1558,6 +1646,22 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.network = networkFromJSON(reader.int32());
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.onHostLost = onHostLostFromJSON(reader.int32());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.hostLeaseMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1615,6 +1719,16 @@ export const TaskSpec: MessageFns<TaskSpec> = {
         ? object.files.map((e: any) => InputFile.fromJSON(e))
         : [],
       network: isSet(object.network) ? networkFromJSON(object.network) : Network.UNSPECIFIED,
+      onHostLost: isSet(object.onHostLost)
+        ? onHostLostFromJSON(object.onHostLost)
+        : isSet(object.on_host_lost)
+        ? onHostLostFromJSON(object.on_host_lost)
+        : OnHostLost.UNSPECIFIED,
+      hostLeaseMs: isSet(object.hostLeaseMs)
+        ? globalThis.Number(object.hostLeaseMs)
+        : isSet(object.host_lease_ms)
+        ? globalThis.Number(object.host_lease_ms)
+        : 0,
     };
   },
 
@@ -1674,6 +1788,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     if (message.network !== Network.UNSPECIFIED) {
       obj.network = networkToJSON(message.network);
     }
+    if (message.onHostLost !== OnHostLost.UNSPECIFIED) {
+      obj.onHostLost = onHostLostToJSON(message.onHostLost);
+    }
+    if (message.hostLeaseMs !== 0) {
+      obj.hostLeaseMs = Math.round(message.hostLeaseMs);
+    }
     return obj;
   },
 
@@ -1710,6 +1830,8 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     message.graceMs = object.graceMs ?? 0;
     message.files = object.files?.map((e) => InputFile.fromPartial(e)) || [];
     message.network = object.network ?? Network.UNSPECIFIED;
+    message.onHostLost = object.onHostLost ?? OnHostLost.UNSPECIFIED;
+    message.hostLeaseMs = object.hostLeaseMs ?? 0;
     return message;
   },
 };
