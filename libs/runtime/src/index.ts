@@ -16,6 +16,7 @@ export {
   type ServerMiddleware,
   type ServiceImplementation,
 } from "./grpc-server.ts";
+export { LeaseKeeper, type LeaseAnswer, type LeaseKeeperOptions } from "./lease-keeper.ts";
 export { maxMessageBytes } from "./grpc-limits.ts";
 export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOptions } from "./logger.ts";
 export { counter, gauge, histogram, serveMetrics, type MetricsOptions } from "./metrics.ts";

@@ -67,6 +67,7 @@ await runService({
       everyMs: 1_000,
       onTick: () => watcher.onTick(),
       monotonic: () => performance.now(),
+      random: Math.random,
       sleep,
     };
     const running = Promise.all([store.follow(watcher, signal), runTimers(timers, signal)]);
