@@ -17,7 +17,7 @@ export {
   type ServiceImplementation,
 } from "./grpc-server.ts";
 export { LeaseKeeper, type LeaseAnswer, type LeaseKeeperOptions } from "./lease-keeper.ts";
-export { maxMessageBytes } from "./grpc-limits.ts";
+export { maxMessageBytes } from "@berth/contracts/channel";
 export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOptions } from "./logger.ts";
 export { counter, gauge, histogram, serveMetrics, type MetricsOptions } from "./metrics.ts";
 export { backoffMs, isRetryable, retry, sleep, type RetryOptions } from "./retry.ts";
