@@ -13,6 +13,8 @@ export interface FollowOptions {
 }
 
 const usualPatienceMs = 10 * 60_000;
+/** A watch says something every 5 s: one that does not is dead, whatever the connection says. */
+const silenceMs = 15_000;
 
 /** Calls again what ended by `unavailable`, until it is away for longer than the patience. `progress` tells that something came. */
 async function* again<T>(options: FollowOptions, open: (progress: () => void) => AsyncIterable<T>): AsyncGenerator<T> {
@@ -43,15 +45,57 @@ export function followTasks(
 ): AsyncGenerator<WatchTasksResponse> {
   let { token } = request;
   return again(options, async function* (progress) {
-    for await (const message of berth.tasks.watchTasks({ ...request, token }, signalOf(options))) {
-      progress();
-      yield message;
-      token = message.token || token;
-      if (message.startAgain) return;
+    const silence = new Silence(options.signal);
+    try {
+      for await (const message of berth.tasks.watchTasks({ ...request, token }, { signal: silence.signal })) {
+        silence.end();
+        progress();
+        yield message;
+        token = message.token || token;
+        if (message.startAgain) return;
+        silence.begin();
+      }
+    } finally {
+      silence.close();
     }
     // A server that stops may end a stream without an error; only we end a watch.
     throw new AppError("unavailable", "STREAM_ENDED", "the watch ended");
   });
+}
+
+/** Aborts with the outer signal, or where nothing is heard for too long; the time that the reader takes does not count. */
+class Silence {
+  readonly #stop = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(outer: AbortSignal | undefined) {
+    this.#outer = outer;
+    if (outer?.aborted) this.#onAbort();
+    else outer?.addEventListener("abort", this.#onAbort);
+    this.begin();
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  begin(): void {
+    const silent = new AppError("unavailable", "WATCH_SILENT", `nothing was heard for ${silenceMs / 1000} s`);
+    this.#timer = setTimeout(() => this.#stop.abort(silent), silenceMs);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  close(): void {
+    this.end();
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort(new AppError("unavailable", "WATCH_LEFT", "the watch was left"));
+  }
+
+  readonly #onAbort = (): void => this.#stop.abort(this.#outer?.reason);
 }
 
 export interface OutputRequest {
