@@ -1,6 +1,7 @@
 import { AppError } from "@berth/core";
 import type { ReadLogResponse, WatchTasksRequest, WatchTasksResponse } from "@berth/contracts/api";
 import { LogStream } from "@berth/contracts/store";
+import { TaskState } from "@berth/contracts/types";
 import { pause } from "./call-errors.ts";
 import type { Berth } from "./connect.ts";
 
@@ -37,20 +38,24 @@ async function* again<T>(options: FollowOptions, open: (progress: () => void) =>
   }
 }
 
-/** A watch that outlives lost connections and restarts of the cluster. Ends after a message with `startAgain`. */
+/**
+ * A watch that outlives lost connections, gateways and restarts of the cluster; the end of a task comes once, whoever tells it again after a resumption. Ends
+ * after a message with `startAgain`.
+ */
 export function followTasks(
   berth: Berth,
   request: WatchTasksRequest,
   options: FollowOptions = {},
 ): AsyncGenerator<WatchTasksResponse> {
   let { token } = request;
+  const ends = new Ends();
   return again(options, async function* (progress) {
     const silence = new Silence(options.signal);
     try {
       for await (const message of berth.tasks.watchTasks({ ...request, token }, { signal: silence.signal })) {
         silence.end();
         progress();
-        yield message;
+        yield ends.onlyNew(message);
         token = message.token || token;
         if (message.startAgain) return;
         silence.begin();
@@ -61,6 +66,24 @@ export function followTasks(
     // A server that stops may end a stream without an error; only we end a watch.
     throw new AppError("unavailable", "STREAM_ENDED", "the watch ended");
   });
+}
+
+/** Ended tasks that a watch remembers. */
+const rememberedEnds = 100_000;
+
+class Ends {
+  readonly #told = new Set<string>();
+
+  onlyNew(message: WatchTasksResponse): WatchTasksResponse {
+    const tasks = message.tasks.filter((task) => {
+      if (task.state !== TaskState.OVER) return true;
+      if (this.#told.has(task.id)) return false;
+      if (this.#told.size >= rememberedEnds) this.#told.delete(this.#told.values().next().value!);
+      this.#told.add(task.id);
+      return true;
+    });
+    return tasks.length === message.tasks.length ? message : { ...message, tasks };
+  }
 }
 
 /** Aborts with the outer signal, or where nothing is heard for too long; the time that the reader takes does not count. */
