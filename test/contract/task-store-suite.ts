@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { arrayTests } from "./task-store-arrays.ts";
 import { feedTests } from "./task-store-feed.ts";
 import type { MakeDatabase } from "./task-store-harness.ts";
+import { lostTests } from "./task-store-lost.ts";
 import { modelTests } from "./task-store-model.ts";
 import { planTests } from "./task-store-plans.ts";
 import { readTests } from "./task-store-reads.ts";
@@ -15,6 +16,7 @@ export function describeTaskStore(name: string, make: MakeDatabase): void {
     describe("plans and leases", () => planTests(make));
     describe("reports and requests", () => reportTests(make));
     describe("arrays", () => arrayTests(make));
+    describe("lost hosts", () => lostTests(make));
     describe("change feed and hosts", () => feedTests(make));
     describe("reading", () => readTests(make));
     describe("any sequence of events", () => modelTests(make));
