@@ -248,6 +248,7 @@ export function modelTests(make: MakeDatabase): void {
     const ended = Object.values(progress!.ended).reduce((sum, n) => sum + n, 0);
     expect({ ...progress, ended }).toEqual({
       total: elements,
+      maxLive: 0,
       unclaimed: count((life) => life.state.kind === "pending" && life.state.attempt === 0),
       live: count((life) => isLive(life.state.kind)),
       waiting: count((life) => life.state.kind === "pending" && life.state.attempt > 0),

@@ -150,7 +150,7 @@ export class HostTable {
 }
 
 /** What matters of an agent's word. `used` counts only for runs that the database does not know: of its own it knows better. */
-const saidOf = (host: Host): Buffer =>
+export const saidOf = (host: Host): Buffer =>
   Buffer.from(
     Host.encode({
       ...host,
@@ -162,7 +162,7 @@ const saidOf = (host: Host): Buffer =>
     }).finish(),
   );
 
-function feedForm(known: KnownHost): Host {
+export function feedForm(known: KnownHost): Host {
   const { status, reason } = statusOf(known);
   return { ...Host.decode(known.said), status, reason, seenTime: new Date(known.seenAt) };
 }
