@@ -8,6 +8,8 @@ export * from "./patience.ts";
 export * from "./submit.ts";
 export * from "./store-tasks.ts";
 export * from "./core-processes.ts";
+export * from "./core-user.ts";
+export * from "./keepers.ts";
 export { sharedDockerEngine, startDockerEngine, whyNoDockerEngine, type DockerEngine } from "./docker-engine.ts";
 export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
