@@ -22,7 +22,7 @@ export function expired(db: Database, before: number, limit: number): string[] {
   return db
     .sql(
       `SELECT e.number FROM expiry e INDEXED BY expiry_by_time LEFT JOIN arrays a ON a.number = e.number
-       WHERE e.phase = ${over} AND e.over_at <= ? AND coalesce(a.settled, 1) = 1 ORDER BY e.over_at LIMIT ?`,
+       WHERE e.phase = ${over} AND e.over_at <= ? AND coalesce(a.settled, 1) = 1 ORDER BY e.over_at, e.number LIMIT ?`,
     )
     .all(before, limit)
     .map((row) => String(row["number"]));
