@@ -15,7 +15,7 @@ import { encodeDependencies, encodeHead, taskChange } from "./feed-row.ts";
 import type { WaitedFor } from "./retention.ts";
 import { leaseColumn } from "./lose-runs.ts";
 
-type CheckedSpec = RunSpec & { readonly spec: TaskSpec; readonly identity: Identity };
+export type CheckedSpec = RunSpec & { readonly spec: TaskSpec; readonly identity: Identity };
 
 /** Stores one task; what is wrong with it is its result, found before the first write. */
 export function submitOne(
@@ -67,7 +67,7 @@ export function submitOne(
   }
 }
 
-function checked({ task, number }: StoredTask): CheckedSpec {
+export function checked({ task, number }: StoredTask): CheckedSpec {
   const runSpec = task.runSpec;
   if (!runSpec?.spec || !runSpec.identity || !runSpec.spec.resources) {
     throw new AppError("invalid", "SPEC_INCOMPLETE", "run_spec: spec, resources and identity are needed", {
