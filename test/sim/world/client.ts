@@ -22,7 +22,7 @@ export interface Wish {
 }
 
 const commands = (random: Random): string[] => {
-  const time = `${Math.round(random.spread(20, 15_000))}ms`;
+  const time = `${Math.round(random.spread(20, 30_000))}ms`;
   const end = random.pick([
     ...Array.from({ length: 10 }, () => []),
     ["exit", "3"],

@@ -18,6 +18,7 @@ function powerOff(world: World, hostId: string, forMs: number): void {
   world.say(`${hostId} loses its power for ${Math.round(forMs)} ms`);
   post.down = true;
   world.kill(post, "goes with its machine");
+  world.forgetEnds(hostId);
   world.machines.get(hostId)!.powerOff();
   world.disks.get(hostId)!.losePower();
   world.after(forMs, () => powerOn(world, hostId));
@@ -127,7 +128,7 @@ const faults: Readonly<Record<string, Fault>> = {
 export function planFaults(world: World): void {
   const { random } = world;
   const kinds = Object.keys(faults).filter(() => random.chance(0.4));
-  const count = kinds.length === 0 ? 0 : random.int(0, 25);
+  const count = kinds.length === 0 ? 0 : random.int(0, 40);
   for (let n = 0; n < count; n++) {
     const kind = random.pick(kinds);
     world.after(random.int(0, stormMs), () => faults[kind]!(world, random));

@@ -33,7 +33,10 @@ function nothingWaitsForEver({ database, client, problem }: End): void {
   if (client.open > 0) problem("nothingWaitsForEver", `${client.open} submits were never answered`);
   for (const { id, state, attempt, host, request } of readTruth(database).values())
     if (state < codes.over)
-      problem("nothingWaitsForEver", `${id} is in state ${state}#${attempt} on ${host || "no host"}, request ${request}`);
+      problem(
+        "nothingWaitsForEver",
+        `${id} is in state ${state}#${attempt} on ${host || "no host"}, request ${request}`,
+      );
 }
 
 /** Nothing is on a machine that nobody will end, or clean up. */

@@ -68,7 +68,15 @@ export function startScheduler({ life, node, bus, store, logger, random, signal 
   return { scheduler, running: scheduler.run(signal) };
 }
 
-export function startWatcher({ life, node, bus: server, store: client, logger, random, signal }: Surroundings): Started {
+export function startWatcher({
+  life,
+  node,
+  bus: server,
+  store: client,
+  logger,
+  random,
+  signal,
+}: Surroundings): Started {
   const bus = simBus(server, node, life);
   const store = grpcRunStore(client, { logger, now: () => new Date(), onReports: idle });
   const watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest> = new Watcher({

@@ -44,4 +44,4 @@ export class Trace {
 }
 
 const errorsAsText = (_: string, value: unknown): unknown =>
-  value instanceof Error ? (value.stack ?? value.message) : value;
+  value instanceof Error ? `${value.name}: ${value.message}` : value;

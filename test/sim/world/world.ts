@@ -85,7 +85,7 @@ export class World {
     for (let n = 1; n <= hosts; n++) this.#addHost(`h${n}`);
     const users = new Node("users");
     users.life = new Life("users");
-    this.wishes = this.random.int(5, 16);
+    this.wishes = this.random.int(4, 24);
     this.client = new Client(
       this.#storeClient(users, storage.node),
       makeWishes(this.random, this.wishes),
@@ -162,6 +162,12 @@ export class World {
     post.node.dieAtWrite = undefined;
     life.kill();
     this.after(this.random.spread(50, 8_000), () => this.start(post));
+  }
+
+  /** What ended there and was not settled need not be told any more: after a boot it may be judged as lost. */
+  forgetEnds(hostId: string): void {
+    for (const { run } of this.machines.get(hostId)!.processes.values())
+      this.used.delete(`${run.taskId}#${run.attempt}`);
   }
 
   /** Invariants of the last step. */
