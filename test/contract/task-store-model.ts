@@ -22,7 +22,9 @@ type Step =
       readonly phase: "started" | "suspended" | "resumed" | "ended" | "refused";
       readonly outcome: OutcomeWord;
     }
-  | { readonly kind: "killArray" | "fold" | "archive" }
+  | { readonly kind: "killArray" }
+  | { readonly kind: "fold" }
+  | { readonly kind: "archive" }
   | { readonly kind: "limit"; readonly maxLive: number }
   | { readonly kind: "reopen" };
 

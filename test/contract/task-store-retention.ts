@@ -138,7 +138,7 @@ export function retentionTests(make: MakeDatabase): void {
     expect(await h.report(id, 1, RunPhase.RUNNING)).toBe(ReportAnswer.COMMITTED);
     expect(await h.place(id, 2)).toBe("NOT_PENDING");
     expect(await h.submit({ clientKey: "k" })).toBe(id);
-    const child = await h.submit({ dependencies: [{ kind: Dependency_Kind.AFTEROK, taskId: id }] });
+    const child = await h.submit({ dependencies: [{ kind: Dependency_Kind.AFTER_OK, taskId: id }] });
     expect((await h.snapshot()).tasks).toMatchObject([
       { id, state: TaskState.ARCHIVED, outcome: Outcome.SUCCEEDED },
       { id: child, state: TaskState.PENDING },
