@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs"
 import { uptime } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { childrenOf, killDescendants, killTree, nameOf, runOf, sendTo } from "./family.ts";
+import { Leases } from "./leases.ts";
 import { reap, spawn } from "./native.ts";
 import type { Reaped } from "./native.ts";
 import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
@@ -27,6 +28,7 @@ export class Keeper {
   readonly #byPid = new Map<number, string>();
   readonly #queue: StartRun[] = [];
   readonly #dirs = new Set<string>();
+  readonly #leases = new Leases((key) => this.#freeze(key));
   readonly #records: RecordFiles;
   readonly #tell: (runs: readonly KeptRun[]) => void;
   /** Told that nothing is kept any more. */
@@ -54,6 +56,7 @@ export class Keeper {
     this.#records.write(fresh.map(({ k, o, r, m }) => ({ k, o, r, m })));
     for (const run of fresh) {
       this.#runs.set(run.k, { k: run.k, o: run.o, r: run.r, m: run.m });
+      if (run.u !== undefined) this.#leases.set(run.k, run.u);
       this.#queue.push(run);
     }
     this.#startSome();
@@ -77,8 +80,31 @@ export class Keeper {
     if (!run?.pid || run.x) return;
     if (signal === "KILL") killTree(run.pid, key);
     sendTo(-run.pid, `SIG${signal}`);
-    if (signal === "TERM" && run.stopped) sendTo(-run.pid, "SIGCONT");
-    if (signal !== "KILL") this.#runs.set(key, { ...run, stopped: signal === "STOP" });
+    if (signal === "TERM" && (run.stopped || run.frozen)) sendTo(-run.pid, "SIGCONT");
+    // It was told to end: it is to be able to.
+    if (signal === "TERM") this.#leases.delete(key);
+    if (signal !== "KILL")
+      this.#runs.set(key, { ...run, stopped: signal === "STOP", frozen: signal === "STOP" && run.frozen === true });
+  }
+
+  /** Puts leases off; what stands still only for the want of that goes on. */
+  extend(leases: readonly { readonly k: string; readonly u?: number }[]): void {
+    for (const { k, u } of leases) {
+      const run = this.#runs.get(k);
+      if (!run || (run.x ?? run.f)) continue;
+      this.#leases.set(k, u);
+      if (!run.frozen || !run.pid || this.#leases.hasPassed(k)) continue;
+      this.#runs.set(k, { ...run, frozen: false });
+      if (!run.stopped) sendTo(-run.pid, "SIGCONT");
+    }
+  }
+
+  /** No agent put its lease off: its task may soon run elsewhere. */
+  #freeze(key: string): void {
+    const run = this.#runs.get(key);
+    if (!run?.pid || run.x) return;
+    sendTo(-run.pid, "SIGSTOP");
+    this.#runs.set(key, { ...run, frozen: true });
   }
 
   /** Their ends are stored for good. */
@@ -100,6 +126,7 @@ export class Keeper {
       const run = key === undefined ? undefined : this.#runs.get(key);
       if (!run) continue; // a stray that was taken over
       this.#byPid.delete(child.pid);
+      this.#leases.delete(run.k);
       // One task is one computation: what it left running in its group ends with it, as in a container.
       sendTo(-child.pid, "SIGKILL");
       const over = { ...run, x: exitOf(child, run) };
@@ -117,6 +144,7 @@ export class Keeper {
   }
 
   #failed(key: string, f: KeptFailure): KeptRun {
+    this.#leases.delete(key);
     const failed = { ...(this.#runs.get(key) ?? { k: key, o: "", r: "", m: 0 }), f };
     this.#runs.set(key, failed);
     return failed;
@@ -176,6 +204,7 @@ export class Keeper {
     if (pid < 0) return spawnFailure(name, -pid, fail);
     this.#byPid.set(pid, k);
     this.#runs.set(k, { k, o, r, m, pid, at, boot });
+    if (this.#leases.hasPassed(k)) this.#freeze(k);
     return undefined;
   }
 

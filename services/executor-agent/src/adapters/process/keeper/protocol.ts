@@ -1,5 +1,5 @@
 /** Version of frames and records. A keeper of another one takes no new runs, is read until it is empty, and ends. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** What a keeper is told of a run. Short names: it is written and read once a task. */
 export interface StartRun {
@@ -19,6 +19,8 @@ export interface StartRun {
   readonly a?: string;
   /** Its memory limit in bytes, kept for the next agent. */
   readonly m: number;
+  /** Until when it may go on without a word of the agent, in milliseconds since boot. */
+  readonly u?: number;
 }
 
 export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
@@ -26,6 +28,8 @@ export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
 export type ToKeeper =
   | { readonly t: "start"; readonly runs: readonly StartRun[] }
   | { readonly t: "signal"; readonly k: string; readonly signal: RunSignal }
+  /** Leases put off; without u: for ever. */
+  | { readonly t: "extend"; readonly leases: readonly { readonly k: string; readonly u?: number }[] }
   | { readonly t: "settle"; readonly keys: readonly string[] }
   /** Take nothing new, and end as soon as nothing is kept. */
   | { readonly t: "close" };
@@ -65,6 +69,8 @@ export interface KeptRun {
   readonly x?: KeptExit;
   readonly f?: KeptFailure;
   readonly stopped?: boolean;
+  /** Stopped by its keeper, because its lease ended and no agent put it off. */
+  readonly frozen?: boolean;
   /** Its memory limit. */
   readonly m: number;
 }
