@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import type { AppError } from "@berth/core";
 import type { Subject } from "@berth/contracts";
 import type { Bus, Incoming, RequestOptions, ServeOptions } from "@berth/nats";
 import { unavailable } from "./network.ts";

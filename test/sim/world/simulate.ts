@@ -53,7 +53,7 @@ export async function simulate(seed: number, keepLines = false): Promise<Simulat
       if (time.events > maxEvents) world.problem("bug", `still busy after ${maxEvents} events`);
       return over || world.problems.length > 0;
     });
-    if (world.problems.length === 0) checkTheEnd({ ...world, problem: (name, what) => world.problem(name, what) });
+    if (world.problems.length === 0) checkTheEnd(world);
   } finally {
     process.off("unhandledRejection", onUnhandled);
     restore();

@@ -18,7 +18,7 @@ import type { Started, Surroundings } from "./services.ts";
 import { storeClient } from "./store-client.ts";
 import type { StoreClient, StoreService } from "./store-client.ts";
 import { Life, VirtualTime } from "./time.ts";
-import { Trace } from "./trace.ts";
+import type { Trace } from "./trace.ts";
 
 /** A place with what is started there, again after each death. */
 export interface Post {
@@ -109,10 +109,10 @@ export class World {
     this.trace.add(this.time.nowMs, what);
   }
 
-  problem(invariant: string, what: string): void {
+  readonly problem = (invariant: string, what: string): void => {
     this.say(`BROKEN ${invariant}: ${what}`);
     this.problems.push(`${invariant}: ${what}`);
-  }
+  };
 
   /** Does something as the users do. */
   asUsers(delayMs: number, fn: () => Promise<void>): void {
