@@ -49,6 +49,6 @@ export const requestFromWire = (request: WireRequest): TaskRequest | undefined =
 /** The lease that a spec asks for; undefined: it waits for its host. A word that we do not know waits, too: that doubles nothing. */
 export function hostLeaseOf({ onHostLost, hostLeaseMs }: TaskSpec): HostLease | undefined {
   const leaseMs = hostLeaseMs || defaultHostLeaseMs;
-  if (onHostLost === OnHostLost.RETRY) return { then: "retry", leaseMs };
-  return onHostLost === OnHostLost.FAIL ? { then: "fail", leaseMs } : undefined;
+  if (onHostLost === OnHostLost.RETRY) return { after: "retry", leaseMs };
+  return onHostLost === OnHostLost.FAIL ? { after: "fail", leaseMs } : undefined;
 }

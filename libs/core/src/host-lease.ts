@@ -3,7 +3,7 @@
  * elsewhere or fails. A task without one waits for its host.
  */
 export interface HostLease {
-  readonly then: "retry" | "fail";
+  readonly after: "retry" | "fail";
   readonly leaseMs: number;
 }
 

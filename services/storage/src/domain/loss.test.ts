@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { afterLoss, hostLost, leaseHasPassed, lostRetriesAtMost } from "./loss.ts";
 
-const lease = { then: "retry", leaseMs: 100 } as const;
+const lease = { after: "retry", leaseMs: 100 } as const;
 const long = 1_000;
 
 describe("a lost host", () => {
@@ -21,7 +21,7 @@ describe("a lost host", () => {
     expect(afterLoss(lease, reason, 0)).toEqual({ retry: true, reason });
     expect(afterLoss(lease, reason, lostRetriesAtMost - 1).retry).toBe(true);
     expect(afterLoss(lease, reason, lostRetriesAtMost)).toMatchObject({ retry: false, reason: { code: "HOST_LOST" } });
-    expect(afterLoss({ then: "fail", leaseMs: 100 }, reason, 0)).toEqual({ retry: false, reason });
+    expect(afterLoss({ after: "fail", leaseMs: 100 }, reason, 0)).toEqual({ retry: false, reason });
     expect(afterLoss(undefined, reason, 0)).toEqual({ retry: false, reason });
   });
 });

@@ -26,7 +26,7 @@ export function afterLoss(
   reason: Reason,
   lostBefore: number,
 ): { readonly retry: boolean; readonly reason: Reason } {
-  if (lease?.then !== "retry") return { retry: false, reason };
+  if (lease?.after !== "retry") return { retry: false, reason };
   if (lostBefore < lostRetriesAtMost) return { retry: true, reason };
   return {
     retry: false,

@@ -69,7 +69,7 @@ function retryLost(db: Database, batch: Batch, { number, idx, attempt, hostId, r
   const row = readTask(db, number, idx) as LeasedRow | undefined;
   if (!row || row.attempt !== attempt || row.host !== hostId || !isLive(stateOf(row.state))) return false;
   const lease = leaseOf(row);
-  if (lease?.then !== "retry") return false;
+  if (lease?.after !== "retry") return false;
   giveUp(db, batch, row, afterLoss(lease, reason, lostBefore(db, row)), status);
   return true;
 }

@@ -20,10 +20,10 @@ export type LeasedRow = TaskColumns & { readonly lease_ms: number };
 
 /** A lease as the database has it: positive, then the task is retried; negative, then it fails; 0: there is none. */
 export const leaseColumn = (lease: HostLease | undefined): number =>
-  lease ? (lease.then === "retry" ? lease.leaseMs : -lease.leaseMs) : 0;
+  lease ? (lease.after === "retry" ? lease.leaseMs : -lease.leaseMs) : 0;
 
 export const leaseOf = ({ lease_ms: column }: Pick<LeasedRow, "lease_ms">): HostLease | undefined =>
-  column === 0 ? undefined : { then: column > 0 ? "retry" : "fail", leaseMs: Math.abs(column) };
+  column === 0 ? undefined : { after: column > 0 ? "retry" : "fail", leaseMs: Math.abs(column) };
 
 /** Live records on a host that have a lease; reads nothing of others. */
 const leasedOn =
