@@ -24,7 +24,6 @@ import {
 import { feedColumns } from "./columns.ts";
 import type { FeedColumns, SpecColumns } from "./columns.ts";
 import { giveUp, leaseOf, lostBefore } from "./lose-runs.ts";
-import type { LeasedRow } from "./lose-runs.ts";
 import { lifeOf, readId, readTask } from "./task-rows.ts";
 
 /** One status with what is needed to write it. */
@@ -66,7 +65,7 @@ function answer(db: Database, batch: Batch, epoch: string, hostId: string, statu
 
 /** Whether its host lost a run, and its task asked to be tried again then; elsewhere, if another host can take it. */
 function retryLost(db: Database, batch: Batch, { number, idx, attempt, hostId, reason, status }: News): boolean {
-  const row = readTask(db, number, idx) as LeasedRow | undefined;
+  const row = readTask(db, number, idx);
   if (!row || row.attempt !== attempt || row.host !== hostId || !isLive(stateOf(row.state))) return false;
   const lease = leaseOf(row);
   if (lease?.after !== "retry") return false;

@@ -15,14 +15,11 @@ import { splitList } from "./feed-row.ts";
 import type { HostTable } from "./host-table.ts";
 import { lifeOf } from "./task-rows.ts";
 
-/** A live record with its lease. */
-export type LeasedRow = TaskColumns & { readonly lease_ms: number };
-
 /** A lease as the database has it: positive, then the task is retried; negative, then it fails; 0: there is none. */
 export const leaseColumn = (lease: HostLease | undefined): number =>
   lease ? (lease.after === "retry" ? lease.leaseMs : -lease.leaseMs) : 0;
 
-export const leaseOf = ({ lease_ms: column }: Pick<LeasedRow, "lease_ms">): HostLease | undefined =>
+export const leaseOf = ({ lease_ms: column = 0 }: Pick<TaskColumns, "lease_ms">): HostLease | undefined =>
   column === 0 ? undefined : { after: column > 0 ? "retry" : "fail", leaseMs: Math.abs(column) };
 
 /** Live records on a host that have a lease; reads nothing of others. */
@@ -62,8 +59,8 @@ export function loseRuns(
   return response;
 }
 
-const rows = (db: Database, text: string, hostId: string): LeasedRow[] =>
-  db.sql(text).all(hostId) as unknown as LeasedRow[];
+const rows = (db: Database, text: string, hostId: string): TaskColumns[] =>
+  db.sql(text).all(hostId) as unknown as TaskColumns[];
 
 const silenceOf = (hosts: HostTable, { hostId, listenedMs, marginMs }: LoseRunsRequest, now: number): Silence => ({
   silentMs: now - hosts.heardAt(hostId),
@@ -71,7 +68,7 @@ const silenceOf = (hosts: HostTable, { hostId, listenedMs, marginMs }: LoseRunsR
   marginMs: Math.max(0, marginMs),
 });
 
-const isDue = (row: LeasedRow, silence: Silence, now: number): boolean =>
+const isDue = (row: TaskColumns, silence: Silence, now: number): boolean =>
   leaseHasPassed(leaseOf(row), silence, now - (row.placed_at ?? 0));
 
 const idOf = ({ number, idx }: TaskColumns): string => (idx < 0 ? `${number}` : `${number}.${idx}`);
