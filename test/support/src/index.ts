@@ -13,6 +13,7 @@ export * from "./history.ts";
 export * from "./history-recorder.ts";
 export * from "./keepers.ts";
 export { sharedDockerEngine, startDockerEngine, whyNoDockerEngine, type DockerEngine } from "./docker-engine.ts";
+export * from "./leaders.ts";
 export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
 export * from "./docker-cluster.ts";
