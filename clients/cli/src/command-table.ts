@@ -12,6 +12,7 @@ export const commandTable: Readonly<Record<string, string>> = {
   logs: "what a task wrote",
   wait: "wait until tasks are over",
   kill: "end tasks",
+  update: "change how much of an array runs at once",
   why: "why a task waits",
   hosts: "the machines",
   files: "list, get and add files of a task",

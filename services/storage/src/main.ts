@@ -37,6 +37,7 @@ await runService({
     const metrics = storeMetrics();
     const store = sqliteTaskStore(database, {
       now: Date.now,
+      foldAfterMs: config.foldAfterMs,
       onCommit: metrics.onCommit,
       onClockJump: (believedAtMs, nowMs) =>
         logger.warn("the clock jumped ahead: nothing is archived or deleted until it went on for an hour", {

@@ -1,6 +1,7 @@
 import { formatDuration, formatMemory, parseTaskId } from "@berth/core";
 import { outcomeFromWire, requestFromWire } from "@berth/contracts";
 import { GetTaskResponse } from "@berth/contracts/api";
+import { TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
@@ -28,6 +29,7 @@ function describe(task: Task): string {
   const facts: [string, string | undefined][] = [
     ["task", `${task.id}${spec?.name ? `  ${spec.name}` : ""}`],
     ["state", stateWords(task)],
+    ["files", task.state === TaskState.ARCHIVED ? "removed: it ended too long ago" : undefined],
     ["why", task.reason?.message ? `${task.reason.message} (${task.reason.code})` : undefined],
     ["asked for", requestFromWire(task.request)],
     [
@@ -62,7 +64,7 @@ function describe(task: Task): string {
     [
       "output",
       task.logSizes &&
-        `${formatMemory(task.logSizes.stdoutBytes)} stdout, ${formatMemory(task.logSizes.stderrBytes)} stderr`,
+        `${task.state === TaskState.ARCHIVED ? "removed; it was " : ""}${formatMemory(task.logSizes.stdoutBytes)} stdout, ${formatMemory(task.logSizes.stderrBytes)} stderr`,
     ],
     ...task.attempts.map((a): [string, string] => [
       `attempt ${a.attempt}`,

@@ -18,9 +18,10 @@ export function stateWords(task: Task): string {
 
 function endWords(task: Task): string {
   const outcome = outcomeFromWire(task.outcome) ?? "over";
-  if (outcome !== "failed") return outcome;
-  if (task.exitCode !== undefined) return `failed (exit ${task.exitCode})`;
-  return task.signal === undefined ? `failed (${task.reason?.code ?? "?"})` : `failed (signal ${task.signal})`;
+  const archived = task.state === TaskState.ARCHIVED ? ", archived" : "";
+  if (outcome !== "failed") return `${outcome}${archived}`;
+  if (task.exitCode !== undefined) return `failed (exit ${task.exitCode})${archived}`;
+  return `failed (${task.signal === undefined ? (task.reason?.code ?? "?") : `signal ${task.signal}`})${archived}`;
 }
 
 /** How far an array is; undefined for what is none. */
@@ -29,7 +30,12 @@ export function progressWords({ progress }: Task): string | undefined {
   const ended = Object.entries(progress.ended).filter(([, count]) => count > 0);
   const done = ended.reduce((sum, [, count]) => sum + count, 0);
   const bad = ended.filter(([outcome]) => outcome !== "succeeded").map(([outcome, count]) => `${count} ${outcome}`);
-  const parts = [`${done}/${progress.total} done`, ...bad, ...(progress.live > 0 ? [`${progress.live} live`] : [])];
+  const limit = progress.maxLive > 0 ? ` of at most ${progress.maxLive}` : "";
+  const parts = [
+    `${done}/${progress.total} done`,
+    ...bad,
+    ...(progress.live > 0 || (limit && done < progress.total) ? [`${progress.live} live${limit}`] : []),
+  ];
   return parts.join(", ");
 }
 
