@@ -1,8 +1,9 @@
 import type { NewTask } from "@berth/contracts/store";
-import { Dependency_Kind, RunSpec, TaskRequest } from "@berth/contracts/types";
-import { GiB } from "@berth/core";
-import { sleep } from "@berth/runtime";
+import { Dependency_Kind, OnHostLost, RunSpec, TaskRequest } from "@berth/contracts/types";
+import { AppError, GiB } from "@berth/core";
+import { isRetryable, sleep } from "@berth/runtime";
 import type { Random } from "./random.ts";
+import { ages } from "./services.ts";
 import type { StoreClient } from "./store-client.ts";
 
 /** One task or array as somebody wishes it. */
@@ -17,6 +18,8 @@ export interface Wish {
   /** Elements; 0: no array. */
   readonly elements: number;
   readonly maxLive: number;
+  readonly onHostLost: OnHostLost;
+  readonly hostLeaseMs: number;
   /** Position of the wish that must have ended first, and how. */
   readonly after: { readonly wish: number; readonly ok: boolean } | undefined;
 }
@@ -51,6 +54,8 @@ export function makeWishes(random: Random, count: number): Wish[] {
       priority: random.pick([0, 0, 0, 5]),
       elements,
       maxLive: elements > 0 && random.chance(0.6) ? random.int(1, 3) : 0,
+      onHostLost: random.pick([OnHostLost.WAIT, OnHostLost.WAIT, OnHostLost.RETRY, OnHostLost.RETRY, OnHostLost.FAIL]),
+      hostLeaseMs: random.int(10, 20) * 1_000,
       after: at > 0 && random.chance(0.25) ? { wish: random.int(0, at - 1), ok: random.chance(0.5) } : undefined,
     };
   });
@@ -59,6 +64,7 @@ export function makeWishes(random: Random, count: number): Wish[] {
 /** As the gateway hands it to storage. */
 function newTask(wish: Wish, parent: string | undefined): NewTask {
   const { key, user, command, cpuMilli, memoryBytes, timeLimitMs, priority, elements, maxLive, after } = wish;
+  const { onHostLost, hostLeaseMs } = wish;
   return {
     runSpec: RunSpec.fromPartial({
       spec: {
@@ -69,6 +75,8 @@ function newTask(wish: Wish, parent: string | undefined): NewTask {
         timeLimitMs,
         graceMs: 1_000,
         priority,
+        onHostLost,
+        hostLeaseMs,
         ...(elements > 0 && { array: { first: 1, last: elements, step: 1, maxLive } }),
         ...(after &&
           parent !== undefined && {
@@ -166,11 +174,44 @@ export class Client {
     if (what === "kill") this.told.killed.add(id);
   }
 
+  /** Changes how many elements of an array may be under way at once. */
+  async changeLimit(): Promise<void> {
+    const arrays = [...this.told.acknowledged].filter(([, { elements }]) => elements > 0);
+    if (arrays.length === 0) return;
+    const [taskId, { user }] = this.#random.pick(arrays);
+    const maxLive = this.#random.int(0, 3);
+    this.#trace(`limit of ${taskId} is to be ${maxLive}`);
+    try {
+      await this.#untilAnswered(() => this.#store.updateTask({ taskId, user, admin: true, maxLive }));
+    } catch (error) {
+      if (AppError.from(error).reason !== "NOT_LIVE") throw error;
+    }
+  }
+
+  /** Old files go, ended elements are folded: as a watcher asks for it now and then. */
+  async keepHouse(): Promise<void> {
+    await this.#store.keepHouse(ages, { deadlineMs: 5_000 }).catch(() => {});
+  }
+
+  /** As an operator; `before` each time it is said. */
+  async declareLost(hostId: string, before: () => void): Promise<void> {
+    this.#trace(`${hostId} is declared lost`);
+    try {
+      await this.#untilAnswered(() => {
+        before();
+        return this.#store.loseRuns({ hostId, by: "operator", listenedMs: 0, marginMs: 0 }, { deadlineMs: 3_000 });
+      });
+    } catch (error) {
+      if (AppError.from(error).reason !== "HOST_NOT_FOUND") throw error;
+    }
+  }
+
   async #untilAnswered<T>(call: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await call();
-      } catch {
+      } catch (error) {
+        if (!isRetryable(AppError.from(error))) throw error;
         await sleep(this.#random.int(50, 1_000));
       }
     }

@@ -1,5 +1,6 @@
 import type { Database } from "@berth/database";
 import type { Client } from "./client.ts";
+import { goes } from "./machine.ts";
 import type { Machine, MachineWatch, Process } from "./machine.ts";
 import { codes, isLiveRow, readArrays, readCounts, readCpuMilli, readLoad, readTruth } from "./truth.ts";
 import type { TruthRow } from "./truth.ts";
@@ -20,6 +21,8 @@ const name = ({ run, hostId }: Process): string => `${run.taskId}#${run.attempt}
 export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
   readonly #w: Witnesses;
   #truth = new Map<string, TruthRow>();
+  /** Ended elements that have no record of their own any more. */
+  readonly folded = new Map<string, TruthRow>();
   /** Runs that were ever made a process. */
   readonly begun = new Set<string>();
 
@@ -39,7 +42,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
     this.terminalStatesNeverChange(before, now);
     this.attemptsOnlyGrow(before, now);
     this.sumsAreRight(now);
-    this.arraysKeepTheirLimit(now);
+    this.arraysKeepTheirLimit(before, now);
     this.#truth = now;
   }
 
@@ -65,6 +68,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
       if (!is) {
         if (was.state < codes.over || was.idx < 0)
           this.#w.problem("terminalStatesNeverChange", `the record of ${id} is gone`);
+        this.folded.set(id, was);
         continue;
       }
       if (was.state < codes.over) continue;
@@ -79,6 +83,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
   /** Attempts are never undone, and none is skipped. */
   attemptsOnlyGrow(before: ReadonlyMap<string, TruthRow>, now: ReadonlyMap<string, TruthRow>): void {
     for (const [id, is] of now) {
+      if (this.folded.has(id)) this.#w.problem("attemptsOnlyGrow", `${id} was folded, and has a record again`);
       const was = before.get(id)?.attempt ?? 0;
       if (is.attempt < was || is.attempt > was + 1)
         this.#w.problem("attemptsOnlyGrow", `${id} went from attempt ${was} to ${is.attempt}`);
@@ -105,13 +110,15 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
       if (count < 0) this.#w.problem("sumsAreRight", `${count} tasks are in state ${state}`);
   }
 
-  /** Not more elements live than their array allows, and the array's own numbers are those of its elements. */
-  arraysKeepTheirLimit(now: ReadonlyMap<string, TruthRow>): void {
+  /** Not more elements live than their array allows (a lower limit stops nothing that runs), and the array's own numbers are those of its elements. */
+  arraysKeepTheirLimit(before: ReadonlyMap<string, TruthRow>, now: ReadonlyMap<string, TruthRow>): void {
+    const liveOf = (rows: ReadonlyMap<string, TruthRow>, number: number): number =>
+      [...rows.values()].filter((row) => row.number === number && isLiveRow(row)).length;
     for (const array of readArrays(this.#w.database)) {
-      const live = [...now.values()].filter((row) => row.number === array.number && isLiveRow(row)).length;
+      const live = liveOf(now, array.number);
       if (live !== array.live)
         this.#w.problem("arraysKeepTheirLimit", `array ${array.number} has ${live} live, and says ${array.live}`);
-      if (array.maxLive > 0 && live > array.maxLive)
+      if (array.maxLive > 0 && live > array.maxLive && live > liveOf(before, array.number))
         this.#w.problem("arraysKeepTheirLimit", `array ${array.number} has ${live} live of ${array.maxLive} allowed`);
     }
   }
@@ -145,7 +152,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
     const { taskId } = process.run;
     const all: Process[] = [];
     for (const machine of this.#w.machines.values())
-      for (const other of machine.running()) if (other.run.taskId === taskId && !other.paused) all.push(other);
+      for (const other of machine.running()) if (other.run.taskId === taskId && goes(other)) all.push(other);
     if (all.length > 1 && !this.#w.mayOverlap(taskId, all))
       this.#w.problem("oneAttemptMakesProgress", `${all.map(name).join(" and ")} make progress at once`);
   }

@@ -1,7 +1,16 @@
+import type { Outcome } from "@berth/core";
 import type { Database } from "@berth/database";
 import type { Client } from "./client.ts";
 import type { Machine } from "./machine.ts";
-import { codes, readArrays, readAttempts, readCharged, readLoad, readTruth } from "./truth.ts";
+import { codes, readAttempts, readCharged, readLoad, readTruth } from "./truth.ts";
+import type { TruthRow } from "./truth.ts";
+
+/** What storage says of an ended task. */
+export interface Told {
+  readonly attempt: number;
+  readonly outcome: Outcome | undefined;
+  readonly cpuMs: number;
+}
 
 /** What must hold when faults have stopped and time has passed. */
 export interface End {
@@ -11,6 +20,10 @@ export interface End {
   readonly problem: (invariant: string, what: string) => void;
   /** Cpu that each run used, by `task#attempt`, of those whose end its machine saw and could tell. */
   readonly used: ReadonlyMap<string, number>;
+  /** Ended elements as they were when they were folded. */
+  readonly folded: ReadonlyMap<string, TruthRow>;
+  /** What storage says of a task. */
+  readonly get: (id: string) => Promise<Told>;
 }
 
 /** Whether nothing is left to do; until then the world goes on, for a while. */
@@ -21,11 +34,12 @@ export function isAtRest({ database, client, machines }: Pick<End, "database" | 
   return true;
 }
 
-export function checkTheEnd(end: End): void {
+export async function checkTheEnd(end: End): Promise<void> {
   nothingWaitsForEver(end);
   noOrphans(end);
   usageIsTheSumOverRuns(end);
   nothingIsCarried(end);
+  await foldedElementsStayAsTheyEnded(end);
 }
 
 /** Every task that was acknowledged is over. */
@@ -47,26 +61,30 @@ function noOrphans({ machines, problem }: End): void {
 }
 
 /** Each run is charged once, with what it used; the ledger is the sum. */
-function usageIsTheSumOverRuns({ database, used, problem }: End): void {
+function usageIsTheSumOverRuns({ database, used, folded, problem }: End): void {
   const attempts = readAttempts(database);
-  const rows = readTruth(database);
+  const rows = new Map([...folded, ...readTruth(database)]);
   let sum = 0;
   for (const { cpuMs } of attempts.values()) sum += cpuMs ?? 0;
   for (const { cpuMs, isArray } of rows.values()) if (!isArray) sum += cpuMs ?? 0;
-  const folded = new Set(readArrays(database).map(({ number }) => number));
   for (const [key, cpuMs] of used) {
     const [id = "", attempt] = key.split("#");
     const row = rows.get(id);
-    if (!row && folded.has(Number(id.split(".")[0]))) {
-      sum += cpuMs; // in its array's chunk; the ledger tells whether it was charged
-      continue;
-    }
     const kept = row?.attempt === Number(attempt) ? row.cpuMs : attempts.get(key)?.cpuMs;
     if (kept !== cpuMs) problem("usageIsTheSumOverRuns", `${key} used ${cpuMs} ms, and ${kept ?? "nothing"} is kept`);
   }
   const charged = readCharged(database);
   if (charged.cpuMs !== sum)
     problem("usageIsTheSumOverRuns", `${charged.cpuMs} ms are charged, and the runs used ${sum}`);
+}
+
+/** A folded element is read as it was. */
+async function foldedElementsStayAsTheyEnded({ folded, get, problem }: End): Promise<void> {
+  for (const [id, was] of folded) {
+    const is = await get(id);
+    if (is.attempt !== was.attempt || is.outcome !== was.outcome || is.cpuMs !== (was.cpuMs ?? 0))
+      problem("foldedElementsStayAsTheyEnded", `${id} was ${JSON.stringify(was)} and is ${JSON.stringify(is)}`);
+  }
 }
 
 /** No host is said to carry anything. */

@@ -14,7 +14,11 @@ export interface Process {
   readonly plan: SimPlan;
   readonly hostId: string;
   phase: "starting" | "running" | "over";
+  /** Told to stand still. */
   paused: boolean;
+  /** Stands still because its lease ended; the engine's own doing. */
+  frozen: boolean;
+  lease: VirtualEvent | undefined;
   startedAt: Date | undefined;
   remainingMs: number;
   resumedAtMs: number;
@@ -39,6 +43,9 @@ const features: ReadonlySet<Feature> = new Set<Feature>(["memory", "cpu", "suspe
 const unableAttempts = 2;
 const startMs = { low: 1, high: 200 } as const;
 
+/** Whether it makes progress, as far as nobody made it stand still. */
+export const goes = ({ paused, frozen }: Process): boolean => !paused && !frozen;
+
 /** A host's machine with its engine: what runs on it lives and dies with its power, not with its agent. */
 export class Machine {
   readonly hostId: string;
@@ -47,6 +54,8 @@ export class Machine {
   power: Life;
   boots = 1;
   bootedAtMs = 0;
+  /** Whether its engine freezes runs by itself at the end of their lease, as a keeper does; else only its agent can. */
+  readonly keepsLeases: boolean;
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #watch: MachineWatch;
@@ -59,6 +68,7 @@ export class Machine {
     this.#random = random;
     this.#watch = watch;
     this.power = new Life(`machine ${hostId}`);
+    this.keepsLeases = random.chance(0.5);
   }
 
   get bootId(): string {
@@ -117,10 +127,8 @@ export class Machine {
     }
     const pause = async (run: Run, paused: boolean): Promise<void> => {
       const process = find(run);
-      if (process?.phase !== "running" || process.paused === paused) return;
-      if (paused) this.#stand(process);
-      process.paused = paused;
-      if (!paused) this.#go(process);
+      if (process?.phase !== "running") return;
+      this.#change(process, paused, paused && process.frozen);
     };
     return {
       getName: () => "sim",
@@ -136,16 +144,30 @@ export class Machine {
         const there = [...this.processes.values()];
         for (const { end } of there) if (end) waiting.push(end);
         return events(
-          there.map(({ run, startedAt, paused }) => ({ kind: "found", run, startedAt, suspended: paused })),
+          there.map((process) => ({
+            kind: "found",
+            run: process.run,
+            startedAt: process.startedAt,
+            suspended: !goes(process),
+          })),
           signal,
         );
       },
+      ...(this.keepsLeases && {
+        extendLeases: (leases: Parameters<NonNullable<Driver["extendLeases"]>>[0]) => {
+          for (const { run, untilBootMs } of leases) {
+            const process = find(run);
+            if (process && process.phase !== "over") this.#lease(process, untilBootMs);
+          }
+        },
+      }),
       killTask: async (run, signal) => {
         const process = find(run);
         if (!process || process.phase === "over") return;
         if (process.phase === "starting") return this.#stopBeforeStart(process);
         if (signal === "KILL") return this.#end(process, 9);
-        if (process.paused) await pause(run, false);
+        if (process.lease) process.lease.cancelled = true; // it was told to end: it is to be able to
+        this.#change(process, false, false);
         if (!process.plan.ignoresTerm) this.#end(process, 15);
       },
       suspendTask: (run) => pause(run, true),
@@ -168,7 +190,7 @@ export class Machine {
   }
 
   /** The start is recorded first: a second telling changes nothing. */
-  #take({ run, command, resources }: TaskToRun): void {
+  #take({ run, command, resources, leaseUntilBootMs }: TaskToRun): void {
     const key = runKey(run);
     if (this.processes.has(key) || !this.power.alive) return;
     const asked = parseSimCommand(command, 0);
@@ -182,6 +204,8 @@ export class Machine {
       hostId: this.hostId,
       phase: "starting",
       paused: false,
+      frozen: false,
+      lease: undefined,
       startedAt: undefined,
       remainingMs: plan.durationMs,
       resumedAtMs: 0,
@@ -190,6 +214,7 @@ export class Machine {
       end: undefined,
     };
     this.processes.set(key, process);
+    if (this.keepsLeases) this.#lease(process, leaseUntilBootMs);
     process.timer = this.#time.at(this.power, this.#random.spread(startMs.low, startMs.high), () => {
       if (plan.end.kind === "failed" || plan.end.kind === "unable") {
         process.phase = "over";
@@ -200,8 +225,28 @@ export class Machine {
       process.startedAt = this.#now();
       this.#watch.began(process);
       this.#tell({ kind: "started", run, at: process.startedAt });
-      this.#go(process);
+      if (goes(process)) this.#go(process);
     });
+  }
+
+  /** At that time it stands still by itself; what stood still only for that goes on when it is put off. */
+  #lease(process: Process, untilBootMs: number | undefined): void {
+    if (process.lease) process.lease.cancelled = true;
+    const inMs = (untilBootMs ?? Infinity) - (this.#time.nowMs - this.bootedAtMs);
+    this.#change(process, process.paused, inMs <= 0);
+    process.lease =
+      inMs > 0 && inMs < Infinity
+        ? this.#time.at(this.power, inMs, () => this.#change(process, process.paused, true))
+        : undefined;
+  }
+
+  #change(process: Process, paused: boolean, frozen: boolean): void {
+    const went = goes(process);
+    const running = process.phase === "running";
+    if (running && went && (paused || frozen)) this.#stand(process);
+    process.paused = paused;
+    process.frozen = frozen;
+    if (running && !went && goes(process)) this.#go(process);
   }
 
   #stopBeforeStart(process: Process): void {
@@ -221,7 +266,7 @@ export class Machine {
   #stand(process: Process): void {
     if (process.timer) process.timer.cancelled = true;
     process.timer = undefined;
-    if (process.phase !== "running" || process.paused) return;
+    if (process.phase !== "running" || !goes(process)) return;
     const since = this.#time.nowMs - process.resumedAtMs;
     process.progressMs += since;
     process.remainingMs = Math.max(0, process.remainingMs - since);
@@ -231,6 +276,7 @@ export class Machine {
     const { run, plan, startedAt } = process;
     this.#stand(process);
     process.phase = "over";
+    if (process.lease) process.lease.cancelled = true;
     this.#watch.ended(process);
     const at = this.#now();
     const its = killedBy === undefined ? plan.end : undefined;

@@ -6,6 +6,8 @@ import type { Life, VirtualTime } from "./time.ts";
 export class Node {
   readonly name: string;
   life: Life | undefined;
+  /** Since when who lives here can act: its start, or the end of its last stall. */
+  awakeSinceMs = 0;
   /** Nothing goes in or out. */
   cutOff = false;
   /** What it hears of streams comes so much later. */

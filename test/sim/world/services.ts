@@ -1,5 +1,6 @@
 import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { Host } from "@berth/contracts/types";
+import { defaultLossMarginMs } from "@berth/core";
 import type { Database } from "@berth/database";
 import { Agent, busControlPlane, serveAgent, simFiles } from "@berth/executor-agent/parts";
 import { fifoRanking } from "@berth/plugins";
@@ -8,7 +9,7 @@ import type { Logger } from "@berth/runtime";
 import { grpcPlanStore, natsDispatcher, policyWith, Scheduler } from "@berth/scheduler";
 import { keepHouse, sqliteTaskStore, taskStoreService } from "@berth/storage";
 import type { FileStore } from "@berth/storage";
-import { grpcRunStore, grpcTimerLease, natsWaker, runTimers, serveAgents, Watcher } from "@berth/watcher";
+import { grpcRunStore, grpcTimerLease, HouseKeeping, natsWaker, runTimers, serveAgents, Watcher } from "@berth/watcher";
 import { simBus } from "./bus.ts";
 import type { BusServer } from "./bus.ts";
 import type { SimDisk } from "./journal.ts";
@@ -45,6 +46,12 @@ export function startStorage(
   const store = sqliteTaskStore(database, { now: Date.now });
   return { service: taskStoreService(store, noFiles), running: keepHouse(store, logger, signal) };
 }
+
+/** Between the end of a run's lease and giving it up: more than clocks here may differ by within a lease. */
+const lossMarginMs = 5_000;
+
+/** Files go soon; records stay, so that the end can be checked. */
+export const ages = { archiveAfterMs: 20_000, deleteAfterMs: 1_000_000_000 } as const;
 
 const idle = (): void => {};
 
@@ -85,6 +92,15 @@ export function startWatcher({
     instruments: { sync: idle, verdict: idle, woke: idle, lost: idle },
     logger,
     now: () => performance.now(),
+    lossMarginMs,
+    canHear: () => bus.connected,
+  });
+  setInterval(() => watcher.listen(), 1_000);
+  const house = new HouseKeeping({
+    step: (until) => client.keepHouse(ages, { signal: until, deadlineMs: 60_000 }),
+    logger,
+    now: () => performance.now(),
+    sleep,
   });
   const running = Promise.all([
     store.follow(watcher, signal),
@@ -94,7 +110,10 @@ export function startWatcher({
         logger,
         ttlMs: 6_000,
         everyMs: 1_000,
-        onTick: () => watcher.onTick(),
+        onTick: () => {
+          house.onTick(signal);
+          return watcher.onTick();
+        },
         monotonic: () => performance.now(),
         random,
         sleep,

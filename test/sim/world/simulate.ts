@@ -1,4 +1,4 @@
-import { mend, planFaults, stormMs } from "./faults.ts";
+import { mend, planFaults } from "./faults.ts";
 import { checkTheEnd, isAtRest } from "./last-invariants.ts";
 import { Trace } from "./trace.ts";
 import { codes, readLastRevision, readTruth } from "./truth.ts";
@@ -25,16 +25,18 @@ const quietMs = 1_500;
 export async function simulate(seed: number, keepLines = false): Promise<Simulated> {
   const trace = new Trace(keepLines);
   const world = new World(seed, trace);
-  const { time, random, client } = world;
+  const { time, random, client, stormMs } = world;
   const restore = time.install(() => random());
   const onUnhandled = (error: unknown): void => world.problem("bug", `unhandled: ${String((error as Error)?.stack)}`);
   process.on("unhandledRejection", onUnhandled);
   try {
     for (const post of world.posts.values()) world.after(random.int(0, 2_000), () => world.start(post));
-    for (let at = 0; at < world.wishes; at++) world.asUsers(random.int(500, 40_000), () => client.submit(at));
+    for (let at = 0; at < world.wishes; at++) world.asUsers(random.int(500, stormMs), () => client.submit(at));
     for (let n = random.int(0, 6); n > 0; n--)
       world.asUsers(random.int(3_000, stormMs), () => client.ask(random.pick(["kill", "suspend", "resume"])));
     for (let n = random.int(0, 2); n > 0; n--) world.asUsers(random.int(3_000, stormMs), () => client.submitAgain());
+    for (let n = random.int(0, 3); n > 0; n--) world.asUsers(random.int(3_000, stormMs), () => client.changeLimit());
+    for (let n = random.int(0, 3); n > 0; n--) world.asUsers(random.int(3_000, stormMs), () => client.keepHouse());
     planFaults(world);
     world.after(stormMs, () => mend(world));
 
@@ -53,7 +55,7 @@ export async function simulate(seed: number, keepLines = false): Promise<Simulat
       if (time.events > maxEvents) world.problem("bug", `still busy after ${maxEvents} events`);
       return over || world.problems.length > 0;
     });
-    if (world.problems.length === 0) checkTheEnd(world);
+    if (world.problems.length === 0) await checkTheEnd({ ...world.end(), folded: world.invariants.folded });
   } finally {
     process.off("unhandledRejection", onUnhandled);
     restore();

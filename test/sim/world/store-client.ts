@@ -45,7 +45,7 @@ export function storeClient(options: StoreClientOptions): StoreClient {
         method,
         { deadlineMs: extras.deadlineMs ?? usualDeadlineMs, signal: extras.signal },
         async (life) => {
-          const handler = serviceOf(life)?.[method] as Handler;
+          const handler = serviceOf(life)![method] as Handler;
           return responseSerialize(await handler(requestDeserialize(bytes), { signal: never }));
         },
       );
@@ -64,7 +64,7 @@ export function storeClient(options: StoreClientOptions): StoreClient {
         (stop) =>
           copied(
             codecOf(method),
-            (life) => (serviceOf(life)?.[method] as Handler)(request, { signal: stop }) as AsyncIterable<unknown>,
+            (life) => (serviceOf(life)![method] as Handler)(request, { signal: stop }) as AsyncIterable<unknown>,
             network,
           ),
         (part) => {

@@ -1,3 +1,4 @@
+import type { Outcome } from "@berth/core";
 import type { Database } from "@berth/database";
 
 /** A record as the database has it; read past the store, which must not be its own witness. */
@@ -8,13 +9,24 @@ export interface TruthRow {
   readonly state: number;
   readonly attempt: number;
   readonly host: string;
-  readonly outcome: number;
+  readonly outcome: Outcome | undefined;
   readonly request: number;
   readonly cpuMs: number | undefined;
   readonly isArray: boolean;
 }
 
 export const codes = { pending: 1, placed: 2, running: 3, suspended: 4, over: 5, archived: 6 } as const;
+
+const outcomes: readonly Outcome[] = [
+  "succeeded",
+  "failed",
+  "killed",
+  "timed_out",
+  "out_of_memory",
+  "lost",
+  "rejected",
+  "dependency_failed",
+];
 
 export const isLiveRow = ({ state, isArray }: TruthRow): boolean =>
   !isArray && state >= codes.placed && state <= codes.suspended;
@@ -36,7 +48,7 @@ export function readTruth(db: Database): Map<string, TruthRow> {
       state: Number(row["state"]),
       attempt: Number(row["attempt"]),
       host: String(row["host"]),
-      outcome: Number(row["outcome"]),
+      outcome: outcomes[Number(row["outcome"]) - 1],
       request: Number(row["request"]),
       cpuMs: row["cpu_ms"] === null ? undefined : Number(row["cpu_ms"]),
       isArray: Number(row["is_array"]) === 1 && idx < 0,

@@ -1,4 +1,5 @@
 import type { AssignRequest } from "@berth/contracts/agent";
+import { outcomeFromWire } from "@berth/contracts";
 import { openSqlite } from "@berth/database";
 import type { Database } from "@berth/database";
 import { AppError, GiB } from "@berth/core";
@@ -8,6 +9,7 @@ import { BusServer } from "./bus.ts";
 import { Client, makeWishes } from "./client.ts";
 import { Invariants } from "./invariants.ts";
 import { SimDisk } from "./journal.ts";
+import type { End } from "./last-invariants.ts";
 import { Machine } from "./machine.ts";
 import type { Process } from "./machine.ts";
 import { Network, Node } from "./network.ts";
@@ -19,6 +21,10 @@ import { storeClient } from "./store-client.ts";
 import type { StoreClient, StoreService } from "./store-client.ts";
 import { Life, VirtualTime } from "./time.ts";
 import type { Trace } from "./trace.ts";
+import { isLiveRow, readTruth } from "./truth.ts";
+
+/** An agent that starts or goes on looks at its leases within this time. */
+const wakingMs = 3_000;
 
 /** A place with what is started there, again after each death. */
 export interface Post {
@@ -52,11 +58,15 @@ export class World {
   /** Cpu by `task#attempt` of ends that a machine saw and could tell. */
   readonly used = new Map<string, number>();
   readonly wishes: number;
+  /** Until when things go wrong. */
+  readonly stormMs: number;
   readonly #processRandom: Random;
   readonly #services = new Map<Life, StoreService>();
   readonly #schedulers = new Map<Life, Scheduler<AssignRequest>>();
   /** Revision up to which a node has read the feed. */
   readonly #read = new Map<Node, number>();
+  /** Runs that were on a host when an operator declared it lost. */
+  readonly #declaredLost = new Set<string>();
   #committed = false;
 
   constructor(seed: number, trace: Trace) {
@@ -85,6 +95,7 @@ export class World {
     for (let n = 1; n <= hosts; n++) this.#addHost(`h${n}`);
     const users = new Node("users");
     users.life = new Life("users");
+    this.stormMs = this.random.pick([30_000, 60_000, 60_000, 100_000]);
     this.wishes = this.random.int(4, 24);
     this.client = new Client(
       this.#storeClient(users, storage.node),
@@ -98,7 +109,7 @@ export class World {
       client: this.client,
       machines: this.machines,
       nowMs: () => this.time.nowMs,
-      mayOverlap: () => false,
+      mayOverlap: (taskId, processes) => this.#mayOverlap(taskId, processes),
       problem: (invariant, what) => this.problem(invariant, what),
     });
     this.#users = users.life;
@@ -131,6 +142,7 @@ export class World {
     life.rate = post.rate;
     life.wallOffsetMs = post.wallOffsetMs;
     node.life = life;
+    node.awakeSinceMs = this.time.nowMs;
     const stop = new AbortController();
     post.stop = stop;
     this.say(`${life.name} starts`);
@@ -151,6 +163,42 @@ export class World {
           if (life.alive) this.kill(post, "has failed");
         },
       );
+    });
+  }
+
+  /** Stops a process for a while, as SIGSTOP does. */
+  stall({ node }: Post, forMs: number): void {
+    const { life } = node;
+    if (!life?.alive || life.paused) return;
+    this.say(`${life.name} stalls for ${Math.round(forMs)} ms`);
+    this.time.pause(life);
+    this.after(forMs, () => this.wake(node));
+  }
+
+  wake(node: Node): void {
+    if (!node.life?.paused) return;
+    node.awakeSinceMs = this.time.nowMs;
+    this.time.resume(node.life);
+  }
+
+  /** An operator says that a host is lost with all that is there. Rightly or not: what runs there is theirs to answer for. */
+  async declareLost(hostId: string): Promise<void> {
+    await this.client.declareLost(hostId, () => {
+      for (const row of readTruth(this.database).values())
+        if (isLiveRow(row) && row.host === hostId) this.#declaredLost.add(`${row.id}#${row.attempt}`);
+    });
+  }
+
+  /**
+   * The declared window: a run on a host that an operator declared lost; and one that only its agent can freeze, while that agent is dead, stalled or just
+   * awake, since then nobody is there to do it.
+   */
+  #mayOverlap(_: string, processes: readonly Process[]): boolean {
+    return processes.some(({ run, hostId }) => {
+      if (this.#declaredLost.has(`${run.taskId}#${run.attempt}`)) return true;
+      const { life, awakeSinceMs } = this.posts.get(`agent-${hostId}`)!.node;
+      const isAwake = life?.alive === true && !life.paused && this.time.nowMs - awakeSinceMs > wakingMs;
+      return !this.machines.get(hostId)!.keepsLeases && !isAwake;
     });
   }
 
@@ -185,6 +233,27 @@ export class World {
         return scheduler;
     }
     return undefined;
+  }
+
+  /** What the last invariants look at. */
+  end(): Omit<End, "folded"> {
+    const { database, client, machines, problem, used } = this;
+    const service = this.#services.get(this.posts.get("storage")!.node.life!)!;
+    return {
+      database,
+      client,
+      machines,
+      problem,
+      used,
+      get: async (taskId) => {
+        const { task } = await service.getTask({ taskId, user: "" }, {} as never);
+        return {
+          attempt: task?.attempt ?? 0,
+          outcome: task && outcomeFromWire(task.outcome),
+          cpuMs: task?.usage?.cpuMs ?? 0,
+        };
+      },
+    };
   }
 
   close(): void {
