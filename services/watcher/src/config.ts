@@ -1,3 +1,4 @@
+import { defaultLossMarginMs } from "@berth/core";
 import { readConfig, serviceKeys } from "@berth/runtime";
 import { z } from "zod";
 
@@ -12,6 +13,8 @@ const shape = {
   natsUrl: z.string().min(1),
   natsUser: z.string().min(1),
   natsPassword: z.string().min(1),
+  /** Between the end of a run's lease, when its host freezes it, and giving it up, in milliseconds. */
+  lossMarginMs: z.coerce.number().int().min(1_000).default(defaultLossMarginMs),
   /** Days after its end at which a task's files are removed; fractions are days, too. */
   retentionDays: z.coerce.number().min(0).max(36_500).default(30),
   /** Days after its end at which the record of a task goes, too. */

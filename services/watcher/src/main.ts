@@ -51,7 +51,11 @@ await runService({
       instruments,
       logger,
       now: () => performance.now(),
+      lossMarginMs: config.lossMarginMs,
+      canHear: () => bus.connected,
     });
+    const listening = setInterval(() => watcher.listen(), 1_000);
+    closing.add(() => clearInterval(listening));
 
     const server = await serveGrpc({
       address: config.listen,

@@ -12,7 +12,7 @@ export function watcherMetrics(now: {
   const syncs = counter("berth_watcher_syncs_total", "Syncs answered, by whether the view was ready", ["ready"]);
   const verdicts = counter("berth_watcher_verdicts_total", "Verdicts other than run", ["verdict"]);
   const wakes = counter("berth_watcher_wakes_total", "Hosts woken", ["why"]);
-  const lost = counter("berth_watcher_lost_runs_total", "Runs given up because their journal is gone");
+  const lost = counter("berth_watcher_lost_runs_total", "Runs given up, by what is gone", ["why"]);
   gauge("berth_watcher_live_runs", "Placed, running and suspended tasks in view", now.live);
   gauge("berth_watcher_feed_silence_seconds", "Since the change feed was last heard of", () => now.lagMs() / 1000);
   return {
@@ -24,6 +24,6 @@ export function watcherMetrics(now: {
     sync: (ready) => syncs.inc({ ready: String(ready) }),
     verdict: (verdict) => verdicts.inc({ verdict }),
     woke: (why, count) => wakes.inc({ why }, count),
-    lost: (runs) => lost.inc(runs),
+    lost: (runs, why) => lost.inc({ why }, runs),
   };
 }

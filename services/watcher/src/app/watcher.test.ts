@@ -9,6 +9,7 @@ const run = (taskId: string, attempt = 1, epoch = "e1"): Run => ({ epoch, taskId
 
 function setUp(known: Record<string, Knowledge> = {}) {
   let nowMs = 0;
+  let canHear = true;
   const calls: string[] = [];
   const woken: string[] = [];
   const store: RunStore<string, string, string, readonly string[]> = {
@@ -33,6 +34,10 @@ function setUp(known: Record<string, Knowledge> = {}) {
       calls.push(`see ${host} unknown ${unknownRuns.map(({ taskId }) => taskId)}`);
       return { term: 7 };
     },
+    async loseRuns(hostId, listenedMs, marginMs) {
+      calls.push(`lose ${hostId} ${listenedMs} ${marginMs}`);
+      return { retried: 1, lost: 0 };
+    },
     async silent(hostIds) {
       calls.push(`silent ${hostIds}`);
     },
@@ -44,6 +49,8 @@ function setUp(known: Record<string, Knowledge> = {}) {
     instruments: { sync: nothing, verdict: nothing, woke: nothing, lost: nothing },
     logger: { info: nothing, warn: nothing },
     now: () => nowMs,
+    lossMarginMs: 5_000,
+    canHear: () => canHear,
   });
   let revision = 0;
   const rows = (...tasks: (Partial<TaskFacts> & { id: string })[]) =>
@@ -66,7 +73,23 @@ function setUp(known: Record<string, Knowledge> = {}) {
   const sync = (runs: readonly Run[] = [], journalId = "j1") =>
     watcher.sync({ host: "HOST", hostId: "h1", journalId, runs });
   watcher.onStart("e1");
-  return { watcher, calls, woken, rows, sync, at: (ms: number) => (nowMs = ms) };
+  /** Time passes, with a look every second as in life. */
+  const pass = (toMs: number) => {
+    while (nowMs < toMs) {
+      nowMs = Math.min(toMs, nowMs + 1_000);
+      watcher.listen();
+    }
+  };
+  return {
+    watcher,
+    calls,
+    woken,
+    rows,
+    sync,
+    pass,
+    at: (ms: number) => (nowMs = ms),
+    hear: (can: boolean) => (canHear = can),
+  };
 }
 
 describe("Watcher", () => {
@@ -99,7 +122,8 @@ describe("Watcher", () => {
       ],
       missing: ["2"],
     });
-    expect(calls).toEqual(["lookUp h1 ask 5,6 missing 2", "see HOST unknown 5"]);
+    // Not seen for long: once the database knows that the host is there, it is asked about all that is to go on.
+    expect(calls.splice(0)).toEqual(["lookUp h1 ask 5,6 missing ", "see HOST unknown 5", "lookUp h1 ask 1 missing 2"]);
   });
 
   it("gives up runs of a journal that is gone only when the new one is there to stay", async () => {
@@ -134,14 +158,77 @@ describe("Watcher", () => {
   });
 
   it("tells storage of hosts that it has not heard", async () => {
-    const { watcher, calls, at } = setUp();
+    const { watcher, calls, pass } = setUp();
     watcher.onRows(["h1", "h2"].map((id) => ({ kind: "host" as const, host: { id, revision: 1, up: true } })));
-    at(29_000);
+    pass(29_000);
     watcher.onCaughtUp();
     await watcher.report({ hostId: "h2", runs: [], report: "r" });
     await watcher.onTick();
-    at(31_000);
+    pass(31_000);
     await watcher.onTick();
     expect(calls).toEqual(["report r", "silent h1"]);
+  });
+
+  it("lets storage give up runs of hosts that it listened to in vain, and asks again only after a while", async () => {
+    const { watcher, calls, pass, rows, hear } = setUp();
+    const tick = async () => {
+      watcher.onCaughtUp();
+      await watcher.onTick();
+      return calls.splice(0).filter((call) => call.startsWith("lose"));
+    };
+    rows({ id: "1", state: "running" }, { id: "2", state: "running", hostId: "h2" });
+    watcher.onCaughtUp();
+    pass(10_000);
+    await watcher.report({ hostId: "h2", runs: [], report: "r" });
+    pass(15_000);
+    expect(await tick()).toEqual([]);
+    pass(16_000);
+    expect(await tick()).toEqual(["lose h1 16000 5000"]);
+    pass(20_000);
+    expect(await tick()).toEqual([]);
+    pass(26_000);
+    expect(await tick()).toEqual(["lose h1 26000 5000", "lose h2 16000 5000"]);
+    // What could not be heard is not silence.
+    hear(false);
+    pass(40_000);
+    expect(await tick()).toEqual([]);
+    hear(true);
+    pass(55_000);
+    expect(await tick()).toEqual([]);
+    pass(56_000);
+    expect(await tick()).toEqual(["lose h1 16000 5000", "lose h2 16000 5000"]);
+  });
+
+  it("takes the time in which it stood still for no listening", async () => {
+    const { watcher, calls, pass, at, rows } = setUp();
+    rows({ id: "1", state: "running" });
+    watcher.onCaughtUp();
+    pass(10_000);
+    at(100_000);
+    watcher.onCaughtUp();
+    await watcher.onTick();
+    expect(calls.filter((call) => call.startsWith("lose"))).toEqual([]);
+  });
+
+  it("asks storage about a host that comes back: what was given up may still be in view", async () => {
+    const known: Record<string, Knowledge> = {};
+    const { watcher, sync, rows, calls, pass } = setUp(known);
+    rows({ id: "1", state: "running" });
+    const synced = async () => {
+      watcher.onCaughtUp();
+      calls.splice(0);
+      return (await sync([run("1")]))!.verdicts.map(({ verdict }) => verdict.kind);
+    };
+    for (let ms = 0; ms <= 40_000; ms += 10_000) {
+      pass(ms);
+      expect(await synced()).toEqual(["run"]);
+    }
+    expect(calls).toEqual(["see HOST unknown "]); // steady: the view is enough
+    pass(56_000);
+    known["1"] = "superseded";
+    expect(await synced()).toEqual(["stop"]);
+    expect(calls).toEqual(["see HOST unknown ", "lookUp h1 ask 1 missing "]);
+    pass(80_000);
+    expect(await synced()).toEqual(["stop"]); // not for half a minute yet
   });
 });

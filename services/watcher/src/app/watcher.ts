@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, minHostLeaseMs } from "@berth/core";
 import type { Run } from "@berth/core";
 import { Hearing } from "../domain/hearing.ts";
 import { RunView } from "../domain/run-view.ts";
@@ -14,6 +14,10 @@ export interface WatcherDeps<Report, ReportReply, Host, Assign> {
   readonly instruments: Instruments;
   readonly logger: Logger;
   now(): number;
+  /** Between the end of a run's lease, when its host freezes it, and giving it up. */
+  readonly lossMarginMs: number;
+  /** Whether anything that hosts say can reach this watcher now. */
+  canHear(): boolean;
 }
 
 /** What an agent's sync says, as far as it is ours to read. */
@@ -44,6 +48,9 @@ const notTakenUpMs = 2_000;
 const silentAfterMs = 30_000;
 /** More than these are offered in further syncs: an answer has to pass the bus. */
 const missingAtOnce = 400;
+/** Storage is asked again about a host that is not heard, and about how many at once. */
+const loseAgainMs = 5_000;
+const loseAtOnce = 20;
 
 /** Commits what agents report, judges what they have, wakes them. All in memory comes from the change feed and may be lost at any time. */
 export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
@@ -53,6 +60,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   #epoch = "";
   #seenWholeView = false;
   #freshMs = -Infinity;
+  readonly #askedToLose = new Map<string, number>();
 
   constructor(deps: WatcherDeps<Report, ReportReply, Host, Assign>) {
     this.#deps = deps;
@@ -115,16 +123,32 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     const epoch = this.#epoch;
     const judgement = judge(this.#view, epoch, { hostId, journalId, runs });
     const missing = judgement.missing.slice(0, missingAtOnce);
-    const { known, assign } =
-      judgement.ask.length + missing.length > 0
-        ? await store.lookUp(hostId, judgement.ask, missing)
-        : { known: [], assign: undefined };
-    const verdicts = [
+    const isSteady = this.#hearing.isSteady(hostId, this.#lossGapMs, behindMs, now);
+    const first = await this.#lookUp(hostId, judgement.ask, isSteady ? missing : []);
+    let verdicts = [
       ...judgement.verdicts,
-      ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(known[at] ?? "current") })),
+      ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(first.known[at] ?? "current") })),
     ];
     const unknownRuns = verdicts.filter(({ verdict }) => verdict.kind === "unknown").map(({ run }) => run);
+    // Before it is answered: what this answer lets go on is not given up after it.
     const { term } = await store.seeHost({ host, unknownRuns });
+    this.#hearing.noteSeen(hostId, this.#lossGapMs, now);
+    let { assign } = first;
+    if (!isSteady) {
+      // It may have been given up while nobody heard of it, and the view may not know yet: storage is asked about everything that is to go on.
+      const goesOn = verdicts.filter(({ verdict }) => verdict.kind !== "stop" && verdict.kind !== "unknown");
+      const again = await this.#lookUp(
+        hostId,
+        goesOn.map(({ run }) => run),
+        missing,
+      );
+      const stops = new Map(goesOn.map(({ run }, at) => [run, verdictOn(again.known[at] ?? "current")]));
+      verdicts = verdicts.map((judged) => {
+        const verdict = stops.get(judged.run);
+        return verdict?.kind === "stop" ? { run: judged.run, verdict } : judged;
+      });
+      assign = again.assign;
+    }
     if (this.#hearing.journalSettled(hostId, journalId, now) && judgement.lost.length > 0)
       await this.#giveUp(hostId, journalId, judgement.lost);
     if (judgement.missing.length > missing.length) waker.wake(hostId);
@@ -132,13 +156,48 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     return { epoch, term, verdicts, missing: assign };
   }
 
+  /** To be called about every second, by each watcher: a time in which it could not hear does not count as listening. */
+  listen(): void {
+    this.#hearing.listen(this.#deps.canHear(), this.#deps.now());
+  }
+
   /** Timers that one watcher runs for all; to be called about every half second while it holds the lease. */
   async onTick(): Promise<void> {
+    this.listen();
     if (!this.ready) return;
     const now = this.#deps.now();
     this.#wake(this.#view.takeNotTakenUp(now - notTakenUpMs), "not_taken_up");
     const silent = this.#hearing.silent(this.#view.upHosts(), silentAfterMs, now);
     if (silent.length > 0) await this.#deps.store.silent(silent, silentAfterMs);
+    await this.#loseSilent();
+  }
+
+  /** Shorter than this after the database last heard of a host nothing there is given up. */
+  get #lossGapMs(): number {
+    return minHostLeaseMs + this.#deps.lossMarginMs;
+  }
+
+  async #loseSilent(): Promise<void> {
+    const { store, logger, instruments, lossMarginMs } = this.#deps;
+    const now = this.#deps.now();
+    let asked = 0;
+    for (const hostId of this.#view.busyHosts()) {
+      const listenedMs = this.#hearing.listenedMs(hostId, now);
+      if (listenedMs <= this.#lossGapMs || now - (this.#askedToLose.get(hostId) ?? -Infinity) < loseAgainMs) continue;
+      this.#askedToLose.set(hostId, now);
+      const { retried, lost } = await store.loseRuns(hostId, listenedMs, lossMarginMs);
+      if (retried + lost > 0) {
+        logger.warn("gave up runs whose lease ended: their host is not heard", { hostId, retried, lost });
+        instruments.lost(retried + lost, "lease");
+      }
+      if ((asked += 1) >= loseAtOnce) return;
+    }
+  }
+
+  async #lookUp(hostId: string, ask: readonly Run[], missing: readonly Run[]) {
+    return ask.length + missing.length > 0
+      ? this.#deps.store.lookUp(hostId, ask, missing)
+      : { known: [], assign: undefined };
   }
 
   #heard(hostId: string, runs: readonly Run[]): void {
@@ -157,7 +216,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
       journalId,
       runs: runs.map(({ taskId, attempt }) => `${taskId}#${attempt}`),
     });
-    this.#deps.instruments.lost(runs.length);
+    this.#deps.instruments.lost(runs.length, "journal");
     try {
       await this.#deps.store.reportLost(hostId, journalId, runs);
     } catch (error) {

@@ -165,6 +165,11 @@ export class RunView {
     for (const host of this.#hosts.values()) if (host.up) yield host.id;
   }
 
+  /** Hosts with live tasks. */
+  busyHosts(): Iterable<string> {
+    return this.#byHost.keys();
+  }
+
   get hostCount(): number {
     return this.#hosts.size;
   }

@@ -3,7 +3,8 @@ export interface Instruments {
   sync(ready: boolean): void;
   verdict(kind: string): void;
   woke(why: "request" | "not_taken_up", hosts: number): void;
-  lost(runs: number): void;
+  /** Runs given up: their journal is gone, or the lease of their host ended. */
+  lost(runs: number, why: "journal" | "lease"): void;
 }
 
 export interface Logger {

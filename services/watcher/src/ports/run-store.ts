@@ -35,6 +35,15 @@ export interface RunStore<Report, ReportReply, Host, Assign> {
   ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
   /** Stores what an agent says of its host; the scheduler's term of now. */
   seeHost(news: HostNews<Host>): Promise<{ readonly term: number }>;
+  /**
+   * Gives up runs on a host that was not heard here for `listenedMs`: those whose lease, and the margin after it, have passed since anybody heard of the host.
+   * Storage decides each. Answers how many wait for another host, and how many are over.
+   */
+  loseRuns(
+    hostId: string,
+    listenedMs: number,
+    marginMs: number,
+  ): Promise<{ readonly retried: number; readonly lost: number }>;
   /** These hosts were not heard of here; storage knows whether anybody else heard of them. */
   silent(hostIds: readonly string[], afterMs: number): Promise<void>;
 }

@@ -80,6 +80,13 @@ export function grpcRunStore(
       return { known: answer.runs.map(knowledgeFromWire), assign: answer.assign };
     },
     seeHost: ({ host, unknownRuns }) => seeHost({ ...host, unknownRuns: unknownRuns.map((run) => ({ ...run })) }),
+    async loseRuns(hostId, listenedMs, marginMs) {
+      const { retried, lost } = await store.loseRuns(
+        { hostId, by: "", listenedMs: Math.floor(listenedMs), marginMs },
+        { deadlineMs: callDeadlineMs },
+      );
+      return { retried: retried.length, lost: lost.length };
+    },
     async silent(hostIds, silentAfterMs) {
       await store.syncHosts({ hosts: [], silentHostIds: [...hostIds], silentAfterMs }, { deadlineMs: callDeadlineMs });
     },
@@ -103,7 +110,6 @@ export function portions(reports: readonly ReportRequest[]): ReportRequest[][] {
 
 export const grpcTimerLease = (store: Store, holder: string): TimerLease => ({
   // Half its life: if a copy of storage does not answer, another is asked before the lease ends.
-  acquire: (ttlMs, signal) =>
-    store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs / 2 }),
+  acquire: (ttlMs, signal) => store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs / 2 }),
   release: async () => void (await store.releaseLease({ name: leaseName, holder }, { deadlineMs: 1_000 })),
 });
