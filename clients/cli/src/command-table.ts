@@ -15,6 +15,7 @@ export const commandTable: Readonly<Record<string, string>> = {
   update: "change how much of an array runs at once",
   why: "why a task waits",
   hosts: "the machines",
+  host: "declare a machine lost that will not come back",
   files: "list, get and add files of a task",
   user: "add users",
   key: "make, list and revoke API keys",

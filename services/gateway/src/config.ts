@@ -1,3 +1,4 @@
+import { defaultHostLeaseMs, minHostLeaseMs } from "@berth/core";
 import { readConfig, serviceKeys } from "@berth/runtime";
 import { z } from "zod";
 
@@ -24,6 +25,13 @@ const shape = {
     .default(7 * days),
   /** Time between TERM and KILL of a task that names none, in milliseconds. */
   graceMs: z.coerce.number().int().min(1).max(3_600_000).default(10_000),
+  /** How long a run goes on without its host being heard, of a task that asks to be retried or to fail then and does not say, in milliseconds. */
+  hostLeaseMs: z.coerce
+    .number()
+    .int()
+    .min(minHostLeaseMs)
+    .max(7 * days)
+    .default(defaultHostLeaseMs),
   /** Streams that one user may have open at this gateway. */
   maxStreams: z.coerce.number().int().min(1).default(200),
   /** How long a resolved user or volume is remembered, in milliseconds. */

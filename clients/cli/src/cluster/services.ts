@@ -11,6 +11,8 @@ export interface ServiceProcess {
   readonly env: Readonly<Record<string, string>>;
   /** Written by the process once it serves; undefined for nats-server. */
   readonly readyFile: string | undefined;
+  /** Touched by the process every few seconds; where that ends it has stalled, and is started anew. */
+  readonly heartbeatFile: string | undefined;
 }
 
 /** In this order they are stopped: the door first, the truth last. */
@@ -65,6 +67,8 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       ...(cluster.defaultImage ? { BERTH_DEFAULT_IMAGE: cluster.defaultImage } : {}),
     },
   };
+  // Virtual hosts have no tasks that nobody would look after.
+  const hasHeartbeat = (name: ServiceName): boolean => name === "agent" && cluster.driver !== "sim";
   const node = join(root, "node_modules", ".bin", "node");
   const services = serviceNames
     .filter((name) => name !== "nats")
@@ -91,13 +95,22 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
           ...common,
           ...own[name],
           BERTH_READY_FILE: readyFile,
+          ...(hasHeartbeat(name) ? { BERTH_HEARTBEAT_FILE: join(layout.run, `${name}.heartbeat`) } : {}),
         },
         readyFile,
+        heartbeatFile: hasHeartbeat(name) ? join(layout.run, `${name}.heartbeat`) : undefined,
       };
     });
   return [
     ...services,
-    { name: "nats", command: cluster.natsServer, args: ["-c", natsConfig], env: {}, readyFile: undefined },
+    {
+      name: "nats",
+      command: cluster.natsServer,
+      args: ["-c", natsConfig],
+      env: {},
+      readyFile: undefined,
+      heartbeatFile: undefined,
+    },
   ];
 }
 

@@ -2,10 +2,13 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "./layout.ts";
-import { findProcess, isAlive, rememberProcess } from "./processes.ts";
+import { findProcess, isAlive, rememberProcess, stopProcess } from "./processes.ts";
 import type { KnownProcess } from "./processes.ts";
 import type { ServiceProcess } from "./services.ts";
 
+const lookEveryMs = 5_000;
+/** Far above what a busy machine keeps a process from its turn, and well within the margin after which lost runs are given up. */
+const stalledMs = 45_000;
 const firstDelayMs = 100;
 const maxDelayMs = 5000;
 /** A process that lived this long starts again without delay. */
@@ -21,7 +24,34 @@ export async function supervise(
   services: readonly ServiceProcess[],
   signal: AbortSignal,
 ): Promise<void> {
-  await Promise.all(services.map((service) => keepRunning(layout, service, signal)));
+  await Promise.all(
+    services.map((service) => Promise.all([keepRunning(layout, service, signal), endStalled(layout, service, signal)])),
+  );
+}
+
+/** Ends a process whose heartbeat stopped; it is started again then. What it looks after runs on, and it must be told when to stop. */
+async function endStalled(layout: Layout, { name, heartbeatFile }: ServiceProcess, signal: AbortSignal): Promise<void> {
+  if (heartbeatFile === undefined) return;
+  let beatMs = 0;
+  let sinceMs = performance.now();
+  let lookedMs = sinceMs;
+  while (!signal.aborted) {
+    await sleep(lookEveryMs, signal);
+    const now = performance.now();
+    const mtimeMs = statSync(heartbeatFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    // Time in which this process stood still as well tells nothing, as when the machine slept.
+    if (mtimeMs !== beatMs || now - lookedMs > 3 * lookEveryMs) sinceMs = now;
+    beatMs = mtimeMs;
+    lookedMs = now;
+    const known = findProcess(layout.run, name);
+    if (!known || mtimeMs === 0) sinceMs = now;
+    if (!known || now - sinceMs < stalledMs || signal.aborted) continue;
+    process.stderr.write(
+      `${new Date().toISOString()} ${name} (pid ${known.pid}) gave no sign for ${stalledMs / 1000} s: ending it\n`,
+    );
+    await stopProcess(known, 0);
+    sinceMs = performance.now();
+  }
 }
 
 async function keepRunning(layout: Layout, service: ServiceProcess, signal: AbortSignal): Promise<void> {

@@ -1,17 +1,23 @@
 import { ListHostsResponse } from "@berth/contracts/api";
+import { Host } from "@berth/contracts/types";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
-import { printHosts } from "../output/host-table.ts";
+import { findHost, printHost, printHosts } from "../output/host-table.ts";
 import { note, printJson } from "../output/print.ts";
 
 export function register(program: Command): void {
   program
     .command("hosts")
     .summary("the machines")
-    .description("Lists the machines that run tasks.")
+    .description("Lists the machines that run tasks; with a name, everything known of one.")
+    .argument("[name]", "one machine")
     .option("--json", "answer in JSON")
-    .action(async (options: { json?: boolean }) => {
+    .action(async (name: string | undefined, options: { json?: boolean }) => {
       const answer = await withBerth((berth) => berth.hosts.listHosts({}));
+      if (name !== undefined) {
+        const host = findHost(answer.hosts, name);
+        return options.json ? printJson(Host.toJSON(host)) : printHost(host);
+      }
       if (options.json) printJson(ListHostsResponse.toJSON(answer));
       else if (answer.hosts.length === 0) note("no host has been heard of");
       else printHosts(answer.hosts);

@@ -1,7 +1,7 @@
-import { formatCpu, formatDuration, formatMemory } from "@berth/core";
+import { AppError, formatCpu, formatDuration, formatMemory, runName } from "@berth/core";
 import { HostStatus } from "@berth/contracts/types";
 import type { Host } from "@berth/contracts/types";
-import { printTable } from "./print.ts";
+import { print, printTable } from "./print.ts";
 
 /** The hosts, a line each. */
 export function printHosts(hosts: readonly Host[]): void {
@@ -30,8 +30,42 @@ export function printHosts(hosts: readonly Host[]): void {
   );
 }
 
+/** Everything known of one host, with the runs there that the database does not know. */
+export function printHost(host: Host): void {
+  const lines: readonly (readonly [string, string])[] = [
+    ["host", host.id],
+    ["status", statusWords(host)],
+    ["heard", host.seenTime ? host.seenTime.toISOString() : "never"],
+    ["driver", host.driver],
+    ["enforces", host.features.join(" ")],
+    ["processors", `${formatCpu(host.used?.cpuMilli ?? 0)} of ${formatCpu(host.capacity?.cpuMilli ?? 0)}`],
+    ["memory", `${formatMemory(host.used?.memoryBytes ?? 0)} of ${formatMemory(host.capacity?.memoryBytes ?? 0)}`],
+    ["tasks", String(host.liveTasks)],
+    ["agent", host.version],
+    ["journal", host.journalId],
+    ["boot", host.bootId],
+  ];
+  print(lines.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join("\n"));
+  if (host.unknownRuns.length === 0) return;
+  print("\nRuns that the database does not know; they run on until somebody ends them on the host:\n");
+  printTable(
+    [{ title: "TASK" }, { title: "ATTEMPT", align: "right" }, { title: "EPOCH" }, { title: "NAME THERE" }],
+    host.unknownRuns.map((run) => [run.taskId, String(run.attempt), run.epoch, runName(run)]),
+  );
+}
+
+/** Throws `not-found` HOST_NOT_FOUND. */
+export function findHost(hosts: readonly Host[], id: string): Host {
+  const host = hosts.find((each) => each.id === id);
+  if (!host) throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${id}; berth hosts lists them`);
+  return host;
+}
+
+const names: Readonly<Record<string, string>> = { [HostStatus.SILENT]: "silent", [HostStatus.LOST]: "lost" };
+
 function statusWords(host: Host): string {
   const unknown = host.unknownRuns.length > 0 ? `, ${host.unknownRuns.length} unknown runs` : "";
   if (host.status === HostStatus.UP) return `up${unknown}`;
-  return `${host.status === HostStatus.SILENT ? "silent" : "unknown"}${host.reason?.message ? `: ${host.reason.message}` : ""}${unknown}`;
+  const since = host.seenTime ? ` since ${host.seenTime.toISOString().slice(0, 19)}Z` : "";
+  return `${names[host.status] ?? "unknown"}${since}${host.reason?.message ? `: ${host.reason.message}` : ""}${unknown}`;
 }

@@ -11,7 +11,16 @@ export interface LineTask {
 }
 
 /** Fields of the API's TaskSpec in proto3 JSON that have no shorter name here. */
-const specFields = new Set(["resources", "timeLimitMs", "graceMs", "dependencies", "files", "volumes"]);
+const specFields = new Set([
+  "resources",
+  "timeLimitMs",
+  "graceMs",
+  "dependencies",
+  "files",
+  "volumes",
+  "onHostLost",
+  "hostLeaseMs",
+]);
 
 /**
  * One task from one line of JSON: `{"command": ["echo", "1"], "cpu": 0.5, "mem": "1G", "env": {"A": "b"}, "after": ["12"]}`. Keys are the options' names, or those of

@@ -18,6 +18,8 @@ const options: Readonly<Record<WishKey, readonly [value: string, help: string]>>
   workdir: ["<path>", "working directory (default: the task's own)"],
   priority: ["<n>", "-100 to 100, higher first among your own tasks"],
   network: ["<kind>", "none or bridge (default: none)"],
+  "on-host-lost": ["<what>", "wait for a host that is not heard, retry elsewhere, or fail (default: wait)"],
+  "host-lease": ["<time>", "how long it runs on unheard before that; then it is frozen (default: the site's, 15m)"],
 };
 
 /** Adds the options of a task. They are collected as they come; `wishOf` gives the sum. */
@@ -37,6 +39,6 @@ export function addTaskOptions(
 
 /** Berth's own options, to notice one that was typed behind the command. */
 export const isTaskOption = (word: string): boolean => {
-  const match = /^--([a-z]+)(=|$)/.exec(word);
+  const match = /^--([a-z-]+)(=|$)/.exec(word);
   return match !== null && (Object.hasOwn(options, match[1]!) || match[1] === "dry-run");
 };

@@ -18,6 +18,8 @@ export interface TaskWish {
   readonly timeLimitMs?: number;
   readonly graceMs?: number;
   readonly network?: "NETWORK_NONE" | "NETWORK_BRIDGE";
+  readonly onHostLost?: "ON_HOST_LOST_WAIT" | "ON_HOST_LOST_RETRY" | "ON_HOST_LOST_FAIL";
+  readonly hostLeaseMs?: number;
 }
 
 /** What runs. */
@@ -66,6 +68,13 @@ export const readers = {
     if (text !== "none" && text !== "bridge") throw usageError(field, "must be none or bridge");
     return { network: text === "none" ? "NETWORK_NONE" : "NETWORK_BRIDGE" };
   },
+  "on-host-lost"(text, field) {
+    if (text === "wait") return { onHostLost: "ON_HOST_LOST_WAIT" };
+    if (text === "retry") return { onHostLost: "ON_HOST_LOST_RETRY" };
+    if (text === "fail") return { onHostLost: "ON_HOST_LOST_FAIL" };
+    throw usageError(field, "must be wait, retry or fail");
+  },
+  "host-lease": (text, field) => ({ hostLeaseMs: parseDuration(text, field) }),
 } satisfies Readonly<Record<string, Read>>;
 
 export type WishKey = keyof typeof readers;

@@ -404,7 +404,9 @@ describe("Agent", () => {
       const first = await startHost({ driver, journal });
       first.control.reply = wanted;
       await first.control.until(() => first.control.syncs.length > 0);
-      await first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "60s", "ignore-term"], leaseMs: 300 }]));
+      await first.agent.onAssign(
+        assign(journal.id, [{ id: "1", command: ["sim", "60s", "ignore-term"], leaseMs: 300 }]),
+      );
       await first.control.until(() => first.control.last("1")?.phase === RunPhase.RUNNING);
       await first.end();
       expect(said).toEqual([]);

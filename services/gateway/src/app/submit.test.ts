@@ -63,7 +63,7 @@ function world(fail: (call: number, task: NewTask) => SubmitResult["failure"] | 
   const submits = makeSubmits({
     store,
     resolver,
-    defaults: { timeLimitMs: 604_800_000, graceMs: 10_000 },
+    defaults: { timeLimitMs: 604_800_000, graceMs: 10_000, hostLeaseMs: 900_000 },
     check: (r, within) => check(submitRequest, r, within),
     traceparent: () => "00-aa",
   });
@@ -90,6 +90,18 @@ describe("submit", () => {
       },
       admin: false,
     });
+  });
+
+  it("gives a lease to what does not wait for a lost host", async () => {
+    const { submits, calls } = world();
+    const leaseOf = async (spec: object) => {
+      await submits.one(anna, request(spec));
+      return calls.at(-1)![0]!.runSpec!.spec!.hostLeaseMs;
+    };
+    expect(await leaseOf({})).toBe(0);
+    expect(await leaseOf({ onHostLost: "ON_HOST_LOST_WAIT" })).toBe(0);
+    expect(await leaseOf({ onHostLost: "ON_HOST_LOST_RETRY" })).toBe(900_000);
+    expect(await leaseOf({ onHostLost: "ON_HOST_LOST_FAIL", hostLeaseMs: 20_000 })).toBe(20_000);
   });
 
   it("gathers concurrent singles into few calls, each with its own answer", async () => {

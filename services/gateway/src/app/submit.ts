@@ -1,5 +1,5 @@
 import { AppError, defaultResources } from "@berth/core";
-import { fromFailure, toFailure } from "@berth/contracts";
+import { fromFailure, hostLeaseOf, toFailure } from "@berth/contracts";
 import type { SubmitTaskRequest, SubmitTaskResponse, SubmitTasksResult } from "@berth/contracts/api";
 import type { NewTask, SubmitResult, TaskStoreServiceService } from "@berth/contracts/store";
 import { Network } from "@berth/contracts/types";
@@ -17,6 +17,7 @@ import type { Resolver } from "./resolver.ts";
 export interface SubmitDefaults {
   readonly timeLimitMs: number;
   readonly graceMs: number;
+  readonly hostLeaseMs: number;
 }
 
 export interface SubmitDeps {
@@ -165,6 +166,7 @@ function withDefaults(spec: TaskSpec, defaults: SubmitDefaults): TaskSpec {
     },
     timeLimitMs: spec.timeLimitMs || defaults.timeLimitMs,
     graceMs: spec.graceMs || defaults.graceMs,
+    hostLeaseMs: hostLeaseOf(spec) ? spec.hostLeaseMs || defaults.hostLeaseMs : 0,
     network: spec.network === Network.UNSPECIFIED ? Network.NONE : spec.network,
   };
 }

@@ -21,6 +21,8 @@ const reasons: Readonly<Record<string, string>> = {
   grace_ms: "INVALID_GRACE",
   files: "INVALID_FILE",
   network: "INVALID_NETWORK",
+  on_host_lost: "INVALID_ON_HOST_LOST",
+  host_lease_ms: "INVALID_HOST_LEASE",
   request_id: "INVALID_REQUEST_ID",
   task_id: "INVALID_TASK_ID",
   task_ids: "INVALID_TASK_ID",

@@ -30,6 +30,8 @@ describe("the check of a submit", () => {
         graceMs: 1,
         files: [{ path: "a/b.txt", content: "aGk=" }],
         network: "NETWORK_BRIDGE",
+        onHostLost: "ON_HOST_LOST_RETRY",
+        hostLeaseMs: 10_000,
       },
     ],
   ])("accepts %s", (_, spec) => check(submitRequest, wire(spec, { requestId: "a:1" })));
@@ -81,6 +83,9 @@ describe("the check of a submit", () => {
       },
     ],
     ["spec.network", "INVALID_NETWORK", { ...ok, network: 77 }],
+    ["spec.host_lease_ms", "INVALID_HOST_LEASE", { ...ok, onHostLost: "ON_HOST_LOST_FAIL", hostLeaseMs: 9_999 }],
+    ["spec.host_lease_ms", "INVALID_HOST_LEASE", { ...ok, hostLeaseMs: 60_000 }],
+    ["spec.on_host_lost", "INVALID_ON_HOST_LOST", { ...ok, onHostLost: 7 }],
     ["request_id", "INVALID_REQUEST_ID", ok, { requestId: "a b" }],
   ])("names %s with %s", (field, reason, spec, rest) => {
     const refused = (): void => check(submitRequest, wire(spec, rest));

@@ -148,6 +148,13 @@ const taskSpec = z
       ),
   })
   .superRefine((spec, context) => {
+    const waits = spec.onHostLost === OnHostLost.UNSPECIFIED || spec.onHostLost === OnHostLost.WAIT;
+    if (spec.hostLeaseMs > 0 && waits)
+      context.addIssue({
+        code: "custom",
+        path: ["hostLeaseMs"],
+        message: "needs on_host_lost to be retry or fail: a task that waits for its host has no lease",
+      });
     if (spec.command.length > 0 && spec.script !== "")
       context.addIssue({ code: "custom", path: ["script"], message: "give command or script, not both" });
     if (spec.command.length === 0 && spec.script === "")
