@@ -46,6 +46,7 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
     case "accepted":
       return [{ name: "start", key }];
     case "starting":
+    case "queued":
     case "running":
     case "suspended":
       if (stop) return stopSteps(held, now);

@@ -18,6 +18,8 @@ export interface KeeperLink {
   start(runs: readonly StartRun[]): void;
   signal(key: string, signal: RunSignal): void;
   settle(keys: readonly string[]): void;
+  /** Those that have not begun are not to start. */
+  takeBack(keys: readonly string[]): void;
   /** Asks it to take nothing new and to end once it is empty. */
   retire(): void;
   /** Lets go of it; it goes on. */
@@ -62,6 +64,7 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
         start: (runs) => send({ t: "start", runs }),
         signal: (k, signal) => send({ t: "signal", k, signal }),
         settle: (keys) => send({ t: "settle", keys }),
+        takeBack: (keys) => send({ t: "back", keys }),
         retire: () => send({ t: "close" }),
         drop() {
           dropped = true;

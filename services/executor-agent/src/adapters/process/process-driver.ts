@@ -8,6 +8,7 @@ import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
 import { Keepers } from "./keepers.ts";
 import type { Keeper } from "./keepers.ts";
 import type { KeptRun, RunSignal, StartRun } from "./keeper/protocol.ts";
+import { identityRefusal } from "./identity.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { watchOrphans } from "./orphans.ts";
 
@@ -164,6 +165,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     "memory_watched",
     "suspend",
     "cpu_time",
+    "lanes",
     ...(self === 0 ? (["identity"] as const) : []),
   ]);
   return {
@@ -202,6 +204,14 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     async killTask(run, signal) {
       send(run, signal);
       if (!runs.get(runKey(run))?.keeper && signal === "TERM") send(run, "CONT");
+    },
+    async takeBack(unwanted) {
+      const byKeeper = new Map<Keeper, string[]>();
+      for (const key of unwanted.map(runKey)) {
+        const keeper = runs.get(key)?.keeper;
+        if (keeper) byKeeper.set(keeper, [...(byKeeper.get(keeper) ?? []), key]);
+      }
+      for (const [keeper, keys] of byKeeper) keeper.link.takeBack(keys);
     },
     async suspendTask(run) {
       send(run, "STOP");
@@ -245,7 +255,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
 
 function startRun(
   key: string,
-  { command, env, taskDir, workdir, stdoutPath, stderrPath, resources }: TaskToRun,
+  { command, env, taskDir, workdir, stdoutPath, stderrPath, resources, lane }: TaskToRun,
 ): StartRun {
   return {
     k: key,
@@ -256,34 +266,11 @@ function startRun(
     o: stdoutPath,
     r: stderrPath,
     m: resources.memoryBytes,
+    ...(lane === undefined ? {} : { l: lane }),
     ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir
       ? {}
       : { a: env["BERTH_ARRAY_DIR"] }),
   };
-}
-
-/** Root's agent runs nothing as root; another's can be nobody else. */
-function identityRefusal({ run, identity: { uid, user } }: TaskToRun, self: number): DriverEvent | undefined {
-  const at = new Date();
-  if (self === 0 && uid === 0)
-    return {
-      kind: "failed",
-      run,
-      at,
-      reason: { code: "ROOT_NOT_ALLOWED", message: "the process driver runs nothing as root" },
-    };
-  if (self !== 0 && uid !== self) {
-    return {
-      kind: "unable",
-      run,
-      at,
-      reason: {
-        code: "IDENTITY_NOT_POSSIBLE",
-        message: `this agent runs as uid ${self} and cannot run tasks of ${user} (uid ${uid})`,
-      },
-    };
-  }
-  return undefined;
 }
 
 /** What a container around us may use, if there is one. */

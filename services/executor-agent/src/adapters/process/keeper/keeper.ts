@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from "node:path";
 import { childrenOf, killDescendants, killTree, nameOf, runOf, sendTo } from "./family.ts";
 import { reap, spawn } from "./native.ts";
 import type { Reaped } from "./native.ts";
+import { RunLanes } from "./run-lanes.ts";
 import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
 import type { RecordFiles } from "./records.ts";
 
@@ -26,6 +27,7 @@ export class Keeper {
   readonly #runs = new Map<string, KeptRun>();
   readonly #byPid = new Map<number, string>();
   readonly #queue: StartRun[] = [];
+  readonly #lanes = new RunLanes();
   readonly #dirs = new Set<string>();
   readonly #records: RecordFiles;
   readonly #tell: (runs: readonly KeptRun[]) => void;
@@ -51,18 +53,41 @@ export class Keeper {
   /** Starts runs that it does not have yet. That they are to start is recorded before any of them does. */
   start(wanted: readonly StartRun[]): void {
     const fresh = wanted.filter(({ k }) => !this.#runs.has(k));
-    this.#records.write(fresh.map(({ k, o, r, m }) => ({ k, o, r, m })));
-    for (const run of fresh) {
-      this.#runs.set(run.k, { k: run.k, o: run.o, r: run.r, m: run.m });
-      this.#queue.push(run);
-    }
+    for (const { k, o, r, m } of fresh) this.#runs.set(k, { k, o, r, m });
+    this.#enqueue(fresh.filter((run) => this.#lanes.enter(run, (key) => this.#isLive(key))));
     this.#startSome();
   }
 
+  /** Whether each lane has something to go on with, so that ends need not be told at once. */
+  get hasNext(): boolean {
+    return this.#lanes.areStocked;
+  }
+
+  /** Those that wait behind others do not start. */
+  takeBack(keys: readonly string[]): void {
+    const at = Date.now();
+    const message = "the run before it took longer than expected";
+    const taken = keys.filter((key) => this.#lanes.remove(key));
+    if (taken.length > 0)
+      this.#note(taken.map((key) => this.#failed(key, { at, code: "OVER_CAPACITY", message, host: true })));
+  }
+
+  #isLive(key: string): boolean {
+    const run = this.#runs.get(key);
+    return run !== undefined && !(run.x ?? run.f);
+  }
+
+  /** To be started next. That they are is recorded before any of them does; what only waits in its lane has not begun, and whoever finds no record of it may start it. */
+  #enqueue(runs: readonly StartRun[]): void {
+    this.#records.write(runs.map(({ k, o, r, m }) => ({ k, o, r, m })));
+    this.#queue.push(...runs);
+  }
+
   signal(key: string, signal: RunSignal): void {
-    const queued = this.#queue.findIndex(({ k }) => k === key);
-    if (queued >= 0 && (signal === "TERM" || signal === "KILL")) {
-      this.#queue.splice(queued, 1);
+    const isEnd = signal === "TERM" || signal === "KILL";
+    const queued = isEnd ? this.#queue.findIndex(({ k }) => k === key) : -1;
+    if (queued >= 0 || (isEnd && this.#lanes.remove(key))) {
+      if (queued >= 0) this.#queue.splice(queued, 1);
       this.#note([
         this.#failed(key, {
           at: Date.now(),
@@ -108,11 +133,13 @@ export class Keeper {
     }
     if (ended.length === 0) return;
     this.#note(ended);
+    this.#startSome();
     if (this.#strayTimer === undefined) this.#strayTimer = setTimeout(() => this.#endStrays(), strayDelayMs);
   }
 
   #note(runs: readonly KeptRun[]): void {
     this.#records.write(runs.map(({ k, x, f }) => ({ k, ...(x ? { x } : {}), ...(f ? { f } : {}) })));
+    this.#enqueue(runs.flatMap(({ k }) => this.#lanes.leave(k) ?? []));
     this.#tell(runs);
   }
 

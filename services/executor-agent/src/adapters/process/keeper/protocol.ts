@@ -19,6 +19,8 @@ export interface StartRun {
   readonly a?: string;
   /** Its memory limit in bytes, kept for the next agent. */
   readonly m: number;
+  /** Its lane: it is started once what came before it in that lane is over. */
+  readonly l?: string;
 }
 
 export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
@@ -27,6 +29,8 @@ export type ToKeeper =
   | { readonly t: "start"; readonly runs: readonly StartRun[] }
   | { readonly t: "signal"; readonly k: string; readonly signal: RunSignal }
   | { readonly t: "settle"; readonly keys: readonly string[] }
+  /** Those that have not begun are not started. */
+  | { readonly t: "back"; readonly keys: readonly string[] }
   /** Take nothing new, and end as soon as nothing is kept. */
   | { readonly t: "close" };
 
