@@ -21,6 +21,8 @@ export interface OpenOptions {
   readonly now: () => number;
   /** How long and how many rows of the feed are kept. */
   readonly feed?: { readonly keepMs: number; readonly keepRows: number };
+  /** How long ago an element must have ended to be folded. */
+  readonly foldAfterMs?: number;
 }
 
 export interface OpenedStore {

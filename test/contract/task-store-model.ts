@@ -1,8 +1,9 @@
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
+import { ListTasksRequest } from "@berth/contracts/store";
 import type { TaskRow } from "@berth/contracts/store";
 import { outcomeToWire, requestToWire, stateToWire } from "@berth/contracts";
 import { Outcome, TaskState } from "@berth/contracts/types";
-import { isLive, killedReason, move } from "@berth/core";
+import { isLive, isTerminal, killedReason, move } from "@berth/core";
 import type { Move, Outcome as OutcomeWord, TaskEvent, TaskLife, TaskRequest } from "@berth/core";
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -22,6 +23,9 @@ type Step =
       readonly outcome: OutcomeWord;
     }
   | { readonly kind: "killArray" }
+  | { readonly kind: "fold" }
+  | { readonly kind: "archive" }
+  | { readonly kind: "limit"; readonly maxLive: number }
   | { readonly kind: "reopen" };
 
 const singles = 2;
@@ -70,6 +74,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: "killArray" as const }) },
+  { weight: 3, arbitrary: fc.constant({ kind: "fold" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "archive" as const }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("limit" as const), maxLive: fc.nat({ max: 3 }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: "reopen" as const }) },
 );
 
@@ -88,6 +95,7 @@ class Model {
   readonly lives: TaskLife[];
   readonly hosts: string[];
   arrayKilled = false;
+  maxLive = 0;
 
   constructor(ids: string[]) {
     this.ids = ids;
@@ -102,7 +110,7 @@ class Model {
   /** A kill of the array is a kill of each element; the wish itself is the array's. */
   effective(at: number): TaskLife {
     const life = this.lives[at]!;
-    return this.isElement(at) && this.arrayKilled && life.state.kind !== "over" ? { ...life, request: "kill" } : life;
+    return this.isElement(at) && this.arrayKilled && !isTerminal(life.state.kind) ? { ...life, request: "kill" } : life;
   }
 
   apply(at: number, event: TaskEvent): Move {
@@ -111,6 +119,26 @@ class Model {
     const answer = move(decided ? this.effective(at) : this.lives[at]!, event);
     if (answer.kind === "moved") this.lives[at] = answer.life;
     return answer;
+  }
+
+  elements(): TaskLife[] {
+    return this.lives.slice(singles);
+  }
+
+  get arrayOver(): boolean {
+    return this.elements().every(({ state }) => isTerminal(state.kind));
+  }
+
+  atLimit(at: number): boolean {
+    const live = this.elements().filter(({ state }) => isLive(state.kind)).length;
+    return this.isElement(at) && this.maxLive > 0 && live >= this.maxLive;
+  }
+
+  /** All that is over, elements together with their array. */
+  archive(): void {
+    this.lives.forEach(({ state }, at) => {
+      if (state.kind === "over" && (!this.isElement(at) || this.arrayOver)) this.apply(at, { kind: "archive" });
+    });
   }
 
   /** The next element that is to be claimed. */
@@ -122,8 +150,7 @@ class Model {
   }
 
   killArray(): void {
-    const over = this.lives.slice(singles).every(({ state }) => state.kind === "over");
-    if (over) return;
+    if (this.arrayOver) return;
     this.arrayKilled = true;
     for (let at = singles; at < tasks; at++)
       if (this.lives[at]!.state.kind === "pending") this.apply(at, { kind: "request", request: "kill" });
@@ -139,7 +166,7 @@ export function modelTests(make: MakeDatabase): void {
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
-          await using h = await Harness.open(make);
+          await using h = await Harness.open(make, { foldAfterMs: 0 });
           const token = await h.token();
           const first = [await h.submit(), await h.submit()];
           const array = await h.submit({ array: { first: 1, last: elements, step: 1, maxLive: 0 } });
@@ -161,6 +188,18 @@ export function modelTests(make: MakeDatabase): void {
       await h.kill(array);
       return model.killArray();
     }
+    if (each.kind === "fold") return fold(h);
+    if (each.kind === "archive") {
+      await fold(h);
+      await h.store.archive(await h.store.expired(0, 100));
+      return model.archive();
+    }
+    if (each.kind === "limit") {
+      const told = h.store.updateTask({ taskId: array, user: "ada", admin: false, maxLive: each.maxLive });
+      if (model.arrayOver) return expect(told).rejects.toMatchObject({ reason: "NOT_LIVE" });
+      model.maxLive = each.maxLive;
+      return expect(told).resolves.toMatchObject({ id: array });
+    }
     const at = each.task;
     const id = model.ids[at]!;
     const { attempt } = model.lives[at]!.state;
@@ -172,7 +211,10 @@ export function modelTests(make: MakeDatabase): void {
         const outOfTurn =
           model.isElement(at) && attempt === 0 && model.lives[at]!.state.kind === "pending" && at !== model.cursor();
         if (outOfTurn) return expect(refusal).toBe("STALE_ATTEMPT");
-        const answer = model.apply(at, { kind: "place", attempt: wanted, hostId: each.host });
+        const event: TaskEvent = { kind: "place", attempt: wanted, hostId: each.host };
+        if (model.atLimit(at) && move(model.effective(at), event).kind === "moved")
+          return expect(refusal).toBe("ARRAY_LIMIT");
+        const answer = model.apply(at, event);
         if (answer.kind === "moved") model.hosts[at] = each.host;
         return expect(refusal).toBe(answer.kind === "refused" ? answer.why : "");
       }
@@ -215,6 +257,11 @@ export function modelTests(make: MakeDatabase): void {
     }
   }
 
+  /** Nothing that is read changes by it. */
+  async function fold(h: Harness): Promise<void> {
+    while ((await h.store.fold(1)).more) continue;
+  }
+
   const answerOf = (answer: Move): ReportAnswer =>
     answer.kind === "superseded"
       ? ReportAnswer.SUPERSEDED
@@ -235,31 +282,35 @@ export function modelTests(make: MakeDatabase): void {
         id: model.ids[at],
         state: stateToWire(state.kind),
         attempt: state.attempt,
-        outcome: outcomeToWire(state.kind === "over" ? state.outcome : undefined),
+        outcome: outcomeToWire("outcome" in state ? state.outcome : undefined),
         request: requestToWire(request),
       });
-      if (state.kind === "over" && state.outcome === "killed" && state.attempt === 0)
+      if ("outcome" in state && state.outcome === "killed" && state.attempt === 0)
         expect(task.reason!.code).toBe(killedReason("").code);
       expect(new Set(task.attempts.map((earlier) => earlier.attempt)).size).toBe(task.attempts.length);
     }
-    const own = model.lives.slice(singles);
+    const own = model.elements();
     const { progress, state } = await h.get(array);
     const count = (wanted: (life: TaskLife) => boolean) => own.filter(wanted).length;
     const ended = Object.values(progress!.ended).reduce((sum, n) => sum + n, 0);
     expect({ ...progress, ended }).toEqual({
       total: elements,
+      maxLive: model.maxLive,
       unclaimed: count((life) => life.state.kind === "pending" && life.state.attempt === 0),
       live: count((life) => isLive(life.state.kind)),
       waiting: count((life) => life.state.kind === "pending" && life.state.attempt > 0),
-      ended: count((life) => life.state.kind === "over"),
+      ended: count((life) => isTerminal(life.state.kind)),
     });
-    expect(state === TaskState.OVER).toBe(own.every((life) => life.state.kind === "over"));
+    expect(state === TaskState.OVER || state === TaskState.ARCHIVED).toBe(model.arrayOver);
+    expect(state === TaskState.ARCHIVED).toBe(own[0]!.state.kind === "archived");
+    const listed = await h.store.list(ListTasksRequest.fromPartial({ arrayId: array }));
+    expect(listed.tasks.map((task) => task.state)).toEqual(own.map((life) => stateToWire(life.state.kind)));
     await sumsAgree(h, model);
   }
 
   async function sumsAgree(h: Harness, model: Model): Promise<void> {
     const { byState } = await h.store.countTasks({ user: "ada" });
-    for (const kind of ["pending", "placed", "running", "suspended", "over"] as const) {
+    for (const kind of ["pending", "placed", "running", "suspended", "over", "archived"] as const) {
       expect(byState[kind] ?? 0, kind).toBe(model.lives.filter((life) => life.state.kind === kind).length);
     }
     for (const host of (await h.store.listHosts()).hosts) {
@@ -274,7 +325,8 @@ export function modelTests(make: MakeDatabase): void {
     const known = new Map<string, TaskRow>();
     for (const row of (await h.changes(token)).tasks) {
       const before = known.get(row.id);
-      if (before?.state === TaskState.OVER) expect(row.state, "what is over stays as it is").toBe(TaskState.OVER);
+      if (before?.state === TaskState.OVER)
+        expect([TaskState.OVER, TaskState.ARCHIVED], "what is over stays as it is").toContain(row.state);
       expect(row.attempt).toBeGreaterThanOrEqual(before?.attempt ?? 0);
       known.set(row.id, row);
     }
@@ -285,11 +337,12 @@ export function modelTests(make: MakeDatabase): void {
       if (silent) expect(state.attempt).toBe(0);
       else
         expect([row?.state, row?.attempt, row?.request]).toEqual([
-          stateToWire(state.kind),
+          // Elements are archived by their array's row.
+          stateToWire(model.isElement(at) && state.kind === "archived" ? "over" : state.kind),
           state.attempt,
           requestToWire(request),
         ]);
-      const live = state.kind !== "over" && !silent;
+      const live = !isTerminal(state.kind) && !silent;
       expect(snapshot.has(model.ids[at]!)).toBe(live);
       if (live) expect(snapshot.get(model.ids[at]!)).toEqual(row);
     }

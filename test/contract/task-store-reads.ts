@@ -232,7 +232,14 @@ export function readTests(make: MakeDatabase): void {
   it("tells who follows output how far the task is", async () => {
     await using h = await Harness.open(make);
     const id = await h.submit();
-    expect(h.store.logState(id)).toEqual({ attempt: 0, over: false, sizes: undefined, uid: 20_001, gid: 20_001 });
+    expect(h.store.logState(id)).toEqual({
+      attempt: 0,
+      over: false,
+      archived: false,
+      sizes: undefined,
+      uid: 20_001,
+      gid: 20_001,
+    });
     await h.place(id);
     await h.ended(id, 1, { logSizes: { stdoutBytes: 5, stderrBytes: 7 } });
     expect(h.store.logState(id)).toMatchObject({ attempt: 1, over: true, sizes: { stdout: 5, stderr: 7 } });

@@ -2,11 +2,15 @@ import { describe } from "vitest";
 import { arrayTests } from "./task-store-arrays.ts";
 import { feedTests } from "./task-store-feed.ts";
 import type { MakeDatabase } from "./task-store-harness.ts";
+import { lostTests } from "./task-store-lost.ts";
+import { foldTests } from "./task-store-fold.ts";
 import { modelTests } from "./task-store-model.ts";
 import { planTests } from "./task-store-plans.ts";
 import { readTests } from "./task-store-reads.ts";
 import { reportTests } from "./task-store-reports.ts";
+import { retentionTests } from "./task-store-retention.ts";
 import { submitTests } from "./task-store-submits.ts";
+import { updateTests } from "./task-store-updates.ts";
 
 /** The contract of the TaskStore port. An adapter joins by one call with a maker of empty databases; it changes nothing here. */
 export function describeTaskStore(name: string, make: MakeDatabase): void {
@@ -15,6 +19,10 @@ export function describeTaskStore(name: string, make: MakeDatabase): void {
     describe("plans and leases", () => planTests(make));
     describe("reports and requests", () => reportTests(make));
     describe("arrays", () => arrayTests(make));
+    describe("lost hosts", () => lostTests(make));
+    describe("updates", () => updateTests(make));
+    describe("folding", () => foldTests(make));
+    describe("retention", () => retentionTests(make));
     describe("change feed and hosts", () => feedTests(make));
     describe("reading", () => readTests(make));
     describe("any sequence of events", () => modelTests(make));

@@ -35,6 +35,13 @@ describe("findConnection", () => {
     });
   });
 
+  it("takes one or some of several gateways for the same cluster, but none from elsewhere", () => {
+    keepConnection({ server: "a:1, b:2", user: "anna", key: "kept" }, env);
+    expect(findConnection({ ...env, BERTH_SERVER: "b:2" })).toMatchObject({ server: "b:2", key: "kept" });
+    expect(findConnection({ ...env, BERTH_SERVER: "b:2,a:1" })).toMatchObject({ key: "kept" });
+    expect(findConnection({ ...env, BERTH_SERVER: "a:1,c:3" })).toMatchObject({ key: undefined });
+  });
+
   it("says so where there is none, and where a file is damaged", () => {
     expect(() => findConnection(env)).toThrow(expect.objectContaining({ code: "unavailable", reason: "NO_SERVER" }));
     mkdirSync(join(dir, "config", "berth"), { recursive: true });

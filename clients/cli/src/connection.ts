@@ -2,12 +2,14 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { AppError } from "@berth/core";
+import { splitAddresses } from "@berth/contracts/channel";
 import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import { defaultDataDir } from "./cluster/layout.ts";
 
 /** Which server, as whom. */
 export interface Connection {
+  /** A gateway, or several with commas. */
   readonly server: string;
   readonly key: string | undefined;
   readonly user: string | undefined;
@@ -25,16 +27,21 @@ export function findConnection(env: NodeJS.ProcessEnv = process.env): Connection
   const files = [credentialsPath(env), join(defaultDataDir(env), "client.json")];
   const found = files.map(readConnection).find((each) => each !== undefined);
   const server = env["BERTH_SERVER"];
-  // A key is for one server: one of a file is not sent to a server from elsewhere.
+  // A key is for one cluster: one of a file is not sent to a server that the file does not name.
   if (server)
     return {
       server,
-      key: env["BERTH_KEY"] ?? (found?.server === server ? found.key : undefined),
+      key: env["BERTH_KEY"] ?? (isAmong(server, found?.server) ? found?.key : undefined),
       user: undefined,
       from: "BERTH_SERVER",
     };
   if (!found) throw new AppError("unavailable", "NO_SERVER", "there is no cluster that this machine knows of");
   return env["BERTH_KEY"] ? { ...found, key: env["BERTH_KEY"] } : found;
+}
+
+function isAmong(servers: string, known: string | undefined): boolean {
+  const all = new Set(splitAddresses(known ?? ""));
+  return splitAddresses(servers).every((server) => all.has(server));
 }
 
 function readConnection(path: string): Connection | undefined {

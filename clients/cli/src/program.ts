@@ -4,11 +4,12 @@ import { exitCodeFor, finish, printError } from "./exit.ts";
 import { version } from "./version.ts";
 
 /** Runs one command to its end and exits. */
-export async function runProgram(args: readonly string[]): Promise<never> {
+export async function runProgram(given: readonly string[]): Promise<never> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0); // the reader has had enough, as with `| head`
     throw error;
   });
+  const args = takeServer(given);
   try {
     const program = await makeProgram((args[0] === "help" ? args[1] : args[0]) ?? "");
     await program.parseAsync([...args], { from: "user" });
@@ -21,11 +22,25 @@ export async function runProgram(args: readonly string[]): Promise<never> {
   }
 }
 
+/** `--server` stands before the command, holds for all of them, and is what BERTH_SERVER says otherwise. */
+function takeServer(args: readonly string[]): readonly string[] {
+  const [first = "", second] = args;
+  const joined = first.startsWith("--server=");
+  const server = joined ? first.slice("--server=".length) : first === "--server" ? second : undefined;
+  if (!server) return args;
+  process.env["BERTH_SERVER"] = server;
+  return args.slice(joined ? 1 : 2);
+}
+
 /** All commands by name, for help and for guesses at a mistyped one; only the one that is called is loaded. */
 async function makeProgram(called: string): Promise<Command> {
   const program = new Command("berth")
     .description("Batch scheduler for shared machines. `berth` alone shows examples.")
     .version(version(), "-V, --version")
+    .option(
+      "--server <addresses>",
+      "gateways of the cluster, as host:port,host:port (default: BERTH_SERVER, or what login kept)",
+    )
     .enablePositionalOptions()
     .showHelpAfterError("(berth --help lists all commands)")
     .exitOverride()

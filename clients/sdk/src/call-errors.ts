@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { AppError } from "@berth/core";
 import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
 import { ClientError, Metadata } from "nice-grpc-common";
@@ -17,6 +18,8 @@ export interface CallDefaults {
   readonly credential: string | undefined;
   readonly deadlineMs: number;
   readonly patienceMs: number;
+  /** Gateways beyond the first: that many repeats are made whatever the patience, since another may answer. */
+  readonly others: number;
 }
 
 /** A repeat of these makes another. All others of the API may be repeated. */
@@ -24,15 +27,25 @@ const notRepeatable = /\/(CreateKey|CreateUser|AddFile)$/;
 
 interface Submit {
   readonly requestId?: string;
-  readonly tasks?: readonly { readonly requestId: string }[];
+  readonly dryRun?: boolean;
+  readonly tasks?: readonly Submit[];
+}
+
+/** Submits without a request id get one: then a repeat finds the first one's task. */
+export function withRequestIds<Q>(path: string, request: Q): Q {
+  const named = <S extends Submit>(one: S): S =>
+    one.requestId || one.dryRun ? one : { ...one, requestId: randomUUID() };
+  if (path.endsWith("/SubmitTask")) return named(request as Q & Submit);
+  const { tasks } = request as Submit;
+  return path.endsWith("/SubmitTasks") && tasks ? { ...request, tasks: tasks.map(named) } : request;
 }
 
 /** Submits may be repeated where they say who they are. */
 function isRepeatable(path: string, request: unknown): boolean {
   if (notRepeatable.test(path)) return false;
-  const { requestId, tasks } = request as Submit;
-  if (path.endsWith("/SubmitTask")) return Boolean(requestId);
-  return path.endsWith("/SubmitTasks") ? (tasks ?? []).every((task) => task.requestId !== "") : true;
+  const named = ({ requestId, dryRun }: Submit): boolean => Boolean(requestId) || dryRun === true;
+  if (path.endsWith("/SubmitTask")) return named(request as Submit);
+  return path.endsWith("/SubmitTasks") ? ((request as Submit).tasks ?? []).every(named) : true;
 }
 
 /**
@@ -60,7 +73,7 @@ export function callErrors(defaults: CallDefaults): ClientMiddleware<CallExtras>
       call as Unary<typeof call.request, never>,
       send,
       { deadlineMs, patienceMs },
-      defaults.server,
+      defaults,
       options.signal,
     );
   };
@@ -73,16 +86,18 @@ async function unary<Q, R>(
   call: Unary<Q, R>,
   send: Send,
   times: Required<CallExtras>,
-  server: string,
+  { server, others }: CallDefaults,
   signal: AbortSignal | undefined,
 ): Promise<R> {
   const startedAt = performance.now();
+  const { path } = call.method;
+  const request = withRequestIds(path, call.request);
   const late = AbortSignal.timeout(times.deadlineMs);
   const either = signal ? AbortSignal.any([signal, late]) : late;
   for (let attempt = 0; ; attempt++) {
     const sent = send(either);
     try {
-      const step = await call.next(call.request, sent.options).next();
+      const step = await call.next(request, sent.options).next();
       return step.value as R;
     } catch (thrown) {
       signal?.throwIfAborted();
@@ -90,8 +105,8 @@ async function unary<Q, R>(
         throw new AppError("unavailable", "NO_ANSWER", `${server} did not answer within ${times.deadlineMs / 1000} s`);
       const error = sent.trailer.toAppError(thrown);
       const waitMs = Math.min(1_000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
-      const patient = performance.now() - startedAt + waitMs < times.patienceMs;
-      if (error.code !== "unavailable" || !patient || !isRepeatable(call.method.path, call.request)) throw error;
+      const patient = attempt < others || performance.now() - startedAt + waitMs < times.patienceMs;
+      if (error.code !== "unavailable" || !patient || !isRepeatable(path, request)) throw error;
       await pause(waitMs, signal);
     }
   }

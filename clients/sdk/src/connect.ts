@@ -4,7 +4,8 @@ import {
   SessionServiceService,
   TaskServiceService,
 } from "@berth/contracts/api";
-import { createChannel, createClientFactory } from "nice-grpc";
+import { openChannel, splitAddresses } from "@berth/contracts/channel";
+import { createClientFactory } from "nice-grpc";
 import type { Client } from "nice-grpc";
 import { callErrors } from "./call-errors.ts";
 import type { CallExtras } from "./call-errors.ts";
@@ -22,7 +23,7 @@ export interface Berth {
 }
 
 export interface ConnectOptions {
-  /** `host:port` or `unix:/path` of a gateway. */
+  /** `host:port` or `unix:/path` of a gateway; several with commas. */
   readonly address: string;
   /** An access token or an API key; without one only `session.login` is allowed. */
   readonly credential?: string | undefined;
@@ -32,23 +33,16 @@ export interface ConnectOptions {
   readonly patienceMs?: number;
 }
 
-const maxMessageBytes = 16 * 1024 * 1024;
-
 /**
  * A client of one cluster. Connects at the first call. Every call fails with AppError: the server's own, or `unavailable` NO_ANSWER.
+ * With several gateways it goes on at another by itself where one is gone. Submits that name no request id get one, so that they may be made again.
  */
 export function connectBerth({ address, credential, deadlineMs = 30_000, patienceMs = 3_000 }: ConnectOptions): Berth {
-  const channel = createChannel(address, undefined, {
-    "grpc.max_receive_message_length": maxMessageBytes,
-    "grpc.max_send_message_length": maxMessageBytes,
-    "grpc.initial_reconnect_backoff_ms": 50,
-    "grpc.max_reconnect_backoff_ms": 1_000,
-    "grpc.min_reconnect_backoff_ms": 5_000, // nice-grpc reads it as the limit of one attempt to connect
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 10_000,
-    "grpc.enable_retries": 0,
-  });
-  const factory = createClientFactory().use(callErrors({ server: address, credential, deadlineMs, patienceMs }));
+  const channel = openChannel(address);
+  const others = Math.max(0, splitAddresses(address).length - 1);
+  const factory = createClientFactory().use(
+    callErrors({ server: address, credential, deadlineMs, patienceMs, others }),
+  );
   return {
     server: address,
     tasks: factory.create(TaskServiceService, channel),

@@ -1,6 +1,7 @@
 import { AppError } from "@berth/core";
 import type { ReadLogResponse, WatchTasksRequest, WatchTasksResponse } from "@berth/contracts/api";
 import { LogStream } from "@berth/contracts/store";
+import { TaskState } from "@berth/contracts/types";
 import { pause } from "./call-errors.ts";
 import type { Berth } from "./connect.ts";
 
@@ -13,6 +14,8 @@ export interface FollowOptions {
 }
 
 const usualPatienceMs = 10 * 60_000;
+/** A watch says something every 5 s: one that does not is dead, whatever the connection says. */
+const silenceMs = 15_000;
 
 /** Calls again what ended by `unavailable`, until it is away for longer than the patience. `progress` tells that something came. */
 async function* again<T>(options: FollowOptions, open: (progress: () => void) => AsyncIterable<T>): AsyncGenerator<T> {
@@ -35,23 +38,87 @@ async function* again<T>(options: FollowOptions, open: (progress: () => void) =>
   }
 }
 
-/** A watch that outlives lost connections and restarts of the cluster. Ends after a message with `startAgain`. */
+/**
+ * A watch that outlives lost connections, gateways and restarts of the cluster; the end of a task comes once, whoever tells it again after a resumption. Ends
+ * after a message with `startAgain`.
+ */
 export function followTasks(
   berth: Berth,
   request: WatchTasksRequest,
   options: FollowOptions = {},
 ): AsyncGenerator<WatchTasksResponse> {
   let { token } = request;
+  const ends = new Ends();
   return again(options, async function* (progress) {
-    for await (const message of berth.tasks.watchTasks({ ...request, token }, signalOf(options))) {
-      progress();
-      yield message;
-      token = message.token || token;
-      if (message.startAgain) return;
+    const silence = new Silence(options.signal);
+    try {
+      for await (const message of berth.tasks.watchTasks({ ...request, token }, { signal: silence.signal })) {
+        silence.end();
+        progress();
+        yield ends.onlyNew(message);
+        token = message.token || token;
+        if (message.startAgain) return;
+        silence.begin();
+      }
+    } finally {
+      silence.close();
     }
     // A server that stops may end a stream without an error; only we end a watch.
     throw new AppError("unavailable", "STREAM_ENDED", "the watch ended");
   });
+}
+
+/** Ended tasks that a watch remembers. */
+const rememberedEnds = 100_000;
+
+class Ends {
+  readonly #told = new Set<string>();
+
+  onlyNew(message: WatchTasksResponse): WatchTasksResponse {
+    const tasks = message.tasks.filter((task) => {
+      if (task.state !== TaskState.OVER) return true;
+      if (this.#told.has(task.id)) return false;
+      if (this.#told.size >= rememberedEnds) this.#told.delete(this.#told.values().next().value!);
+      this.#told.add(task.id);
+      return true;
+    });
+    return tasks.length === message.tasks.length ? message : { ...message, tasks };
+  }
+}
+
+/** Aborts with the outer signal, or where nothing is heard for too long; the time that the reader takes does not count. */
+class Silence {
+  readonly #stop = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(outer: AbortSignal | undefined) {
+    this.#outer = outer;
+    if (outer?.aborted) this.#onAbort();
+    else outer?.addEventListener("abort", this.#onAbort);
+    this.begin();
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  begin(): void {
+    const silent = new AppError("unavailable", "WATCH_SILENT", `nothing was heard for ${silenceMs / 1000} s`);
+    this.#timer = setTimeout(() => this.#stop.abort(silent), silenceMs);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  close(): void {
+    this.end();
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort(new AppError("unavailable", "WATCH_LEFT", "the watch was left"));
+  }
+
+  readonly #onAbort = (): void => this.#stop.abort(this.#outer?.reason);
 }
 
 export interface OutputRequest {

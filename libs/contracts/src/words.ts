@@ -1,5 +1,7 @@
-import type { Outcome, StateKind, TaskRequest } from "@berth/core";
-import { Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireState } from "./types.ts";
+import { defaultHostLeaseMs } from "@berth/core";
+import type { HostLease, Outcome, StateKind, TaskRequest } from "@berth/core";
+import { OnHostLost, Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireState } from "./types.ts";
+import type { TaskSpec } from "./types.ts";
 
 /** Our words and the wire's. What a newer peer may send and we do not know becomes undefined. */
 const states: Readonly<Record<StateKind, WireState>> = {
@@ -43,3 +45,10 @@ export const outcomeFromWire = (outcome: WireOutcome): Outcome | undefined => ou
 export const requestToWire = (request: TaskRequest | undefined): WireRequest =>
   request ? requests[request] : WireRequest.UNSPECIFIED;
 export const requestFromWire = (request: WireRequest): TaskRequest | undefined => requestNames.get(request);
+
+/** The lease that a spec asks for; undefined: it waits for its host. A word that we do not know waits, too: that doubles nothing. */
+export function hostLeaseOf({ onHostLost, hostLeaseMs }: TaskSpec): HostLease | undefined {
+  const leaseMs = hostLeaseMs || defaultHostLeaseMs;
+  if (onHostLost === OnHostLost.RETRY) return { after: "retry", leaseMs };
+  return onHostLost === OnHostLost.FAIL ? { after: "fail", leaseMs } : undefined;
+}

@@ -6,3 +6,4 @@ export * from "./task-id.ts";
 export * from "./task-paths.ts";
 export * from "./task-state.ts";
 export * from "./unreachable.ts";
+export * from "./host-lease.ts";

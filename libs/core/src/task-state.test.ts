@@ -55,6 +55,15 @@ const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("refused" as const), attempt }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("lost" as const),
+      attempt,
+      retry: fc.boolean(),
+      reason: fc.constant(reason),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: "archive" as const }) },
 );
 
@@ -155,6 +164,18 @@ describe("move", () => {
       kind: "over",
       outcome: "killed",
     });
+  });
+
+  it("gives a lost run up: the task waits again, ends as lost, or as killed where that was asked", () => {
+    const lost = (retry: boolean): TaskEvent => ({ kind: "lost", attempt: 1, retry, reason });
+    const running = [place(1), { kind: "started", attempt: 1 }] as const;
+    expect(after(...running, lost(true)).state).toEqual({ kind: "pending", attempt: 1 });
+    expect(after(...running, lost(false)).state).toMatchObject({ kind: "over", outcome: "lost", reason });
+    const asked = after(...running, { kind: "request", request: "kill" }, lost(true));
+    expect(asked.state).toMatchObject({ kind: "over", outcome: "killed" });
+    expect(move(after(...running, lost(true)), lost(true))).toEqual({ kind: "unchanged" });
+    expect(move(after(...running, lost(true)), ended(1))).toEqual({ kind: "superseded" });
+    expect(move(after(...running, ended(1)), lost(true))).toEqual({ kind: "unchanged" });
   });
 
   it("never places a task that was asked to be killed, whatever state it waits in", () => {

@@ -58,6 +58,8 @@ export type TaskEvent =
   | { readonly kind: "ended"; readonly attempt: number; readonly outcome: Outcome; readonly reason: Reason }
   /** The agent would not start it; it never ran. */
   | { readonly kind: "refused"; readonly attempt: number }
+  /** Its run is given up, because its host is lost or lost it. `retry`: the task waits for another host. */
+  | { readonly kind: "lost"; readonly attempt: number; readonly retry: boolean; readonly reason: Reason }
   /** Retention removed its files. */
   | { readonly kind: "archive" };
 
@@ -72,6 +74,7 @@ export const sources: Readonly<Record<Exclude<EventKind, "request">, readonly St
   resumed: ["suspended"],
   ended: ["placed", "running", "suspended"],
   refused: ["placed"],
+  lost: ["placed", "running", "suspended"],
   archive: ["over"],
 };
 
@@ -130,6 +133,7 @@ export function move(life: TaskLife, event: TaskEvent): Move {
     case "resumed":
     case "ended":
     case "refused":
+    case "lost":
       return moveOnNews(life, event);
     default:
       return unreachable(event);
@@ -165,7 +169,7 @@ function moveOnNews({ state, request }: TaskLife, event: Exclude<News, { kind: "
   if (event.attempt < state.attempt) return { kind: "superseded" };
   switch (state.kind) {
     case "pending": // this attempt was given up: refused, or its host lost it
-      return event.kind === "refused" ? { kind: "unchanged" } : { kind: "superseded" };
+      return event.kind === "refused" || event.kind === "lost" ? { kind: "unchanged" } : { kind: "superseded" };
     case "over":
     case "archived":
       return { kind: "unchanged" };
@@ -188,6 +192,12 @@ function moveOnNews({ state, request }: TaskLife, event: Exclude<News, { kind: "
     case "ended":
       return moved({ kind: "over", attempt: state.attempt, outcome: event.outcome, reason: event.reason }, undefined);
     case "refused":
+      if (request === "kill")
+        return moved({ kind: "over", attempt: state.attempt, outcome: "killed", reason: killedReason("") }, undefined);
+      return moved({ kind: "pending", attempt: state.attempt }, undefined);
+    case "lost":
+      if (!event.retry)
+        return moved({ kind: "over", attempt: state.attempt, outcome: "lost", reason: event.reason }, undefined);
       if (request === "kill")
         return moved({ kind: "over", attempt: state.attempt, outcome: "killed", reason: killedReason("") }, undefined);
       return moved({ kind: "pending", attempt: state.attempt }, undefined);

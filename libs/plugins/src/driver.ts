@@ -41,6 +41,11 @@ export interface Driver {
   suspendTask(run: Run): Promise<void>;
   /** Lets it go on. */
   resumeTask(run: Run): Promise<void>;
+  /**
+   * Until when these runs may go on without another word, in milliseconds since boot, sleep included; undefined: for ever. Only for a driver whose part that
+   * outlives the agent can stop runs by itself: at that time it makes them stand still, and lets go on what it stopped so as soon as the time is put off.
+   */
+  extendLeases?(leases: readonly { readonly run: Run; readonly untilBootMs: number | undefined }[]): void;
   /** Host port for a container's port; undefined where none is mapped. */
   getMappingPort(run: Run, containerPort: number): Promise<number | undefined>;
   /** What a run uses now; undefined where it cannot be told. */
@@ -82,6 +87,8 @@ export interface TaskToRun {
   readonly resources: Resources;
   readonly mounts: readonly { readonly source: string; readonly target: string; readonly readOnly: boolean }[];
   readonly network: "none" | "bridge";
+  /** As in extendLeases. */
+  readonly leaseUntilBootMs?: number | undefined;
   /** The task's directory on this host; exists, and is the task's user's. */
   readonly taskDir: string;
   /** Directory with what the agent made for this run (the script); read-only for the task; undefined where there is nothing. */

@@ -3,6 +3,7 @@ import { Change, type TaskStoreServiceService } from "@berth/contracts/store";
 import type { GrpcClient } from "./grpc-client.ts";
 import type { Logger } from "./logger.ts";
 import { backoffMs, sleep } from "./retry.ts";
+import { whileHeard } from "./while-heard.ts";
 
 /** Who reads the change feed. Calls come one after the other, never after the follower's signal is aborted. */
 export interface FeedReader {
@@ -21,7 +22,7 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
 }
 
-/** No word for this long, not even that there is none: the stream is dead, whatever the connection says. */
+/** No word for this long, not even that there is none. */
 const silenceMs = 15_000;
 
 /** A part this short says that the reader is as good as there: under load there may always be some row more. */
@@ -34,33 +35,29 @@ const nearlyNone = 250;
 export async function followFeed({ store, reader, logger, signal }: FollowOptions): Promise<void> {
   let token: string | undefined;
   let failures = 0;
+  const heard = { signal, silenceMs, service: "storage" };
 
   async function takeSnapshot(): Promise<void> {
     let from: string | undefined;
-    await eachPart(
-      signal,
-      (stop) => store.snapshot({}, { signal: stop }),
-      (part) => {
-        if (from === undefined) reader.onStart(part.epoch);
-        from ??= part.token;
-        reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
-      },
-    );
+    for await (const part of whileHeard((stop) => store.snapshot({}, { signal: stop }), heard)) {
+      if (signal.aborted) return;
+      if (from === undefined) reader.onStart(part.epoch);
+      from ??= part.token;
+      reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+    }
     token = from;
   }
 
   async function takeChanges(from: string): Promise<void> {
     token = from;
-    await eachPart(
-      signal,
-      (stop) => store.changes({ token: from, user: "", tasksOnly: false }, { signal: stop }),
-      (part) => {
-        failures = 0;
-        token = part.startAgain ? undefined : part.token;
-        if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
-        if (!part.startAgain && part.changes.length < nearlyNone) reader.onCaughtUp();
-      },
-    );
+    const open = (stop: AbortSignal) => store.changes({ token: from, user: "", tasksOnly: false }, { signal: stop });
+    for await (const part of whileHeard(open, heard)) {
+      if (signal.aborted) return;
+      failures = 0;
+      token = part.startAgain ? undefined : part.token;
+      if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+      if (!part.startAgain && part.changes.length < nearlyNone) reader.onCaughtUp();
+    }
   }
 
   while (!signal.aborted) {
@@ -75,28 +72,5 @@ export async function followFeed({ store, reader, logger, signal }: FollowOption
         logger.warn("the change feed was lost; following it again", { reason: thrown.reason, error: thrown.message });
     }
     await sleep(backoffMs(failures, Math.random, { baseMs: 20, maxMs: 1_000 }), signal).catch(() => {});
-  }
-}
-
-/** Reads a stream to its end, or until it is aborted or silent for too long. */
-async function eachPart<T>(
-  signal: AbortSignal,
-  open: (stop: AbortSignal) => AsyncIterable<T>,
-  take: (part: T) => void,
-): Promise<void> {
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const silent = new AppError("unavailable", "FEED_SILENT", `storage said nothing for ${silenceMs} ms`);
-  const timer = setTimeout(() => stop.abort(silent), silenceMs);
-  try {
-    for await (const part of open(stop.signal)) {
-      if (signal.aborted) return;
-      timer.refresh();
-      take(part);
-    }
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -1,43 +1,23 @@
-import { Channel, credentials as grpcCredentials } from "@grpc/grpc-js";
-import type { ChannelCredentials, ServiceDefinition } from "@grpc/grpc-js";
+import type { Channel, ChannelCredentials, ServiceDefinition } from "@grpc/grpc-js";
 import { AppError } from "@berth/core";
 import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
+import { addressCount, openChannel } from "@berth/contracts/channel";
 import { createClientFactory } from "nice-grpc";
 import type { Client } from "nice-grpc";
 import { ClientError, Metadata, Status } from "nice-grpc-common";
 import type { CallOptions, ClientMiddleware, ClientMiddlewareCall } from "nice-grpc-common";
 import type { Closing } from "./closing.ts";
-import { maxMessageBytes } from "./grpc-limits.ts";
 import { retry } from "./retry.ts";
 import { inject, isTracing, withSpan } from "./telemetry.ts";
 
-/**
- * A channel to `addresses`: `host:port`, several of them with commas (calls go round robin over those that answer),
- * or `unix:/path`. It connects at the first call and reconnects by itself within a second of the server's return.
- */
+/** A channel to `addresses`, see `openChannel`; closed with the rest. */
 export function grpcChannel(
   addresses: string,
   options: { readonly closing: Closing; readonly credentials?: ChannelCredentials },
 ): Channel {
-  const channel = new Channel(target(addresses), options.credentials ?? grpcCredentials.createInsecure(), {
-    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-    "grpc.max_receive_message_length": maxMessageBytes,
-    "grpc.max_send_message_length": maxMessageBytes,
-    "grpc.initial_reconnect_backoff_ms": 50,
-    "grpc.max_reconnect_backoff_ms": 1_000,
-    "grpc.min_reconnect_backoff_ms": 5_000, // nice-grpc reads it as the limit of one attempt to connect
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 10_000,
-    "grpc.enable_retries": 0,
-  });
+  const channel = openChannel(addresses, options.credentials);
   options.closing.add(() => channel.close());
   return channel;
-}
-
-function target(addresses: string): string {
-  if (/^(unix|ipv4|ipv6|dns):/.test(addresses)) return addresses;
-  const numeric = addresses.split(",").every((address) => /^\d+(\.\d+){3}:\d+$/.test(address.trim()));
-  return numeric ? `ipv4:${addresses.replaceAll(" ", "")}` : `dns:///${addresses}`;
 }
 
 export interface GrpcClientOptions {
@@ -45,7 +25,10 @@ export interface GrpcClientOptions {
   readonly service: string;
   /** The whole `authorization` value, or what gives the one of now. */
   readonly authorization?: string | (() => string | undefined);
-  /** Methods that may be sent twice, so that `unavailable` is tried again until the deadline; true is all of them. */
+  /**
+   * Methods that may be sent twice, so that `unavailable` is tried again until the deadline, and with several addresses a try ends after a third of it: the next
+   * goes to another copy. True is all of them.
+   */
   readonly idempotent?: true | readonly string[];
   /** For unary calls that say none. */
   readonly deadlineMs?: number;
@@ -68,15 +51,18 @@ export function grpcClient<D extends ServiceDefinition>(
   channel: Channel,
   options: GrpcClientOptions,
 ): GrpcClient<D> {
-  return createClientFactory().use(clientMiddleware(options)).create(definition, channel);
+  return createClientFactory()
+    .use(clientMiddleware(options, addressCount(channel) > 1))
+    .create(definition, channel);
 }
 
-function clientMiddleware({
-  service,
-  authorization,
-  idempotent = [],
-  deadlineMs: usual = 10_000,
-}: GrpcClientOptions): ClientMiddleware<CallExtras> {
+const triesADeadline = 3;
+const leastTryMs = 300;
+
+function clientMiddleware(
+  { service, authorization, idempotent = [], deadlineMs: usual = 10_000 }: GrpcClientOptions,
+  hasCopies: boolean,
+): ClientMiddleware<CallExtras> {
   const metadataOf = (given: Metadata | undefined): Metadata => {
     const metadata = Metadata(given);
     const value = typeof authorization === "function" ? authorization() : authorization;
@@ -95,24 +81,25 @@ function clientMiddleware({
     if (options.signal?.aborted) onAbort();
     const endsAt = performance.now() + deadlineMs;
     const timer = setTimeout(() => stop.abort(late), deadlineMs);
-    const once = async (): Promise<R> => {
+    const once = async (signal: AbortSignal): Promise<R> => {
       const metadata = metadataOf(options.metadata);
       // nice-grpc knows no deadlines; this is the header by which the server learns of ours.
       metadata.set("grpc-timeout", `${Math.min(99_999_999, Math.max(1, Math.ceil(endsAt - performance.now())))}m`);
       const trailer = new Trailer(options);
       try {
-        return await complete(
-          call.next(call.request, { ...options, metadata, signal: stop.signal, onTrailer: trailer.on }),
-        );
+        return await complete(call.next(call.request, { ...options, metadata, signal, onTrailer: trailer.on }));
       } catch (thrown) {
-        if (stop.signal.aborted) throw stop.signal.reason;
+        if (signal.aborted) throw signal.reason;
         throw trailer.toAppError(thrown, service);
       }
     };
     try {
       const safe =
         idempotent === true || idempotent.includes(call.method.path.slice(call.method.path.lastIndexOf("/") + 1));
-      return safe ? await retryUntil(once, endsAt, stop.signal) : await once();
+      if (!safe) return await once(stop.signal);
+      const tryMs = hasCopies ? Math.max(leastTryMs, deadlineMs / triesADeadline) : deadlineMs;
+      const each = tryMs < deadlineMs ? () => within(tryMs, once, stop.signal, service) : () => once(stop.signal);
+      return await retryUntil(each, endsAt, stop.signal);
     } finally {
       clearTimeout(timer);
       options.signal?.removeEventListener("abort", onAbort);
@@ -147,6 +134,26 @@ type Unary<Q, R> = Extract<ClientMiddlewareCall<Q, R>, { requestStream: false; r
 /** A call of our own is retried only where its answer is lost or its server away: what it refuses stays refused. */
 async function retryUntil<R>(once: () => Promise<R>, endsAt: number, signal: AbortSignal): Promise<R> {
   return retry(once, { signal, forMs: endsAt - performance.now(), baseMs: 30, maxMs: 1_000 });
+}
+
+/** One try of several: a copy that does not answer must not use up the time of those that would. */
+async function within<R>(
+  ms: number,
+  once: (signal: AbortSignal) => Promise<R>,
+  outer: AbortSignal,
+  service: string,
+): Promise<R> {
+  const stop = new AbortController();
+  const onAbort = (): void => stop.abort(outer.reason);
+  outer.addEventListener("abort", onAbort);
+  const late = new AppError("unavailable", "PEER_SILENT", `a copy of ${service} did not answer within ${ms} ms`);
+  const timer = setTimeout(() => stop.abort(late), ms);
+  try {
+    return await once(stop.signal);
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener("abort", onAbort);
+  }
 }
 
 async function complete<R>(steps: AsyncGenerator<never, R, undefined>): Promise<R> {

@@ -3,12 +3,12 @@ import { createServer } from "nice-grpc";
 import type { ServiceImplementation } from "nice-grpc";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import type { ServerMiddleware } from "nice-grpc-common";
+import { maxMessageBytes } from "@berth/contracts/channel";
 import { hostPort, parseAddress, removeStaleSocket } from "./address.ts";
 import type { Closing } from "./closing.ts";
 import { callMiddleware } from "./grpc-call.ts";
 import { Health, healthService } from "./grpc-health.ts";
 import { reflection, reflectionServices } from "./grpc-reflection.ts";
-import { maxMessageBytes } from "./grpc-limits.ts";
 import type { Logger } from "./logger.ts";
 
 export type { ServiceImplementation } from "nice-grpc";

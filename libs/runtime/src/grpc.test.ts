@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer as createHttp2Server } from "node:http2";
 import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -223,6 +224,42 @@ describe("gRPC between services", () => {
     for (let n = 0; n < 4; n += 1) await to.say({ text: "hello" });
     await gone.close();
     for (let n = 0; n < 4; n += 1) expect(await to.say({ text: "hello" })).toEqual({ text: "HELLO" });
+  });
+
+  it("takes names and sockets in a list, and finds whoever answers", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-grpc-"));
+    const socket = `unix:${join(dir, "echo.sock")}`;
+    const { address } = await serve();
+    const port = address.split(":")[1];
+    const second = await serve({ address: socket });
+    expect(second.address).toBe(socket);
+    for (const list of [`localhost:${port}, ${socket}`, `unix:${dir}/none.sock,localhost:${port}`, `localhost:${port}`])
+      expect(await client(list, { idempotent: true }).say({ text: "hello" })).toEqual({ text: "HELLO" });
+    await expect(client("no-such-host.invalid:1,nowhere").say({ text: "hello" })).rejects.toMatchObject({
+      code: "unavailable",
+      reason: "PEER_UNAVAILABLE",
+    });
+    await server.close();
+    rmSync(dir, { recursive: true });
+  });
+
+  it("leaves a copy that does not answer after a third of the deadline", async () => {
+    const stuck = createHttp2Server().listen(0, "127.0.0.1"); // connects, and never says a word
+    await new Promise((resolve) => stuck.once("listening", resolve));
+    const { address } = await serve();
+    const list = `127.0.0.1:${(stuck.address() as AddressInfo).port},${address}`;
+    const to = client(list, { idempotent: true, deadlineMs: 1_500 });
+    for (let n = 0; n < 3; n += 1) await to.say({ text: "hello" }); // both are connected by now
+    const times: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const from = performance.now();
+      expect(await to.say({ text: "hello" })).toEqual({ text: "HELLO" });
+      times.push(performance.now() - from);
+    }
+    expect(Math.max(...times)).toBeGreaterThan(400);
+    expect(Math.max(...times)).toBeLessThan(1_400);
+    await closing.close();
+    stuck.close();
   });
 
   it("serves on a socket, also where a killed process left its file", async () => {

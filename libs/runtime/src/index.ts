@@ -16,7 +16,8 @@ export {
   type ServerMiddleware,
   type ServiceImplementation,
 } from "./grpc-server.ts";
-export { maxMessageBytes } from "./grpc-limits.ts";
+export { LeaseKeeper, type LeaseAnswer, type LeaseKeeperOptions } from "./lease-keeper.ts";
+export { maxMessageBytes } from "@berth/contracts/channel";
 export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOptions } from "./logger.ts";
 export { counter, gauge, histogram, serveMetrics, type MetricsOptions } from "./metrics.ts";
 export { backoffMs, isRetryable, retry, sleep, type RetryOptions } from "./retry.ts";
@@ -33,3 +34,4 @@ export {
   type SpanOptions,
 } from "./telemetry.ts";
 export { guardNodeVersion } from "./version-guard.ts";
+export { whileHeard, type WhileHeardOptions } from "./while-heard.ts";

@@ -7,7 +7,7 @@ import { hostClock } from "./adapters/host-clock.ts";
 import { makeDriver } from "./adapters/make-driver.ts";
 import { busControlPlane } from "./adapters/nats/bus-control-plane.ts";
 import { serveAgent } from "./adapters/nats/serve-agent.ts";
-import { observeEnds } from "./adapters/observe-ends.ts";
+import { observeEnds, observeRefusals } from "./adapters/observe-ends.ts";
 import { sqliteJournal } from "./adapters/sqlite/sqlite-journal.ts";
 import { Agent } from "./app/agent.ts";
 import { readAgentConfig } from "./config.ts";
@@ -52,6 +52,7 @@ await runService({
       logger,
       defaultImage: config.defaultImage,
       onEnd: observeEnds(hostId),
+      onRefused: observeRefusals(),
     });
     const ready = Promise.withResolvers<void>();
     const running = agent.run(signal, ready.resolve);
@@ -60,6 +61,7 @@ await runService({
     serveAgent(bus, hostId, agent, signal);
 
     gauge("berth_agent_live_runs", "Runs on this host that are not over", () => agent.liveRuns);
+    gauge("berth_agent_frozen_runs", "Runs that stand still because their lease ended", () => agent.frozenRuns);
     if (config.metricsAddress === undefined) return { running };
     const metrics = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => agent.ready });
     return { running, addresses: { metrics } };

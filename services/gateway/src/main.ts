@@ -24,7 +24,7 @@ import { check } from "./adapters/checks/check.ts";
 import { submitRequest } from "./adapters/checks/task-spec.ts";
 import { accessMiddleware } from "./adapters/grpc/access-middleware.ts";
 import { fileService } from "./adapters/grpc/file-service.ts";
-import { healthPeer, hostService } from "./adapters/grpc/host-service.ts";
+import { healthPeers, hostService } from "./adapters/grpc/host-service.ts";
 import { sessionService } from "./adapters/grpc/session-service.ts";
 import { taskService } from "./adapters/grpc/task-service.ts";
 import { tokenVerifier } from "./adapters/jwt/token-verifier.ts";
@@ -78,8 +78,9 @@ await runService({
       check: (request, within) => check(submitRequest, request, within),
       traceparent,
     });
-    const others = { ...channels, ...(config.watcher ? { watcher: grpcChannel(config.watcher, { closing }) } : {}) };
-    const peers = Object.entries(others).map(([name, channel]) => healthPeer(name, channel));
+    const peers = (["storage", "auth", "scheduler", "watcher"] as const).flatMap((name) =>
+      healthPeers(name, config[name] ?? "", closing),
+    );
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
       version: string;
     };

@@ -30,8 +30,8 @@ const shape = {
   requiredFeatures: list.default([]),
   /** The most placements of one cycle. */
   maxPlacements: z.coerce.number().int().min(1).max(10_000).default(2_000),
-  /** Life of the leader's lease, renewed at a third of it. */
-  leaseTtlMs: z.coerce.number().int().min(300).max(60_000).default(4_000),
+  /** Life of the leader's lease, renewed at a third of it; a standby takes over about that long after the leader's end. */
+  leaseTtlMs: z.coerce.number().int().min(300).max(60_000).default(3_000),
 };
 
 /** Throws `invalid` CONFIG_INVALID with every fault. */

@@ -1,4 +1,7 @@
-/** The planner, for simulations and benchmarks; the service itself is `main.ts`. */
+/** The planner and what is around it, for simulations and benchmarks; the service itself is `main.ts`. */
+export { grpcPlanStore } from "./adapters/grpc/plan-store.ts";
+export { natsDispatcher } from "./adapters/nats/dispatcher.ts";
+export { Scheduler, type SchedulerDeps } from "./app/scheduler.ts";
 export { defaultLimits, planCycle, policyWith, type CycleLimits, type CyclePolicy } from "./domain/cycle.ts";
 export { explain, type Explanation, type ExplanationCode } from "./domain/explain.ts";
 export type { ArrayFacts, Dependency, FeedRow, HostFacts, TaskFacts } from "./domain/feed.ts";

@@ -57,6 +57,7 @@ await runService({
       instruments,
       logger,
       now: Date.now,
+      monotonic: () => performance.now(),
       random: Math.random,
       sleep,
       retry: (fn, until) => retry(fn, { signal: until, baseMs: 20, maxMs: 500 }),

@@ -35,7 +35,15 @@ await runService({
     const database = openSqlite(join(config.dataDir, "storage.db"), { migrations });
     closing.add(() => database.close());
     const metrics = storeMetrics();
-    const store = sqliteTaskStore(database, { now: Date.now, onCommit: metrics.onCommit });
+    const store = sqliteTaskStore(database, {
+      now: Date.now,
+      onCommit: metrics.onCommit,
+      onClockJump: (believedAtMs, nowMs) =>
+        logger.warn("the clock jumped ahead: nothing is archived or deleted until it went on for an hour", {
+          from: new Date(believedAtMs).toISOString(),
+          to: new Date(nowMs).toISOString(),
+        }),
+    });
     closing.add(() => store.close());
     const files = diskFileStore(config.filesDir);
     logger.info("the database is open", { epoch: store.epoch, revision: store.lastRevision() });

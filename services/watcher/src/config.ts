@@ -12,6 +12,10 @@ const shape = {
   natsUrl: z.string().min(1),
   natsUser: z.string().min(1),
   natsPassword: z.string().min(1),
+  /** Days after its end at which a task's files are removed; fractions are days, too. */
+  retentionDays: z.coerce.number().min(0).max(36_500).default(30),
+  /** Days after its end at which the record of a task goes, too. */
+  retentionRecordsDays: z.coerce.number().min(0).max(36_500).default(365),
 };
 
 /** Throws `invalid` CONFIG_INVALID with every fault. */

@@ -18,6 +18,7 @@ import {
 import { grpcRunStore, grpcTimerLease } from "./adapters/grpc/run-store.ts";
 import { watcherMetrics } from "./adapters/metrics.ts";
 import { natsWaker, serveAgents } from "./adapters/nats/agent-server.ts";
+import { HouseKeeping } from "./app/house-keeping.ts";
 import { runTimers } from "./app/timers.ts";
 import { Watcher } from "./app/watcher.ts";
 import { readWatcherConfig } from "./config.ts";
@@ -60,13 +61,28 @@ await runService({
       closing,
     });
     const lease = grpcTimerLease(client, `watcher-${randomUUID()}`);
+    const dayMs = 86_400_000;
+    const ages = {
+      archiveAfterMs: Math.round(config.retentionDays * dayMs),
+      deleteAfterMs: Math.round(config.retentionRecordsDays * dayMs),
+    };
+    const house = new HouseKeeping({
+      step: (until) => client.keepHouse(ages, { signal: until, deadlineMs: 600_000 }),
+      logger,
+      now: () => performance.now(),
+      sleep,
+    });
     const timers = {
       lease,
       logger,
       ttlMs: 6_000,
       everyMs: 1_000,
-      onTick: () => watcher.onTick(),
+      onTick: () => {
+        house.onTick(signal);
+        return watcher.onTick();
+      },
       monotonic: () => performance.now(),
+      random: Math.random,
       sleep,
     };
     const running = Promise.all([store.follow(watcher, signal), runTimers(timers, signal)]);

@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, uptime } from "node:os";
 import { join } from "node:path";
 import { MiB, runKey, runName } from "@berth/core";
 import type { Run } from "@berth/core";
@@ -305,4 +305,52 @@ describe("process driver", () => {
     process.kill(keeper!, "SIGKILL"); // a boot would have ended it
     await host.open();
   });
+
+  it("freezes a run by itself at the end of its lease, agent or no agent, and lets it go on with a new one", async () => {
+    const inMs = (ms: number): number => uptime() * 1000 + ms;
+    const ticking = "while :; do echo tick; sleep 0.02; done";
+    const [held, free, suspended] = await Promise.all([
+      host.run(ticking, { leaseUntilBootMs: inMs(600) }),
+      host.run(ticking),
+      host.run(ticking, { leaseUntilBootMs: inMs(600) }),
+    ]);
+    for (const task of [held, free, suspended]) await host.printed(task, "tick");
+    await host.driver.suspendTask(suspended.run);
+    await host.close();
+    await until(() => isStopped(held.run));
+    const [stood, went] = [host.output(held).length, host.output(free).length];
+    await until(() => host.output(free).length > went + 10);
+    expect(host.output(held)).toHaveLength(stood);
+
+    const found = await host.open();
+    const foundAs = new Map(found.map((event) => [event.run.taskId, event.kind === "found" && event.suspended]));
+    expect([held, free, suspended].map(({ run }) => foundAs.get(run.taskId))).toEqual([true, false, true]);
+    host.driver.extendLeases?.([held, suspended].map(({ run }) => ({ run, untilBootMs: inMs(60_000) })));
+    await until(() => host.output(held).length > stood + 10);
+    expect(isStopped(suspended.run)).toBe(true); // somebody asked for that
+
+    // A lease that has passed freezes at once; what is told to end can.
+    host.driver.extendLeases?.([{ run: held.run, untilBootMs: inMs(-1) }]);
+    await until(() => isStopped(held.run));
+    await host.driver.killTask(held.run, "TERM");
+    expect(await host.until(held, "ended")).toMatchObject({ signal: 15 });
+    host.driver.extendLeases?.([{ run: suspended.run, untilBootMs: undefined }]);
+    await host.driver.resumeTask(suspended.run);
+    await until(() => !isStopped(suspended.run));
+  });
 });
+
+/** Whether the main process of a run is stopped. */
+function isStopped(run: Run): boolean {
+  for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, "latin1").includes(`BERTH_RUN=${runName(run)}\0`)) continue;
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (group === pid) return state === "T";
+    } catch {
+      // gone
+    }
+  }
+  return false;
+}

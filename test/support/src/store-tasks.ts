@@ -1,7 +1,7 @@
 import type { RunStatus } from "@berth/contracts/agent";
 import { RunPhase } from "@berth/contracts/agent";
 import type { NewTask } from "@berth/contracts/store";
-import { HostStatus, Network, Outcome, TaskSpec } from "@berth/contracts/types";
+import { HostStatus, Network, OnHostLost, Outcome, TaskSpec } from "@berth/contracts/types";
 import type { ArraySpec, Dependency, Host, InputFile, RunSpec } from "@berth/contracts/types";
 import { defaultResources } from "@berth/core";
 
@@ -20,6 +20,8 @@ export interface TaskWishes {
   readonly clientKey?: string;
   readonly admin?: boolean;
   readonly traceParent?: string;
+  readonly onHostLost?: OnHostLost;
+  readonly hostLeaseMs?: number;
 }
 
 /** A task as the gateway hands it to storage, with defaults for what a test does not care about. */
@@ -42,6 +44,8 @@ export function aNewTask(wishes: TaskWishes = {}): NewTask {
     graceMs: 1_000,
     files: [...(wishes.files ?? [])],
     network: Network.NONE,
+    onHostLost: wishes.onHostLost ?? OnHostLost.UNSPECIFIED,
+    hostLeaseMs: wishes.hostLeaseMs ?? 0,
   };
   const runSpec: RunSpec = {
     spec,

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { splitAddresses } from "@berth/contracts/channel";
 import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
@@ -22,7 +23,7 @@ export function register(program: Command): void {
     .description(
       "Logs in to a server with name and password, or with an API key, and keeps an API key made for this machine; never the password.",
     )
-    .argument("<server>", "host:port of the cluster's gateway")
+    .argument("<server>", "host:port of the cluster's gateway; several with commas")
     .option("-u, --user <name>", "login name (default: asked for)")
     .option("--password-stdin", "read the password from standard input")
     .option("--key-stdin", "read an API key from standard input")
@@ -31,7 +32,11 @@ export function register(program: Command): void {
 }
 
 async function login(server: string, options: Options): Promise<void> {
-  if (!/^(unix:.+|\[[0-9a-fA-F:]+\]:\d+|[^\s:/]+:\d{1,5})$/.test(server))
+  const addresses = splitAddresses(server);
+  if (
+    addresses.length === 0 ||
+    !addresses.every((one) => /^(unix:.+|\[[0-9a-fA-F:]+\]:\d+|[^\s:/]+:\d{1,5})$/.test(one))
+  )
     throw usageError("server", `must look like host:port, is ${JSON.stringify(server.slice(0, 80))}`);
   const credentials = await readCredentials(options);
   const nobody = connectBerth({ address: server });

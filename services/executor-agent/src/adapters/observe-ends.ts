@@ -22,3 +22,11 @@ export function observeEnds(hostId: string): AgentDeps["onEnd"] {
     span.end(end.endedAt);
   };
 }
+
+/** Counts runs that were not taken over, by the reason's code; STALE_TERM tells of a leader that was followed by another. */
+export function observeRefusals(): (code: string) => void {
+  const refused = counter("berth_agent_runs_refused_total", "Runs that this host did not take over, by reason", [
+    "reason",
+  ]);
+  return (reason) => refused.inc({ reason });
+}

@@ -21,6 +21,8 @@ export interface AgentDeps {
   readonly defaultImage: string;
   /** Told of each end, for spans and counters. */
   readonly onEnd: (held: HeldRun, end: End, spec: RunSpec | undefined) => void;
+  /** Told of each run that was not taken over, with the reason's code. */
+  readonly onRefused?: (code: string) => void;
   /** Brings output where it belongs before its run's end counts: an end whose output is still on its way is left out, and comes through `later`. */
   readonly deliver: (events: readonly DriverEvent[], later: (event: DriverEvent) => void) => readonly DriverEvent[];
 }

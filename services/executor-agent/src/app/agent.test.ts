@@ -8,7 +8,8 @@ import {
   Verdict,
 } from "@berth/contracts/agent";
 import type { RunStatus } from "@berth/contracts/agent";
-import { Outcome, RunSpec } from "@berth/contracts/types";
+import { OnHostLost, Outcome, RunSpec } from "@berth/contracts/types";
+import type { Run } from "@berth/core";
 import { silentLogger } from "@berth/runtime";
 import { afterEach, describe, expect, it } from "vitest";
 import { memoryJournal } from "../adapters/memory/memory-journal.ts";
@@ -125,15 +126,22 @@ type Wish = {
   cpuMilli?: number;
   timeLimitMs?: number;
   graceMs?: number;
+  leaseMs?: number;
 };
 
 /** As it comes from the wire. */
 function assign(journalId: string, tasks: Wish[], term = 1): AssignRequest {
   const message = AssignRequest.fromPartial({
     term,
-    specs: tasks.map(({ command, cpuMilli = 1000, timeLimitMs = 0, graceMs = 50 }) =>
+    specs: tasks.map(({ command, cpuMilli = 1000, timeLimitMs = 0, graceMs = 50, leaseMs = 0 }) =>
       RunSpec.fromPartial({
-        spec: { command, resources: { cpuMilli, memoryBytes: 1 }, timeLimitMs, graceMs },
+        spec: {
+          command,
+          resources: { cpuMilli, memoryBytes: 1 },
+          timeLimitMs,
+          graceMs,
+          ...(leaseMs > 0 ? { onHostLost: OnHostLost.RETRY, hostLeaseMs: leaseMs } : {}),
+        },
         identity: { user: "ann", uid: 1, gid: 1 },
       }),
     ),
@@ -342,4 +350,99 @@ describe("Agent", () => {
     await second.control.until(() => second.control.syncs.length === 1);
     expect(second.control.syncs[0]?.statuses).toMatchObject([{ run: { taskId: "1" }, phase: RunPhase.RUNNING }]);
   });
+
+  describe("leases", () => {
+    const wanted = ({ statuses }: SyncRequest): Partial<SyncReply> => ({
+      verdicts: statuses.map(({ run }) => ({ run, verdict: Verdict.RUN, reason: "", by: "" })),
+    });
+    /** A driver that tells what is suspended. */
+    function watched() {
+      const driver = simDriver({ capacity });
+      const said: string[] = [];
+      return {
+        said,
+        driver: {
+          ...driver,
+          suspendTask: async (run: Run) => (said.push(`stop ${run.taskId}`), driver.suspendTask(run)),
+          resumeTask: async (run: Run) => (said.push(`go ${run.taskId}`), driver.resumeTask(run)),
+        },
+      };
+    }
+    const long = ["sim", "60s"];
+
+    it("asks often enough, freezes a run when nobody answers, and lets it go on with the next answer", async () => {
+      const { driver, said } = watched();
+      const journal = memoryJournal();
+      const { agent, control } = await startHost({ driver, journal });
+      control.reply = wanted;
+      await control.until(() => control.syncs.length > 0);
+      const leased = { id: "1", command: long, leaseMs: 600 };
+      await agent.onAssign(assign(journal.id, [leased, { id: "2", command: long }]));
+      await control.until(() => control.last("1")?.phase === RunPhase.RUNNING);
+      const before = control.syncs.length;
+      await control.until(() => control.syncs.length >= before + 4);
+      expect(said).toEqual([]);
+      control.reply = () => {
+        throw new Error("cut off");
+      };
+      await eventually(() => said.length > 0);
+      expect(said).toEqual(["stop 1"]);
+      expect(agent.frozenRuns).toBe(1);
+      // Frozen is not suspended: nobody asked for it.
+      await eventually(() => control.syncs.at(-1)!.statuses.length === 2);
+      expect(control.syncs.at(-1)!.statuses.map(({ phase }) => phase)).toEqual([RunPhase.RUNNING, RunPhase.RUNNING]);
+      control.reply = wanted;
+      await eventually(() => said.length > 1);
+      expect(said).toEqual(["stop 1", "go 1"]);
+      expect(agent.frozenRuns).toBe(0);
+      expect(control.of("1").some(({ phase }) => phase === RunPhase.SUSPENDED)).toBe(false);
+    });
+
+    it("freezes what is overdue when it starts, and ends it at once where it was superseded", async () => {
+      const { driver, said } = watched();
+      const journal = memoryJournal();
+      const first = await startHost({ driver, journal });
+      first.control.reply = wanted;
+      await first.control.until(() => first.control.syncs.length > 0);
+      await first.agent.onAssign(
+        assign(journal.id, [{ id: "1", command: ["sim", "60s", "ignore-term"], leaseMs: 300 }]),
+      );
+      await first.control.until(() => first.control.last("1")?.phase === RunPhase.RUNNING);
+      await first.end();
+      expect(said).toEqual([]);
+      await new Promise((resolve) => setTimeout(resolve, 320));
+      const control = new Control();
+      let mayAnswer = false;
+      control.reply = ({ statuses }) => {
+        if (!mayAnswer) throw new Error("cut off");
+        return { verdicts: statuses.map(({ run }) => ({ run, verdict: Verdict.STOP, reason: "SUPERSEDED", by: "" })) };
+      };
+      await startHost({ driver, journal, control });
+      await eventually(() => said.length > 0);
+      expect(new Set(said)).toEqual(new Set(["stop 1"]));
+      mayAnswer = true;
+      await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
+      expect(control.last("1")).toMatchObject({ signal: 9 });
+    });
+
+    it("begins no run whose lease passed on its way here, before it is asked about", async () => {
+      const journal = memoryJournal();
+      const control = new Control();
+      let mayAnswer = false;
+      control.reply = (request) => {
+        if (!mayAnswer) throw new Error("cut off");
+        return wanted(request);
+      };
+      const { agent } = await startHost({ journal, control });
+      await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "0"], leaseMs: 60_000 }]));
+      await eventually(() => control.syncs.some(({ statuses }) => statuses.length > 0));
+      expect(control.of("1")).toEqual([]);
+      mayAnswer = true;
+      await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
+    });
+  });
 });
+
+async function eventually(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+}

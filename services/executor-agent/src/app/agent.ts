@@ -4,7 +4,8 @@ import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
 import { isLive, isOfThisLife } from "../domain/held-run.ts";
 import type { Answer, HeldRun } from "../domain/held-run.ts";
-import { adopted, neverStarted, onAbsent, onAnswer, onDriverNews, onReboot, onWord } from "../domain/news.ts";
+import { askEveryMs, onLease } from "../domain/lease.ts";
+import { adopted, onAbsent, onAnswer, onDriverNews, onReboot } from "../domain/news.ts";
 import { nextSteps } from "../domain/steps.ts";
 import type { StepName } from "../domain/steps.ts";
 import type { AgentDeps } from "./agent-deps.ts";
@@ -17,7 +18,8 @@ import { SpecTable } from "./spec-table.ts";
 import { makeStepRunners } from "./step-runners.ts";
 import type { StepRunners } from "./step-runners.ts";
 import { syncRequest } from "./sync-request.ts";
-import { Syncer, wordOf } from "./syncer.ts";
+import { Syncer } from "./syncer.ts";
+import { takeVerdicts } from "./verdicts.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
 const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
@@ -63,8 +65,10 @@ export class Agent {
         control: deps.control,
         logger: deps.logger,
         random: deps.random,
+        clock: deps.clock,
         request: () => this.#syncRequest(),
-        onReply: (reply) => this.#onSyncReply(reply),
+        onReply: (reply, askedElapsedMs) => this.#onSyncReply(reply, askedElapsedMs),
+        everyMs: () => askEveryMs(this.#table.values()),
       },
       this.#stop.signal,
     );
@@ -83,7 +87,14 @@ export class Agent {
       start: (keys) => this.#runners.start(keys, deps.clock.now()),
       signal: this.#stop.signal,
     });
-    this.#intake = new Intake({ ...deps, table: this.#table, specs: this.#specs, waiting: () => this.#waiting.size });
+    this.#intake = new Intake({
+      ...deps,
+      table: this.#table,
+      specs: this.#specs,
+      waiting: () => this.#waiting.size,
+      askWithin: (ms) => this.#syncer.within(ms),
+      onRefused: deps.onRefused ?? (() => {}),
+    });
   }
 
   /** Whether the driver has told what it found; assignments are taken from then on. */
@@ -94,6 +105,13 @@ export class Agent {
   /** Live runs on this host. */
   get liveRuns(): number {
     return this.#table.liveCount;
+  }
+
+  /** Those of them that stand still because their lease ended. */
+  get frozenRuns(): number {
+    let frozen = 0;
+    for (const held of this.#table.values()) if (held.frozen && isLive(held)) frozen += 1;
+    return frozen;
   }
 
   /**
@@ -170,7 +188,8 @@ export class Agent {
     const all = [...this.#table.values()];
     const now = this.#deps.clock.now();
     for (const held of all) {
-      const judged = isLive(held) && !there.has(held.key) ? onAbsent(held, now) : held;
+      // What is overdue stands still before anything else happens: it may run elsewhere soon.
+      const judged = onLease(isLive(held) && !there.has(held.key) ? onAbsent(held, now) : held, now);
       if (judged !== held) this.#table.change(judged, "now");
     }
     this.#table.commit();
@@ -241,34 +260,10 @@ export class Agent {
     this.#table.actNow(keys);
   }
 
-  #onSyncReply({ verdicts, missing, term, epoch }: SyncReply): void {
-    const { clock } = this.#deps;
-    const changed: string[] = [];
-    for (const verdict of verdicts) {
-      const { run } = verdict;
-      const word = run && wordOf(verdict);
-      if (!run || !word) continue;
-      const key = runKey(run);
-      const held = this.#table.get(key);
-      if (!held && (word.kind !== "stop" || this.#table.isHeld(key))) continue;
-      const next = held ? onWord(held, word, clock.now().at) : neverStarted(key, run, clock.now().at);
-      if (next === held) continue;
-      if (next.stop !== held?.stop)
-        this.#deps.logger.info("told to stop a run", {
-          task: run.taskId,
-          attempt: run.attempt,
-          reason: verdict.reason,
-        });
-      if (!next.known && held?.known)
-        this.#deps.logger.warn("the database does not know a run; it runs on, quarantined", {
-          task: run.taskId,
-          attempt: run.attempt,
-          epoch: run.epoch,
-        });
-      this.#table.change(next, "now");
-      changed.push(key);
-    }
-    if (changed.length > 0) this.#table.commit();
+  #onSyncReply({ verdicts, missing, term, epoch }: SyncReply, askedElapsedMs: number): void {
+    this.#intake.noteHeard(askedElapsedMs);
+    takeVerdicts({ ...this.#deps, table: this.#table }, verdicts, askedElapsedMs);
+    this.#limits.arm();
     if (missing && missing.assignments.length > 0) this.#intake.admit(missing);
     this.#epoch = epoch;
     this.#intake.noteTerm(epoch, term);

@@ -1,6 +1,7 @@
 import type { AssignRequest } from "@berth/contracts/agent";
 import { admit } from "../domain/admission.ts";
 import type { Offer } from "../domain/admission.ts";
+import { askEveryMs, neverMs, onLease } from "../domain/lease.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { RunTable } from "./run-table.ts";
 import { needsOf } from "./spec-table.ts";
@@ -11,12 +12,18 @@ export interface IntakeDeps extends Pick<AgentDeps, "journal" | "clock" | "drive
   readonly specs: SpecTable;
   /** How many runs wait here for room. */
   readonly waiting: () => number;
+  /** The control plane is to be asked within this time. */
+  readonly askWithin: (ms: number) => void;
+  /** A run was refused, for that reason. */
+  readonly onRefused: (code: string) => void;
 }
 
 /** Takes over what this host is offered, or refuses it; knows the largest term of each epoch. */
 export class Intake {
   readonly #deps: IntakeDeps;
   readonly #terms = new Map<string, number>();
+  /** When the last question was sent that was answered. */
+  #heardElapsedMs = neverMs;
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -38,6 +45,11 @@ export class Intake {
     this.#deps.table.add([], [], { epoch, term });
   }
 
+  /** The control plane answered what was asked then. */
+  noteHeard(askedElapsedMs: number): void {
+    this.#heardElapsedMs = Math.max(this.#heardElapsedMs, askedElapsedMs);
+  }
+
   /** Puts what is new into the table, from where it goes on once it is on disk. */
   admit({ assignments, specs, term }: AssignRequest): void {
     const { journal, clock, driver, logger, table } = this.#deps;
@@ -50,10 +62,14 @@ export class Intake {
       journalId: journal.id,
       termOf: (epoch: string) => this.termOf(epoch),
       capacity: driver.capacity(),
+      canSuspend: driver.features().has("suspend"),
+      heardElapsedMs: this.#heardElapsedMs,
       waiting: this.#deps.waiting(),
       isHeld: (key: string) => table.isHeld(key),
     };
-    const taken = admit(offers, term, host, clock.now().at);
+    const now = clock.now();
+    // A message may have waited on its way for longer than its run's lease: such a run begins only once it was asked about.
+    const taken = admit(offers, term, host, now.at).map((held) => onLease(held, now));
     for (const { specId } of taken) if (specId !== undefined) this.#deps.specs.hold(specId);
     const needed = new Set(taken.map(({ specId }) => specId));
     const written = interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : []));
@@ -62,8 +78,11 @@ export class Intake {
     const isNewer = term > this.termOf(epoch);
     if (isNewer) this.#terms.set(epoch, term);
     if (taken.length > 0 || isNewer) table.add(taken, written, isNewer ? { epoch, term } : undefined);
+    const everyMs = askEveryMs(taken);
+    if (everyMs < Infinity) this.#deps.askWithin(Math.max(0, this.#heardElapsedMs + everyMs - now.elapsedMs));
     for (const { run, phase } of taken) {
       if (phase.kind !== "refused") continue;
+      this.#deps.onRefused(phase.reason.code);
       logger.info("refused a run", { task: run.taskId, attempt: run.attempt, reason: phase.reason.code });
     }
   }

@@ -1,3 +1,4 @@
+import { onLease } from "../domain/lease.ts";
 import { onTime } from "../domain/news.ts";
 import { deadlineOf } from "../domain/steps.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -7,7 +8,7 @@ import type { RunTable } from "./run-table.ts";
 const maxWaitMs = 5_000;
 const minWaitMs = 20;
 
-/** Time limits, and the KILL after a TERM's grace: looks at the runs when the first of them is due. */
+/** Time limits, the ends of leases, and the KILL after a TERM's grace: looks at the runs when the first of them is due. */
 export class LimitTimer {
   readonly #table: RunTable;
   readonly #clock: Clock;
@@ -42,7 +43,7 @@ export class LimitTimer {
       const due: string[] = [];
       let earliest = Infinity;
       for (const held of this.#table.values()) {
-        const next = onTime(held, now);
+        const next = onLease(onTime(held, now), now);
         if (next !== held) this.#table.change(next, "now");
         const deadline = deadlineOf(next) ?? Infinity;
         if (deadline <= now.elapsedMs) due.push(held.key);

@@ -16,8 +16,13 @@ export function statusOf(held: HeldRun, enforced: readonly string[], traceParent
       return phase.detail ? { ...status, phase: RunPhase.PREPARING, detail: phase.detail } : status;
     case "running":
       return { ...status, phase: RunPhase.RUNNING, startTime: phase.startedAt };
+    // Frozen is not suspended: nobody asked for that, and it ends with the next answer.
     case "suspended":
-      return { ...status, phase: RunPhase.SUSPENDED, startTime: phase.startedAt };
+      return {
+        ...status,
+        phase: held.wish === "suspend" ? RunPhase.SUSPENDED : RunPhase.RUNNING,
+        startTime: phase.startedAt,
+      };
     case "refused":
       return { ...status, phase: RunPhase.REFUSED, endTime: phase.refusedAt, reason: phase.reason };
     case "ended":

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { RunSpec } from "@berth/contracts/types";
+import { hostLeaseOf } from "@berth/contracts";
 import { defaultResources } from "@berth/core";
 import type { Needs } from "../domain/held-run.ts";
 
@@ -87,5 +88,6 @@ export function needsOf({ spec }: RunSpec): Needs {
     },
     timeLimitMs: spec?.timeLimitMs || defaultTimeLimitMs,
     graceMs: spec?.graceMs || defaultGraceMs,
+    leaseMs: (spec && hostLeaseOf(spec)?.leaseMs) ?? 0,
   };
 }

@@ -32,7 +32,7 @@ export interface StepRunnerDeps {
 /** How each step is done, for all runs that need it together. A step without a runner does not compile. */
 export type StepRunners = { readonly [Name in StepName]: (keys: readonly string[], now: Now) => void };
 
-const startAgainMs = 1_000;
+const againMs = 1_000;
 
 export function makeStepRunners({
   driver,
@@ -84,7 +84,7 @@ export function makeStepRunners({
     logger.warn("the driver takes no runs; trying again", { error, runs: keys.length });
     setTimeout(() => {
       start(present(keys).flatMap((held) => (isOfThisLife(held) ? held.key : [])));
-    }, startAgainMs).unref();
+    }, againMs).unref();
   }
 
   /** The stage changes first: what is asked for twice meanwhile is sent once. A signal that failed is sent again as if it had no effect. */
@@ -98,7 +98,12 @@ export function makeStepRunners({
   };
 
   const pause = (paused: boolean) => (keys: readonly string[]) => {
-    for (const { key, run } of present(keys)) {
+    for (const { key, run, frozen } of present(keys)) {
+      if (frozen)
+        logger.warn("nobody answered for the length of a run's lease: it stands still until somebody does", {
+          task: run.taskId,
+          attempt: run.attempt,
+        });
       (paused ? driver.suspendTask(run) : driver.resumeTask(run)).then(
         () => {
           const held = table.get(key);
@@ -106,7 +111,10 @@ export function makeStepRunners({
           table.change(onPaused(held, paused), "now");
           reporter.addNow(key);
         },
-        (error: unknown) => logger.warn("a run could not be suspended or resumed", { task: run.taskId, error }),
+        (error: unknown) => {
+          logger.warn("a run could not be made to stand still or go on; trying again", { task: run.taskId, error });
+          if (!signal.aborted) setTimeout(() => table.actNow([key]), againMs).unref();
+        },
       );
     }
   };

@@ -1,6 +1,7 @@
 import { Verdict } from "@berth/contracts/agent";
 import type { RunVerdict, SyncReply, SyncRequest } from "@berth/contracts/agent";
 import type { Word } from "../domain/news.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { ControlPlane } from "../ports/control-plane.ts";
 import type { Logger } from "../ports/logger.ts";
 
@@ -8,11 +9,15 @@ export interface SyncerDeps {
   readonly control: ControlPlane;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly clock: Pick<Clock, "now">;
   readonly request: () => SyncRequest;
-  readonly onReply: (reply: SyncReply) => void;
+  /** `askedElapsedMs`: when the question was sent. */
+  readonly onReply: (reply: SyncReply, askedElapsedMs: number) => void;
+  /** The longest time between two questions that what runs here allows. */
+  readonly everyMs: () => number;
 }
 
-const everyMs = 10_000;
+const mostMs = 10_000;
 const behindMs = 1_000;
 const backoff = { baseMs: 200, maxMs: 5_000 };
 
@@ -21,6 +26,7 @@ export class Syncer {
   readonly #deps: SyncerDeps;
   readonly #signal: AbortSignal;
   #timer: NodeJS.Timeout | undefined;
+  #dueElapsedMs = Infinity;
   #asking = false;
   #wanted = false;
   #failures = 0;
@@ -37,17 +43,30 @@ export class Syncer {
     else void this.#ask();
   }
 
+  /** Asks in that time at the latest. */
+  within(ms: number): void {
+    if (this.#asking || this.#signal.aborted || this.#deps.clock.now().elapsedMs + ms >= this.#dueElapsedMs) return;
+    this.#askIn(ms);
+  }
+
+  #askIn(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#dueElapsedMs = this.#deps.clock.now().elapsedMs + ms;
+    this.#timer = setTimeout(() => void this.#ask(), ms);
+  }
+
   async #ask(): Promise<void> {
     if (this.#signal.aborted) return;
     clearTimeout(this.#timer);
     this.#asking = true;
     this.#wanted = false;
-    let waitMs = everyMs * (0.9 + this.#deps.random() / 5);
+    const { elapsedMs } = this.#deps.clock.now();
+    let waitMs = 0;
     try {
       const reply = await this.#deps.control.sync(this.#deps.request(), this.#signal);
       this.#failures = 0;
-      if (reply.ready) this.#deps.onReply(reply);
-      else waitMs = behindMs;
+      if (reply.ready) this.#deps.onReply(reply, elapsedMs);
+      waitMs = reply.ready ? Math.min(mostMs, this.#deps.everyMs()) * (0.9 + this.#deps.random() / 5) : behindMs;
     } catch (error) {
       if (this.#signal.aborted) return;
       this.#failures += 1;
@@ -60,7 +79,7 @@ export class Syncer {
     }
     this.#asking = false;
     if (this.#wanted) void this.#ask();
-    else this.#timer = setTimeout(() => void this.#ask(), waitMs);
+    else this.#askIn(waitMs);
   }
 }
 

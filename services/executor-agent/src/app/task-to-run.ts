@@ -4,6 +4,7 @@ import { AppError } from "@berth/core";
 import type { TaskToRun } from "@berth/plugins";
 import { scriptCommand, taskEnvironment } from "../domain/environment.ts";
 import type { HeldRun } from "../domain/held-run.ts";
+import { leaseEnd } from "../domain/lease.ts";
 import type { TaskFiles } from "../ports/task-files.ts";
 
 export interface TaskToRunDeps {
@@ -46,6 +47,7 @@ export function taskToRun(
     resources: needs.resources,
     mounts,
     network: spec.network === Network.BRIDGE ? "bridge" : "none",
+    leaseUntilBootMs: leaseEnd(held),
     taskDir: place.taskDir,
     controlDir: script?.controlDir,
     stdoutPath: place.stdoutPath,

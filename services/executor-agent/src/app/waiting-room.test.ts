@@ -17,7 +17,7 @@ const run = (n: number): Run => ({ epoch: "e", taskId: String(n), attempt: 1 });
 const accepted = (n: number, specId: number, cpuMilli = 1000): HeldRun => ({
   ...adopted(runKey(run(n)), run(n)),
   specId,
-  needs: { resources: { cpuMilli, memoryBytes: 1 }, timeLimitMs: 0, graceMs: 0 },
+  needs: { resources: { cpuMilli, memoryBytes: 1 }, timeLimitMs: 0, graceMs: 0, leaseMs: 0 },
   phase: { kind: "accepted" },
 });
 

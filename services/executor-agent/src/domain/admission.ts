@@ -19,6 +19,10 @@ export interface Host {
   /** Largest term seen so far in an epoch; 0 where none was. */
   termOf(epoch: string): number;
   readonly capacity: Resources;
+  /** Whether a run can be made to stand still. */
+  readonly canSuspend: boolean;
+  /** When the last question was sent that the control plane answered, on the elapsed clock: leases count from there. */
+  readonly heardElapsedMs: number;
   /** How many runs wait here for their turn. */
   readonly waiting: number;
   /** Whether the journal has it, settled ones of the last hour included. */
@@ -35,7 +39,7 @@ export function admit(offers: readonly Offer[], term: number, host: Host, now: D
   for (const { run, specId, needs, journalId } of offers) {
     const key = runKey(run);
     if (taken.has(key) || host.isHeld(key)) continue;
-    const reason = refusal(needs.resources, journalId, { term, seen: host.termOf(run.epoch) }, host, waiting);
+    const reason = refusal(needs, journalId, { term, seen: host.termOf(run.epoch) }, host, waiting);
     if (!reason) waiting += 1;
     taken.set(key, {
       key,
@@ -45,6 +49,8 @@ export function admit(offers: readonly Offer[], term: number, host: Host, now: D
       phase: reason ? { kind: "refused", reason, refusedAt: now } : { kind: "accepted" },
       stop: undefined,
       wish: "run",
+      frozen: false,
+      renewedElapsedMs: host.heardElapsedMs,
       known: true,
       answer: undefined,
     });
@@ -53,7 +59,7 @@ export function admit(offers: readonly Offer[], term: number, host: Host, now: D
 }
 
 function refusal(
-  asked: Resources,
+  { resources: asked, leaseMs }: Needs,
   journalId: string,
   { term, seen }: { readonly term: number; readonly seen: number },
   host: Host,
@@ -72,6 +78,12 @@ function refusal(
     return {
       code: "OVER_CAPACITY",
       message: `it asks for ${formatCpu(asked.cpuMilli)} processors and ${formatMemory(asked.memoryBytes)}; this host has ${formatCpu(host.capacity.cpuMilli)} and ${formatMemory(host.capacity.memoryBytes)}`,
+    };
+  }
+  if (leaseMs > 0 && !host.canSuspend) {
+    return {
+      code: "CANNOT_FREEZE",
+      message: "it asks to be run again if its host is lost, and this host cannot freeze it before that",
     };
   }
   return waiting >= maxWaiting ? tooLong(`${waiting} runs wait here already`) : undefined;

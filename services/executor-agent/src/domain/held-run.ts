@@ -7,6 +7,8 @@ export interface Needs {
   readonly timeLimitMs: number;
   /** Time between TERM and KILL. */
   readonly graceMs: number;
+  /** How long it may go on without an answer from the control plane; 0: for ever. */
+  readonly leaseMs: number;
 }
 
 /** When its process started, on the wall clock and on the clock that counts from boot and goes on while the machine sleeps. */
@@ -71,6 +73,10 @@ export interface HeldRun {
   readonly stop: Stop | undefined;
   /** What the control plane said last, of suspend and resume. */
   readonly wish: "run" | "suspend";
+  /** Its lease ended: it stands still until it is renewed. Beside what was asked of suspend and resume. */
+  readonly frozen: boolean;
+  /** When the question was sent whose answer said last that it is wanted, on the elapsed clock. */
+  readonly renewedElapsedMs: number;
   /** False: the database does not know it. It runs on and counts against capacity. */
   readonly known: boolean;
   readonly answer: Answer | undefined;
@@ -89,4 +95,9 @@ export const isOfThisLife = (held: HeldRun): boolean => held.phase.kind === "sta
 /** Whether its process is there, as far as known. */
 export const hasStarted = (held: HeldRun): boolean => held.phase.kind === "running" || held.phase.kind === "suspended";
 
-export const noNeeds: Needs = { resources: { cpuMilli: 0, memoryBytes: 0 }, timeLimitMs: 0, graceMs: 10_000 };
+export const noNeeds: Needs = {
+  resources: { cpuMilli: 0, memoryBytes: 0 },
+  timeLimitMs: 0,
+  graceMs: 10_000,
+  leaseMs: 0,
+};

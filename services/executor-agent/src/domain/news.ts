@@ -2,6 +2,7 @@ import { unreachable } from "@berth/core";
 import type { Reason, Run } from "@berth/core";
 import { hasStarted, isLive, isOfThisLife, noNeeds } from "./held-run.ts";
 import type { Answer, HeldRun, Phase, Started, StopCause } from "./held-run.ts";
+import { neverMs } from "./lease.ts";
 import { endOfExit, endWithoutExit } from "./outcome.ts";
 import type { Exit } from "./outcome.ts";
 import type { Now } from "./steps.ts";
@@ -83,6 +84,8 @@ export const adopted = (key: string, run: Run): HeldRun => ({
   phase: { kind: "starting", detail: "" },
   stop: undefined,
   wish: "run",
+  frozen: false,
+  renewedElapsedMs: neverMs,
   known: true,
   answer: undefined,
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { admit, tooLong } from "./admission.ts";
 import { isLive, takesPlace } from "./held-run.ts";
 import type { HeldRun } from "./held-run.ts";
+import { askEveryMs, leaseEnd, neverMs, onLease, renewed } from "./lease.ts";
 import {
   adopted,
   neverStarted,
@@ -22,7 +23,7 @@ import type { Now } from "./steps.ts";
 import { WaitingRuns } from "./waiting-runs.ts";
 
 const capacity = { cpuMilli: 3000, memoryBytes: 3000 };
-const needs = { resources: { cpuMilli: 1000, memoryBytes: 1000 }, timeLimitMs: 5_000, graceMs: 1_000 };
+const needs = { resources: { cpuMilli: 1000, memoryBytes: 1000 }, timeLimitMs: 5_000, graceMs: 1_000, leaseMs: 4_000 };
 const journalId = "journal-1";
 const runs: readonly Run[] = [1, 2, 3, 4, 5].map((n) => ({ epoch: "e", taskId: String(n), attempt: 1 }));
 const keyOf = (run: Run): string => `e/${run.taskId}/1`;
@@ -47,6 +48,7 @@ class World {
   waiting = new WaitingRuns();
   nowMs = 1_000_000;
   term = 5;
+  heardMs = neverMs;
 
   get now(): Now {
     return { at: new Date(this.nowMs), elapsedMs: this.nowMs };
@@ -106,7 +108,8 @@ class World {
         expect(this.stopped.has(held.key) || this.nowMs >= limit, "only a stop or the time limit ends a run").toBe(
           true,
         );
-        if (name === "kill")
+        if (name === "kill" && held.frozen && held.stop?.stage === "wanted") expect(held.stop.cause).not.toBe("killed");
+        else if (name === "kill")
           expect(this.nowMs - (this.termAt.get(held.key) ?? Infinity)).toBeGreaterThanOrEqual(needs.graceMs);
         else this.termAt.set(held.key, this.nowMs);
         this.put(onSignalled(held, name, this.now));
@@ -166,11 +169,14 @@ class World {
       journalId,
       termOf: () => this.term,
       capacity,
+      canSuspend: true,
+      heardElapsedMs: this.heardMs,
       waiting: this.waiting.size,
       isHeld: (key: string) => this.held.has(key) || this.settled.has(key),
     };
-    const [taken] = admit([{ run, specId: 1, needs, journalId: journal }], term, host, this.now.at);
-    if (!taken) return;
+    const [fresh] = admit([{ run, specId: 1, needs, journalId: journal }], term, host, this.now.at);
+    if (!fresh) return;
+    const taken = onLease(fresh, this.now);
     if (term < this.term || journal !== journalId) expect(taken.phase.kind).toBe("refused");
     else expect(taken.phase.kind).toBe("accepted");
     this.put(taken);
@@ -179,18 +185,21 @@ class World {
     if (taken.phase.kind === "refused") expect(this.reported.has(taken.key)).toBe(true);
   }
 
-  word(run: Run, word: Word): void {
+  word(run: Run, word: Word, askedAgoMs = 0): void {
     const key = keyOf(run);
     if (word.kind === "stop") this.stopped.add(key);
     const held = this.held.get(key);
-    if (held) this.put(onWord(held, word, this.now.at));
+    const isWanted = word.kind !== "stop" && word.kind !== "unknown";
+    if (isWanted) this.heardMs = this.nowMs - askedAgoMs;
+    const said = held && onWord(held, word, this.now.at);
+    if (said) this.put(isWanted ? renewed(said, this.heardMs, this.now) : said);
     else if (word.kind === "stop" && !this.settled.has(key)) this.put(neverStarted(key, run, this.now.at));
     this.settleDown([key].filter((k) => this.held.has(k)));
   }
 
   pass(ms: number): void {
     this.nowMs += ms;
-    for (const held of this.held.values()) this.put(onTime(held, this.now));
+    for (const held of this.held.values()) this.put(onLease(onTime(held, this.now), this.now));
     for (const key of this.waiting.takeLate(this.nowMs)) {
       const held = this.held.get(key);
       if (held?.phase.kind === "accepted")
@@ -213,7 +222,7 @@ class World {
           this.now,
         );
       else next = onAbsent(next, this.now);
-      this.put(next);
+      this.put(onLease(next, this.now));
     }
     this.settleDown();
   }
@@ -239,6 +248,9 @@ class World {
         expect(this.starts.has(key)).toBe(false);
     for (const held of this.held.values()) {
       if (!isLive(held)) expect(this.reported.has(held.key), "each end is reported").toBe(true);
+      const box = this.boxes.get(held.key);
+      if (box?.state === "running" && !held.stop && (leaseEnd(held) ?? Infinity) <= this.nowMs)
+        expect(held.phase.kind, "what is overdue stands still").toBe("starting"); // it is told as started in a moment
       if (held.stop) expect(this.stopped.has(held.key) || held.stop.cause === "timed_out").toBe(true);
     }
   }
@@ -279,11 +291,12 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
           { kind: "stop", cause: "superseded", by: "" },
           { kind: "stop", cause: "over", by: "" },
         ),
+        askedAgoMs: fc.constantFrom(0, 0, 0, 3_000, 5_000),
       })
       .map(
-        ({ run, word }): Op =>
+        ({ run, word, askedAgoMs }): Op =>
           (w) =>
-            w.word(run, word),
+            w.word(run, word, askedAgoMs),
       ),
   },
   { weight: 4, arbitrary: fc.constant<Op>((w) => w.deliver()) },
@@ -327,6 +340,7 @@ describe("nextSteps", () => {
           world.checkInvariants();
         }
         // Left alone, with every report answered, nothing that was told to stop stays.
+        for (const run of runs) if (world.held.has(keyOf(run))) world.word(run, { kind: "run" });
         world.deliver();
         for (let n = 0; n < 8; n += 1) {
           world.pass(6_000);
@@ -379,6 +393,52 @@ describe("nextSteps", () => {
     expect(onTime(running(), set).stop).toBeUndefined();
     expect(onTime(running(), { ...set, elapsedMs: now.elapsedMs + 5_000 }).stop).toMatchObject({ cause: "timed_out" });
     expect(onTime(running({ needs: { ...needs, timeLimitMs: 0 } }), later(1e9)).stop).toBeUndefined();
+  });
+
+  it("freezes a run at the end of its lease, and lets it go on with the next answer that comes in time", () => {
+    const held = running({ renewedElapsedMs: now.elapsedMs });
+    expect(deadlineOf(held)).toBe(now.elapsedMs + 4_000);
+    expect(onLease(held, later(3_999))).toBe(held);
+    const frozen = onLease(held, later(4_000));
+    expect(names(frozen)).toEqual(["suspend"]);
+    expect(deadlineOf(frozen)).toBe(now.elapsedMs + 5_000); // the time limit counts on
+    const still = onPaused(frozen, true);
+    expect(names(still)).toEqual([]);
+    // An answer to a question of before counts from the question: too late.
+    expect(renewed(still, now.elapsedMs + 500, later(4_600))).toMatchObject({ frozen: true });
+    const thawed = renewed(still, now.elapsedMs + 4_500, later(4_600));
+    expect(names(thawed)).toEqual(["resume"]);
+    expect(deadlineOf(thawed)).toBe(now.elapsedMs + 5_000);
+    // A user's suspend is another thing: it stays.
+    const suspended = onPaused(onWord(held, { kind: "suspend" }, now.at), true);
+    const both = onLease(suspended, later(4_000));
+    expect(names(renewed(both, now.elapsedMs + 4_500, later(4_600)))).toEqual([]);
+  });
+
+  it("freezes nothing without a lease, of an unknown database, or that is told to stop", () => {
+    const old = { renewedElapsedMs: neverMs };
+    expect(onLease(running({ ...old, needs: { ...needs, leaseMs: 0 } }), now).frozen).toBe(false);
+    expect(onLease(running({ ...old, known: false }), now).frozen).toBe(false);
+    const stopped = onWord(running(old), { kind: "stop", cause: "killed", by: "ann" }, now.at);
+    expect(onLease(stopped, now).frozen).toBe(false);
+  });
+
+  it("ends a frozen run at once where it may run elsewhere, and with its grace where somebody asked for its end", () => {
+    const frozen = onLease(running({ renewedElapsedMs: neverMs }), now);
+    expect(names(onWord(frozen, { kind: "stop", cause: "superseded", by: "" }, now.at))).toEqual(["kill"]);
+    expect(names(onWord(frozen, { kind: "stop", cause: "killed", by: "ann" }, now.at))).toEqual(["term"]);
+  });
+
+  it("does not start a run whose lease passed on the way, until it is asked about", () => {
+    const accepted = onLease(running({ phase: { kind: "accepted" }, renewedElapsedMs: neverMs }), now);
+    expect(names(accepted)).toEqual([]);
+    expect(names(renewed(accepted, now.elapsedMs, now))).toEqual(["start"]);
+  });
+
+  it("asks three times within the shortest lease", () => {
+    expect(askEveryMs([])).toBe(Infinity);
+    expect(askEveryMs([running(), running({ needs: { ...needs, leaseMs: 900 } })])).toBe(300);
+    expect(askEveryMs([running({ known: false })])).toBe(Infinity);
   });
 
   it("suspends only where the driver can", () => {

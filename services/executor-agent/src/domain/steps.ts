@@ -1,6 +1,7 @@
 import { unreachable } from "@berth/core";
-import { isLive } from "./held-run.ts";
+import { hasStarted, isLive } from "./held-run.ts";
 import type { HeldRun } from "./held-run.ts";
+import { isToStand, leaseEnd } from "./lease.ts";
 
 /** The least that a host can do next for a run. Each is safe to do twice. */
 export interface StepArgs {
@@ -44,22 +45,24 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
       if (held.answer === undefined) return [{ name: "report", key }];
       return held.answer === "unknown" ? [] : [{ name: "settle", key }];
     case "accepted":
-      return [{ name: "start", key }];
+      return held.frozen ? [] : [{ name: "start", key }];
     case "starting":
     case "queued":
     case "running":
     case "suspended":
       if (stop) return stopSteps(held, now);
-      if (phase.kind === "running" && held.wish === "suspend" && can.suspend) return [{ name: "suspend", key }];
-      if (phase.kind === "suspended" && held.wish === "run") return [{ name: "resume", key }];
+      if (phase.kind === "running" && isToStand(held) && can.suspend) return [{ name: "suspend", key }];
+      if (phase.kind === "suspended" && !isToStand(held)) return [{ name: "resume", key }];
       return [];
     default:
       return unreachable(phase);
   }
 }
 
-function stopSteps({ key, stop, needs }: HeldRun, now: Now): Step[] {
+function stopSteps({ key, stop, needs, frozen }: HeldRun, now: Now): Step[] {
   if (!stop) return [];
+  // TERM would let it go on for its grace, and its task may run elsewhere by now. Who kills a task wants its clean end.
+  if (frozen && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];
   const sinceMs = now.elapsedMs - stop.sentElapsedMs;
   switch (stop.stage) {
     case "wanted":
@@ -79,8 +82,12 @@ export function deadlineOf(held: HeldRun): number | undefined {
     if (held.stop.stage === "wanted") return 0;
     return held.stop.sentElapsedMs + (held.stop.stage === "term" ? held.needs.graceMs : killAgainMs);
   }
-  if ((held.phase.kind === "running" || held.phase.kind === "suspended") && held.needs.timeLimitMs > 0) {
-    return held.phase.startedElapsedMs + held.needs.timeLimitMs;
-  }
-  return undefined;
+  const freezeAt = held.frozen ? Infinity : (leaseEnd(held) ?? Infinity);
+  const limitAt =
+    hasStarted(held) && held.needs.timeLimitMs > 0 ? startedElapsedMs(held) + held.needs.timeLimitMs : Infinity;
+  const at = Math.min(freezeAt, limitAt);
+  return at === Infinity ? undefined : at;
 }
+
+const startedElapsedMs = ({ phase }: HeldRun): number =>
+  phase.kind === "running" || phase.kind === "suspended" ? phase.startedElapsedMs : 0;

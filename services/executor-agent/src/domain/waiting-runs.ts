@@ -25,7 +25,7 @@ export class WaitingRuns {
     let { cpuMilli, memoryBytes } = used;
     for (const key of this.#since.keys()) {
       const held = get(key);
-      if (held?.phase.kind !== "accepted") {
+      if (held?.phase.kind !== "accepted" || held.frozen) {
         this.#since.delete(key);
         continue;
       }

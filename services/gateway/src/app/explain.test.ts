@@ -31,7 +31,7 @@ describe("explainTask", () => {
   });
 
   it("explains an array that runs while some of it waits", async () => {
-    const progress = { total: 9, unclaimed: 3, live: 2, waiting: 0, ended: {} };
+    const progress = { total: 9, unclaimed: 3, live: 2, waiting: 0, ended: {}, maxLive: 0 };
     expect((await explainTask(schedulerWith(["17"]), aTask({ state: TaskState.RUNNING, progress }), signal)).code).toBe(
       "WAITING_FOR_CAPACITY",
     );

@@ -40,7 +40,8 @@ export interface Submits {
 const storeCall = { maxItems: 2_000, maxBytes: 8 * 1024 * 1024 };
 /** Larger ones go alone: many together could pass the limit of a message. */
 const alone = 16 * 1024;
-const retryForMs = 8_000;
+/** Longer than it takes to notice that a copy of the store is dead. */
+const retryForMs = 12_000;
 
 export function makeSubmits({ store, resolver, defaults, check, traceparent }: SubmitDeps): Submits {
   /** Concurrent single submits go together in one call, which is one commit there. */

@@ -4,7 +4,7 @@ import { Change } from "@berth/contracts/store";
 import type { TaskRow, TaskStoreServiceService } from "@berth/contracts/store";
 import { TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
-import { backoffMs, sleep } from "@berth/runtime";
+import { backoffMs, sleep, whileHeard } from "@berth/runtime";
 import type { GrpcClient } from "@berth/runtime";
 
 export interface WatchDeps {
@@ -25,6 +25,8 @@ export interface Watched {
 
 /** A sign of life at least this often. */
 const heartbeatMs = 5_000;
+/** The store says something every 5 s; a copy of it that does not is left for another. */
+const silenceMs = 12_000;
 /** How long the store may be away before the watch gives up; its client can go on from its last token. */
 const patienceMs = 10 * 60_000;
 /** Ended tasks that a watch remembers, so that their end is told once whatever the feed says twice. */
@@ -41,11 +43,13 @@ export async function* watchTasks(
   const ends = new Set<string>();
   let token = watched.token || (await startToken(store, watched.user, signal));
   yield { token, tasks: [], startAgain: false };
+  const heard = { signal, silenceMs, service: "storage" };
   let heardAt = now();
   let told = now();
   for (let failures = 0; ; failures++) {
     try {
-      for await (const part of store.changes({ token, user: watched.user, tasksOnly: true }, { signal })) {
+      const request = { token, user: watched.user, tasksOnly: true };
+      for await (const part of whileHeard((stop) => store.changes(request, { signal: stop }), heard)) {
         failures = 0;
         heardAt = now();
         if (part.startAgain) return yield { token: "", tasks: [], startAgain: true };

@@ -39,7 +39,8 @@ export class Leader<Message> implements RowReader {
   #caughtUp = false;
   #wanted = false;
   #scheduled = false;
-  #committing = false;
+  #committing: Promise<void> | undefined;
+  #ended = false;
   #askingParents = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -54,6 +55,13 @@ export class Leader<Message> implements RowReader {
 
   get queue(): Queue {
     return this.#queue;
+  }
+
+  /** Plans no more; resolves once the plan that is on its way is answered, so that a refusal of it is seen. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    await this.#committing;
   }
 
   /** Whether it has the whole view. */
@@ -93,11 +101,11 @@ export class Leader<Message> implements RowReader {
   /** Many events, one cycle: it runs once what is being read has been read. */
   #wake(): void {
     this.#wanted = true;
-    if (this.#scheduled || this.#committing || !this.#caughtUp) return;
+    if (this.#ended || this.#scheduled || this.#committing || !this.#caughtUp) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#signal.aborted || this.#committing || !this.#caughtUp) return;
+      if (this.#ended || this.#signal.aborted || this.#committing || !this.#caughtUp) return;
       this.#wanted = false;
       try {
         this.#cycle();
@@ -118,20 +126,31 @@ export class Leader<Message> implements RowReader {
     if (plan.placements.length === 0 && plan.ends.length === 0) return;
     queue.hold(plan);
     instruments.cycle((performance.now() - startedAt) / 1000, plan.placements.length, plan.ends.length);
-    this.#committing = true;
-    this.#commit(queue, plan).then(() => {
-      this.#committing = false;
+    this.#committing = this.#commit(queue, plan).then(() => {
+      this.#committing = undefined;
       if (this.#wanted || plan.more) this.#wake();
     }, this.#failed);
   }
 
   async #commit(queue: Queue, plan: Plan): Promise<void> {
     const { store, dispatcher, instruments, retry } = this.#deps;
-    const answer: CommitAnswer<Message> = await retry(() => store.commit(this.#term, plan, this.#signal), this.#signal);
+    const commit = () => store.commit(this.#term, plan, this.#signal);
+    const answer: CommitAnswer<Message> = await retry(commit, this.#signal).catch((thrown: unknown) => {
+      if (AppError.from(thrown).reason === "STALE_TERM") this.#tellStale(plan);
+      throw thrown;
+    });
     dispatcher.send(answer.assignments);
     for (const why of [...answer.placementRefusals, ...answer.endRefusals]) if (why) instruments.refused(why);
     queue.settle(plan, answer, this.#deps.now());
     this.#wanted ||= answer.placementRefusals.some((why) => why !== "");
+  }
+
+  /** Whatever ends this term first, a refusal of its plans is told. */
+  #tellStale(plan: Plan): void {
+    this.#deps.instruments.staleTerm();
+    const { placements, ends } = plan;
+    const refused = { term: this.#term, placements: placements.length, ends: ends.length };
+    this.#deps.logger.warn("storage refused a plan of an older term: another leads", refused);
   }
 
   #wakeLater(needed: boolean): void {

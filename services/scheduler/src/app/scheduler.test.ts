@@ -51,6 +51,7 @@ function setUp() {
     instruments: { cycle: () => {}, refused: () => {}, staleTerm: () => void stale++ },
     logger: { info: () => {}, warn: () => {} },
     now: () => 100_000,
+    monotonic: () => 5_000,
     random: () => 0.5,
     retry: (fn) => fn(),
     leaseTtlMs: 3000,

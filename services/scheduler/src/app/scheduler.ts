@@ -1,23 +1,41 @@
 import { AppError } from "@berth/core";
+import { LeaseKeeper } from "@berth/runtime";
 import type { Explanation } from "../domain/explain.ts";
 import { Leader } from "./leader.ts";
 import type { LeaderDeps } from "./leader.ts";
-import { keepLease, waitForLease } from "./leadership.ts";
-import type { LeadershipDeps } from "./leadership.ts";
 
 export interface SchedulerDeps<Message> extends LeaderDeps<Message> {
   readonly leaseTtlMs: number;
+  /** Milliseconds of a clock that only goes on. */
+  monotonic(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Leads while it holds the lease, stands by otherwise. */
+/** How long a plan that is on its way when the term ends may take to be answered. */
+const lastAnswerMs = 2_000;
+
+/**
+ * Leads while it holds the lease, stands by otherwise.
+ *
+ * A lease that could not be renewed in time ends its answers, but not the term: each plan is fenced by its term, so whoever still believes to lead can do no
+ * harm, and a leader that gave up because storage is busy would make it busier by a new snapshot.
+ */
 export class Scheduler<Message> {
   readonly #deps: SchedulerDeps<Message>;
+  readonly #lease: LeaseKeeper;
   #leader: Leader<Message> | undefined;
   #term = 0;
 
   constructor(deps: SchedulerDeps<Message>) {
     this.#deps = deps;
+    this.#lease = new LeaseKeeper({
+      acquire: (ttlMs, signal) => deps.store.acquireLease(ttlMs, signal),
+      ttlMs: deps.leaseTtlMs,
+      monotonic: () => deps.monotonic(),
+      sleep: (ms, signal) => deps.sleep(ms, signal),
+      random: deps.random,
+      onError: (error) => deps.logger.warn("the lease cannot be asked for", { error: error.message }),
+    });
   }
 
   /** Term of the lease it holds; 0 while it stands by. */
@@ -31,25 +49,19 @@ export class Scheduler<Message> {
 
   /** Why a task waits; undefined where it is not pending. Throws `unavailable` NOT_LEADER or NOT_READY. */
   explain(taskId: string): Explanation | undefined {
-    if (!this.#leader)
+    if (!this.#leader || !this.#lease.held)
       throw new AppError("unavailable", "NOT_LEADER", "this scheduler stands by; another leads, or none does yet");
     return this.#leader.explain(taskId);
   }
 
   /** Runs until aborted; whatever fails in a term ends only that term. */
   async run(signal: AbortSignal): Promise<void> {
-    const { store, logger, leaseTtlMs, sleep } = this.#deps;
-    const lease = { acquire: store.acquireLease.bind(store), ttlMs: leaseTtlMs, sleep };
-    let told = false;
+    const { store, logger, sleep } = this.#deps;
     for (let failures = 0; !signal.aborted;) {
       try {
-        const term = await waitForLease(lease, signal, (error) => {
-          if (!told) logger.warn("the lease cannot be asked for", { error: AppError.from(error).message });
-          told = true;
-        });
-        told = false;
+        const term = await this.#lease.wait(signal);
         this.#term = term;
-        const why = await this.#lead(term, lease, signal);
+        const why = await this.#lead(term, signal);
         logger.warn("leads no more", { term, why });
         failures = 0;
       } catch (error) {
@@ -62,25 +74,26 @@ export class Scheduler<Message> {
     await store.releaseLease().catch(() => {});
   }
 
-  async #lead(term: number, lease: LeadershipDeps, signal: AbortSignal): Promise<string> {
+  async #lead(term: number, signal: AbortSignal): Promise<string> {
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
     const failure = Promise.withResolvers<never>();
+    const leader = new Leader(this.#deps, term, both, (error) => {
+      if (!both.aborted) failure.reject(error);
+    });
     try {
-      this.#leader = new Leader(this.#deps, term, both, (error) => {
-        if (!both.aborted) failure.reject(error);
-      });
-      const following = this.#deps.store.follow(this.#leader, both).then(() => new Promise<never>(() => {}));
-      return await Promise.race([keepLease(lease, term, both), following, failure.promise]);
+      this.#leader = leader;
+      const following = this.#deps.store.follow(leader, both).then(() => new Promise<never>(() => {}));
+      return await Promise.race([this.#lease.keep(term, both), following, failure.promise]);
     } finally {
       this.#leader = undefined;
+      if (!signal.aborted) await Promise.race([leader.end(), this.#deps.sleep(lastAnswerMs, both)]).catch(() => {});
       stop.abort(new Error("the term is over"));
     }
   }
 
   #onFailure(error: unknown): void {
     const known = AppError.from(error);
-    if (known.reason === "STALE_TERM") this.#deps.instruments.staleTerm();
     const detail =
       known.code === "internal" ? { error: known.cause ?? known } : { reason: known.reason, error: known.message };
     this.#deps.logger.warn(

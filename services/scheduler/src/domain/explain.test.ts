@@ -46,6 +46,13 @@ describe("explain", () => {
     expect(why(queue, "2")!.refusals).toEqual(["1 host with less than 256M memory free"]);
   });
 
+  it("says of an array that its last elements are being placed, as long as storage has not said so", () => {
+    const queue = queueOf(aHostRow("h1"), aTaskRow("2", { array: { last: 1, step: 1, maxLive: 0, cursor: 1 } }));
+    queue.hold(planCycle(queue, policyWith(fifoRanking()), 0, () => 0.5));
+    expect(why(queue, "2")).toMatchObject({ code: "BEING_PLACED" });
+    expect(why(queue, "2.1")).toMatchObject({ code: "BEING_PLACED" });
+  });
+
   it("names hosts to avoid, as long as there is another", () => {
     const busy = aTaskRow("9", {
       state: "running",

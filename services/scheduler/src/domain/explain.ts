@@ -60,6 +60,7 @@ export function explain(queue: Queue, id: string, filters: readonly Filter[]): E
       );
     case "held":
     case "ending":
+    case "claimed":
       return said("BEING_PLACED", "a decision about it is being stored");
     case "queued":
       return explainQueued(queue, record, filters, said);
@@ -88,12 +89,16 @@ function explainQueued(queue: Queue, record: TaskRecord, filters: readonly Filte
 /** The record that stands for that id while it is pending: of an unclaimed element, its array. */
 function pendingRecord(queue: Queue, id: string): TaskRecord | undefined {
   const record = queue.get(id);
-  if (record) return record.pending > 0 || record.phase === "held" || record.phase === "ending" ? record : undefined;
+  if (record) return record.pending > 0 || isBeingDecided(record) ? record : undefined;
   const { number, index } = splitTaskId(id);
   if (index === undefined) return undefined;
   const array = queue.get(`${number}`);
   return array?.array && array.pending > 0 && array.array.awaits(index) ? array : undefined;
 }
+
+/** What storage does not have yet; of an array, its last elements too. */
+const isBeingDecided = ({ phase, array }: TaskRecord): boolean =>
+  phase === "held" || phase === "ending" || (phase === "claimed" && array !== undefined && array.first <= array.last);
 
 function positionOf(queue: Queue, record: TaskRecord): number {
   let before = 0;

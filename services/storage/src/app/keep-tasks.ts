@@ -2,28 +2,55 @@ import type { KeepHouseRequest, KeepHouseResponse } from "@berth/contracts/store
 import type { FileStore } from "../ports/file-store.ts";
 import type { TaskStore } from "../ports/task-store.ts";
 
-const foldAtOnce = 2_000;
+/** Some ten milliseconds of the event loop each. */
+const foldAtOnce = 1_000;
 const archiveAtOnce = 200;
-const deleteAtOnce = 500;
+const deleteAtOnce = 200;
+/** Removing files takes as long as there are many; then the rest of a step waits for the next. */
+const filesMs = 2_000;
+
+type Store = Pick<TaskStore, "fold" | "expired" | "archive" | "deleteRecords">;
 
 /**
- * One step of what is due with time. Files go before the record says so: a crash between removes them once more, and nobody is told of files that are gone
- * as if they were there.
+ * Does steps of what is due with time, one at a time: who asks while one is under way gets its answer. Files go before the record says so: a crash between removes
+ * them once more, and nobody is told of files that are gone as if they were there.
  */
-export async function keepTasks(
-  store: TaskStore,
-  files: FileStore,
+export function keepTasks(
+  store: Store,
+  files: Pick<FileStore, "clean">,
+): (request: KeepHouseRequest) => Promise<KeepHouseResponse> {
+  let underWay: Promise<KeepHouseResponse> | undefined;
+  return (request) => {
+    underWay ??= step(store, files, request).finally(() => (underWay = undefined));
+    return underWay;
+  };
+}
+
+async function step(
+  store: Store,
+  files: Pick<FileStore, "clean">,
   { archiveAfterMs, deleteAfterMs }: KeepHouseRequest,
 ): Promise<KeepHouseResponse> {
   const folded = await store.fold(foldAtOnce);
   const expired = await store.expired(archiveAfterMs, archiveAtOnce);
-  for (const taskId of expired) await files.clean(taskId);
-  const archived = await store.archive(expired);
+  const cleaned: string[] = [];
+  const from = performance.now();
+  for (const taskId of expired) {
+    await files.clean(taskId);
+    cleaned.push(taskId);
+    if (performance.now() - from > filesMs) break;
+  }
+  const archived = cleaned.length > 0 ? await store.archive(cleaned) : 0;
   const deleted = await store.deleteRecords(deleteAfterMs, deleteAtOnce);
   return {
     folded: folded.done,
     archived,
     deleted: deleted.done,
-    more: folded.more || expired.length === archiveAtOnce || deleted.more,
+    // What cannot be archived would be asked for again and again.
+    more:
+      folded.more ||
+      (archived > 0 && expired.length === archiveAtOnce) ||
+      cleaned.length < expired.length ||
+      deleted.more,
   };
 }

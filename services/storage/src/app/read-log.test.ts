@@ -7,7 +7,7 @@ import type { LogRequest } from "./read-log.ts";
 /** A task whose output and state a test changes; time moves only by waiting for the next commit. */
 class Scene {
   nowMs = 0;
-  state: LogState | undefined = { attempt: 1, over: false, sizes: undefined, uid: 1, gid: 1 };
+  state: LogState | undefined = { attempt: 1, over: false, archived: false, sizes: undefined, uid: 1, gid: 1 };
   readonly logs = new Map<string, string>();
   /** What happens while the reader waits, one after the other. */
   readonly meanwhile: (() => void)[] = [];

@@ -28,6 +28,12 @@ export interface LogDeps {
   readonly gapAfterMs?: number;
 }
 
+/** Retention removed the files of a task; its record says so. */
+export const filesAreGone = (taskId: string): AppError =>
+  new AppError("precondition", "TASK_ARCHIVED", `task ${taskId} is archived: its files and output were removed`, {
+    metadata: { task_id: taskId },
+  });
+
 const pieceBytes = 256 * 1024;
 /** How often a file that is followed is looked at; a commit is a reason to look at once. */
 const lookEveryMs = 75;
@@ -42,6 +48,7 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
       throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${request.taskId}`, {
         metadata: { task_id: request.taskId },
       });
+    if (state.archived) throw filesAreGone(request.taskId);
     return state;
   };
   let attempt = request.attempt || look().attempt;

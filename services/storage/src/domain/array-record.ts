@@ -5,7 +5,7 @@ import type { ArrayRange, Outcome, Reason } from "@berth/core";
 export interface ArrayRecord {
   readonly range: ArrayRange;
   /** At most this many elements live at once; 0: no such limit. */
-  readonly maxLive: number;
+  maxLive: number;
   /** Next index to be claimed; beyond `range.last` when none is left. Only grows. */
   cursor: number;
   /** Elements at or beyond the cursor that have a record already (killed singly): the cursor steps over them. */

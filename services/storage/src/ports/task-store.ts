@@ -102,6 +102,8 @@ export interface LogState {
   /** Its last attempt; 0 before the first. */
   readonly attempt: number;
   readonly over: boolean;
+  /** Its files are gone. */
+  readonly archived: boolean;
   /** What the last attempt wrote, once it is known. */
   readonly sizes: { readonly stdout: number; readonly stderr: number } | undefined;
   /** Whose it is, for files made for it. */

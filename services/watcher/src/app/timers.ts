@@ -1,4 +1,5 @@
 import { AppError } from "@berth/core";
+import { LeaseKeeper } from "@berth/runtime";
 import type { Logger } from "../ports/instruments.ts";
 import type { TimerLease } from "../ports/run-store.ts";
 
@@ -10,34 +11,31 @@ export interface TimerDeps {
   onTick(): Promise<void>;
   /** Milliseconds of a clock that only goes on. */
   monotonic(): number;
+  readonly random: () => number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Calls `onTick` every so often, in one of all watchers: the one that holds the lease. Runs until aborted. */
-export async function runTimers(
-  { lease, logger, ttlMs, everyMs, onTick, monotonic, sleep }: TimerDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  let heldUntilMs = 0;
-  let renewAtMs = 0;
+export async function runTimers(deps: TimerDeps, signal: AbortSignal): Promise<void> {
+  const { lease, logger, everyMs, onTick, sleep } = deps;
+  const warn = (error: AppError): void =>
+    logger.warn("timers wait for storage", { reason: error.reason, error: error.message });
+  const keeper = new LeaseKeeper({ ...deps, acquire: (ttlMs, until) => lease.acquire(ttlMs, until), onError: warn });
+  const keeping = keeper.run(signal).catch(() => {}); // ends only when aborted
   let failing = false;
   while (!signal.aborted) {
-    const now = monotonic();
     try {
-      if (now >= renewAtMs) {
-        renewAtMs = now + ttlMs / 3;
-        heldUntilMs = (await lease.acquire(ttlMs, signal)) ? now + ttlMs : 0;
-      }
-      if (monotonic() < heldUntilMs) await onTick();
+      if (keeper.held) await onTick();
       failing = false;
     } catch (thrown) {
       if (signal.aborted) break;
       const error = AppError.from(thrown);
       if (error.code === "internal") throw thrown;
-      if (!failing) logger.warn("timers wait for storage", { reason: error.reason, error: error.message });
+      if (!failing) warn(error);
       failing = true;
     }
     await sleep(everyMs, signal).catch(() => {});
   }
+  await keeping;
   await lease.release().catch(() => {});
 }

@@ -41,7 +41,10 @@ export interface RunStore<Report, ReportReply, Host, Assign> {
 
 /** A lease that one of several watchers holds. */
 export interface TimerLease {
-  acquire(ttlMs: number, signal: AbortSignal): Promise<boolean>;
+  acquire(
+    ttlMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly held: boolean; readonly term: number; readonly holder: string }>;
   release(): Promise<void>;
 }
 

@@ -17,6 +17,8 @@ export interface KeeperLink {
   readonly found: readonly KeptRun[];
   start(runs: readonly StartRun[]): void;
   signal(key: string, signal: RunSignal): void;
+  /** Puts leases off; undefined: for ever. */
+  extend(leases: readonly { readonly k: string; readonly u?: number }[]): void;
   settle(keys: readonly string[]): void;
   /** Those that have not begun are not to start. */
   takeBack(keys: readonly string[]): void;
@@ -63,6 +65,7 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
         found: message.runs,
         start: (runs) => send({ t: "start", runs }),
         signal: (k, signal) => send({ t: "signal", k, signal }),
+        extend: (leases) => send({ t: "extend", leases }),
         settle: (keys) => send({ t: "settle", keys }),
         takeBack: (keys) => send({ t: "back", keys }),
         retire: () => send({ t: "close" }),

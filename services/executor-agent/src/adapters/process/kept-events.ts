@@ -42,7 +42,7 @@ export const foundEvent = (kept: KeptRun): DriverEvent => ({
   kind: "found",
   run: runOfKey(kept.k),
   startedAt: kept.at === undefined ? undefined : new Date(kept.at),
-  suspended: kept.stopped ?? false,
+  suspended: (kept.stopped ?? false) || (kept.frozen ?? false),
 });
 
 export const lostEvent = (kept: KeptRun): DriverEvent => ({

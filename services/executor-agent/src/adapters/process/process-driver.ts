@@ -8,9 +8,9 @@ import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
 import { Keepers } from "./keepers.ts";
 import type { Keeper } from "./keepers.ts";
 import type { KeptRun, RunSignal, StartRun } from "./keeper/protocol.ts";
-import { identityRefusal } from "./identity.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { watchOrphans } from "./orphans.ts";
+import { identityRefusal, startRun } from "./start-run.ts";
 
 export interface ProcessDriverOptions {
   /** Keepers' records; must survive the agent. */
@@ -118,9 +118,21 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     if (tasks.length > 0) void start(tasks);
   }
 
+  function byKeeper<T>(items: readonly T[], keyOf: (item: T) => string): Map<Keeper, T[]> {
+    const sorted = new Map<Keeper, T[]>();
+    for (const item of items) {
+      const keeper = runs.get(keyOf(item))?.keeper;
+      if (!keeper) continue;
+      const its = sorted.get(keeper);
+      if (its) its.push(item);
+      else sorted.set(keeper, [item]);
+    }
+    return sorted;
+  }
+
   /** Hands runs to the keepers of their users; those that cannot be are told as events. */
   async function start(tasks: readonly TaskToRun[]): Promise<void> {
-    const byKeeper = new Map<Keeper, StartRun[]>();
+    const toStart = new Map<Keeper, StartRun[]>();
     for (const task of tasks) {
       const key = runKey(task.run);
       if (runs.has(key) || orphans.has(task.run)) continue;
@@ -134,15 +146,15 @@ export function processDriver(options: ProcessDriverOptions): Driver {
         const keeper = ready instanceof Promise ? await ready : ready;
         runs.set(key, { keeper, task, over: false });
         lastUse.set(keeper.dir, performance.now());
-        const list = byKeeper.get(keeper);
-        if (list) list.push(startRun(key, task));
-        else byKeeper.set(keeper, [startRun(key, task)]);
+        const list = toStart.get(keeper);
+        if (list) list.push(startRun(task));
+        else toStart.set(keeper, [startRun(task)]);
       } catch (error) {
         const { reason, message } = AppError.from(error);
         tell({ kind: "unable", run: task.run, at: new Date(), reason: { code: reason, message } });
       }
     }
-    for (const [keeper, list] of byKeeper) keeper.link.start(list);
+    for (const [keeper, list] of toStart) keeper.link.start(list);
   }
 
   function send(run: Run, signal: RunSignal): void {
@@ -219,23 +231,24 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     async resumeTask(run) {
       send(run, "CONT");
     },
+    extendLeases(leases) {
+      for (const [keeper, its] of byKeeper(leases, ({ run }) => runKey(run)))
+        keeper.link.extend(
+          its.map(({ run, untilBootMs }) => ({
+            k: runKey(run),
+            ...(untilBootMs === undefined ? {} : { u: untilBootMs }),
+          })),
+        );
+    },
     getMappingPort: async (_run, containerPort) => containerPort,
     async usage(run) {
       const key = runKey(run);
       return runs.has(key) ? { cpuMs: undefined, peakMemoryBytes: memory.peakOf(key) } : undefined;
     },
     async settle(settled) {
-      const byKeeper = new Map<Keeper, string[]>();
       const keys = settled.map(runKey);
-      for (const key of keys) {
-        const keeper = runs.get(key)?.keeper;
-        runs.delete(key);
-        if (!keeper) continue;
-        const list = byKeeper.get(keeper);
-        if (list) list.push(key);
-        else byKeeper.set(keeper, [key]);
-      }
-      for (const [keeper, list] of byKeeper) keeper.link.settle(list);
+      for (const [keeper, its] of byKeeper(keys, (key) => key)) keeper.link.settle(its);
+      for (const key of keys) runs.delete(key);
       orphans.settle(keys);
     },
   };
@@ -251,26 +264,6 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       });
     });
   }
-}
-
-function startRun(
-  key: string,
-  { command, env, taskDir, workdir, stdoutPath, stderrPath, resources, lane }: TaskToRun,
-): StartRun {
-  return {
-    k: key,
-    c: command,
-    e: env,
-    t: taskDir,
-    ...(workdir === undefined ? {} : { d: workdir }),
-    o: stdoutPath,
-    r: stderrPath,
-    m: resources.memoryBytes,
-    ...(lane === undefined ? {} : { l: lane }),
-    ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir
-      ? {}
-      : { a: env["BERTH_ARRAY_DIR"] }),
-  };
 }
 
 /** What a container around us may use, if there is one. */

@@ -1,7 +1,8 @@
 import type { HostServiceService } from "@berth/contracts/api";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
-import { grpcClient, healthService } from "@berth/runtime";
-import type { GrpcClient, ServiceImplementation } from "@berth/runtime";
+import { splitAddresses } from "@berth/contracts/channel";
+import { grpcChannel, grpcClient, healthService } from "@berth/runtime";
+import type { Closing, GrpcClient, ServiceImplementation } from "@berth/runtime";
 import { AppError } from "@berth/core";
 import { HostStatus } from "@berth/contracts/types";
 import { clusterStatus } from "../../app/status.ts";
@@ -40,8 +41,14 @@ export function hostService(deps: {
   };
 }
 
-/** Asks a service by `grpc.health.v1`. */
-export function healthPeer(name: string, channel: Parameters<typeof grpcClient>[1]): Peer {
-  const health = grpcClient(healthService, channel, { service: name, deadlineMs: 2_000 });
-  return { name, serving: async (signal) => (await health.check({ service: "" }, { signal })).status === "serving" };
+/** Asks each copy of a service by `grpc.health.v1`, on connections of its own: the others' go to whichever copy answers. */
+export function healthPeers(name: string, addresses: string, closing: Closing): Peer[] {
+  const all = splitAddresses(addresses);
+  return all.map((address) => {
+    const health = grpcClient(healthService, grpcChannel(address, { closing }), { service: name, deadlineMs: 2_000 });
+    return {
+      name: all.length > 1 ? `${name} ${address}` : name,
+      serving: async (signal) => (await health.check({ service: "" }, { signal })).status === "serving",
+    };
+  });
 }

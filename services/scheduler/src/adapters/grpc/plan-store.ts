@@ -18,8 +18,9 @@ export function grpcPlanStore(
   logger: Logger,
 ): PlanStore<AssignRequest> {
   return {
+    // Half its life: if a copy of storage does not answer, another is asked before the lease ends.
     acquireLease: (ttlMs, signal) =>
-      store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs }),
+      store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs / 2 }),
 
     async releaseLease() {
       await store.releaseLease({ name: leaseName, holder }, { deadlineMs: 1_000 });

@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 import { LogStream } from "@berth/contracts/store";
 import type { AddFileRequest, FileStoreServiceService, ReadLogResponse } from "@berth/contracts/store";
 import type { ServiceImplementation } from "@berth/runtime";
-import { readLog } from "../../app/read-log.ts";
+import { filesAreGone, readLog } from "../../app/read-log.ts";
 import type { LogDeps } from "../../app/read-log.ts";
 import { innerFile, innerPath } from "../../domain/inner-path.ts";
 import type { FileStore, OutputStream } from "../../ports/file-store.ts";
@@ -27,6 +27,7 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
       throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
         metadata: { task_id: taskId },
       });
+    if (state.archived) throw filesAreGone(taskId);
     return state;
   };
 
@@ -69,6 +70,8 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
       const state = run && run.epoch === store.epoch ? store.logState(run.taskId) : undefined;
       if (!run || !state || run.attempt < 1 || run.attempt > state.attempt)
         throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
+      // Its host was away for longer than output is kept: there is no place for it any more, and nothing to wait for.
+      if (state.archived) return { sizeBytes: offset + content.length };
       return { sizeBytes: await files.appendLog(run, name, offset, content) };
     },
 

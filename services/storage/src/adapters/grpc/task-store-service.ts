@@ -9,6 +9,7 @@ import type { TaskStore } from "../../ports/task-store.ts";
 
 /** TaskStoreService: the port speaks its messages, so there is nothing to translate but limits and spans. */
 export function taskStoreService(store: TaskStore, files: FileStore): ServiceImplementation<TaskStoreServiceService> {
+  const keepHouse = keepTasks(store, files);
   return {
     async submit({ tasks }) {
       atMost("tasks", tasks.length, 10_000);
@@ -42,7 +43,7 @@ export function taskStoreService(store: TaskStore, files: FileStore): ServiceImp
       if (request.hostId === "") throw invalid("host_id", "must be given");
       return store.loseRuns(request);
     },
-    keepHouse: (request) => keepTasks(store, files, request),
+    keepHouse: (request) => keepHouse(request),
   };
 }
 

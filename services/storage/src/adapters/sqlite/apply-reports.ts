@@ -1,10 +1,11 @@
-import { move, sources } from "@berth/core";
+import { isLive, move, sources } from "@berth/core";
 import type { Move, Outcome, Reason, StateKind, TaskRequest } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
 import type { Database } from "@berth/database";
 import { count } from "../../domain/array-record.ts";
+import { afterLoss } from "../../domain/loss.ts";
 import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
 import type { Phase } from "../../domain/news.ts";
 import type { Batch, OpenArray } from "./batch.ts";
@@ -22,6 +23,7 @@ import {
 } from "./codes.ts";
 import { feedColumns } from "./columns.ts";
 import type { FeedColumns, SpecColumns } from "./columns.ts";
+import { giveUp, leaseOf, lostBefore } from "./lose-runs.ts";
 import { lifeOf, readId, readTask } from "./task-rows.ts";
 
 /** One status with what is needed to write it. */
@@ -52,12 +54,23 @@ function answer(db: Database, batch: Batch, epoch: string, hostId: string, statu
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
   const reason = status.reason ?? { code: "", message: "" };
   const news: News = { hostId, status, phase, ...id, attempt: status.run.attempt, outcome, reason };
+  if (phase === "ended" && outcome === "lost" && retryLost(db, batch, news)) return ReportAnswer.COMMITTED;
   const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
   const row = write(db, batch, news, array);
   if (!row) return explain(db, batch, news, spec, array);
   batch.announce(row.revision, row, spec);
   afterMove(db, batch, news, row, spec, array);
   return ReportAnswer.COMMITTED;
+}
+
+/** Whether its host lost a run, and its task asked to be tried again then; elsewhere, if another host can take it. */
+function retryLost(db: Database, batch: Batch, { number, idx, attempt, hostId, reason, status }: News): boolean {
+  const row = readTask(db, number, idx);
+  if (!row || row.attempt !== attempt || row.host !== hostId || !isLive(stateOf(row.state))) return false;
+  const lease = leaseOf(row);
+  if (lease?.after !== "retry") return false;
+  giveUp(db, batch, row, afterLoss(lease, reason, lostBefore(db, row)), status);
+  return true;
 }
 
 const phases: Readonly<Record<string, Phase>> = {

@@ -22,6 +22,8 @@ export interface OpenArray extends ArrayRecord {
   requestBy: string;
   /** Set where the array as a whole was ended otherwise than by its elements. */
   verdict: { readonly outcome: Outcome; readonly code: string; readonly message: string } | undefined;
+  /** Of each of its runs; see leaseColumn. */
+  readonly leaseMs: number;
   cpuMs: number;
   wallMs: number;
   dirty: boolean;
@@ -42,6 +44,7 @@ interface ArrayColumns {
   readonly state: number;
   readonly request: number;
   readonly request_by: string;
+  readonly lease_ms: number;
 }
 
 /** One write of the store, inside its transaction: announces changes, and folds what changes many times (arrays, sums) into one write each. */
@@ -80,6 +83,7 @@ export class Batch {
     return array;
   }
 
+  /** Whether an element is in `tasks`: folded ones are all before the cursor. */
   hasRecord(number: number, idx: number): boolean {
     return this.#db.sql("SELECT 1 FROM tasks WHERE number = ? AND idx = ?").get(number, idx) !== undefined;
   }
@@ -87,6 +91,9 @@ export class Batch {
   /** Puts a task's or element's new form into the feed, under a revision that was written with it. */
   announce(revision: number, row: FeedColumns, spec: SpecColumns, array?: ArrayRecord): void {
     this.announceEncoded(revision, spec.user, taskChange(revision, row, spec, array));
+    // By our clock: the host's says when it ended, and may be wrong by years.
+    if (row.state === overCode && row.idx < 0)
+      this.#db.sql("INSERT OR IGNORE INTO expiry (number, phase, over_at) VALUES (?, 0, ?)").run(row.number, this.at);
   }
 
   announceEncoded(revision: number, user: string | null, change: Uint8Array): void {
@@ -155,7 +162,7 @@ export class Batch {
 export function readArray(db: Database, number: number): OpenArray | undefined {
   const row = db
     .sql(
-      `SELECT a.first, a.last, a.step, a.max_live, a.cursor, a.early, a.live, a.waiting, a.ended, a.cpu_ms, a.wall_ms, t.state, t.request, t.request_by
+      `SELECT a.first, a.last, a.step, a.max_live, a.cursor, a.early, a.live, a.waiting, a.ended, a.cpu_ms, a.wall_ms, t.state, t.request, t.request_by, t.lease_ms
        FROM arrays a JOIN tasks t ON t.number = a.number AND t.idx = -1 WHERE a.number = ?`,
     )
     .get(number) as unknown as ArrayColumns | undefined;
@@ -173,6 +180,7 @@ export function readArray(db: Database, number: number): OpenArray | undefined {
     request: row.request,
     requestBy: row.request_by,
     verdict: undefined,
+    leaseMs: row.lease_ms,
     cpuMs: row.cpu_ms,
     wallMs: row.wall_ms,
     dirty: false,

@@ -26,6 +26,8 @@ export interface TaskColumns {
   readonly stdout_bytes: number | null;
   readonly stderr_bytes: number | null;
   readonly enforced: string;
+  /** Of records that may live: see leaseColumn of lose-runs.ts. */
+  readonly lease_ms?: number;
 }
 
 /** What the change feed tells of a task beside its unchanging head. */
@@ -40,6 +42,7 @@ export type FeedColumns = Omit<
   | "stdout_bytes"
   | "stderr_bytes"
   | "enforced"
+  | "lease_ms"
 >;
 
 export const feedColumns =

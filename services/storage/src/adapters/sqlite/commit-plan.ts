@@ -74,7 +74,7 @@ function claimElement(
   array.dirty = true;
   const revision = batch.nextRevision();
   db.sql(
-    "INSERT INTO tasks (number, idx, user, state, prior, attempt, host, journal, placed_at, revision) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
+    "INSERT INTO tasks (number, idx, user, state, prior, attempt, host, journal, placed_at, revision, lease_ms) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
   ).run(
     spec.number,
     idx,
@@ -85,6 +85,7 @@ function claimElement(
     placement.journalId,
     batch.at,
     revision,
+    array.leaseMs,
   );
   const row = {
     ...freshRow(spec.number, idx, placedCode),

@@ -25,6 +25,7 @@ export const progressOf = (array: ArrayRecord) => ({
   live: array.live,
   waiting: array.waiting,
   ended: Object.fromEntries(array.ended),
+  maxLive: array.maxLive,
 });
 
 /** An encoded `Change` with a task in it. `array` is given for array records, not for elements. */

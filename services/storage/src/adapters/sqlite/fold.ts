@@ -1,8 +1,114 @@
+import type { ArrayRange } from "@berth/core";
 import type { Database } from "@berth/database";
 import type { Step } from "../../ports/task-store.ts";
-import type { Batch } from "./batch.ts";
+import { overCode } from "./codes.ts";
+import type { TaskColumns } from "./columns.ts";
+import { encodeChunk, indexesAChunk } from "./folded-chunk.ts";
+import type { FoldedRow } from "./folded-chunk.ts";
+import { chunkRows } from "./folded-elements.ts";
 
-/** Folds ended elements into their arrays. */
-export function fold(_db: Database, _batch: Batch, _limit: number): Step {
-  return { done: 0, more: false };
+/** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */
+const looksAFold = 4;
+
+interface Unsettled extends ArrayRange {
+  readonly number: number;
+  readonly cursor: number;
+  readonly state: number;
+  readonly ended_at: number | null;
 }
+
+/**
+ * Folds ended elements into chunks of their array, a chunk at a time. Only what stands before the cursor: what was killed early is a record until the cursor has
+ * stepped over it. A chunk is added to as its elements end; what is in it never leaves it. Walks over all arrays that are not settled, from where it was;
+ * that place is only in memory, and losing it costs a look at what is there.
+ */
+export class Folder {
+  readonly #db: Database;
+  #place = { number: 0, idx: -1 };
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Folds about `limit` elements that ended before a time. `more`: it has not been everywhere since it began. */
+  step(limit: number, endedBefore: number): Step {
+    let done = 0;
+    for (let looks = 0; done < limit && looks < limit * looksAFold;) {
+      const array = this.#nextArray();
+      if (!array) {
+        this.#place = { number: 0, idx: -1 };
+        return { done, more: false };
+      }
+      if (array.number > this.#place.number) this.#place = { number: array.number, idx: -1 };
+      const rows = this.#nextRecords(array);
+      looks += Math.max(10, rows.length);
+      if (rows.length === 0) {
+        this.#settle(array);
+        this.#place = { number: array.number + 1, idx: -1 };
+        continue;
+      }
+      // The whole array may be long over by our clock, whatever its hosts' clocks said.
+      const all = array.state >= overCode && (array.ended_at ?? 0) <= endedBefore;
+      const due = rows.filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
+      if (due.length > 0) this.#fold(array, due, due.length === rows.length);
+      done += due.length;
+      this.#place = { number: array.number, idx: lastOf(array, chunkOf(array, rows[0]!.idx)) };
+    }
+    return { done, more: true };
+  }
+
+  #nextArray(): Unsettled | undefined {
+    return this.#db
+      .sql(
+        `SELECT a.number, a.first, a.last, a.step, a.cursor, t.state, t.ended_at FROM arrays a INDEXED BY arrays_unsettled
+         JOIN tasks t ON t.number = a.number AND t.idx = -1 WHERE a.settled = 0 AND a.number >= ? ORDER BY a.number LIMIT 1`,
+      )
+      .get(this.#place.number) as unknown as Unsettled | undefined;
+  }
+
+  /** All records of the next chunk that has any, as far as the cursor. */
+  #nextRecords(array: Unsettled): TaskColumns[] {
+    const next = this.#db
+      .sql("SELECT idx FROM tasks WHERE number = ? AND idx > ? AND idx >= 0 AND idx < ? ORDER BY idx LIMIT 1")
+      .get(array.number, this.#place.idx, array.cursor);
+    if (!next) return [];
+    const idx = Number(next["idx"]);
+    return this.#db
+      .sql("SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ? AND idx < ? ORDER BY idx")
+      .all(array.number, idx, lastOf(array, chunkOf(array, idx)), array.cursor) as unknown as TaskColumns[];
+  }
+
+  #fold(array: Unsettled, due: readonly TaskColumns[], wholeRange: boolean): void {
+    const db = this.#db;
+    const chunk = chunkOf(array, due[0]!.idx);
+    const before = db.sql("SELECT body FROM folded WHERE number = ? AND chunk = ?").get(array.number, chunk);
+    const rows: FoldedRow[] = before
+      ? [...chunkRows(db, array.number, chunk, before["body"] as Uint8Array).values(), ...due].toSorted(
+          (a, b) => a.idx - b.idx,
+        )
+      : [...due];
+    const outcomes = rows.reduce((bits, row) => bits | (1 << row.outcome), 0);
+    db.sql(
+      `INSERT INTO folded (number, chunk, n, outcomes, body) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET n = excluded.n, outcomes = excluded.outcomes, body = excluded.body`,
+    ).run(array.number, chunk, rows.length, outcomes, encodeChunk(rows));
+    if (wholeRange) {
+      const [first, last] = [due[0]!.idx, due.at(-1)!.idx];
+      db.sql("DELETE FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?").run(array.number, first, last);
+    } else for (const { idx } of due) db.sql("DELETE FROM tasks WHERE number = ? AND idx = ?").run(array.number, idx);
+  }
+
+  /** Nothing is left of it but itself and its chunks: no later walk comes here. */
+  #settle(array: Unsettled): void {
+    if (array.state < overCode) return;
+    const record = this.#db.sql("SELECT 1 FROM tasks WHERE number = ? AND idx >= 0 LIMIT 1").get(array.number);
+    if (!record) this.#db.sql("UPDATE arrays SET settled = 1 WHERE number = ?").run(array.number);
+  }
+}
+
+export const chunkOf = (range: ArrayRange, idx: number): number =>
+  Math.floor((idx - range.first) / range.step / indexesAChunk);
+
+/** The last index that a chunk may hold. */
+export const lastOf = (range: ArrayRange, chunk: number): number =>
+  range.first + ((chunk + 1) * indexesAChunk - 1) * range.step;

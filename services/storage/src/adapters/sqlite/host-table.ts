@@ -9,6 +9,8 @@ interface KnownHost {
   said: Buffer;
   journalId: string;
   silent: boolean;
+  /** The operator who declared it lost; empty: nobody did since it was last seen. */
+  lostBy: string;
   seenAt: number;
   revision: number;
 }
@@ -27,12 +29,13 @@ export class HostTable {
     this.#db = db;
     this.#openedAt = now;
     this.#seenKeptAt = now;
-    for (const row of db.sql("SELECT id, said, silent, seen_at, revision FROM hosts").all()) {
+    for (const row of db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts").all()) {
       const said = Buffer.from(row["said"] as Uint8Array);
       this.#known.set(String(row["id"]), {
         said,
         journalId: Host.decode(said).journalId,
         silent: row["silent"] === 1,
+        lostBy: String(row["lost_by"]),
         seenAt: Number(row["seen_at"]),
         revision: Number(row["revision"]),
       });
@@ -41,6 +44,11 @@ export class HostTable {
 
   journalOf(id: string): string | undefined {
     return this.#known.get(id)?.journalId;
+  }
+
+  /** When anybody last heard of it. Nobody can have while the store was down: its own start counts as having heard of all. */
+  heardAt(id: string): number {
+    return Math.max(this.#known.get(id)?.seenAt ?? 0, this.#openedAt);
   }
 
   /** Notes who was seen, and answers what of the request has to be written; undefined: nothing. */
@@ -54,13 +62,19 @@ export class HostTable {
       if (known) known.seenAt = Math.max(known.seenAt, now);
       if (!known || known.silent || !known.said.equals(saidOf(host))) changed.push(host);
     }
-    // Nobody can have heard of a host while the store was down: its own start counts as having heard of all.
     const silent = request.silentHostIds.filter((id) => {
       const known = this.#known.get(id);
-      return known && !known.silent && now - Math.max(known.seenAt, this.#openedAt) >= request.silentAfterMs;
+      return known && !known.silent && now - this.heardAt(id) >= request.silentAfterMs;
     });
     if (changed.length === 0 && silent.length === 0 && now - this.#seenKeptAt < keepSeenMs) return undefined;
     return { changed, silent };
+  }
+
+  /** In the transaction; what it answers is to be called after the commit. It counts as lost until it is heard of again. */
+  declareLost(batch: Batch, id: string, by: string): () => void {
+    const known = this.#known.get(id);
+    if (!known) return () => {};
+    return this.#put(batch, new Map([[id, { ...known, silent: true, lostBy: by, revision: batch.nextRevision() }]]));
   }
 
   /** In the transaction. What it answers is to be called after the commit, when it has become true. */
@@ -71,6 +85,7 @@ export class HostTable {
         said: saidOf(host),
         journalId: host.journalId,
         silent: false,
+        lostBy: "",
         seenAt: batch.at,
         revision: batch.nextRevision(),
       });
@@ -79,18 +94,24 @@ export class HostTable {
       const known = news.get(id) ?? this.#known.get(id);
       if (known && !news.has(id)) news.set(id, { ...known, silent: true, revision: batch.nextRevision() });
     }
-    for (const [id, host] of news) {
-      this.#db
-        .sql(
-          "INSERT INTO hosts (id, said, silent, seen_at, revision) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET said = excluded.said, silent = excluded.silent, seen_at = excluded.seen_at, revision = excluded.revision",
-        )
-        .run(id, host.said, host.silent ? 1 : 0, host.seenAt, host.revision);
-      batch.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
-    }
+    const afterCommit = this.#put(batch, news);
     if (batch.at - this.#seenKeptAt >= keepSeenMs) {
       for (const [id, host] of this.#known)
         this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
       this.#seenKeptAt = batch.at;
+    }
+    return afterCommit;
+  }
+
+  #put(batch: Batch, news: ReadonlyMap<string, KnownHost>): () => void {
+    for (const [id, host] of news) {
+      this.#db
+        .sql(
+          `INSERT INTO hosts (id, said, silent, lost_by, seen_at, revision) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+           said = excluded.said, silent = excluded.silent, lost_by = excluded.lost_by, seen_at = excluded.seen_at, revision = excluded.revision`,
+        )
+        .run(id, host.said, host.silent ? 1 : 0, host.lostBy, host.seenAt, host.revision);
+      batch.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
     }
     return () => {
       for (const [id, host] of news) this.#known.set(id, host);
@@ -129,7 +150,7 @@ export class HostTable {
 }
 
 /** What matters of an agent's word. `used` counts only for runs that the database does not know: of its own it knows better. */
-const saidOf = (host: Host): Buffer =>
+export const saidOf = (host: Host): Buffer =>
   Buffer.from(
     Host.encode({
       ...host,
@@ -141,13 +162,21 @@ const saidOf = (host: Host): Buffer =>
     }).finish(),
   );
 
-function feedForm(known: KnownHost): Host {
-  return {
-    ...Host.decode(known.said),
-    status: known.silent ? HostStatus.SILENT : HostStatus.UP,
-    reason: known.silent
-      ? { code: "HOST_SILENT", message: "its agent has not been heard for a while; what runs there runs on" }
-      : undefined,
-    seenTime: new Date(known.seenAt),
-  };
+export function feedForm(known: KnownHost): Host {
+  const { status, reason } = statusOf(known);
+  return { ...Host.decode(known.said), status, reason, seenTime: new Date(known.seenAt) };
+}
+
+function statusOf({ silent, lostBy }: KnownHost): Pick<Host, "status" | "reason"> {
+  if (lostBy !== "")
+    return {
+      status: HostStatus.LOST,
+      reason: {
+        code: "HOST_DECLARED_LOST",
+        message: `declared lost by ${lostBy}; it is up once its agent is heard again`,
+      },
+    };
+  if (!silent) return { status: HostStatus.UP, reason: undefined };
+  const message = "its agent has not been heard for a while; what runs there runs on";
+  return { status: HostStatus.SILENT, reason: { code: "HOST_SILENT", message } };
 }

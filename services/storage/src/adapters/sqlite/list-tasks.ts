@@ -7,6 +7,7 @@ import { readArray } from "./batch.ts";
 import { outcomeCode, overCode, stateCode } from "./codes.ts";
 import { specColumns } from "./columns.ts";
 import type { SpecColumns, TaskColumns } from "./columns.ts";
+import { listElements } from "./list-elements.ts";
 import { readId, readTask } from "./task-rows.ts";
 import { taskMessage, unrecordedRow } from "./task-message.ts";
 
@@ -23,7 +24,8 @@ export function listTasks(db: Database, request: ListTasksRequest): Page {
   if (request.taskIds.length > 1_000) throw invalid("task_ids", "must be at most 1000");
   const wanted = filterOf(request);
   if (request.taskIds.length > 0) return byId(db, request, wanted);
-  return request.arrayId === "" ? byNumber(db, request, size, wanted) : elements(db, request, size, wanted);
+  if (request.arrayId === "") return byNumber(db, request, size, wanted);
+  return listElements(db, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
 }
 
 const invalid = (field: string, rule: string) =>
@@ -75,36 +77,6 @@ function byNumber(
     if (tasks.length === size || looked === looksAtOnce) return { tasks, nextPageToken: `${row.number}` };
   }
   return { tasks, nextPageToken: "" };
-}
-
-/** Elements that have no record yet, or never got one, are told of as if they had. */
-function elements(
-  db: Database,
-  request: ListTasksRequest,
-  size: number,
-  wanted: (row: TaskColumns, spec: SpecColumns) => boolean,
-): Page {
-  const number = readId(request.arrayId)?.number ?? 0;
-  const array = readArray(db, number);
-  if (!array) return { tasks: [], nextPageToken: "" };
-  const spec = db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(number) as unknown as SpecColumns;
-  const whole = readTask(db, number, -1)!;
-  const from = readPlace(request.pageToken, array.range.first);
-  const upTo = Math.min(array.range.last, from + (looksAtOnce - 1) * array.range.step);
-  const records = new Map(
-    (
-      db
-        .sql("SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?")
-        .all(number, from, upTo) as unknown as TaskColumns[]
-    ).map((row) => [row.idx, row]),
-  );
-  const tasks: Task[] = [];
-  let idx = from;
-  for (; idx <= upTo && tasks.length < size; idx += array.range.step) {
-    const row = records.get(idx) ?? unrecordedRow(array, whole, idx);
-    if (row && wanted(row, spec)) tasks.push(taskMessage(row, spec, undefined));
-  }
-  return { tasks, nextPageToken: idx > array.range.last ? "" : `${idx}` };
 }
 
 function byId(db: Database, request: ListTasksRequest, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {

@@ -8,7 +8,8 @@ import type { Batch, OpenArray } from "./batch.ts";
 import { endRow } from "./commit-plan.ts";
 import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "./codes.ts";
 import { feedColumns, freshRow } from "./columns.ts";
-import type { FeedColumns, SpecColumns } from "./columns.ts";
+import type { FeedColumns, SpecColumns, TaskColumns } from "./columns.ts";
+import { unrecordedRow } from "./task-message.ts";
 import { lifeOf, readId, readTask } from "./task-rows.ts";
 
 /** Notes what a user asks for of one task; what does not go is its result. */
@@ -32,11 +33,13 @@ export function requestOne(
     const array = spec.is_array === 1 ? batch.array(at.number) : undefined;
     if (!array && at.idx >= 0) throw notFound(id);
     if (array && at.idx < 0) return requestArray(db, batch, spec, array, id, asked, user);
-    const place = array && !batch.hasRecord(at.number, at.idx) ? unrecorded(array, at.idx) : "recorded";
+    const row = readTask(db, at.number, at.idx);
+    if (row) return requestRecord(db, batch, spec, array, row, id, asked, user);
+    const place = array && unrecorded(array, at.idx);
     if (place === undefined) throw notFound(id);
-    if (place === "ended") return { state: wireState(overCode), outcome: wireOutcome(outcomeCode("killed")) };
     if (place === "unclaimed") return requestUnclaimed(db, batch, spec, array!, at.idx, id, asked, user);
-    return requestRecord(db, batch, spec, array, at, id, asked, user);
+    const { state, outcome } = unrecordedRow(array!, readTask(db, at.number, -1)!, at.idx)!;
+    return { state: wireState(state), outcome: wireOutcome(outcome) };
   } catch (error) {
     if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
     throw error;
@@ -55,12 +58,12 @@ function requestRecord(
   batch: Batch,
   spec: SpecColumns,
   array: OpenArray | undefined,
-  at: { number: number; idx: number },
+  row: TaskColumns,
   id: string,
   asked: TaskRequest,
   user: string,
 ): RequestResult {
-  const row = readTask(db, at.number, at.idx)!;
+  const at = { number: row.number, idx: row.idx };
   const answer = move(lifeOf(row), { kind: "request", request: asked });
   switch (answer.kind) {
     case "refused":

@@ -95,4 +95,39 @@ export const migrations: readonly Migration[] = [
        ) STRICT, WITHOUT ROWID`,
     ],
   },
+  {
+    version: 2,
+    up: [
+      // Ended elements of arrays, a thousand indexes a row; see folded-chunk.ts. outcomes: a bit for each outcome in it.
+      `CREATE TABLE folded (
+         number INTEGER NOT NULL, chunk INTEGER NOT NULL,
+         n INTEGER NOT NULL, outcomes INTEGER NOT NULL, body BLOB NOT NULL,
+         PRIMARY KEY (number, chunk)
+       ) STRICT`,
+      // settled: it is over, and none of its elements has a record any more.
+      `ALTER TABLE arrays ADD COLUMN settled INTEGER NOT NULL DEFAULT 0`,
+      `CREATE INDEX arrays_unsettled ON arrays (number) WHERE settled = 0`,
+
+      // Tasks and arrays that ended, by this database's clock (ended_at is the host's). phase: 0 over, 1 archived, 2 its records are gone, its chunks go.
+      `CREATE TABLE expiry (number INTEGER PRIMARY KEY, phase INTEGER NOT NULL, over_at INTEGER NOT NULL) STRICT`,
+      `CREATE INDEX expiry_by_time ON expiry (phase, over_at)`,
+      `INSERT INTO expiry (number, phase, over_at) SELECT number, 0, coalesce(ended_at, 0) FROM tasks WHERE idx = -1 AND state = 5`,
+
+      // So that a record's key can go with it.
+      `ALTER TABLE specs ADD COLUMN client_key TEXT`,
+      `CREATE INDEX client_keys_once ON client_keys (number)`,
+      `UPDATE specs SET client_key = (SELECT key FROM client_keys k WHERE k.number = specs.number)`,
+      `DROP INDEX client_keys_once`,
+    ],
+  },
+  {
+    version: 3,
+    up: [
+      // How long a run may go on without its host being heard: positive, then it is retried; negative, then it fails; 0: it waits for its host.
+      `ALTER TABLE tasks ADD COLUMN lease_ms INTEGER NOT NULL DEFAULT 0`,
+      `CREATE INDEX tasks_leased ON tasks (host) WHERE lease_ms <> 0 AND state IN (2, 3, 4)`,
+      // The operator who declared a host lost, until it is heard of again.
+      `ALTER TABLE hosts ADD COLUMN lost_by TEXT NOT NULL DEFAULT ''`,
+    ],
+  },
 ];

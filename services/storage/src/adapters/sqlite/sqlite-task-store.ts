@@ -12,14 +12,15 @@ import { breath, ChangeFeed } from "./change-feed.ts";
 import type { FeedLimits } from "./change-feed.ts";
 import { overCode, stateOf } from "./codes.ts";
 import { commitPlan } from "./commit-plan.ts";
-import { fold } from "./fold.ts";
+import { Folder } from "./fold.ts";
 import { HostTable } from "./host-table.ts";
+import { HouseClock } from "./house-clock.ts";
 import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
 import { findTask, listTasks } from "./list-tasks.ts";
 import { lookUpRuns } from "./look-up.ts";
-import { loseRuns } from "./lose-runs.ts";
+import { isLossDue, loseRuns } from "./lose-runs.ts";
 import { requestOne } from "./request-tasks.ts";
-import { archive, deleteRecords, expired } from "./retention.ts";
+import { archive, deleteRecords, expired, WaitedFor } from "./retention.ts";
 import { snapshot } from "./snapshot.ts";
 import { submitOne } from "./submit.ts";
 import { fullTaskMessage } from "./task-message.ts";
@@ -29,6 +30,10 @@ export interface SqliteTaskStoreOptions {
   /** The database's clock. */
   readonly now: () => number;
   readonly feed?: FeedLimits;
+  /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
+  readonly foldAfterMs?: number;
+  /** Told when the clock jumped ahead: for a while nothing is archived or deleted. */
+  readonly onClockJump?: (believedAtMs: number, nowMs: number) => void;
   /** Told of each durable commit: how many calls it holds and how long it took. */
   readonly onCommit?: (items: number, ms: number) => void;
 }
@@ -50,10 +55,13 @@ const requestsAtOnce = 256;
 
 /** The truth in SQLite: one process, one writer; everything of one turn of the event loop in one commit. */
 export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): SqliteTaskStore {
-  const { now } = options;
+  const { now, foldAfterMs = 60_000, onClockJump = () => {} } = options;
   const epoch = epochOf(db, now());
   const feed = new ChangeFeed(db, epoch, options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 });
   const hosts = new HostTable(db, now());
+  const folder = new Folder(db);
+  const clock = new HouseClock(db, onClockJump);
+  const waitedFor = new WaitedFor(db);
   const revisions: Revisions = { last: feed.last };
   let lastNumber = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
   const nextNumber = () => (lastNumber += 1);
@@ -87,7 +95,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     epoch,
     reserveId: nextNumber,
     submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> =>
-      writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber)),
+      writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber, waitedFor)),
     commitPlan: (plan) =>
       write((batch) => commitPlan(db, batch, hosts, epoch, plan), plan.placements.length + plan.ends.length),
     async applyReports({ reports }) {
@@ -108,12 +116,34 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
         results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(db, batch, id, request)),
       };
     },
-    updateTask: (request) => write((batch) => updateTask(db, batch, request)),
-    loseRuns: (request) => write((batch) => loseRuns(db, batch, hosts, epoch, request)),
-    fold: (limit) => write((batch) => fold(db, batch, limit)),
-    expired: async (afterMs, limit) => expired(db, now() - afterMs, limit),
+    async updateTask(request) {
+      await write((batch) => updateTask(db, batch, request));
+      const { row, spec } = findTask(db, request.taskId)!;
+      return fullTaskMessage(db, row, spec);
+    },
+    async loseRuns(request) {
+      if (!isLossDue(db, hosts, request, now())) return { retried: [], lost: [] };
+      let declared = () => {};
+      const response = await write((batch) => {
+        const given = loseRuns(db, batch, hosts, epoch, request);
+        if (request.by !== "") declared = hosts.declareLost(batch, request.hostId, request.by);
+        return given;
+      });
+      declared();
+      return response;
+    },
+    fold: (limit) => write((batch) => folder.step(limit, batch.at - foldAfterMs), limit),
+    expired: (afterMs, limit) =>
+      write((batch) => (clock.believes(batch.at) ? expired(db, batch.at - afterMs, limit) : [])),
     archive: (taskIds) => write((batch) => archive(db, batch, taskIds), taskIds.length),
-    deleteRecords: (afterMs, limit) => write((batch) => deleteRecords(db, batch, now() - afterMs, limit)),
+    deleteRecords: (afterMs, limit) =>
+      write(
+        (batch) =>
+          clock.believes(batch.at)
+            ? deleteRecords(db, batch, waitedFor, batch.at - afterMs, limit)
+            : { done: 0, more: false },
+        limit,
+      ),
     async syncHosts(request) {
       const news = hosts.see(request, now());
       if (news) (await write((batch) => hosts.write(batch, news.changed, news.silent)))();
@@ -152,6 +182,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
       return {
         attempt: row.attempt,
         over: row.state >= overCode,
+        archived: row.state > overCode,
         sizes: row.stdout_bytes === null ? undefined : { stdout: row.stdout_bytes, stderr: row.stderr_bytes ?? 0 },
         uid: spec.uid,
         gid: spec.gid,

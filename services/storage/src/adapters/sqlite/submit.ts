@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { AppError, arraySize, checkRange, hasIndex, splitTaskId } from "@berth/core";
-import { toFailure } from "@berth/contracts";
+import { hostLeaseOf, toFailure } from "@berth/contracts";
 import type { SubmitResult } from "@berth/contracts/store";
 import { RunSpec, TaskSpec } from "@berth/contracts/types";
 import type { Identity } from "@berth/contracts/types";
@@ -12,11 +12,19 @@ import { pendingCode } from "./codes.ts";
 import { freshRow } from "./columns.ts";
 import type { SpecColumns } from "./columns.ts";
 import { encodeDependencies, encodeHead, taskChange } from "./feed-row.ts";
+import type { WaitedFor } from "./retention.ts";
+import { leaseColumn } from "./lose-runs.ts";
 
-type CheckedSpec = RunSpec & { readonly spec: TaskSpec; readonly identity: Identity };
+export type CheckedSpec = RunSpec & { readonly spec: TaskSpec; readonly identity: Identity };
 
 /** Stores one task; what is wrong with it is its result, found before the first write. */
-export function submitOne(db: Database, batch: Batch, item: StoredTask, nextNumber: () => number): SubmitResult {
+export function submitOne(
+  db: Database,
+  batch: Batch,
+  item: StoredTask,
+  nextNumber: () => number,
+  waitedFor: WaitedFor,
+): SubmitResult {
   try {
     const runSpec = checked(item);
     const key = item.task.clientKey;
@@ -39,8 +47,10 @@ export function submitOne(db: Database, batch: Batch, item: StoredTask, nextNumb
         return { taskId: String(known["number"]), existing: true };
       }
     }
-    for (const dependency of runSpec.spec.dependencies)
-      checkDependency(batch, dependency.taskId, runSpec.identity.user, item.task.admin);
+    for (const { taskId } of runSpec.spec.dependencies) {
+      checkDependency(batch, taskId, runSpec.identity.user, item.task.admin);
+      waitedFor.note(taskId);
+    }
     const number = item.number || nextNumber();
     if (hash)
       db.sql("INSERT INTO client_keys (user, key, number, spec_hash) VALUES (?, ?, ?, ?)").run(
@@ -49,7 +59,7 @@ export function submitOne(db: Database, batch: Batch, item: StoredTask, nextNumb
         number,
         hash,
       );
-    insert(db, batch, number, runSpec);
+    insert(db, batch, number, runSpec, hash && key);
     return { taskId: String(number), existing: false };
   } catch (error) {
     if (error instanceof AppError) return { taskId: "", existing: false, failure: toFailure(error) };
@@ -57,7 +67,7 @@ export function submitOne(db: Database, batch: Batch, item: StoredTask, nextNumb
   }
 }
 
-function checked({ task, number }: StoredTask): CheckedSpec {
+export function checked({ task, number }: StoredTask): CheckedSpec {
   const runSpec = task.runSpec;
   if (!runSpec?.spec || !runSpec.identity || !runSpec.spec.resources) {
     throw new AppError("invalid", "SPEC_INCOMPLETE", "run_spec: spec, resources and identity are needed", {
@@ -86,7 +96,7 @@ function checkDependency(batch: Batch, id: string, user: string, admin: boolean)
   }
 }
 
-function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec): void {
+function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec, key: string | undefined): void {
   const { spec, identity } = runSpec;
   const resources = spec.resources!;
   const head = encodeHead({
@@ -105,8 +115,8 @@ function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec
   ).finish();
   const isArray = spec.array ? 1 : 0;
   db.sql(
-    `INSERT INTO specs (number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps, run_spec)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO specs (number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps, run_spec, client_key)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     number,
     identity.user,
@@ -121,13 +131,15 @@ function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec
     head,
     deps,
     stored,
+    key ?? null,
   );
   const revision = batch.nextRevision();
-  db.sql("INSERT INTO tasks (number, idx, user, state, attempt, revision) VALUES (?, -1, ?, ?, 0, ?)").run(
+  db.sql("INSERT INTO tasks (number, idx, user, state, attempt, revision, lease_ms) VALUES (?, -1, ?, ?, 0, ?, ?)").run(
     number,
     identity.user,
     pendingCode,
     revision,
+    leaseColumn(hostLeaseOf(spec)),
   );
   const array =
     spec.array &&

@@ -116,7 +116,7 @@ export function unrecordedRow(array: ArrayRecord, whole: TaskColumns, idx: numbe
   const ended =
     whole.outcome === outcomeCode("rejected") || whole.outcome === outcomeCode("dependency_failed") ? whole : undefined;
   return {
-    ...freshRow(whole.number, idx, overCode),
+    ...freshRow(whole.number, idx, Math.max(overCode, whole.state)),
     ...nothing,
     outcome: ended?.outcome ?? outcomeCode("killed"),
     reason_code: ended?.reason_code ?? "KILLED_BY_USER",

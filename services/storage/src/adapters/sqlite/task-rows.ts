@@ -3,6 +3,7 @@ import type { TaskLife, TaskState } from "@berth/core";
 import type { Database } from "@berth/database";
 import { killCode, outcomeOf, requestOf, stateOf } from "./codes.ts";
 import type { TaskColumns } from "./columns.ts";
+import { readFolded } from "./folded-elements.ts";
 
 /** Number and idx of an id from outside; undefined where it is none. */
 export function readId(id: string): { readonly number: number; readonly idx: number } | undefined {
@@ -11,8 +12,11 @@ export function readId(id: string): { readonly number: number; readonly idx: num
   return { number, idx: index ?? -1 };
 }
 
-export const readTask = (db: Database, number: number, idx: number): TaskColumns | undefined =>
-  db.sql("SELECT * FROM tasks WHERE number = ? AND idx = ?").get(number, idx) as unknown as TaskColumns | undefined;
+/** A task's, an array's or an element's record, folded or not. */
+export function readTask(db: Database, number: number, idx: number): TaskColumns | undefined {
+  const row = db.sql("SELECT * FROM tasks WHERE number = ? AND idx = ?").get(number, idx);
+  return (row as unknown as TaskColumns | undefined) ?? (idx < 0 ? undefined : readFolded(db, number, idx));
+}
 
 /** A record as the state machine sees it. A kill of an array is a kill of each of its elements. */
 export function lifeOf(row: TaskColumns, array?: { readonly request: number }): TaskLife {

@@ -102,7 +102,7 @@ export function portions(reports: readonly ReportRequest[]): ReportRequest[][] {
 }
 
 export const grpcTimerLease = (store: Store, holder: string): TimerLease => ({
-  acquire: async (ttlMs, signal) =>
-    (await store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs })).held,
+  // Half its life: if a copy of storage does not answer, another is asked before the lease ends.
+  acquire: (ttlMs, signal) => store.acquireLease({ name: leaseName, holder, ttlMs }, { signal, deadlineMs: ttlMs / 2 }),
   release: async () => void (await store.releaseLease({ name: leaseName, holder }, { deadlineMs: 1_000 })),
 });

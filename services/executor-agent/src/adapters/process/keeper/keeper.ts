@@ -1,7 +1,9 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { uptime } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { childrenOf, killDescendants, killTree, nameOf, runOf, sendTo } from "./family.ts";
+import { Leases } from "./leases.ts";
+import { findCommand, spawnFailure } from "./launch-faults.ts";
 import { reap, spawn } from "./native.ts";
 import type { Reaped } from "./native.ts";
 import { RunLanes } from "./run-lanes.ts";
@@ -10,17 +12,6 @@ import type { RecordFiles } from "./records.ts";
 
 const startsATurn = 8;
 const strayDelayMs = 200;
-const errno: Readonly<Record<number, string>> = {
-  1: "EPERM",
-  2: "ENOENT",
-  7: "E2BIG",
-  8: "ENOEXEC",
-  11: "EAGAIN",
-  12: "ENOMEM",
-  13: "EACCES",
-  20: "ENOTDIR",
-  26: "ETXTBSY",
-};
 
 /** Starts processes, waits for them and remembers how they ended, until that is settled. It outlives its agent. */
 export class Keeper {
@@ -29,6 +20,7 @@ export class Keeper {
   readonly #queue: StartRun[] = [];
   readonly #lanes = new RunLanes();
   readonly #dirs = new Set<string>();
+  readonly #leases = new Leases((key) => this.#freeze(key));
   readonly #records: RecordFiles;
   readonly #tell: (runs: readonly KeptRun[]) => void;
   /** Told that nothing is kept any more. */
@@ -53,7 +45,10 @@ export class Keeper {
   /** Starts runs that it does not have yet. That they are to start is recorded before any of them does. */
   start(wanted: readonly StartRun[]): void {
     const fresh = wanted.filter(({ k }) => !this.#runs.has(k));
-    for (const { k, o, r, m } of fresh) this.#runs.set(k, { k, o, r, m });
+    for (const { k, o, r, m, u } of fresh) {
+      this.#runs.set(k, { k, o, r, m });
+      if (u !== undefined) this.#leases.set(k, u);
+    }
     this.#enqueue(fresh.filter((run) => this.#lanes.enter(run, (key) => this.#isLive(key))));
     this.#startSome();
   }
@@ -102,8 +97,31 @@ export class Keeper {
     if (!run?.pid || run.x) return;
     if (signal === "KILL") killTree(run.pid, key);
     sendTo(-run.pid, `SIG${signal}`);
-    if (signal === "TERM" && run.stopped) sendTo(-run.pid, "SIGCONT");
-    if (signal !== "KILL") this.#runs.set(key, { ...run, stopped: signal === "STOP" });
+    if (signal === "TERM" && (run.stopped || run.frozen)) sendTo(-run.pid, "SIGCONT");
+    // It was told to end: it is to be able to.
+    if (signal === "TERM") this.#leases.delete(key);
+    if (signal !== "KILL")
+      this.#runs.set(key, { ...run, stopped: signal === "STOP", frozen: signal === "STOP" && run.frozen === true });
+  }
+
+  /** Puts leases off; what stands still only for the want of that goes on. */
+  extend(leases: readonly { readonly k: string; readonly u?: number }[]): void {
+    for (const { k, u } of leases) {
+      const run = this.#runs.get(k);
+      if (!run || (run.x ?? run.f)) continue;
+      this.#leases.set(k, u);
+      if (!run.frozen || !run.pid || this.#leases.hasPassed(k)) continue;
+      this.#runs.set(k, { ...run, frozen: false });
+      if (!run.stopped) sendTo(-run.pid, "SIGCONT");
+    }
+  }
+
+  /** No agent put its lease off: its task may soon run elsewhere. */
+  #freeze(key: string): void {
+    const run = this.#runs.get(key);
+    if (!run?.pid || run.x) return;
+    sendTo(-run.pid, "SIGSTOP");
+    this.#runs.set(key, { ...run, frozen: true });
   }
 
   /** Their ends are stored for good. */
@@ -125,6 +143,7 @@ export class Keeper {
       const run = key === undefined ? undefined : this.#runs.get(key);
       if (!run) continue; // a stray that was taken over
       this.#byPid.delete(child.pid);
+      this.#leases.delete(run.k);
       // One task is one computation: what it left running in its group ends with it, as in a container.
       sendTo(-child.pid, "SIGKILL");
       const over = { ...run, x: exitOf(child, run) };
@@ -144,6 +163,7 @@ export class Keeper {
   }
 
   #failed(key: string, f: KeptFailure): KeptRun {
+    this.#leases.delete(key);
     const failed = { ...(this.#runs.get(key) ?? { k: key, o: "", r: "", m: 0 }), f };
     this.#runs.set(key, failed);
     return failed;
@@ -187,7 +207,7 @@ export class Keeper {
       return fail("WORKDIR_NOT_FOUND", `${d} is not a directory here`);
     const env = Object.entries(e).map(([name, value]) => `${name}=${value}`);
     const [name = "", ...rest] = c;
-    const path = find(name, e["PATH"] ?? "");
+    const path = findCommand(name, e["PATH"] ?? "");
     if (path === undefined) return fail("COMMAND_NOT_FOUND", `${name}: not found on PATH`);
     const files = { workdir, stdout: o, stderr: r };
     const at = Date.now();
@@ -203,6 +223,7 @@ export class Keeper {
     if (pid < 0) return spawnFailure(name, -pid, fail);
     this.#byPid.set(pid, k);
     this.#runs.set(k, { k, o, r, m, pid, at, boot });
+    if (this.#leases.hasPassed(k)) this.#freeze(k);
     return undefined;
   }
 
@@ -232,28 +253,6 @@ export class Keeper {
   }
 }
 
-function spawnFailure(
-  name: string,
-  number: number,
-  fail: (code: string, message: string, host?: true) => KeptFailure,
-): KeptFailure {
-  const code = errno[number] ?? `error ${number}`;
-  switch (code) {
-    case "ENOENT":
-      return fail("COMMAND_NOT_FOUND", `${name}: no such program, or what its #! line names is missing`);
-    case "EACCES":
-    case "EPERM":
-      return fail("PERMISSION", `${name}: may not be run by this user`);
-    case "E2BIG":
-      return fail("ARGUMENTS_TOO_LONG", "command and environment are larger than this system takes");
-    case "EAGAIN":
-    case "ENOMEM":
-      return fail("NO_PROCESS", `this host starts no more processes: ${code}`, true);
-    default:
-      return fail("START_FAILED", `${name}: could not be started: ${code}`);
-  }
-}
-
 function exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun): KeptExit {
   // Until it executes its program a child is this process in all but name, and its maximum counts that. Only what is above that is the program's own.
   const ownBytes = process.resourceUsage().maxRSS * 1024;
@@ -269,22 +268,6 @@ function exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: Kep
 }
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-
-/** Where a command is; what has a slash is taken as it is, so that the working directory counts. */
-function find(name: string, path: string): string | undefined {
-  if (name.includes("/")) return name;
-  if (name === "") return undefined;
-  for (const dir of path.split(delimiter)) {
-    const candidate = join(dir || ".", name);
-    try {
-      accessSync(candidate, constants.X_OK);
-      if (statSync(candidate).isFile()) return candidate;
-    } catch {
-      // the next one
-    }
-  }
-  return undefined;
-}
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : String(error);

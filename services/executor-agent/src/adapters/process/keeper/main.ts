@@ -87,6 +87,8 @@ function obey(message: ToKeeper): void {
       return keeper.start(message.runs);
     case "signal":
       return keeper.signal(message.k, message.signal);
+    case "extend":
+      return keeper.extend(message.leases);
     case "settle":
       return keeper.settle(message.keys);
     case "back":

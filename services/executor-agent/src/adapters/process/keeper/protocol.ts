@@ -1,5 +1,5 @@
 /** Version of frames and records. A keeper of another one takes no new runs, is read until it is empty, and ends. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** What a keeper is told of a run. Short names: it is written and read once a task. */
 export interface StartRun {
@@ -21,6 +21,8 @@ export interface StartRun {
   readonly m: number;
   /** Its lane: it is started once what came before it in that lane is over. */
   readonly l?: string;
+  /** Until when it may go on without a word of the agent, in milliseconds since boot. */
+  readonly u?: number;
 }
 
 export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
@@ -28,6 +30,8 @@ export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
 export type ToKeeper =
   | { readonly t: "start"; readonly runs: readonly StartRun[] }
   | { readonly t: "signal"; readonly k: string; readonly signal: RunSignal }
+  /** Leases put off; without u: for ever. */
+  | { readonly t: "extend"; readonly leases: readonly { readonly k: string; readonly u?: number }[] }
   | { readonly t: "settle"; readonly keys: readonly string[] }
   /** Those that have not begun are not started. */
   | { readonly t: "back"; readonly keys: readonly string[] }
@@ -69,6 +73,8 @@ export interface KeptRun {
   readonly x?: KeptExit;
   readonly f?: KeptFailure;
   readonly stopped?: boolean;
+  /** Stopped by its keeper, because its lease ended and no agent put it off. */
+  readonly frozen?: boolean;
   /** Its memory limit. */
   readonly m: number;
 }

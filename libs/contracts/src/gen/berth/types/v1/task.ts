@@ -701,6 +701,8 @@ export interface ArrayProgress {
   waiting: number;
   /** Elements that ended, by outcome name in lower case. */
   ended: { [key: string]: number };
+  /** At most this many live at once, as it is now; 0: no limit. The spec has what was asked at submit. */
+  maxLive: number;
 }
 
 export interface ArrayProgress_EndedEntry {
@@ -2495,7 +2497,7 @@ export const Usage: MessageFns<Usage> = {
 };
 
 function createBaseArrayProgress(): ArrayProgress {
-  return { total: 0, unclaimed: 0, live: 0, waiting: 0, ended: {} };
+  return { total: 0, unclaimed: 0, live: 0, waiting: 0, ended: {}, maxLive: 0 };
 }
 
 export const ArrayProgress: MessageFns<ArrayProgress> = {
@@ -2515,6 +2517,9 @@ export const ArrayProgress: MessageFns<ArrayProgress> = {
     globalThis.Object.entries(message.ended).forEach(([key, value]: [string, number]) => {
       ArrayProgress_EndedEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
+    if (message.maxLive !== 0) {
+      writer.uint32(48).int64(message.maxLive);
+    }
     return writer;
   },
 
@@ -2574,6 +2579,14 @@ export const ArrayProgress: MessageFns<ArrayProgress> = {
             }
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxLive = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2606,6 +2619,11 @@ export const ArrayProgress: MessageFns<ArrayProgress> = {
           {},
         )
         : {},
+      maxLive: isSet(object.maxLive)
+        ? globalThis.Number(object.maxLive)
+        : isSet(object.max_live)
+        ? globalThis.Number(object.max_live)
+        : 0,
     };
   },
 
@@ -2632,6 +2650,9 @@ export const ArrayProgress: MessageFns<ArrayProgress> = {
         });
       }
     }
+    if (message.maxLive !== 0) {
+      obj.maxLive = Math.round(message.maxLive);
+    }
     return obj;
   },
 
@@ -2653,6 +2674,7 @@ export const ArrayProgress: MessageFns<ArrayProgress> = {
       },
       {},
     );
+    message.maxLive = object.maxLive ?? 0;
     return message;
   },
 };

@@ -1,0 +1,117 @@
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { Channel, credentials as grpcCredentials, experimental, Metadata, status } from "@grpc/grpc-js";
+import type { ChannelCredentials } from "@grpc/grpc-js";
+
+const scheme = "berth";
+/** The largest message that both ends take: 16 MiB. A bulk call splits what it sends. */
+export const maxMessageBytes = 16 * 1024 * 1024;
+/** Names are not looked up more often than this. */
+const lookUpEveryMs = 2_000;
+
+/** `host:port` or `unix:/path`, several with commas: copies of one service. */
+export const splitAddresses = (addresses: string): string[] =>
+  addresses
+    .split(",")
+    .map((address) => address.trim())
+    .filter((address) => address !== "");
+
+/**
+ * A channel to all of `addresses`. Calls go round robin over those that are connected, so that one that is gone costs nothing and a call that is made again goes to
+ * another. It connects at the first call, and again within a second of a server's return. A connection that is dead without a word is noticed within 10 s where
+ * there is another to go to.
+ */
+export function openChannel(addresses: string, credentials?: ChannelCredentials): Channel {
+  register();
+  const several = splitAddresses(addresses).length > 1;
+  return new Channel(`${scheme}:${addresses}`, credentials ?? grpcCredentials.createInsecure(), {
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.initial_reconnect_backoff_ms": 50,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    "grpc.min_reconnect_backoff_ms": 5_000, // nice-grpc reads it as the limit of one attempt to connect
+    "grpc.keepalive_time_ms": several ? 5_000 : 30_000,
+    "grpc.keepalive_timeout_ms": several ? 4_000 : 10_000,
+    "grpc.enable_retries": 0,
+  });
+}
+
+/** How many addresses a channel of ours was given. */
+export const addressCount = (channel: Channel): number => splitAddresses(channel.getTarget()).length;
+
+type Endpoint = experimental.Endpoint;
+type Listener = experimental.ResolverListener;
+const noAttributes = {};
+
+/** gRPC's own resolvers take lists of numeric addresses only: no names, no sockets. */
+class ListResolver implements experimental.Resolver {
+  readonly #addresses: readonly string[];
+  readonly #listener: Listener;
+  #timer: NodeJS.Timeout | undefined;
+  #toldAt = -Infinity;
+  #destroyed = false;
+
+  constructor(target: experimental.GrpcUri, listener: Listener) {
+    this.#addresses = splitAddresses(target.path);
+    this.#listener = listener;
+  }
+
+  static getDefaultAuthority({ path }: experimental.GrpcUri): string {
+    const first = splitAddresses(path)[0] ?? "";
+    return first.startsWith("unix:") ? "localhost" : first;
+  }
+
+  updateResolution(): void {
+    this.#destroyed = false;
+    if (this.#timer) return;
+    const waitMs = Math.max(0, this.#toldAt + lookUpEveryMs - performance.now());
+    this.#timer = setTimeout(() => void this.#resolve(), waitMs).unref();
+    if (waitMs === 0) this.#timer.ref();
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #resolve(): Promise<void> {
+    const found = await Promise.allSettled(this.#addresses.map(endpointOf));
+    this.#timer = undefined;
+    if (this.#destroyed) return;
+    this.#toldAt = performance.now();
+    const endpoints = found.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    if (endpoints.length > 0) {
+      this.#listener(experimental.statusOrFromValue(endpoints), noAttributes, null, "");
+      return;
+    }
+    const reason = found.map((one) => (one.status === "rejected" ? String(one.reason) : "")).join("; ");
+    const details = reason || "no address is given";
+    this.#listener(
+      experimental.statusOrFromError({ code: status.UNAVAILABLE, details, metadata: new Metadata() }),
+      noAttributes,
+      null,
+      "",
+    );
+  }
+}
+
+async function endpointOf(address: string): Promise<Endpoint> {
+  if (address.startsWith("unix:")) return { addresses: [{ path: address.replace(/^unix:(\/\/(?=\/))?/, "") }] };
+  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(address);
+  if (!match) throw new Error(`${JSON.stringify(address)} is not host:port or unix:/path`);
+  const host = match[1]!.replace(/^\[|\]$/g, "");
+  const port = Number(match[2]);
+  if (isIP(host)) return { addresses: [{ host, port }] };
+  const all = await lookup(host, { all: true });
+  return { addresses: all.map((one) => ({ host: one.address, port })) };
+}
+
+let registered = false;
+/** At the first channel, not at import: what is imported does nothing. */
+function register(): void {
+  if (registered) return;
+  registered = true;
+  experimental.registerResolver(scheme, ListResolver);
+}

@@ -1,0 +1,99 @@
+import { AppError } from "@berth/core";
+import { backoffMs } from "./retry.ts";
+
+/** What storage says of a lease. */
+export interface LeaseAnswer {
+  readonly held: boolean;
+  /** Grows with each new holder. */
+  readonly term: number;
+  readonly holder: string;
+}
+
+export interface LeaseKeeperOptions {
+  /** Takes or renews the lease; storage counts its life from when it decides, by its own clock. */
+  acquire(ttlMs: number, signal: AbortSignal): Promise<LeaseAnswer>;
+  /** Life of the lease in milliseconds; renewed at a third of it. */
+  readonly ttlMs: number;
+  /** Milliseconds of a clock that only goes on. */
+  monotonic(): number;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  readonly random: () => number;
+  /** Told of the first failure of a row. */
+  readonly onError?: (error: AppError) => void;
+}
+
+/** Whoever waits asks this often within a life: what a takeover costs beyond the life that is left. */
+const asksALife = 8;
+
+/**
+ * One of several processes holds a lease. Here, it is held only until (our clock when the last renewal that succeeded was *sent*) + its life: storage counts
+ * from later, so nobody else can have it before. At that end it is not held any more, until storage says again that it is.
+ */
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions;
+  #term = 0;
+  #untilMs = -Infinity;
+  #failures = 0;
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Term of the lease while it is held; else 0. */
+  get term(): number {
+    return this.held ? this.#term : 0;
+  }
+
+  get held(): boolean {
+    return this.#options.monotonic() < this.#untilMs;
+  }
+
+  /** Asks until it is held; resolves with its term. Throws only when aborted. */
+  async wait(signal: AbortSignal): Promise<number> {
+    for (;;) {
+      const answer = await this.#ask(signal);
+      if (answer?.held) return answer.term;
+      await this.#options.sleep(answer ? this.#options.ttlMs / asksALife : this.#failureMs(), signal);
+    }
+  }
+
+  /** Renews the lease of that term. Resolves with why it is over: another holds it, or its term changed. Throws only when aborted. */
+  async keep(term: number, signal: AbortSignal): Promise<string> {
+    await this.#options.sleep(this.#options.ttlMs / 3, signal);
+    for (;;) {
+      const answer = await this.#ask(signal);
+      if (answer && !answer.held) return `${answer.holder || "nobody"} holds it`;
+      if (answer && answer.term !== term) return `its term is ${answer.term} now`;
+      await this.#options.sleep(answer ? this.#options.ttlMs / 3 : this.#failureMs(), signal);
+    }
+  }
+
+  /** Waits for it and keeps it, again and again; `held` tells. Throws when aborted. */
+  async run(signal: AbortSignal): Promise<never> {
+    for (;;) await this.keep(await this.wait(signal), signal);
+  }
+
+  /** Undefined where no answer came. */
+  async #ask(signal: AbortSignal): Promise<LeaseAnswer | undefined> {
+    const { acquire, ttlMs, monotonic, onError } = this.#options;
+    signal.throwIfAborted();
+    const sentAtMs = monotonic();
+    try {
+      const answer = await acquire(ttlMs, signal);
+      this.#failures = 0;
+      this.#term = answer.term;
+      this.#untilMs = answer.held ? sentAtMs + ttlMs : -Infinity;
+      return answer;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (this.#failures++ === 0) onError?.(AppError.from(thrown));
+      return undefined;
+    }
+  }
+
+  /** Asked again soon: another copy of storage may answer before the lease ends. */
+  #failureMs(): number {
+    const { ttlMs, random } = this.#options;
+    return backoffMs(this.#failures, random, { baseMs: ttlMs / 40, maxMs: ttlMs / 3 });
+  }
+}

@@ -1,0 +1,57 @@
+import { runKey } from "@berth/core";
+import type { DriverEvent, TaskToRun } from "@berth/plugins";
+import type { StartRun } from "./keeper/protocol.ts";
+
+/** A run as its keeper is told of it. */
+export function startRun({
+  run,
+  command,
+  env,
+  taskDir,
+  workdir,
+  stdoutPath,
+  stderrPath,
+  resources,
+  leaseUntilBootMs,
+  lane,
+}: TaskToRun): StartRun {
+  return {
+    k: runKey(run),
+    c: command,
+    e: env,
+    t: taskDir,
+    ...(workdir === undefined ? {} : { d: workdir }),
+    o: stdoutPath,
+    r: stderrPath,
+    m: resources.memoryBytes,
+    ...(lane === undefined ? {} : { l: lane }),
+    ...(leaseUntilBootMs === undefined ? {} : { u: leaseUntilBootMs }),
+    ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir
+      ? {}
+      : { a: env["BERTH_ARRAY_DIR"] }),
+  };
+}
+
+/** Root's agent runs nothing as root; another's can be nobody else. */
+export function identityRefusal({ run, identity: { uid, user } }: TaskToRun, self: number): DriverEvent | undefined {
+  const at = new Date();
+  if (self === 0 && uid === 0)
+    return {
+      kind: "failed",
+      run,
+      at,
+      reason: { code: "ROOT_NOT_ALLOWED", message: "the process driver runs nothing as root" },
+    };
+  if (self !== 0 && uid !== self) {
+    return {
+      kind: "unable",
+      run,
+      at,
+      reason: {
+        code: "IDENTITY_NOT_POSSIBLE",
+        message: `this agent runs as uid ${self} and cannot run tasks of ${user} (uid ${uid})`,
+      },
+    };
+  }
+  return undefined;
+}

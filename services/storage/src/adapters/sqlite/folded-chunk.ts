@@ -1,0 +1,96 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import type { TaskColumns } from "./columns.ts";
+
+/** How many indexes of an array's range one chunk stands for. */
+export const indexesAChunk = 1_000;
+
+/** What of an ended element's record is not the same for all of its array. */
+export type FoldedRow = Omit<TaskColumns, "number" | "user" | "state" | "request" | "lease_ms">;
+
+type Name = keyof FoldedRow;
+type Value = string | number | null;
+
+/** Column by column, so that like stands beside like. Later ones are told as distances from earlier ones. */
+const names = [
+  "idx",
+  "attempt",
+  "revision",
+  "request_by",
+  "host",
+  "journal",
+  "detail",
+  "avoid",
+  "outcome",
+  "reason_code",
+  "reason_message",
+  "exit_code",
+  "signal",
+  "placed_at",
+  "started_at",
+  "ended_at",
+  "wall_ms",
+  "cpu_ms",
+  "peak_memory_bytes",
+  "stdout_bytes",
+  "stderr_bytes",
+  "enforced",
+] as const satisfies readonly Name[];
+
+/** What a number is told from: what is known of its own row so far, and the row before. */
+const bases: Partial<Record<Name, (row: Partial<FoldedRow>, before: FoldedRow | undefined) => number>> = {
+  idx: (_, before) => before?.idx ?? 0,
+  revision: (_, before) => before?.revision ?? 0,
+  placed_at: (_, before) => before?.placed_at ?? 0,
+  started_at: (row) => row.placed_at ?? 0,
+  ended_at: (row) => row.started_at ?? row.placed_at ?? 0,
+  wall_ms: (row) => (row.ended_at ?? 0) - (row.started_at ?? row.ended_at ?? 0),
+};
+
+/** A column: one value for all rows, or one a row; texts as positions in a list. */
+interface Column {
+  readonly all?: Value;
+  readonly each?: readonly (number | null)[];
+  readonly words?: readonly string[];
+}
+
+interface Body {
+  readonly n: number;
+  readonly columns: Readonly<Record<string, Column>>;
+}
+
+/** Rows by index, some ten bytes each. A column that a later version adds is missing in older bodies, and has to say what that means. */
+export function encodeChunk(rows: readonly FoldedRow[]): Uint8Array {
+  const columns = Object.fromEntries(names.map((name) => [name, encodeColumn(name, rows)]));
+  const body: Body = { n: rows.length, columns };
+  return deflateRawSync(JSON.stringify(body));
+}
+
+function encodeColumn(name: Name, rows: readonly FoldedRow[]): Column {
+  const base = bases[name];
+  const values = rows.map((row, at): Value => {
+    const value = row[name];
+    return base && typeof value === "number" ? value - base(row, rows[at - 1]) : value;
+  });
+  const first = values[0]!;
+  if (values.every((value) => value === first)) return { all: first };
+  if (typeof first !== "string") return { each: values as (number | null)[] };
+  const words = [...new Set(values as string[])];
+  const positions = new Map(words.map((word, at) => [word, at]));
+  return { words, each: (values as string[]).map((word) => positions.get(word)!) };
+}
+
+export function decodeChunk(bytes: Uint8Array): FoldedRow[] {
+  const { n, columns } = JSON.parse(inflateRawSync(bytes).toString("utf8")) as Body;
+  const rows: FoldedRow[] = [];
+  for (let at = 0; at < n; at++) {
+    const row: { [K in Name]?: Value } = {};
+    for (const name of names) {
+      const { all, each, words } = columns[name]!;
+      const value = each === undefined ? all! : words === undefined ? each[at]! : words[each[at]!]!;
+      const base = bases[name];
+      row[name] = base && typeof value === "number" ? value + base(row as Partial<FoldedRow>, rows[at - 1]) : value;
+    }
+    rows.push(row as unknown as FoldedRow);
+  }
+  return rows;
+}

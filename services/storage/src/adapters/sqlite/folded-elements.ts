@@ -1,0 +1,53 @@
+import type { Database } from "@berth/database";
+import { overCode, stateCode } from "./codes.ts";
+import type { TaskColumns } from "./columns.ts";
+import { decodeChunk, indexesAChunk } from "./folded-chunk.ts";
+import type { FoldedRow } from "./folded-chunk.ts";
+
+const archivedCode = stateCode("archived");
+const chunksRemembered = 16;
+
+type Rows = ReadonlyMap<number, FoldedRow>;
+
+/** Chunks decoded lately, the last one at the end: a host that was away may repeat a thousand reports of one. */
+const decoded = new WeakMap<Database, Map<string, { readonly body: Buffer; readonly rows: Rows }>>();
+
+/** The rows of a chunk by index. The body itself tells whether what is remembered still holds: a transaction that failed leaves none behind. */
+export function chunkRows(db: Database, number: number, chunk: number, body: Uint8Array): Rows {
+  let known = decoded.get(db);
+  if (!known) decoded.set(db, (known = new Map()));
+  const key = `${number}.${chunk}`;
+  const found = known.get(key);
+  known.delete(key);
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const entry = found?.body.equals(bytes)
+    ? found
+    : { body: bytes, rows: new Map(decodeChunk(bytes).map((row) => [row.idx, row])) };
+  known.set(key, entry);
+  if (known.size > chunksRemembered) known.delete(known.keys().next().value!);
+  return entry.rows;
+}
+
+/** The same record as before it was folded. What belongs to an archived array is archived. */
+export const unfolded = (row: FoldedRow, whole: Pick<TaskColumns, "number" | "user" | "state">): TaskColumns => ({
+  ...row,
+  number: whole.number,
+  user: whole.user,
+  state: whole.state === archivedCode ? archivedCode : overCode,
+  request: 0,
+  lease_ms: 0,
+});
+
+/** An element that was folded; undefined where there is none. */
+export function readFolded(db: Database, number: number, idx: number): TaskColumns | undefined {
+  // Cast: a bound number is a real one, and its division would not be whole.
+  const found = db
+    .sql(
+      `SELECT f.chunk, f.body, t.user, t.state FROM arrays a JOIN tasks t ON t.number = a.number AND t.idx = -1
+       JOIN folded f ON f.number = a.number AND f.chunk = (CAST(? AS INTEGER) - a.first) / a.step / ${indexesAChunk} WHERE a.number = ?`,
+    )
+    .get(idx, number);
+  if (!found) return undefined;
+  const row = chunkRows(db, number, Number(found["chunk"]), found["body"] as Uint8Array).get(idx);
+  return row && unfolded(row, { number, user: String(found["user"]), state: Number(found["state"]) });
+}

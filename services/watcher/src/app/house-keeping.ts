@@ -1,0 +1,69 @@
+import { AppError } from "@berth/core";
+import type { Logger } from "../ports/instruments.ts";
+
+/** What one step did, and whether more is due. */
+export interface HouseStep {
+  readonly folded: number;
+  readonly archived: number;
+  readonly deleted: number;
+  readonly more: boolean;
+}
+
+export interface HouseKeepingDeps {
+  /** One step in storage; it may take long where many files go. */
+  step(signal: AbortSignal): Promise<HouseStep>;
+  readonly logger: Logger;
+  /** Milliseconds of a clock that only goes on. */
+  now(): number;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const everyMs = 60_000;
+/** Ticks come every second; without one for so long the lease is another's. */
+const tickedMs = 5_000;
+/** So much longer than a step takes is waited after it: storage has other work. */
+const restOfStep = 2;
+const leastRestMs = 10;
+
+/** Has storage do what is due with time: folding, archiving, deleting. Every minute, in small steps, as long as the ticks come. */
+export class HouseKeeping {
+  readonly #deps: HouseKeepingDeps;
+  #running = false;
+  #dueMs = -Infinity;
+  #tickedMs = 0;
+
+  constructor(deps: HouseKeepingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Not waited for: other timers go on while a million files are removed. */
+  onTick(signal: AbortSignal): void {
+    this.#tickedMs = this.#deps.now();
+    if (this.#running || this.#tickedMs < this.#dueMs) return;
+    this.#running = true;
+    void this.#run(signal).finally(() => {
+      this.#running = false;
+      this.#dueMs = this.#deps.now() + everyMs;
+    });
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { step, logger, now, sleep } = this.#deps;
+    let [archived, deleted] = [0, 0];
+    try {
+      for (let more = true; more && !signal.aborted && now() - this.#tickedMs < tickedMs;) {
+        const from = now();
+        const done = await step(signal);
+        archived += done.archived;
+        deleted += done.deleted;
+        more = done.more;
+        if (more) await sleep(Math.max(leastRestMs, restOfStep * (now() - from)), signal);
+      }
+    } catch (thrown) {
+      const { reason, message, code } = AppError.from(thrown);
+      if (!signal.aborted && code !== "unavailable")
+        logger.warn("keeping house failed; it is tried again in a minute", { reason, error: message });
+    }
+    if (archived + deleted > 0) logger.info("old tasks went", { archived, deleted });
+  }
+}

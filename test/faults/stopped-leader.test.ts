@@ -1,0 +1,57 @@
+import { join } from "node:path";
+import { MiB } from "@berth/core";
+import { coreUser, faultsOf, leaderOf, ledgerScript, metric, Recorder, startCore, until } from "@berth/test-support";
+import { describe, expect, it } from "vitest";
+
+const slow = process.env["BERTH_TEST_SIZE"] === "slow";
+const tasks = slow ? 1_500 : 500;
+const capacity = 24;
+/** So much of the feed that the stopped leader, awake again, reads it in parts, and plans on what it has read. */
+const behind = 250;
+
+describe("a leader that is stopped for longer than its lease while tasks fill the capacity", () => {
+  it(`is followed by the other; what it still plans is refused, and ${tasks} tasks run once`, async () => {
+    await using core = await startCore({
+      names: ["storage", "auth", "gateway", "scheduler", "scheduler2", "watcher", "agent"],
+      env: { BERTH_CAPACITY_CPU: String(capacity), BERTH_CAPACITY_MEMORY: "16G", BERTH_LEASE_TTL_MS: "1500" },
+    });
+    const { berth } = await coreUser(core);
+    const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
+    const stop = new AbortController();
+    const watch = await recorder.watch("w", stop.signal);
+    const spec = {
+      script: ledgerScript("ledger", "0.1"),
+      resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
+      volumes: [{ name: "scratch" }],
+    };
+    await recorder.submit(Array.from({ length: tasks }, (_, n) => ({ requestId: `r${n}`, spec })));
+    await until(() => recorder.endsOf("w") >= capacity / 2, "some to have ended");
+
+    const { leader, standby, term } = await leaderOf(core);
+    core.signal(leader, "SIGSTOP");
+    await until(
+      async () => (await metric(core, standby, "berth_scheduler_term")) > term,
+      "the standby to lead",
+      10_000,
+    );
+    const before = recorder.endsOf("w");
+    await until(() => recorder.endsOf("w") >= before + behind, "the new leader to place");
+    expect(await berth.tasks.explainTask({ taskId: recorder.taskIds.at(-1)! }).then(() => "told", String)).toMatch(
+      /told|does not wait/,
+    ); // the stopped one is asked first or second, and left
+    core.signal(leader, "SIGCONT");
+
+    await until(async () => (await metric(core, leader, "berth_scheduler_stale_term_total")) > 0, "a stale plan");
+    expect(core.logOf(leader)).toContain("storage refused a plan of an older term");
+    await until(async () => (await metric(core, leader, "berth_scheduler_term")) === 0, "it to stand by");
+    await recorder.untilOver();
+    await until(() => recorder.endsOf("w") >= tasks, "all ends to be told");
+    stop.abort();
+    await watch.ended;
+    const history = await recorder.history({ wholeWatches: ["w"], capacity });
+    expect(history.stored).toHaveLength(tasks);
+    expect(faultsOf(history)).toEqual([]);
+    expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
+    berth.close();
+  });
+});

@@ -1,0 +1,152 @@
+import { SimDisk } from "./journal.ts";
+import { fairWeather } from "./network.ts";
+import type { Random } from "./random.ts";
+import type { Post, World } from "./world.ts";
+
+/** Until when things go wrong, in milliseconds. */
+export const stormMs = 60_000;
+
+type Fault = (world: World, random: Random) => void;
+
+const postsOf = (world: World, ...kinds: readonly Post["kind"][]): Post[] =>
+  [...world.posts.values()].filter(({ kind }) => kinds.length === 0 || kinds.includes(kind));
+
+/** A host's machine without power: what ran there is gone, what was not flushed too. */
+function powerOff(world: World, hostId: string, forMs: number): void {
+  const post = world.posts.get(`agent-${hostId}`)!;
+  if (post.down) return;
+  world.say(`${hostId} loses its power for ${Math.round(forMs)} ms`);
+  post.down = true;
+  world.kill(post, "goes with its machine");
+  world.forgetEnds(hostId);
+  world.machines.get(hostId)!.powerOff();
+  world.disks.get(hostId)!.losePower();
+  world.after(forMs, () => powerOn(world, hostId));
+}
+
+function powerOn(world: World, hostId: string): void {
+  const post = world.posts.get(`agent-${hostId}`)!;
+  if (!post.down) return;
+  world.say(`${hostId} boots`);
+  post.down = false;
+  world.machines.get(hostId)!.powerOn();
+  world.start(post);
+}
+
+/** All kinds of faults, each a moment in which it happens. */
+const faults: Readonly<Record<string, Fault>> = {
+  kill(world, random) {
+    world.kill(random.pick(postsOf(world)));
+  },
+  dieAtWrite(world, random) {
+    random.pick(postsOf(world)).node.dieAtWrite = random.pick(["before", "after"]);
+  },
+  storageDiesAtWrite(world, random) {
+    world.posts.get("storage")!.node.dieAtWrite = random.pick(["before", "after"]);
+  },
+  stopGracefully(world, random) {
+    const { node, stop } = random.pick(postsOf(world));
+    if (!node.life?.alive) return;
+    world.say(`${node.life.name} is asked to stop`);
+    world.time.at(node.life, 0, () => stop.abort(new Error("SIGTERM")));
+  },
+  stall(world, random) {
+    const { node } = random.pick(postsOf(world));
+    const { life } = node;
+    if (!life?.alive || life.paused) return;
+    const forMs = random.spread(500, 20_000);
+    world.say(`${life.name} stalls for ${Math.round(forMs)} ms`);
+    world.time.pause(life);
+    world.after(forMs, () => life.paused && world.time.resume(life));
+  },
+  leaderStalls(world, random) {
+    for (const { node } of postsOf(world, "scheduler")) {
+      const { life } = node;
+      if (!life?.alive || life.paused || !random.chance(0.6)) continue;
+      const forMs = random.spread(3_000, 15_000);
+      world.say(`${life.name} stalls for ${Math.round(forMs)} ms`);
+      world.time.pause(life);
+      world.after(forMs, () => life.paused && world.time.resume(life));
+    }
+  },
+  cutOff(world, random) {
+    const { node } = random.pick(postsOf(world));
+    const forMs = random.spread(200, 40_000);
+    world.say(`${node.name} is cut off for ${Math.round(forMs)} ms`);
+    node.cutOff = true;
+    world.after(forMs, () => (node.cutOff = false));
+  },
+  lag(world, random) {
+    const { node } = random.pick(postsOf(world, "watcher", "scheduler"));
+    const forMs = random.spread(2_000, 50_000);
+    node.streamLagMs = random.spread(200, 45_000);
+    world.say(`${node.name} hears the feed ${Math.round(node.streamLagMs)} ms late for ${Math.round(forMs)} ms`);
+    world.after(forMs, () => (node.streamLagMs = 0));
+  },
+  busAway(world, random) {
+    if (world.bus.away) return;
+    const forMs = random.spread(100, 10_000);
+    world.say(`the bus is away for ${Math.round(forMs)} ms`);
+    world.bus.setAway(true);
+    world.after(forMs, () => world.bus.setAway(false));
+  },
+  powerLoss(world, random) {
+    powerOff(world, random.pick([...world.machines.keys()]), random.spread(1_000, 60_000));
+  },
+  journalLost(world, random) {
+    const hostId = random.pick([...world.machines.keys()]);
+    world.say(`${hostId} loses its journal`);
+    world.kill(world.posts.get(`agent-${hostId}`)!);
+    const generation = Number(/\d+$/.exec(world.disks.get(hostId)!.id)![0]) + 1;
+    world.disks.set(hostId, new SimDisk(`journal-${hostId}-${generation}`));
+  },
+  clockStep(world, random) {
+    const post = random.pick(postsOf(world));
+    post.wallOffsetMs = random.int(-30_000, 30_000);
+    world.say(`the wall clock at ${post.node.name} is off by ${post.wallOffsetMs} ms`);
+    if (post.node.life) post.node.life.wallOffsetMs = post.wallOffsetMs;
+  },
+  skew(world, random) {
+    const post = random.pick(postsOf(world, "scheduler", "watcher", "agent"));
+    post.rate = random.pick([0.7, 0.9, 1.1, 1.4]);
+    world.say(`clocks at ${post.node.name} will go at ${post.rate}`);
+    world.kill(post);
+  },
+  weather(world, random) {
+    Object.assign(world.network.weather, {
+      lost: random.chance(0.7) ? random.spread(0.005, 0.3) : 0,
+      doubled: random.chance(0.7) ? random.spread(0.005, 0.3) : 0,
+      delayed: random.chance(0.7) ? random.spread(0.01, 0.5) : 0,
+      delayMs: random.spread(50, 8_000),
+    });
+    world.say("the weather changes");
+    world.after(random.spread(1_000, 30_000), () => Object.assign(world.network.weather, fairWeather()));
+  },
+};
+
+/** What will go wrong in this world: some kinds of faults, as often as the seed says. */
+export function planFaults(world: World): void {
+  const { random } = world;
+  const kinds = Object.keys(faults).filter(() => random.chance(0.4));
+  const count = kinds.length === 0 ? 0 : random.int(0, 40);
+  for (let n = 0; n < count; n++) {
+    const kind = random.pick(kinds);
+    world.after(random.int(0, stormMs), () => faults[kind]!(world, random));
+  }
+}
+
+/** Everything is mended and started again; what was done stays done. */
+export function mend(world: World): void {
+  world.say("everything is mended");
+  Object.assign(world.network.weather, fairWeather());
+  world.bus.setAway(false);
+  for (const hostId of world.machines.keys()) powerOn(world, hostId);
+  for (const post of world.posts.values()) {
+    const { node } = post;
+    node.cutOff = false;
+    node.streamLagMs = 0;
+    node.dieAtWrite = undefined;
+    if (node.life?.paused) world.time.resume(node.life);
+    world.start(post);
+  }
+}

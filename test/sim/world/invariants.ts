@@ -1,0 +1,160 @@
+import type { Database } from "@berth/database";
+import type { Client } from "./client.ts";
+import type { Machine, MachineWatch, Process } from "./machine.ts";
+import { codes, isLiveRow, readArrays, readCounts, readCpuMilli, readLoad, readTruth } from "./truth.ts";
+import type { TruthRow } from "./truth.ts";
+
+export interface Witnesses {
+  readonly database: Database;
+  readonly client: Client;
+  readonly machines: ReadonlyMap<string, Machine>;
+  readonly nowMs: () => number;
+  /** Whether two attempts of this task may make progress now, as it is declared. */
+  readonly mayOverlap: (taskId: string, processes: readonly Process[]) => boolean;
+  readonly problem: (invariant: string, what: string) => void;
+}
+
+const name = ({ run, hostId }: Process): string => `${run.taskId}#${run.attempt}@${hostId}`;
+
+/** What must hold after each step, each on its own. */
+export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
+  readonly #w: Witnesses;
+  #truth = new Map<string, TruthRow>();
+  /** Runs that were ever made a process. */
+  readonly begun = new Set<string>();
+
+  constructor(witnesses: Witnesses) {
+    this.#w = witnesses;
+  }
+
+  get truth(): ReadonlyMap<string, TruthRow> {
+    return this.#truth;
+  }
+
+  /** After each commit of the database. */
+  onCommit(): void {
+    const before = this.#truth;
+    const now = readTruth(this.#w.database);
+    this.acknowledgedTasksExist(now);
+    this.terminalStatesNeverChange(before, now);
+    this.attemptsOnlyGrow(before, now);
+    this.sumsAreRight(now);
+    this.arraysKeepTheirLimit(now);
+    this.#truth = now;
+  }
+
+  began(process: Process): void {
+    this.runsBeginOnce(process);
+    this.hostsAreNotOverfull(process);
+  }
+
+  goes(process: Process): void {
+    this.oneAttemptMakesProgress(process);
+  }
+
+  /** What a user was told to exist is there. */
+  acknowledgedTasksExist(now: ReadonlyMap<string, TruthRow>): void {
+    for (const id of this.#w.client.told.acknowledged.keys())
+      if (!now.has(id)) this.#w.problem("acknowledgedTasksExist", `task ${id} was acknowledged and is not there`);
+  }
+
+  /** What is over stays as it ended; only an element may go into its array's chunk. */
+  terminalStatesNeverChange(before: ReadonlyMap<string, TruthRow>, now: ReadonlyMap<string, TruthRow>): void {
+    for (const [id, was] of before) {
+      const is = now.get(id);
+      if (!is) {
+        if (was.state < codes.over || was.idx < 0)
+          this.#w.problem("terminalStatesNeverChange", `the record of ${id} is gone`);
+        continue;
+      }
+      if (was.state < codes.over) continue;
+      if (is.state < was.state || is.outcome !== was.outcome || is.attempt !== was.attempt)
+        this.#w.problem(
+          "terminalStatesNeverChange",
+          `${id} was ${was.state}/${was.outcome}#${was.attempt} and is ${is.state}/${is.outcome}#${is.attempt}`,
+        );
+    }
+  }
+
+  /** Attempts are never undone, and none is skipped. */
+  attemptsOnlyGrow(before: ReadonlyMap<string, TruthRow>, now: ReadonlyMap<string, TruthRow>): void {
+    for (const [id, is] of now) {
+      const was = before.get(id)?.attempt ?? 0;
+      if (is.attempt < was || is.attempt > was + 1)
+        this.#w.problem("attemptsOnlyGrow", `${id} went from attempt ${was} to ${is.attempt}`);
+    }
+  }
+
+  /** The sums that are kept beside the records are those of the records. */
+  sumsAreRight(now: ReadonlyMap<string, TruthRow>): void {
+    const cpu = readCpuMilli(this.#w.database);
+    const load = new Map<string, { live: number; cpuMilli: number }>();
+    for (const row of now.values()) {
+      if (!isLiveRow(row)) continue;
+      const sum = load.get(row.host) ?? { live: 0, cpuMilli: 0 };
+      load.set(row.host, { live: sum.live + 1, cpuMilli: sum.cpuMilli + (cpu.get(row.number) ?? 0) });
+    }
+    for (const [host, kept] of readLoad(this.#w.database)) {
+      const real = load.get(host) ?? { live: 0, cpuMilli: 0 };
+      load.delete(host);
+      if (kept.live !== real.live || kept.cpuMilli !== real.cpuMilli)
+        this.#w.problem("sumsAreRight", `${host} carries ${JSON.stringify(real)}, and ${JSON.stringify(kept)} is kept`);
+    }
+    for (const host of load.keys()) this.#w.problem("sumsAreRight", `nothing is kept of what ${host} carries`);
+    for (const [state, count] of readCounts(this.#w.database))
+      if (count < 0) this.#w.problem("sumsAreRight", `${count} tasks are in state ${state}`);
+  }
+
+  /** Not more elements live than their array allows, and the array's own numbers are those of its elements. */
+  arraysKeepTheirLimit(now: ReadonlyMap<string, TruthRow>): void {
+    for (const array of readArrays(this.#w.database)) {
+      const live = [...now.values()].filter((row) => row.number === array.number && isLiveRow(row)).length;
+      if (live !== array.live)
+        this.#w.problem("arraysKeepTheirLimit", `array ${array.number} has ${live} live, and says ${array.live}`);
+      if (array.maxLive > 0 && live > array.maxLive)
+        this.#w.problem("arraysKeepTheirLimit", `array ${array.number} has ${live} live of ${array.maxLive} allowed`);
+    }
+  }
+
+  /** A run is made a process once, whatever is lost, doubled or forgotten. */
+  runsBeginOnce(process: Process): void {
+    const { run } = process;
+    const key = `${run.taskId}#${run.attempt}`;
+    if (this.begun.has(key)) this.#w.problem("runsBeginOnce", `${name(process)} was begun again`);
+    this.begun.add(key);
+  }
+
+  /** What really is on a host fits into it, whoever knows of it. */
+  hostsAreNotOverfull({ hostId }: Process): void {
+    const machine = this.#w.machines.get(hostId)!;
+    let cpuMilli = 0;
+    let memoryBytes = 0;
+    for (const { resources } of machine.running()) {
+      cpuMilli += resources.cpuMilli;
+      memoryBytes += resources.memoryBytes;
+    }
+    if (cpuMilli > machine.capacity.cpuMilli || memoryBytes > machine.capacity.memoryBytes)
+      this.#w.problem(
+        "hostsAreNotOverfull",
+        `${hostId} runs ${cpuMilli} mCPU and ${memoryBytes} B: ${[...machine.running()].map(name).join(" ")}`,
+      );
+  }
+
+  /** At most one attempt of a task makes progress, outside the declared window. */
+  oneAttemptMakesProgress(process: Process): void {
+    const { taskId } = process.run;
+    const all: Process[] = [];
+    for (const machine of this.#w.machines.values())
+      for (const other of machine.running()) if (other.run.taskId === taskId && !other.paused) all.push(other);
+    if (all.length > 1 && !this.#w.mayOverlap(taskId, all))
+      this.#w.problem("oneAttemptMakesProgress", `${all.map(name).join(" and ")} make progress at once`);
+  }
+
+  /** What waits has a reason that its user can be told, once a leader has seen everything. */
+  pendingTasksHaveAReason(explain: (id: string) => unknown): void {
+    for (const { id, state } of this.#truth.values()) {
+      if (state !== codes.pending) continue;
+      if (explain(id) === undefined) this.#w.problem("pendingTasksHaveAReason", `${id} waits, and nobody says why`);
+    }
+  }
+}

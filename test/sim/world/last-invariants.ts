@@ -1,0 +1,76 @@
+import type { Database } from "@berth/database";
+import type { Client } from "./client.ts";
+import type { Machine } from "./machine.ts";
+import { codes, readArrays, readAttempts, readCharged, readLoad, readTruth } from "./truth.ts";
+
+/** What must hold when faults have stopped and time has passed. */
+export interface End {
+  readonly database: Database;
+  readonly client: Client;
+  readonly machines: ReadonlyMap<string, Machine>;
+  readonly problem: (invariant: string, what: string) => void;
+  /** Cpu that each run used, by `task#attempt`, of those whose end its machine saw and could tell. */
+  readonly used: ReadonlyMap<string, number>;
+}
+
+/** Whether nothing is left to do; until then the world goes on, for a while. */
+export function isAtRest({ database, client, machines }: Pick<End, "database" | "client" | "machines">): boolean {
+  if (client.open > 0) return false;
+  for (const machine of machines.values()) if (machine.processes.size > 0) return false;
+  for (const { state } of readTruth(database).values()) if (state < codes.over) return false;
+  return true;
+}
+
+export function checkTheEnd(end: End): void {
+  nothingWaitsForEver(end);
+  noOrphans(end);
+  usageIsTheSumOverRuns(end);
+  nothingIsCarried(end);
+}
+
+/** Every task that was acknowledged is over. */
+function nothingWaitsForEver({ database, client, problem }: End): void {
+  if (client.open > 0) problem("nothingWaitsForEver", `${client.open} submits were never answered`);
+  for (const { id, state, attempt, host, request } of readTruth(database).values())
+    if (state < codes.over)
+      problem(
+        "nothingWaitsForEver",
+        `${id} is in state ${state}#${attempt} on ${host || "no host"}, request ${request}`,
+      );
+}
+
+/** Nothing is on a machine that nobody will end, or clean up. */
+function noOrphans({ machines, problem }: End): void {
+  for (const { hostId, processes } of machines.values())
+    for (const [key, { phase, paused }] of processes)
+      problem("noOrphans", `${key} is still on ${hostId}, ${paused ? "paused" : phase}`);
+}
+
+/** Each run is charged once, with what it used; the ledger is the sum. */
+function usageIsTheSumOverRuns({ database, used, problem }: End): void {
+  const attempts = readAttempts(database);
+  const rows = readTruth(database);
+  let sum = 0;
+  for (const { cpuMs } of attempts.values()) sum += cpuMs ?? 0;
+  for (const { cpuMs, isArray } of rows.values()) if (!isArray) sum += cpuMs ?? 0;
+  const folded = new Set(readArrays(database).map(({ number }) => number));
+  for (const [key, cpuMs] of used) {
+    const [id = "", attempt] = key.split("#");
+    const row = rows.get(id);
+    if (!row && folded.has(Number(id.split(".")[0]))) {
+      sum += cpuMs; // in its array's chunk; the ledger tells whether it was charged
+      continue;
+    }
+    const kept = row?.attempt === Number(attempt) ? row.cpuMs : attempts.get(key)?.cpuMs;
+    if (kept !== cpuMs) problem("usageIsTheSumOverRuns", `${key} used ${cpuMs} ms, and ${kept ?? "nothing"} is kept`);
+  }
+  const charged = readCharged(database);
+  if (charged.cpuMs !== sum)
+    problem("usageIsTheSumOverRuns", `${charged.cpuMs} ms are charged, and the runs used ${sum}`);
+}
+
+/** No host is said to carry anything. */
+function nothingIsCarried({ database, problem }: End): void {
+  for (const [host, { live, cpuMilli }] of readLoad(database))
+    if (live !== 0 || cpuMilli !== 0) problem("nothingIsCarried", `${host} is said to carry ${live} tasks`);
+}

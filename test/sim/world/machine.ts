@@ -1,0 +1,261 @@
+import { parseSimCommand } from "@berth/executor-agent/parts";
+import type { SimPlan } from "@berth/executor-agent/parts";
+import { runKey } from "@berth/core";
+import type { Resources, Run } from "@berth/core";
+import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
+import type { Random } from "./random.ts";
+import { Life } from "./time.ts";
+import type { VirtualEvent, VirtualTime } from "./time.ts";
+
+/** One virtual process of a run: the truth of what happens on a host, whoever knows of it. */
+export interface Process {
+  readonly run: Run;
+  readonly resources: Resources;
+  readonly plan: SimPlan;
+  readonly hostId: string;
+  phase: "starting" | "running" | "over";
+  paused: boolean;
+  startedAt: Date | undefined;
+  remainingMs: number;
+  resumedAtMs: number;
+  /** How long it made progress, in milliseconds. */
+  progressMs: number;
+  timer: VirtualEvent | undefined;
+  end: DriverEvent | undefined;
+}
+
+/** Told of what runs, at once. */
+export interface MachineWatch {
+  /** A run is made a process. */
+  began(process: Process): void;
+  /** A process makes progress from now on. */
+  goes(process: Process): void;
+  ended(process: Process): void;
+  /** Its end can be told from now on. */
+  told(process: Process): void;
+}
+
+const features: ReadonlySet<Feature> = new Set<Feature>(["memory", "cpu", "suspend", "cpu_time", "peak_memory"]);
+const unableAttempts = 2;
+const startMs = { low: 1, high: 200 } as const;
+
+/** A host's machine with its engine: what runs on it lives and dies with its power, not with its agent. */
+export class Machine {
+  readonly hostId: string;
+  readonly capacity: Resources;
+  readonly processes = new Map<string, Process>();
+  power: Life;
+  boots = 1;
+  bootedAtMs = 0;
+  readonly #time: VirtualTime;
+  readonly #random: Random;
+  readonly #watch: MachineWatch;
+  #tell: (event: DriverEvent) => void = () => {};
+
+  constructor(hostId: string, capacity: Resources, time: VirtualTime, random: Random, watch: MachineWatch) {
+    this.hostId = hostId;
+    this.capacity = capacity;
+    this.#time = time;
+    this.#random = random;
+    this.#watch = watch;
+    this.power = new Life(`machine ${hostId}`);
+  }
+
+  get bootId(): string {
+    return `boot-${this.boots}`;
+  }
+
+  /** What makes progress now. */
+  *running(): Generator<Process> {
+    for (const process of this.processes.values()) if (process.phase === "running") yield process;
+  }
+
+  /** Everything that ran is gone; of some of it the engine still knows that it was there, and of what had ended how. */
+  powerOff(): void {
+    this.power.kill();
+    for (const [key, process] of this.processes) {
+      if (process.phase === "over") continue;
+      const began = process.phase === "running";
+      this.#stand(process);
+      process.phase = "over";
+      if (began) this.#watch.ended(process);
+      if (!began || this.#random.chance(0.5)) this.processes.delete(key);
+      else
+        process.end = {
+          kind: "lost",
+          run: process.run,
+          at: this.#now(),
+          startedAt: process.startedAt,
+          reason: { code: "ENGINE_RESTARTED", message: "as simulated" },
+        };
+    }
+  }
+
+  powerOn(): void {
+    this.power = new Life(`machine ${this.hostId}`);
+    this.boots += 1;
+    this.bootedAtMs = this.#time.nowMs;
+  }
+
+  /** The engine as one agent uses it. */
+  driver(agent: Life): Driver {
+    const time = this.#time;
+    const find = (run: Run): Process | undefined => (agent.alive ? this.processes.get(runKey(run)) : undefined);
+    const waiting: DriverEvent[] = [];
+    let wake: (() => void) | undefined;
+    const tell = (event: DriverEvent): void => {
+      waiting.push(event);
+      wake?.();
+    };
+    async function* events(first: readonly DriverEvent[], signal: AbortSignal): AsyncGenerator<readonly DriverEvent[]> {
+      signal.addEventListener("abort", () => wake?.());
+      yield first;
+      while (!signal.aborted) {
+        if (waiting.length > 0) yield waiting.splice(0);
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    }
+    const pause = async (run: Run, paused: boolean): Promise<void> => {
+      const process = find(run);
+      if (process?.phase !== "running" || process.paused === paused) return;
+      if (paused) this.#stand(process);
+      process.paused = paused;
+      if (!paused) this.#go(process);
+    };
+    return {
+      getName: () => "sim",
+      features: () => features,
+      open: async () => {
+        this.#tell = (event) => void time.at(agent, this.#random.spread(0.1, 10), () => tell(event));
+      },
+      close: async () => {},
+      capacity: () => this.capacity,
+      runTasks: async (tasks) => tasks.forEach((task) => agent.alive && this.#take(task)),
+      runAllTasks: async (tasks) => tasks.forEach((task) => agent.alive && this.#take(task)),
+      watchTasks: (signal) => {
+        const there = [...this.processes.values()];
+        for (const { end } of there) if (end) waiting.push(end);
+        return events(
+          there.map(({ run, startedAt, paused }) => ({ kind: "found", run, startedAt, suspended: paused })),
+          signal,
+        );
+      },
+      killTask: async (run, signal) => {
+        const process = find(run);
+        if (!process || process.phase === "over") return;
+        if (process.phase === "starting") return this.#stopBeforeStart(process);
+        if (signal === "KILL") return this.#end(process, 9);
+        if (process.paused) await pause(run, false);
+        if (!process.plan.ignoresTerm) this.#end(process, 15);
+      },
+      takeBack: async () => {},
+      suspendTask: (run) => pause(run, true),
+      resumeTask: (run) => pause(run, false),
+      getMappingPort: async () => undefined,
+      usage: async () => undefined,
+      settle: async (runs) => {
+        for (const run of runs) {
+          const process = find(run);
+          if (!process) continue;
+          // Settled though it runs: it goes on without anybody knowing. The world sees it as an orphan.
+          if (process.phase === "over") this.processes.delete(runKey(run));
+        }
+      },
+    };
+  }
+
+  #now(): Date {
+    return new Date(this.#time.wallMs(this.power));
+  }
+
+  /** The start is recorded first: a second telling changes nothing. */
+  #take({ run, command, resources }: TaskToRun): void {
+    const key = runKey(run);
+    if (this.processes.has(key) || !this.power.alive) return;
+    const asked = parseSimCommand(command, 0);
+    // Its host is not unable for ever: then it would be tried for ever.
+    const able = asked.end.kind === "unable" && run.attempt > unableAttempts;
+    const plan: SimPlan = able ? { ...asked, end: { kind: "exit", code: 0 } } : asked;
+    const process: Process = {
+      run,
+      resources,
+      plan,
+      hostId: this.hostId,
+      phase: "starting",
+      paused: false,
+      startedAt: undefined,
+      remainingMs: plan.durationMs,
+      resumedAtMs: 0,
+      progressMs: 0,
+      timer: undefined,
+      end: undefined,
+    };
+    this.processes.set(key, process);
+    process.timer = this.#time.at(this.power, this.#random.spread(startMs.low, startMs.high), () => {
+      if (plan.end.kind === "failed" || plan.end.kind === "unable") {
+        process.phase = "over";
+        const reason = { code: plan.end.code, message: "as simulated" };
+        return this.#say(process, { kind: plan.end.kind, run, at: this.#now(), reason });
+      }
+      process.phase = "running";
+      process.startedAt = this.#now();
+      this.#watch.began(process);
+      this.#tell({ kind: "started", run, at: process.startedAt });
+      this.#go(process);
+    });
+  }
+
+  #stopBeforeStart(process: Process): void {
+    if (process.timer) process.timer.cancelled = true;
+    process.phase = "over";
+    const reason = { code: "STOPPED_BEFORE_START", message: "as simulated" };
+    this.#say(process, { kind: "unable", run: process.run, at: this.#now(), reason });
+  }
+
+  #go(process: Process): void {
+    process.resumedAtMs = this.#time.nowMs;
+    process.timer = this.#time.at(this.power, process.remainingMs, () => this.#end(process, undefined));
+    this.#watch.goes(process);
+  }
+
+  /** It makes no progress any more. */
+  #stand(process: Process): void {
+    if (process.timer) process.timer.cancelled = true;
+    process.timer = undefined;
+    if (process.phase !== "running" || process.paused) return;
+    const since = this.#time.nowMs - process.resumedAtMs;
+    process.progressMs += since;
+    process.remainingMs = Math.max(0, process.remainingMs - since);
+  }
+
+  #end(process: Process, killedBy: number | undefined): void {
+    const { run, plan, startedAt } = process;
+    this.#stand(process);
+    process.phase = "over";
+    this.#watch.ended(process);
+    const at = this.#now();
+    const its = killedBy === undefined ? plan.end : undefined;
+    if (its?.kind === "lost") {
+      const reason = { code: its.code, message: "as simulated" };
+      return this.#say(process, { kind: "lost", run, at, startedAt, reason });
+    }
+    this.#say(process, {
+      kind: "ended",
+      run,
+      startedAt,
+      at,
+      exitCode: its?.kind === "exit" ? its.code : undefined,
+      signal: killedBy ?? (its?.kind === "signal" ? its.signal : its?.kind === "oom" ? 9 : undefined),
+      outOfMemory: its?.kind === "oom",
+      usage: { cpuMs: Math.round(process.progressMs), peakMemoryBytes: 1_000_000 },
+      stdoutBytes: 0,
+      stderrBytes: 0,
+    });
+  }
+
+  #say(process: Process, end: DriverEvent): void {
+    process.end = end;
+    this.#watch.told(process);
+    this.#tell(end);
+  }
+}

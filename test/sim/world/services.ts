@@ -1,0 +1,134 @@
+import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
+import type { Host } from "@berth/contracts/types";
+import type { Database } from "@berth/database";
+import { Agent, busControlPlane, serveAgent, simFiles } from "@berth/executor-agent/parts";
+import { fifoRanking } from "@berth/plugins";
+import { retry, silentLogger, sleep } from "@berth/runtime";
+import type { Logger } from "@berth/runtime";
+import { grpcPlanStore, natsDispatcher, policyWith, Scheduler } from "@berth/scheduler";
+import { keepHouse, sqliteTaskStore, taskStoreService } from "@berth/storage";
+import type { FileStore } from "@berth/storage";
+import { grpcRunStore, grpcTimerLease, natsWaker, runTimers, serveAgents, Watcher } from "@berth/watcher";
+import { simBus } from "./bus.ts";
+import type { BusServer } from "./bus.ts";
+import type { SimDisk } from "./journal.ts";
+import type { Machine } from "./machine.ts";
+import type { Node } from "./network.ts";
+import type { StoreClient, StoreService } from "./store-client.ts";
+import type { Life } from "./time.ts";
+
+/** What a process is started with: what `main.ts` would make of its configuration. */
+export interface Surroundings {
+  readonly life: Life;
+  readonly node: Node;
+  readonly bus: BusServer;
+  readonly store: StoreClient;
+  readonly logger: Logger;
+  readonly random: () => number;
+  /** Aborted for a graceful stop. */
+  readonly signal: AbortSignal;
+}
+
+/** A started process; `running` settles when it ends by itself. */
+export interface Started {
+  readonly running: Promise<unknown>;
+}
+
+/** Tasks of the simulation have no files. */
+const noFiles = { clean: async () => {}, createTaskDir: async () => {} } as unknown as FileStore;
+
+/** Storage over a database that outlives it. */
+export function startStorage(
+  database: Database,
+  { logger, signal }: Omit<Surroundings, "store">,
+): Started & { readonly service: StoreService } {
+  const store = sqliteTaskStore(database, { now: Date.now });
+  return { service: taskStoreService(store, noFiles), running: keepHouse(store, logger, signal) };
+}
+
+const idle = (): void => {};
+
+export function startScheduler({ life, node, bus, store, logger, random, signal }: Surroundings): Started & {
+  readonly scheduler: Scheduler<AssignRequest>;
+} {
+  const scheduler = new Scheduler({
+    store: grpcPlanStore(store, life.name, logger),
+    dispatcher: natsDispatcher({ bus: simBus(bus, node, life), logger: silentLogger }),
+    policy: policyWith(fifoRanking()),
+    requiredFeatures: [],
+    instruments: { cycle: idle, refused: idle, staleTerm: idle },
+    logger,
+    now: Date.now,
+    monotonic: () => performance.now(),
+    random,
+    sleep,
+    retry: (fn, until) => retry(fn, { signal: until, baseMs: 20, maxMs: 500 }),
+    leaseTtlMs: 4_000,
+  });
+  return { scheduler, running: scheduler.run(signal) };
+}
+
+export function startWatcher({
+  life,
+  node,
+  bus: server,
+  store: client,
+  logger,
+  random,
+  signal,
+}: Surroundings): Started {
+  const bus = simBus(server, node, life);
+  const store = grpcRunStore(client, { logger, now: () => new Date(), onReports: idle });
+  const watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest> = new Watcher({
+    store,
+    waker: natsWaker(bus),
+    instruments: { sync: idle, verdict: idle, woke: idle, lost: idle },
+    logger,
+    now: () => performance.now(),
+  });
+  const running = Promise.all([
+    store.follow(watcher, signal),
+    runTimers(
+      {
+        lease: grpcTimerLease(client, life.name),
+        logger,
+        ttlMs: 6_000,
+        everyMs: 1_000,
+        onTick: () => watcher.onTick(),
+        monotonic: () => performance.now(),
+        random,
+        sleep,
+      },
+      signal,
+    ),
+  ]);
+  serveAgents(bus, watcher, signal);
+  return { running };
+}
+
+export function startAgent(
+  { life, node, bus: server, logger, random, signal }: Omit<Surroundings, "store">,
+  machine: Machine,
+  disk: SimDisk,
+  journal: ReturnType<SimDisk["open"]>,
+  nowMs: () => number,
+): Started {
+  const { hostId } = machine;
+  const bus = simBus(server, node, life, () => agent.wake());
+  const agent: Agent = new Agent({
+    hostId,
+    version: "simulated",
+    driver: machine.driver(life),
+    files: simFiles,
+    deliver: (events) => events,
+    journal,
+    control: busControlPlane(bus, hostId, disk.id),
+    clock: { bootId: machine.bootId, now: () => ({ at: new Date(), elapsedMs: nowMs() - machine.bootedAtMs }) },
+    random,
+    logger,
+    defaultImage: "",
+    onEnd: () => {},
+  });
+  const running = agent.run(signal, () => serveAgent(bus, hostId, agent, signal));
+  return { running };
+}

@@ -1,0 +1,275 @@
+import type { AssignRequest } from "@berth/contracts/agent";
+import { openSqlite } from "@berth/database";
+import type { Database } from "@berth/database";
+import { AppError, GiB } from "@berth/core";
+import type { Scheduler } from "@berth/scheduler";
+import { migrations } from "@berth/storage";
+import { BusServer } from "./bus.ts";
+import { Client, makeWishes } from "./client.ts";
+import { Invariants } from "./invariants.ts";
+import { SimDisk } from "./journal.ts";
+import { Machine } from "./machine.ts";
+import type { Process } from "./machine.ts";
+import { Network, Node } from "./network.ts";
+import { seeded } from "./random.ts";
+import type { Random } from "./random.ts";
+import { startAgent, startScheduler, startStorage, startWatcher } from "./services.ts";
+import type { Started, Surroundings } from "./services.ts";
+import { storeClient } from "./store-client.ts";
+import type { StoreClient, StoreService } from "./store-client.ts";
+import { Life, VirtualTime } from "./time.ts";
+import type { Trace } from "./trace.ts";
+
+/** A place with what is started there, again after each death. */
+export interface Post {
+  readonly node: Node;
+  readonly kind: "storage" | "scheduler" | "watcher" | "agent";
+  /** How fast the clocks of its next life go. */
+  rate: number;
+  /** How far the wall clock there is off. */
+  wallOffsetMs: number;
+  /** Not to be started again for now: its machine is off. */
+  down: boolean;
+  lives: number;
+  stop: AbortController;
+  start(surroundings: Omit<Surroundings, "store">, store: StoreClient): Started;
+}
+
+/** One simulated cluster, from a seed. */
+export class World {
+  readonly time = new VirtualTime();
+  readonly trace: Trace;
+  readonly random: Random;
+  readonly network: Network;
+  readonly bus: BusServer;
+  readonly database: Database;
+  readonly posts = new Map<string, Post>();
+  readonly machines = new Map<string, Machine>();
+  readonly disks = new Map<string, SimDisk>();
+  readonly client: Client;
+  readonly invariants: Invariants;
+  readonly problems: string[] = [];
+  /** Cpu by `task#attempt` of ends that a machine saw and could tell. */
+  readonly used = new Map<string, number>();
+  readonly wishes: number;
+  readonly #processRandom: Random;
+  readonly #services = new Map<Life, StoreService>();
+  readonly #schedulers = new Map<Life, Scheduler<AssignRequest>>();
+  /** Revision up to which a node has read the feed. */
+  readonly #read = new Map<Node, number>();
+  #committed = false;
+
+  constructor(seed: number, trace: Trace) {
+    this.trace = trace;
+    this.random = seeded(seed * 4);
+    this.#processRandom = seeded(seed * 4 + 2);
+    const say = (what: string): void => this.say(what);
+    this.network = new Network(this.time, seeded(seed * 4 + 1), say, (error) => this.#bug("a call", error));
+    this.bus = new BusServer(this.network, seeded(seed * 4 + 3));
+    this.database = openSqlite(":memory:", { migrations });
+    const storage = this.#post("storage", "storage", (surroundings) => {
+      const started = startStorage(this.#mortal(surroundings), surroundings);
+      this.#services.set(surroundings.life, started.service);
+      return started;
+    });
+    for (const n of [1, 2]) {
+      this.#post(`scheduler-${n}`, "scheduler", (surroundings, store) => {
+        const started = startScheduler({ ...surroundings, store });
+        this.#schedulers.set(surroundings.life, started.scheduler);
+        surroundings.life.onDeath(() => this.#schedulers.delete(surroundings.life));
+        return started;
+      });
+      this.#post(`watcher-${n}`, "watcher", (surroundings, store) => startWatcher({ ...surroundings, store }));
+    }
+    const hosts = this.random.int(2, 4);
+    for (let n = 1; n <= hosts; n++) this.#addHost(`h${n}`);
+    const users = new Node("users");
+    users.life = new Life("users");
+    this.wishes = this.random.int(4, 24);
+    this.client = new Client(
+      this.#storeClient(users, storage.node),
+      makeWishes(this.random, this.wishes),
+      this.random,
+      (what) => this.problem("client", what),
+      say,
+    );
+    this.invariants = new Invariants({
+      database: this.database,
+      client: this.client,
+      machines: this.machines,
+      nowMs: () => this.time.nowMs,
+      mayOverlap: () => false,
+      problem: (invariant, what) => this.problem(invariant, what),
+    });
+    this.#users = users.life;
+  }
+  readonly #users: Life;
+
+  say(what: string): void {
+    this.trace.add(this.time.nowMs, what);
+  }
+
+  readonly problem = (invariant: string, what: string): void => {
+    this.say(`BROKEN ${invariant}: ${what}`);
+    this.problems.push(`${invariant}: ${what}`);
+  };
+
+  /** Does something as the users do. */
+  asUsers(delayMs: number, fn: () => Promise<void>): void {
+    this.time.at(this.#users, delayMs, () => void fn().catch((error: unknown) => this.#bug("a user", error)));
+  }
+
+  after(delayMs: number, fn: () => void): void {
+    this.time.at(this.time.world, delayMs, fn);
+  }
+
+  /** Begins another life at a post; nothing where one is under way. */
+  start(post: Post): void {
+    const { node } = post;
+    if (node.life?.alive || post.down) return;
+    const life = new Life(`${node.name}/${++post.lives}`);
+    life.rate = post.rate;
+    life.wallOffsetMs = post.wallOffsetMs;
+    node.life = life;
+    const stop = new AbortController();
+    post.stop = stop;
+    this.say(`${life.name} starts`);
+    this.time.at(life, 0, () => {
+      const { bus } = this;
+      const surroundings = { life, node, bus, logger: this.trace.logger(this.time, life), random: this.#processRandom };
+      const store = this.#storeClient(node, this.posts.get("storage")!.node);
+      // A start that throws is a service that ends.
+      const running = (async () => post.start({ ...surroundings, signal: stop.signal }, store).running)();
+      running.then(
+        () => {
+          if (!life.alive) return;
+          if (!stop.signal.aborted) this.problem("services", `${life.name} ended by itself`);
+          this.kill(post, "has ended");
+        },
+        (error: unknown) => {
+          if (life.alive && !stop.signal.aborted) this.#bug(life.name, error);
+          if (life.alive) this.kill(post, "has failed");
+        },
+      );
+    });
+  }
+
+  /** Ends the life at a post at once; whoever keeps it starts the next a while later. */
+  kill(post: Post, how = "is killed"): void {
+    const { life } = post.node;
+    if (!life?.alive) return;
+    this.say(`${life.name} ${how}`);
+    post.node.dieAtWrite = undefined;
+    life.kill();
+    this.after(this.random.spread(50, 8_000), () => this.start(post));
+  }
+
+  /** What ended there and was not settled need not be told any more: after a boot it may be judged as lost. */
+  forgetEnds(hostId: string): void {
+    for (const { run } of this.machines.get(hostId)!.processes.values())
+      this.used.delete(`${run.taskId}#${run.attempt}`);
+  }
+
+  /** Invariants of the last step. */
+  step(): void {
+    if (!this.#committed) return;
+    this.#committed = false;
+    this.invariants.onCommit();
+  }
+
+  /** The scheduler that leads and has read everything, if there is one. */
+  settledLeader(lastRevision: number): Scheduler<AssignRequest> | undefined {
+    for (const [life, scheduler] of this.#schedulers) {
+      const { node } = this.posts.get(life.name.slice(0, life.name.indexOf("/")))!;
+      if (life.alive && !life.paused && scheduler.term > 0 && (this.#read.get(node) ?? 0) >= lastRevision)
+        return scheduler;
+    }
+    return undefined;
+  }
+
+  close(): void {
+    this.database.close();
+  }
+
+  #addHost(hostId: string): void {
+    const capacity = { cpuMilli: this.random.pick([2000, 3000, 4000]), memoryBytes: this.random.pick([4, 6, 8]) * GiB };
+    const watch = {
+      began: (process: Process): void => {
+        this.say(`${hostId} begins ${process.run.taskId}#${process.run.attempt}`);
+        this.invariants.began(process);
+      },
+      goes: (process: Process): void => this.invariants.goes(process),
+      ended: (process: Process): void => {
+        this.say(`${hostId} ends ${process.run.taskId}#${process.run.attempt}`);
+      },
+      told: ({ run, end }: Process): void => {
+        if (end?.kind === "ended") this.used.set(`${run.taskId}#${run.attempt}`, end.usage.cpuMs ?? 0);
+      },
+    };
+    this.machines.set(hostId, new Machine(hostId, capacity, this.time, this.random, watch));
+    this.disks.set(hostId, new SimDisk(`journal-${hostId}-1`));
+    const post = this.#post(`agent-${hostId}`, "agent", (surroundings) => {
+      const disk = this.disks.get(hostId)!;
+      const journal = disk.open(
+        surroundings.life,
+        this.time,
+        () => this.random.spread(0.2, 20),
+        (when) => this.#write(post, surroundings.life, when, "the journal"),
+      );
+      return startAgent(surroundings, this.machines.get(hostId)!, disk, journal, () => this.time.nowMs);
+    });
+  }
+
+  #post(name: string, kind: Post["kind"], start: Post["start"]): Post {
+    const node = new Node(name);
+    const stop = new AbortController();
+    const post = { node, kind, rate: 1, wallOffsetMs: 0, down: false, lives: 0, stop, start };
+    this.posts.set(name, post);
+    return post;
+  }
+
+  #storeClient(node: Node, storage: Node): StoreClient {
+    return storeClient({
+      network: this.network,
+      from: node,
+      storage,
+      serviceOf: (life) => this.#services.get(life),
+      onWrite: (when, method) => {
+        const post = this.posts.get(node.name);
+        if (post && this.time.current === node.life) this.#write(post, node.life, when, method);
+      },
+      onRead: (revision) => void this.#read.set(node, revision),
+      trace: (what) => this.say(what),
+    });
+  }
+
+  /** A write of that life: the moment in which it may die. */
+  #write(post: Post, life: Life, when: "before" | "after", what: string): void {
+    if (post.node.life !== life || !life.alive || post.node.dieAtWrite !== when) return;
+    this.kill(post, `is killed ${when} ${what}`);
+  }
+
+  /** The database as one life of storage has it: what that did not commit is undone by its death. */
+  #mortal({ life, node }: Pick<Surroundings, "life" | "node">): Database {
+    const { database } = this;
+    const post = this.posts.get(node.name)!;
+    return {
+      ...database,
+      transaction: (fn) => {
+        const result = database.transaction(() => {
+          const done = fn();
+          this.#write(post, life, "before", "a commit");
+          if (!life.alive) throw new AppError("unavailable", "KILLED", "this storage is dead");
+          return done;
+        });
+        this.#committed = true;
+        this.#write(post, life, "after", "a commit");
+        return result;
+      },
+    };
+  }
+
+  #bug(where: string, error: unknown): void {
+    this.problem("bug", `${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+}

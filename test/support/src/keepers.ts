@@ -1,0 +1,18 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isAlive } from "@berth/cli/cluster";
+import type { KnownProcess } from "@berth/cli/cluster";
+
+/** The processes that start a host's tasks and wait for them, as they are now; kill -9 ends them. They outlive their agent on purpose. */
+export const keepersIn = (folder: string): KnownProcess[] =>
+  !existsSync(folder)
+    ? []
+    : readdirSync(folder)
+        .map((entry) => join(folder, entry, "keeper.pid"))
+        .filter((file) => existsSync(file))
+        .map((file) => JSON.parse(readFileSync(file, "utf8")) as KnownProcess)
+        .filter(isAlive);
+
+export function killKeepers(folder: string): void {
+  for (const { pid } of keepersIn(folder)) process.kill(pid, "SIGKILL");
+}
