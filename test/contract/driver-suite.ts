@@ -257,6 +257,58 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
         ).toBeTruthy();
     });
 
+    it("starts the runs of a lane one after the other, by itself", async () => {
+      if (!driver.features().has("lanes")) return;
+      const first = await run(commands.sleep(200));
+      const lane = runKey(first);
+      const behind = [newRun(), newRun(), newRun()];
+      used.push(...behind);
+      const tasks: TaskToRun[] = [];
+      for (const one of behind) tasks.push(await its.task(one, commands.sleep(50), { lane }));
+      await driver.runTasks(tasks.slice(0, 2));
+      await driver.runTasks(tasks.slice(2));
+      const ends = [];
+      for (const one of [first, ...behind]) ends.push(await watch.until(one, "ended"));
+      for (const [i, end] of ends.slice(1).entries())
+        expect(end.startedAt!.getTime()).toBeGreaterThanOrEqual(ends[i]!.at.getTime() - 1);
+      // The lane is empty, and goes on as one whose first is long over.
+      const late = await run(commands.succeed, { lane });
+      await watch.until(late, "ended");
+    });
+
+    it("takes back, or ends, what waits in a lane and has not begun; the others have their turn", async () => {
+      if (!driver.features().has("lanes")) return;
+      const first = await run(commands.sleep(60_000));
+      const lane = runKey(first);
+      await watch.until(first, "started");
+      const [back, killed, last] = [
+        await run(commands.succeed, { lane }),
+        await run(commands.succeed, { lane }),
+        await run(commands.exit(5), { lane }),
+      ];
+      await driver.takeBack([first, back]);
+      expect(await watch.until(back, "unable")).toMatchObject({ reason: { code: "OVER_CAPACITY" } });
+      await driver.killTask(killed, "TERM");
+      expect(await watch.until(killed, "unable")).toMatchObject({ reason: { code: "STOPPED_BEFORE_START" } });
+      expect(watch.of(last)).toEqual([]);
+      await driver.killTask(first, "TERM");
+      expect(await watch.until(last, "ended")).toMatchObject({ exitCode: 5 });
+      expect(watch.of(first).filter(({ kind }) => kind === "ended")).toHaveLength(1);
+    });
+
+    it("finds after its own end what waits in a lane, and it has its turn meanwhile", async () => {
+      if (!driver.features().has("lanes")) return;
+      const first = await run(commands.sleep(600));
+      const behind = await run(commands.exit(6), { lane: runKey(first) });
+      await watch.until(first, "started");
+      await close();
+      await open();
+      expect((await watch.first).map((event) => event.run.taskId).toSorted()).toEqual(
+        [first.taskId, behind.taskId].toSorted(),
+      );
+      expect(await watch.until(behind, "ended")).toMatchObject({ exitCode: 6 });
+    });
+
     const { print, notFound } = commands;
     if (print) {
       it("keeps output, and counts it", async () => {

@@ -33,6 +33,10 @@ export interface Driver {
    * not started is not started any more, and is told as `unable` STOPPED_BEFORE_START (or as ended, where it began meanwhile).
    */
   killTask(run: Run, signal: "TERM" | "KILL"): Promise<void>;
+  /**
+   * Runs that wait in a lane and have not begun are not started: told as `unable` OVER_CAPACITY. One that has begun goes on. Drivers without `lanes` do nothing.
+   */
+  takeBack(runs: readonly Run[]): Promise<void>;
   /** Stops a run for a while, keeping its memory. */
   suspendTask(run: Run): Promise<void>;
   /** Lets it go on. */
@@ -50,7 +54,7 @@ export interface Driver {
   settle(runs: readonly Run[]): Promise<void>;
 }
 
-/** memory, cpu, pids: limits that hold. memory_watched: a run that is seen above its memory is ended; seen twice a second. identity: runs as the task's user. isolation: a container. suspend, ports: can be done. cpu_time, peak_memory: is measured. */
+/** memory, cpu, pids: limits that hold. memory_watched: a run that is seen above its memory is ended; seen twice a second. identity: runs as the task's user. isolation: a container. suspend, ports: can be done. cpu_time, peak_memory: is measured. lanes: it starts the next run of a lane by itself. */
 export type Feature =
   | "memory"
   | "memory_watched"
@@ -61,7 +65,8 @@ export type Feature =
   | "suspend"
   | "ports"
   | "cpu_time"
-  | "peak_memory";
+  | "peak_memory"
+  | "lanes";
 
 /** One run, with everything resolved by the agent. */
 export interface TaskToRun {
@@ -91,6 +96,11 @@ export interface TaskToRun {
   /** Where output ends up on this host. Drivers whose engine keeps output write it through the LogSink instead. */
   readonly stdoutPath: string;
   readonly stderrPath: string;
+  /**
+   * Where the driver has `lanes`: the key of a run that may still be there, or was the first of its lane. Runs of one lane are started in the order in which they were told, each the
+   * moment the one before it is over; undefined: at once.
+   */
+  readonly lane?: string;
 }
 
 export interface RunUsage {

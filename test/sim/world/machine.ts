@@ -170,6 +170,7 @@ export class Machine {
         this.#change(process, false, false);
         if (!process.plan.ignoresTerm) this.#end(process, 15);
       },
+      takeBack: async () => {},
       suspendTask: (run) => pause(run, true),
       resumeTask: (run) => pause(run, false),
       getMappingPort: async () => undefined,

@@ -2,7 +2,7 @@ import type { AssignReply, AssignRequest, SyncReply, SyncRequest } from "@berth/
 import { AppError, runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
-import { isLive } from "../domain/held-run.ts";
+import { isLive, isOfThisLife } from "../domain/held-run.ts";
 import type { Answer, HeldRun } from "../domain/held-run.ts";
 import { askEveryMs, onLease } from "../domain/lease.ts";
 import { adopted, onAbsent, onAnswer, onDriverNews, onReboot } from "../domain/news.ts";
@@ -78,6 +78,7 @@ export class Agent {
       specs: this.#specs,
       reporter: this.#reporter,
       onEvents: (events) => this.#onEvents(events),
+      laneOf: (key) => this.#waiting.laneOf(key),
       signal: this.#stop.signal,
     });
     this.#waiting = new WaitingRoom({
@@ -219,9 +220,11 @@ export class Agent {
       if (next === held) continue;
       const over = !isLive(next);
       urgent ||= over;
-      this.#table.change(next, over ? "now" : next.phase.kind === "starting" ? "memory" : "soon");
-      if (over) this.#noteEnd(next);
-      else {
+      this.#table.change(next, over ? "now" : isOfThisLife(next) ? "memory" : "soon");
+      if (over) {
+        this.#waiting.onOver(key);
+        this.#noteEnd(next);
+      } else {
         this.#reporter.add(next);
         if (next.stop || next.wish === "suspend") this.#table.change(next, "now");
       }

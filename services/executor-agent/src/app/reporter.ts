@@ -26,7 +26,7 @@ const runningDelayMs = 300;
 const preparingDelayMs = 1_000;
 const maxStatuses = 1_000;
 /** How long ends gather while runs wait here for their turn: nobody is idle meanwhile, and each message costs the whole way. */
-const gatherMs = 10;
+const gatherMs = 25;
 const backoff = { baseMs: 100, maxMs: 5_000 };
 
 /** Tells what happened until it is answered: one request in flight, everything that waits in it. */

@@ -10,6 +10,7 @@ export function statusOf(held: HeldRun, enforced: readonly string[], traceParent
   if (phase.kind === "ended") status.traceParent = traceParent;
   switch (phase.kind) {
     case "accepted":
+    case "queued":
       return status;
     case "starting":
       return phase.detail ? { ...status, phase: RunPhase.PREPARING, detail: phase.detail } : status;

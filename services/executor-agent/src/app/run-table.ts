@@ -17,7 +17,7 @@ export type Urgency =
 const soonMs = 250;
 const retryMs = 500;
 /** With many runs here, writes come at this distance at the least: one serves twenty runs as well as one. */
-const paceMs = 4;
+const paceMs = 12;
 const manyRuns = 12;
 
 /** What one write was about, and who waits for it to be on disk. */

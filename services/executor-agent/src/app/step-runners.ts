@@ -3,6 +3,7 @@ import type { Run } from "@berth/core";
 import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
 import { onPaused, onSignalled } from "../domain/news.ts";
 import type { Now, StepName } from "../domain/steps.ts";
+import { isOfThisLife } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -24,6 +25,8 @@ export interface StepRunnerDeps {
   readonly signal: AbortSignal;
   /** Events of our own, where a run cannot even be told to the driver. */
   readonly onEvents: (events: readonly DriverEvent[]) => void;
+  /** The lane in which a run waits, where it does. */
+  readonly laneOf: (key: string) => string | undefined;
 }
 
 /** How each step is done, for all runs that need it together. A step without a runner does not compile. */
@@ -42,6 +45,7 @@ export function makeStepRunners({
   logger,
   signal,
   onEvents,
+  laneOf,
 }: StepRunnerDeps): StepRunners {
   const present = (keys: readonly string[]): HeldRun[] => keys.flatMap((key) => table.get(key) ?? []);
 
@@ -53,8 +57,12 @@ export function makeStepRunners({
       try {
         const spec = held.specId === undefined ? undefined : specs.get(held.specId);
         if (!spec) throw new AppError("internal", "SPEC_LOST", "the journal has no spec for it");
-        tasks.push(taskToRun({ files, defaultImage, isolated: driver.features().has("isolation") }, held, spec));
-        table.change({ ...held, phase: { kind: "starting", detail: "" } }, "memory");
+        const lane = laneOf(held.key);
+        tasks.push(taskToRun({ files, defaultImage, isolated: driver.features().has("isolation") }, held, spec, lane));
+        table.change(
+          { ...held, phase: lane === undefined ? { kind: "starting", detail: "" } : { kind: "queued" } },
+          "memory",
+        );
         started.push(held.key);
       } catch (error) {
         logger.error("a run cannot be prepared", { task: held.run.taskId, error });
@@ -75,7 +83,7 @@ export function makeStepRunners({
     if (signal.aborted) return;
     logger.warn("the driver takes no runs; trying again", { error, runs: keys.length });
     setTimeout(() => {
-      start(present(keys).flatMap(({ key, phase }) => (phase.kind === "starting" ? key : [])));
+      start(present(keys).flatMap((held) => (isOfThisLife(held) ? held.key : [])));
     }, againMs).unref();
   }
 

@@ -20,6 +20,7 @@ export function taskToRun(
   { files, defaultImage, isolated }: TaskToRunDeps,
   held: HeldRun,
   { spec, identity, mounts, traceParent }: RunSpec,
+  lane?: string,
 ): TaskToRun {
   const { run, needs } = held;
   if (!spec || !identity || held.specId === undefined)
@@ -51,5 +52,6 @@ export function taskToRun(
     controlDir: script?.controlDir,
     stdoutPath: place.stdoutPath,
     stderrPath: place.stderrPath,
+    ...(lane === undefined ? {} : { lane }),
   };
 }

@@ -1,4 +1,7 @@
+import type { Run } from "@berth/core";
 import { tooLong } from "../domain/admission.ts";
+import { Lanes } from "../domain/lanes.ts";
+import { onTurn } from "../domain/news.ts";
 import { WaitingRuns } from "../domain/waiting-runs.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { RunTable } from "./run-table.ts";
@@ -15,6 +18,8 @@ const lookEveryMs = 250;
 export class WaitingRoom {
   readonly #deps: WaitingRoomDeps;
   readonly #runs = new WaitingRuns();
+  readonly #lanes = new Lanes();
+  readonly #joined = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: WaitingRoomDeps) {
@@ -23,7 +28,19 @@ export class WaitingRoom {
   }
 
   get size(): number {
-    return this.#runs.size;
+    return this.#runs.size + this.#lanes.waiting;
+  }
+
+  /** The lane that a run joined, until it was handed on. */
+  laneOf(key: string): string | undefined {
+    return this.#joined.get(key);
+  }
+
+  /** A run is over: the one behind it has its place now. */
+  onOver(key: string): void {
+    const next = this.#lanes.leave(key);
+    const held = next === undefined ? undefined : this.#deps.table.get(next);
+    if (held) this.#deps.table.change(onTurn(held), "memory");
   }
 
   add(keys: readonly string[]): void {
@@ -35,16 +52,37 @@ export class WaitingRoom {
   /** As far as there is room now. */
   startSome(): void {
     const { table, driver, start, signal } = this.#deps;
-    if (this.#runs.size === 0) return;
+    if (this.size === 0) return;
     const ready = this.#runs.takeReady((key) => table.get(key), table.used(), driver.capacity());
+    for (const key of ready) {
+      const specId = table.get(key)?.specId;
+      if (specId !== undefined) this.#lanes.open(key, specId);
+    }
     if (ready.length > 0) start(ready);
-    if (this.#runs.size > 0 && !signal.aborted && this.#timer === undefined)
+    if (this.#runs.size > 0 && driver.features().has("lanes")) this.#lineUp();
+    if (this.size > 0 && !signal.aborted && this.#timer === undefined)
       this.#timer = setTimeout(() => this.#giveBackLate(), lookEveryMs);
+  }
+
+  /** Those that do not fit yet go behind others of their spec: the driver starts them without asking. */
+  #lineUp(): void {
+    const { table, clock, start } = this.#deps;
+    const { elapsedMs } = clock.now();
+    const joined = this.#runs.takeWhile(
+      (key) => table.get(key),
+      ({ key, specId }) => {
+        const lane = specId === undefined ? undefined : this.#lanes.join(key, specId, elapsedMs);
+        if (lane !== undefined) this.#joined.set(key, lane);
+        return lane !== undefined;
+      },
+    );
+    if (joined.length > 0) start(joined);
+    this.#joined.clear();
   }
 
   #giveBackLate(): void {
     this.#timer = undefined;
-    const { table, clock } = this.#deps;
+    const { table, clock, driver } = this.#deps;
     const { at, elapsedMs } = clock.now();
     for (const key of this.#runs.takeLate(elapsedMs)) {
       const held = table.get(key);
@@ -52,6 +90,11 @@ export class WaitingRoom {
       const reason = tooLong("other tasks of this host took longer than expected");
       table.change({ ...held, phase: { kind: "refused", reason, refusedAt: at } }, "now");
     }
+    const late = this.#lanes
+      .takeLate(elapsedMs)
+      .flatMap((key) => table.get(key) ?? [])
+      .map(({ run }): Run => run);
+    if (late.length > 0) void driver.takeBack(late).catch(() => {});
     this.startSome();
   }
 }

@@ -38,6 +38,8 @@ export type Phase =
   | { readonly kind: "accepted" }
   /** The driver has it. Kept in memory only: after a restart it is accepted again, and the driver knows whether it began. */
   | { readonly kind: "starting"; readonly detail: string }
+  /** The driver has it too, and starts it by itself once the run before it is over. In memory only, as starting is. */
+  | { readonly kind: "queued" }
   | ({ readonly kind: "running" } & Started)
   | ({ readonly kind: "suspended" } & Started)
   | { readonly kind: "ended"; readonly end: End }
@@ -84,7 +86,11 @@ export interface HeldRun {
 export const isLive = (held: HeldRun): boolean => held.phase.kind !== "ended" && held.phase.kind !== "refused";
 
 /** Whether it takes a place of this host's capacity: one that only waits for its turn does not. */
-export const takesPlace = (held: HeldRun): boolean => isLive(held) && held.phase.kind !== "accepted";
+export const takesPlace = (held: HeldRun): boolean =>
+  isLive(held) && held.phase.kind !== "accepted" && held.phase.kind !== "queued";
+
+/** Whether it is in memory only how far it is: after a restart it is accepted again. */
+export const isOfThisLife = (held: HeldRun): boolean => held.phase.kind === "starting" || held.phase.kind === "queued";
 
 /** Whether its process is there, as far as known. */
 export const hasStarted = (held: HeldRun): boolean => held.phase.kind === "running" || held.phase.kind === "suspended";

@@ -1,6 +1,6 @@
 import { unreachable } from "@berth/core";
 import type { Reason, Run } from "@berth/core";
-import { hasStarted, isLive, noNeeds } from "./held-run.ts";
+import { hasStarted, isLive, isOfThisLife, noNeeds } from "./held-run.ts";
 import type { Answer, HeldRun, Phase, Started, StopCause } from "./held-run.ts";
 import { neverMs } from "./lease.ts";
 import { endOfExit, endWithoutExit } from "./outcome.ts";
@@ -173,8 +173,9 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
     // The driver records a start before it makes it, so this one never began: it is told to start it, once.
     case "accepted":
     case "starting":
+    case "queued":
       if (held.stop) return { ...held, phase: beforeStart(now.at) };
-      return held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" } } : held;
+      return isOfThisLife(held) ? { ...held, phase: { kind: "accepted" } } : held;
     case "ended":
     case "refused":
       return held;
@@ -214,6 +215,10 @@ export function onPaused(held: HeldRun, paused: boolean): HeldRun {
   const kind = paused ? "suspended" : "running";
   return phase.kind === kind ? held : { ...held, phase: { ...phase, kind } };
 }
+
+/** The run before it in its lane is over: it takes that one's place. */
+export const onTurn = (held: HeldRun): HeldRun =>
+  held.phase.kind === "queued" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
 
 /** The report of its end was answered. */
 export const onAnswer = (held: HeldRun, answer: Answer): HeldRun =>

@@ -47,6 +47,7 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
     case "accepted":
       return held.frozen ? [] : [{ name: "start", key }];
     case "starting":
+    case "queued":
     case "running":
     case "suspended":
       if (stop) return stopSteps(held, now);

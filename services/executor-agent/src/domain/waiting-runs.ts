@@ -41,6 +41,19 @@ export class WaitingRuns {
     return ready;
   }
 
+  /** Takes out runs from the front as long as they are wanted. */
+  takeWhile(get: (key: string) => HeldRun | undefined, isWanted: (held: HeldRun) => boolean): string[] {
+    const taken: string[] = [];
+    for (const key of this.#since.keys()) {
+      const held = get(key);
+      const waits = held?.phase.kind === "accepted";
+      if (waits && !isWanted(held)) break;
+      this.#since.delete(key);
+      if (waits) taken.push(key);
+    }
+    return taken;
+  }
+
   /** Takes out those that have waited too long. */
   takeLate(elapsedMs: number): string[] {
     const late = [...this.#since].filter(([, since]) => elapsedMs - since > longestWaitMs).map(([key]) => key);

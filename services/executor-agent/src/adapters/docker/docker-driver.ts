@@ -279,6 +279,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
 
     ...control,
 
+    async takeBack() {},
     async settle(settled) {
       await Promise.all(
         settled.map(async (run) => {

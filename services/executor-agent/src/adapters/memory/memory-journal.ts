@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isOfThisLife } from "../../domain/held-run.ts";
 import type { HeldRun } from "../../domain/held-run.ts";
 import type { Journal, LogPositions } from "../../ports/journal.ts";
 
@@ -14,7 +15,7 @@ export function memoryJournal(now: () => Date = () => new Date()): Journal & { r
     id: randomBytes(9).toString("base64url"),
     load: () => ({
       runs: [...runs.values()].map((held) =>
-        held.phase.kind === "starting" ? { ...held, phase: { kind: "accepted" as const } } : held,
+        isOfThisLife(held) ? { ...held, phase: { kind: "accepted" as const } } : held,
       ),
       specs: new Map(specs),
       terms: new Map(terms),

@@ -20,6 +20,8 @@ export interface KeeperLink {
   /** Puts leases off; undefined: for ever. */
   extend(leases: readonly { readonly k: string; readonly u?: number }[]): void;
   settle(keys: readonly string[]): void;
+  /** Those that have not begun are not to start. */
+  takeBack(keys: readonly string[]): void;
   /** Asks it to take nothing new and to end once it is empty. */
   retire(): void;
   /** Lets go of it; it goes on. */
@@ -65,6 +67,7 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
         signal: (k, signal) => send({ t: "signal", k, signal }),
         extend: (leases) => send({ t: "extend", leases }),
         settle: (keys) => send({ t: "settle", keys }),
+        takeBack: (keys) => send({ t: "back", keys }),
         retire: () => send({ t: "close" }),
         drop() {
           dropped = true;

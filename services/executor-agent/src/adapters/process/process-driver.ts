@@ -177,6 +177,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     "memory_watched",
     "suspend",
     "cpu_time",
+    "lanes",
     ...(self === 0 ? (["identity"] as const) : []),
   ]);
   return {
@@ -215,6 +216,14 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     async killTask(run, signal) {
       send(run, signal);
       if (!runs.get(runKey(run))?.keeper && signal === "TERM") send(run, "CONT");
+    },
+    async takeBack(unwanted) {
+      const byKeeper = new Map<Keeper, string[]>();
+      for (const key of unwanted.map(runKey)) {
+        const keeper = runs.get(key)?.keeper;
+        if (keeper) byKeeper.set(keeper, [...(byKeeper.get(keeper) ?? []), key]);
+      }
+      for (const [keeper, keys] of byKeeper) keeper.link.takeBack(keys);
     },
     async suspendTask(run) {
       send(run, "STOP");

@@ -13,6 +13,7 @@ export function startRun({
   stderrPath,
   resources,
   leaseUntilBootMs,
+  lane,
 }: TaskToRun): StartRun {
   return {
     k: runKey(run),
@@ -23,6 +24,7 @@ export function startRun({
     o: stdoutPath,
     r: stderrPath,
     m: resources.memoryBytes,
+    ...(lane === undefined ? {} : { l: lane }),
     ...(leaseUntilBootMs === undefined ? {} : { u: leaseUntilBootMs }),
     ...(env["BERTH_ARRAY_DIR"] === undefined || env["BERTH_ARRAY_DIR"] === taskDir
       ? {}

@@ -141,6 +141,7 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
       else if (!task.plan.ignoresTerm) end(task, 15);
       else await resumeTask(run);
     },
+    async takeBack() {},
     suspendTask,
     resumeTask,
     getMappingPort: async () => undefined,

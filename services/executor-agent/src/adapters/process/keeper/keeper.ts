@@ -1,32 +1,24 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { uptime } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { childrenOf, killDescendants, killTree, nameOf, runOf, sendTo } from "./family.ts";
 import { Leases } from "./leases.ts";
+import { findCommand, spawnFailure } from "./launch-faults.ts";
 import { reap, spawn } from "./native.ts";
 import type { Reaped } from "./native.ts";
+import { RunLanes } from "./run-lanes.ts";
 import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
 import type { RecordFiles } from "./records.ts";
 
 const startsATurn = 8;
 const strayDelayMs = 200;
-const errno: Readonly<Record<number, string>> = {
-  1: "EPERM",
-  2: "ENOENT",
-  7: "E2BIG",
-  8: "ENOEXEC",
-  11: "EAGAIN",
-  12: "ENOMEM",
-  13: "EACCES",
-  20: "ENOTDIR",
-  26: "ETXTBSY",
-};
 
 /** Starts processes, waits for them and remembers how they ended, until that is settled. It outlives its agent. */
 export class Keeper {
   readonly #runs = new Map<string, KeptRun>();
   readonly #byPid = new Map<number, string>();
   readonly #queue: StartRun[] = [];
+  readonly #lanes = new RunLanes();
   readonly #dirs = new Set<string>();
   readonly #leases = new Leases((key) => this.#freeze(key));
   readonly #records: RecordFiles;
@@ -53,19 +45,44 @@ export class Keeper {
   /** Starts runs that it does not have yet. That they are to start is recorded before any of them does. */
   start(wanted: readonly StartRun[]): void {
     const fresh = wanted.filter(({ k }) => !this.#runs.has(k));
-    this.#records.write(fresh.map(({ k, o, r, m }) => ({ k, o, r, m })));
-    for (const run of fresh) {
-      this.#runs.set(run.k, { k: run.k, o: run.o, r: run.r, m: run.m });
-      if (run.u !== undefined) this.#leases.set(run.k, run.u);
-      this.#queue.push(run);
+    for (const { k, o, r, m, u } of fresh) {
+      this.#runs.set(k, { k, o, r, m });
+      if (u !== undefined) this.#leases.set(k, u);
     }
+    this.#enqueue(fresh.filter((run) => this.#lanes.enter(run, (key) => this.#isLive(key))));
     this.#startSome();
   }
 
+  /** Whether each lane has something to go on with, so that ends need not be told at once. */
+  get hasNext(): boolean {
+    return this.#lanes.areStocked;
+  }
+
+  /** Those that wait behind others do not start. */
+  takeBack(keys: readonly string[]): void {
+    const at = Date.now();
+    const message = "the run before it took longer than expected";
+    const taken = keys.filter((key) => this.#lanes.remove(key));
+    if (taken.length > 0)
+      this.#note(taken.map((key) => this.#failed(key, { at, code: "OVER_CAPACITY", message, host: true })));
+  }
+
+  #isLive(key: string): boolean {
+    const run = this.#runs.get(key);
+    return run !== undefined && !(run.x ?? run.f);
+  }
+
+  /** To be started next. That they are is recorded before any of them does; what only waits in its lane has not begun, and whoever finds no record of it may start it. */
+  #enqueue(runs: readonly StartRun[]): void {
+    this.#records.write(runs.map(({ k, o, r, m }) => ({ k, o, r, m })));
+    this.#queue.push(...runs);
+  }
+
   signal(key: string, signal: RunSignal): void {
-    const queued = this.#queue.findIndex(({ k }) => k === key);
-    if (queued >= 0 && (signal === "TERM" || signal === "KILL")) {
-      this.#queue.splice(queued, 1);
+    const isEnd = signal === "TERM" || signal === "KILL";
+    const queued = isEnd ? this.#queue.findIndex(({ k }) => k === key) : -1;
+    if (queued >= 0 || (isEnd && this.#lanes.remove(key))) {
+      if (queued >= 0) this.#queue.splice(queued, 1);
       this.#note([
         this.#failed(key, {
           at: Date.now(),
@@ -135,11 +152,13 @@ export class Keeper {
     }
     if (ended.length === 0) return;
     this.#note(ended);
+    this.#startSome();
     if (this.#strayTimer === undefined) this.#strayTimer = setTimeout(() => this.#endStrays(), strayDelayMs);
   }
 
   #note(runs: readonly KeptRun[]): void {
     this.#records.write(runs.map(({ k, x, f }) => ({ k, ...(x ? { x } : {}), ...(f ? { f } : {}) })));
+    this.#enqueue(runs.flatMap(({ k }) => this.#lanes.leave(k) ?? []));
     this.#tell(runs);
   }
 
@@ -188,7 +207,7 @@ export class Keeper {
       return fail("WORKDIR_NOT_FOUND", `${d} is not a directory here`);
     const env = Object.entries(e).map(([name, value]) => `${name}=${value}`);
     const [name = "", ...rest] = c;
-    const path = find(name, e["PATH"] ?? "");
+    const path = findCommand(name, e["PATH"] ?? "");
     if (path === undefined) return fail("COMMAND_NOT_FOUND", `${name}: not found on PATH`);
     const files = { workdir, stdout: o, stderr: r };
     const at = Date.now();
@@ -234,28 +253,6 @@ export class Keeper {
   }
 }
 
-function spawnFailure(
-  name: string,
-  number: number,
-  fail: (code: string, message: string, host?: true) => KeptFailure,
-): KeptFailure {
-  const code = errno[number] ?? `error ${number}`;
-  switch (code) {
-    case "ENOENT":
-      return fail("COMMAND_NOT_FOUND", `${name}: no such program, or what its #! line names is missing`);
-    case "EACCES":
-    case "EPERM":
-      return fail("PERMISSION", `${name}: may not be run by this user`);
-    case "E2BIG":
-      return fail("ARGUMENTS_TOO_LONG", "command and environment are larger than this system takes");
-    case "EAGAIN":
-    case "ENOMEM":
-      return fail("NO_PROCESS", `this host starts no more processes: ${code}`, true);
-    default:
-      return fail("START_FAILED", `${name}: could not be started: ${code}`);
-  }
-}
-
 function exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun): KeptExit {
   // Until it executes its program a child is this process in all but name, and its maximum counts that. Only what is above that is the program's own.
   const ownBytes = process.resourceUsage().maxRSS * 1024;
@@ -271,22 +268,6 @@ function exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: Kep
 }
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-
-/** Where a command is; what has a slash is taken as it is, so that the working directory counts. */
-function find(name: string, path: string): string | undefined {
-  if (name.includes("/")) return name;
-  if (name === "") return undefined;
-  for (const dir of path.split(delimiter)) {
-    const candidate = join(dir || ".", name);
-    try {
-      accessSync(candidate, constants.X_OK);
-      if (statSync(candidate).isFile()) return candidate;
-    } catch {
-      // the next one
-    }
-  }
-  return undefined;
-}
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -16,6 +16,8 @@ import { RecordFiles } from "./records.ts";
 const { dir, socket, identity } = JSON.parse(process.argv[2] ?? "{}") as KeeperOptions;
 const idleMs = 60_000;
 const startedDelayMs = 3;
+/** While each lane has enough to go on, nobody is idle for want of this news. */
+const endedDelayMs = 8;
 
 process.umask(0o077);
 process.on("SIGHUP", () => {});
@@ -89,18 +91,21 @@ function obey(message: ToKeeper): void {
       return keeper.extend(message.leases);
     case "settle":
       return keeper.settle(message.keys);
+    case "back":
+      return keeper.takeBack(message.keys);
     case "close":
       closing = true;
       return endWhenIdle();
   }
 }
 
-/** Starts may wait a moment for their ends: a short task is one piece of news then. Ends go out at once. */
+/** Starts may wait a moment for their ends: a short task is one piece of news then. Ends go out at once, but where there is enough to do without an answer. */
 function tell(runs: readonly KeptRun[]): void {
   if (!connection) return records.sync();
   for (const run of runs) news.set(run.k, run);
-  if (runs.some(({ x, f }) => x ?? f)) tellNow();
-  else newsTimer ??= setTimeout(tellNow, startedDelayMs);
+  const ends = runs.some(({ x, f }) => x ?? f);
+  if (ends && !keeper.hasNext) tellNow();
+  else newsTimer ??= setTimeout(tellNow, ends ? endedDelayMs : startedDelayMs);
 }
 
 function tellNow(): void {

@@ -19,6 +19,8 @@ export interface StartRun {
   readonly a?: string;
   /** Its memory limit in bytes, kept for the next agent. */
   readonly m: number;
+  /** Its lane: it is started once what came before it in that lane is over. */
+  readonly l?: string;
   /** Until when it may go on without a word of the agent, in milliseconds since boot. */
   readonly u?: number;
 }
@@ -31,6 +33,8 @@ export type ToKeeper =
   /** Leases put off; without u: for ever. */
   | { readonly t: "extend"; readonly leases: readonly { readonly k: string; readonly u?: number }[] }
   | { readonly t: "settle"; readonly keys: readonly string[] }
+  /** Those that have not begun are not started. */
+  | { readonly t: "back"; readonly keys: readonly string[] }
   /** Take nothing new, and end as soon as nothing is kept. */
   | { readonly t: "close" };
 
