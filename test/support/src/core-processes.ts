@@ -47,6 +47,8 @@ export interface CoreProcesses extends AsyncDisposable {
   logOf(name: CoreName): string;
   /** Prometheus text of a process. */
   metricsOf(name: CoreName): Promise<string>;
+  /** Of the nats-server that runs now. */
+  natsPid(): number;
   /** Kill -9 of nats-server; what it knew is gone. */
   killNats(): Promise<void>;
   /** An empty one at the same address. */
@@ -179,6 +181,7 @@ export async function startCore({
     isAlive,
     logOf,
     metricsOf: (name) => readMetrics(join(dir, `${name}.metrics`)),
+    natsPid: () => nats.pid,
     killNats: () => nats.kill(),
     async startNats() {
       rmSync(join(dir, "nats"), { recursive: true, force: true });

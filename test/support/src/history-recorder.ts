@@ -129,9 +129,7 @@ export class Recorder {
   }
 
   /** Everything, with what the store says now. */
-  async history(
-    more: { readonly wholeWatches?: readonly string[]; readonly capacity?: number } = {},
-  ): Promise<History> {
+  async history(more: Partial<Pick<History, "wholeWatches" | "capacity" | "mayHaveUntold">> = {}): Promise<History> {
     const stored = (await this.list()).map((task): Stored => ({
       taskId: task.id,
       ...viewOf(task),

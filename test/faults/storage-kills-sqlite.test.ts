@@ -1,0 +1,3 @@
+import { describeStorageKills } from "./storage-kills.ts";
+
+describeStorageKills("SQLite", ["storage"], async () => ({ options: {}, close: async () => {} }));
