@@ -17,3 +17,5 @@ export * from "./leaders.ts";
 export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
 export * from "./docker-cluster.ts";
+export { sharedMongo, startMongo, type MongoServer } from "./mongo-server.ts";
+export { startSecondCopy } from "./second-copy.ts";
