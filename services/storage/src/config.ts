@@ -12,6 +12,8 @@ const shape = {
   dataDir: z.string().min(1),
   /** Root of the tasks' files; an agent on the same machine is given the same. Default: `files` in the data directory. */
   filesDir: z.string().optional(),
+  /** For an operator who put a copy of the database in its place where it cannot tell by itself: any other word than the last one begins a new epoch. */
+  newEpoch: z.string().default(""),
   /** How long after its end an element of an array is folded, in milliseconds. */
   foldAfterMs: z.coerce.number().int().min(0).default(60_000),
 };

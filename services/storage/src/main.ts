@@ -1,7 +1,6 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
-import { openSqlite, singleInstanceLock } from "@berth/database";
+import { singleInstanceLock } from "@berth/database";
 import {
   bindService,
   createLogger,
@@ -15,8 +14,7 @@ import { diskFileStore } from "./adapters/disk/disk-file-store.ts";
 import { fileStoreService } from "./adapters/grpc/file-store-service.ts";
 import { taskStoreService } from "./adapters/grpc/task-store-service.ts";
 import { storeMetrics } from "./adapters/metrics/store-metrics.ts";
-import { migrations } from "./adapters/sqlite/schema.ts";
-import { sqliteTaskStore } from "./adapters/sqlite/sqlite-task-store.ts";
+import { openSqliteStore } from "./adapters/sqlite/open-store.ts";
 import { keepHouse } from "./app/keep-house.ts";
 import { readStorageConfig } from "./config.ts";
 
@@ -32,11 +30,11 @@ await runService({
     mkdirSync(config.filesDir, { recursive: true, mode: 0o711 });
     const lock = singleInstanceLock(config.dataDir);
     closing.add(() => lock.release());
-    const database = openSqlite(join(config.dataDir, "storage.db"), { migrations });
-    closing.add(() => database.close());
     const metrics = storeMetrics();
-    const store = sqliteTaskStore(database, {
+    const store = openSqliteStore(config.dataDir, {
       now: Date.now,
+      newEpoch: config.newEpoch,
+      logger,
       foldAfterMs: config.foldAfterMs,
       onCommit: metrics.onCommit,
       onClockJump: (believedAtMs, nowMs) =>
@@ -47,7 +45,6 @@ await runService({
     });
     closing.add(() => store.close());
     const files = diskFileStore(config.filesDir);
-    logger.info("the database is open", { epoch: store.epoch, revision: store.lastRevision() });
 
     const server = await serveGrpc({
       address: config.listen,

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { AppError } from "@berth/core";
 import { ReportAnswer } from "@berth/contracts/agent";
 import type { SubmitResult } from "@berth/contracts/store";
@@ -12,6 +11,7 @@ import { breath, ChangeFeed } from "./change-feed.ts";
 import type { FeedLimits } from "./change-feed.ts";
 import { overCode, stateOf } from "./codes.ts";
 import { commitPlan } from "./commit-plan.ts";
+import { epochOf, numberFloor } from "./epoch.ts";
 import { Folder } from "./fold.ts";
 import { HostTable } from "./host-table.ts";
 import { HouseClock } from "./house-clock.ts";
@@ -41,6 +41,8 @@ export interface SqliteTaskStoreOptions {
 export interface SqliteTaskStore extends TaskStore {
   /** Revision of the last change; a reader's token tells how far behind it is. */
   lastRevision(): number;
+  /** The largest number of a task that was given out. */
+  lastNumber(): number;
   /** Does a small step of what is due now and then; tells whether more is. */
   housekeeping(): Promise<boolean>;
   /** Commits what waits, folds the log into the database and closes it. */
@@ -63,11 +65,12 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
   const clock = new HouseClock(db, onClockJump);
   const waitedFor = new WaitedFor(db);
   const revisions: Revisions = { last: feed.last };
-  let lastNumber = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
+  const stored = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
+  let lastNumber = Math.max(stored, numberFloor(db));
   const nextNumber = () => (lastNumber += 1);
   const commit = groupCommit(db, {
     onCommit(items, ms) {
-      feed.committed(revisions.last);
+      feed.committed();
       options.onCommit?.(items, ms);
     },
   });
@@ -93,7 +96,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
 
   return {
     epoch,
-    reserveId: nextNumber,
+    reserveId: async () => nextNumber(),
     submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> =>
       writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber, waitedFor)),
     commitPlan: (plan) =>
@@ -175,7 +178,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
       const rows = db.sql("SELECT state, sum(n) AS n FROM task_counts WHERE ? IN ('', user) GROUP BY state").all(user);
       return { byState: Object.fromEntries(rows.map((row) => [stateOf(Number(row["state"])), Number(row["n"])])) };
     },
-    logState(taskId) {
+    async logState(taskId) {
       const found = findTask(db, taskId);
       if (!found) return undefined;
       const { row, spec } = found;
@@ -190,6 +193,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     },
     nextCommit: (signal, ms) => feed.next(signal, ms),
     lastRevision: () => feed.last,
+    lastNumber: () => lastNumber,
     async housekeeping() {
       if (!feed.isPurgeDue(now())) return false;
       await write(() => feed.purge(now()));
@@ -202,23 +206,4 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
       db.close();
     },
   };
-}
-
-/** The database's own name for its life, made with it. */
-function epochOf(db: Database, at: number): string {
-  const row = db.sql("SELECT value FROM meta WHERE key = 'epoch'").get();
-  if (row) return String(row["value"]);
-  const epoch = uuidV7(at);
-  db.transaction(() => db.sql("INSERT INTO meta (key, value) VALUES ('epoch', ?)").run(epoch));
-  return epoch;
-}
-
-/** Time first, then random: epochs of one cluster sort by their making. */
-function uuidV7(at: number): string {
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(at, 0, 6);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

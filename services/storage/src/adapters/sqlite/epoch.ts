@@ -1,0 +1,104 @@
+import { randomBytes } from "node:crypto";
+import type { Database } from "@berth/database";
+import { whyRestored } from "../../domain/database-life.ts";
+import type { DatabaseMark } from "../../domain/database-life.ts";
+import { databaseRestored } from "../../domain/loss.ts";
+import { Batch } from "./batch.ts";
+import { overCode, placedCode, suspendedCode } from "./codes.ts";
+import type { TaskColumns } from "./columns.ts";
+import { giveUp } from "./lose-runs.ts";
+
+export interface Opening {
+  readonly now: number;
+  /** Of the database's file, as it is now. */
+  readonly inode: string;
+  /** What was left beside it. */
+  readonly mark: DatabaseMark | undefined;
+  /** An operator's word that it was restored: another one than the last begins a new epoch. Empty: none. */
+  readonly newEpoch: string;
+}
+
+/** A new epoch that was begun. */
+export interface Renewed {
+  readonly epoch: string;
+  readonly before: string;
+  readonly why: string;
+  /** Runs that were given up. */
+  readonly lost: number;
+}
+
+/**
+ * To be called once, before a database is used: one that was restored from a copy begins a new epoch. What ran by the copy is over as lost, whatever its tasks
+ * ask for: their runs may have ended, or may still run, and nobody can tell. Undefined: its life goes on.
+ */
+export function beginLife(db: Database, { now, inode, mark, newEpoch }: Opening): Renewed | undefined {
+  const isNew = meta(db, "epoch") === "";
+  const epoch = epochOf(db, now);
+  const why =
+    whyRestored(
+      {
+        epoch,
+        epochBefore: meta(db, "epoch_before"),
+        revision: lastRevision(db),
+        inode,
+        notedInode: meta(db, "inode"),
+      },
+      mark,
+    ) ?? (newEpoch !== "" && newEpoch !== meta(db, "new_epoch") ? "an operator said so" : undefined);
+  return db.transaction(() => {
+    if (meta(db, "inode") !== inode) setMeta(db, "inode", inode);
+    if (newEpoch !== "" && newEpoch !== meta(db, "new_epoch")) setMeta(db, "new_epoch", newEpoch);
+    return why === undefined || isNew ? undefined : renew(db, now, epoch, why, mark?.number ?? 0);
+  });
+}
+
+function renew(db: Database, now: number, before: string, why: string, number: number): Renewed {
+  const epoch = uuidV7(now);
+  setMeta(db, "epoch", epoch);
+  setMeta(db, "epoch_before", before);
+  // Numbers that were given out after the copy was made name other tasks for whoever got them.
+  if (number > numberFloor(db)) setMeta(db, "number_floor", String(number));
+  const live = db
+    .sql(
+      `SELECT * FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host <> '' ORDER BY number, idx`,
+    )
+    .all() as unknown as TaskColumns[];
+  const batch = new Batch(db, { last: lastRevision(db) }, now);
+  for (const row of live) giveUp(db, batch, row, { retry: false, reason: databaseRestored });
+  batch.flush();
+  return { epoch, before, why, lost: live.length };
+}
+
+/** The database's own name for its life, made with it. */
+export function epochOf(db: Database, at: number): string {
+  const known = meta(db, "epoch");
+  if (known !== "") return known;
+  const epoch = uuidV7(at);
+  db.transaction(() => setMeta(db, "epoch", epoch));
+  return epoch;
+}
+
+/** No task has a smaller number from now on. */
+export const numberFloor = (db: Database): number => Number(meta(db, "number_floor"));
+
+/** Of the last durable change: its row is never purged. */
+export const lastRevision = (db: Database): number =>
+  Number(db.sql("SELECT max(revision) AS last FROM changes").get()?.["last"] ?? 0);
+
+const meta = (db: Database, key: string): string =>
+  String(db.sql("SELECT value FROM meta WHERE key = ?").get(key)?.["value"] ?? "");
+
+const setMeta = (db: Database, key: string, value: string): void =>
+  void db
+    .sql("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+    .run(key, value);
+
+/** Time first, then random: epochs of one cluster sort by their making. */
+function uuidV7(at: number): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(at, 0, 6);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { openSqlite } from "@berth/database";
+import { beginLife, lastRevision } from "./epoch.ts";
+import { inodeOf, openMarkFile } from "./mark-file.ts";
+import { migrations } from "./schema.ts";
+import { sqliteTaskStore } from "./sqlite-task-store.ts";
+import type { SqliteTaskStore, SqliteTaskStoreOptions } from "./sqlite-task-store.ts";
+
+interface Log {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export interface OpenStoreOptions extends SqliteTaskStoreOptions {
+  /** Another word than the last begins a new epoch; empty: none. */
+  readonly newEpoch: string;
+  readonly logger: Log;
+}
+
+/**
+ * Opens the database in `dir`, whose lock is held. One that was restored from a copy begins a new epoch: what ran by it is over as lost, and what hosts still
+ * have of before is unknown to it.
+ */
+export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: OpenStoreOptions): SqliteTaskStore {
+  const path = join(dir, "storage.db");
+  const database = openSqlite(path, { migrations });
+  const mark = openMarkFile(join(dir, "storage.mark"));
+  try {
+    const inode = inodeOf(path);
+    const renewed = beginLife(database, { now: options.now(), inode, mark: mark.left, newEpoch });
+    if (renewed) logger.warn("the database was restored from a copy: a new epoch begins", { ...renewed });
+    let marked = -1;
+    const store = sqliteTaskStore(database, {
+      ...options,
+      onCommit(items, ms) {
+        const revision = lastRevision(database);
+        if (revision !== marked) mark.write({ epoch: store.epoch, revision, number: store.lastNumber(), inode });
+        marked = revision;
+        options.onCommit?.(items, ms);
+      },
+    });
+    mark.write({ epoch: store.epoch, revision: store.lastRevision(), number: store.lastNumber(), inode });
+    logger.info("the database is open", { epoch: store.epoch, revision: store.lastRevision() });
+    return {
+      ...store,
+      close() {
+        store.close();
+        mark.close();
+      },
+    };
+  } catch (error) {
+    mark.close();
+    database.close();
+    throw error;
+  }
+}
