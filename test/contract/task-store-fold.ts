@@ -140,7 +140,11 @@ export function foldTests(make: MakeDatabase): void {
     ).toEqual(["NOT_PENDING", "NOT_PENDING", ""]);
     for (const asked of [TaskRequest.KILL, TaskRequest.SUSPEND])
       expect(await h.ask(`${id}.2`, asked)).toEqual({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED });
-    expect(h.store.logState(`${id}.2`)).toMatchObject({ attempt: 1, over: true, sizes: { stdout: 2, stderr: 2 } });
+    expect(await h.store.logState(`${id}.2`)).toMatchObject({
+      attempt: 1,
+      over: true,
+      sizes: { stdout: 2, stderr: 2 },
+    });
     expect(await h.get(id)).toMatchObject({ progress: { unclaimed: 1, live: 1, ended: { succeeded: 3 } } });
   });
 

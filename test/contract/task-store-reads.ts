@@ -232,7 +232,7 @@ export function readTests(make: MakeDatabase): void {
   it("tells who follows output how far the task is", async () => {
     await using h = await Harness.open(make);
     const id = await h.submit();
-    expect(h.store.logState(id)).toEqual({
+    expect(await h.store.logState(id)).toEqual({
       attempt: 0,
       over: false,
       archived: false,
@@ -242,7 +242,7 @@ export function readTests(make: MakeDatabase): void {
     });
     await h.place(id);
     await h.ended(id, 1, { logSizes: { stdoutBytes: 5, stderrBytes: 7 } });
-    expect(h.store.logState(id)).toMatchObject({ attempt: 1, over: true, sizes: { stdout: 5, stderr: 7 } });
-    expect(h.store.logState("999")).toBeUndefined();
+    expect(await h.store.logState(id)).toMatchObject({ attempt: 1, over: true, sizes: { stdout: 5, stderr: 7 } });
+    expect(await h.store.logState("999")).toBeUndefined();
   });
 }

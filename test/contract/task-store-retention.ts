@@ -127,8 +127,8 @@ export function retentionTests(make: MakeDatabase): void {
     const id = await ended(h, { clientKey: "k" });
     const array = await endedArray(h, 2);
     await archiveAll(h);
-    expect(h.store.logState(id)).toMatchObject({ over: true, archived: true });
-    expect(h.store.logState(`${array}.2`)).toMatchObject({ over: true, archived: true });
+    expect(await h.store.logState(id)).toMatchObject({ over: true, archived: true });
+    expect(await h.store.logState(`${array}.2`)).toMatchObject({ over: true, archived: true });
     for (const each of [id, array, `${array}.1`]) {
       expect(await h.kill(each)).toEqual({ state: TaskState.ARCHIVED, outcome: Outcome.SUCCEEDED });
       expect(await h.ask(each, TaskRequest.SUSPEND)).toMatchObject({ state: TaskState.ARCHIVED });

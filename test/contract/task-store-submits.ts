@@ -158,7 +158,7 @@ export function submitTests(make: MakeDatabase): void {
 
   it("uses an id that was reserved, and does not keep input files beside the spec", async () => {
     await using h = await Harness.open(make);
-    const number = h.store.reserveId();
+    const number = await h.store.reserveId();
     const files = [{ path: "in.txt", content: Buffer.from("hello"), executable: false }];
     const [result] = await h.store.submit([{ task: aNewTask({ files }), number }]);
     expect(result).toMatchObject({ taskId: `${number}` });

@@ -3,6 +3,9 @@ export {
   type SqliteTaskStore,
   type SqliteTaskStoreOptions,
 } from "./adapters/sqlite/sqlite-task-store.ts";
+export { mongoTaskStore, type MongoTaskStore, type MongoTaskStoreOptions } from "./adapters/mongo/mongo-task-store.ts";
+export { connectMongo, databaseOf } from "./adapters/mongo/connect.ts";
+export type { MongoCalls } from "./adapters/mongo/calls.ts";
 export { migrations } from "./adapters/sqlite/schema.ts";
 export { diskFileStore } from "./adapters/disk/disk-file-store.ts";
 export { fileStoreService } from "./adapters/grpc/file-store-service.ts";

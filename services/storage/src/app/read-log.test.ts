@@ -39,7 +39,7 @@ class Scene {
     const deps = {
       store: {
         epoch: "e",
-        logState: () => this.state,
+        logState: async () => this.state,
         nextCommit: async () => {
           this.nowMs += 100;
           if (++this.waits > 1_000) throw new Error("waits for ever");

@@ -42,8 +42,8 @@ const nothing = new Uint8Array();
 /** Output of a task, in pieces; followed until the task is over and all that it wrote is here, or said to be missing. */
 export async function* readLog(deps: LogDeps, request: LogRequest, signal: AbortSignal): AsyncGenerator<LogPiece> {
   const { store, files, now, gapAfterMs = 10_000 } = deps;
-  const look = (): LogState => {
-    const state = store.logState(request.taskId);
+  const look = async (): Promise<LogState> => {
+    const state = await store.logState(request.taskId);
     if (!state)
       throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${request.taskId}`, {
         metadata: { task_id: request.taskId },
@@ -51,11 +51,11 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
     if (state.archived) throw filesAreGone(request.taskId);
     return state;
   };
-  let attempt = request.attempt || look().attempt;
+  let attempt = request.attempt || (await look()).attempt;
   let offsets = { ...request.offsets };
   let grownAt = now();
   while (!signal.aborted) {
-    const state = look(); // before reading: what is over now has written all it will
+    const state = await look(); // before reading: what is over now has written all it will
     if (request.attempt === 0 && state.attempt > attempt) {
       // The attempt before is read to its end first: `state` is newer than its last byte.
       if (attempt > 0) yield* rest(attempt);

@@ -17,7 +17,7 @@ export async function submitTasks(
   const failures = new Map<NewTask, SubmitResult>();
   const prepared: StoredTask[] = [];
   for (const task of tasks) {
-    const number = hasFiles(task) ? store.reserveId() : 0;
+    const number = hasFiles(task) ? await store.reserveId() : 0;
     try {
       if (number > 0) await files.createTaskDir(`${number}`, task.runSpec!.spec!.files, task.runSpec!.identity!);
       prepared.push({ task, number });

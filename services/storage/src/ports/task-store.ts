@@ -41,7 +41,7 @@ export interface TaskStore {
   readonly epoch: string;
 
   /** Reserves an id, so that files can be in place before the task exists. Not durable: an id that was not used may come again after a restart. */
-  reserveId(): number;
+  reserveId(): Promise<number>;
   /** Stores tasks, each on its own; results in their order. A task's `number` comes from reserveId, or is 0. Input files must have been put in place: they are not stored. */
   submit(tasks: readonly StoredTask[]): Promise<SubmitResult[]>;
   /** Commits what still holds of a plan. Rejects with `precondition` STALE_TERM, and then nothing of it is done. */
@@ -80,7 +80,7 @@ export interface TaskStore {
   listHosts(): Promise<ListHostsResponse>;
   countTasks(request: CountTasksRequest): Promise<CountTasksResponse>;
   /** What following a task's output needs to know; undefined where there is no such task. */
-  logState(taskId: string): LogState | undefined;
+  logState(taskId: string): Promise<LogState | undefined>;
   /** Resolves at the next commit, after `ms`, or when aborted. */
   nextCommit(signal: AbortSignal, ms: number): Promise<void>;
 }

@@ -21,8 +21,8 @@ const both: readonly OutputStream[] = ["stdout", "stderr"];
 /** FileStoreService: whoever calls has checked whose files these are. */
 export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<FileStoreServiceService> {
   const { store, files } = deps;
-  const known = (taskId: string): LogState => {
-    const state = store.logState(taskId);
+  const known = async (taskId: string): Promise<LogState> => {
+    const state = await store.logState(taskId);
     if (!state)
       throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
         metadata: { task_id: taskId },
@@ -41,19 +41,19 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
         });
       const { taskId, path, executable } = first.value;
       innerFile(path);
-      const owner = known(taskId);
+      const owner = await known(taskId);
       return { sizeBytes: await files.addFile(taskId, { path, executable, owner }, contents(first.value, incoming)) };
     },
 
     async listFiles({ taskId, path }) {
       innerPath(path);
-      known(taskId);
+      await known(taskId);
       return files.list(taskId, path);
     },
 
     async *getFile({ taskId, path }) {
       innerFile(path);
-      known(taskId);
+      await known(taskId);
       const file = await files.read(taskId, path);
       let first = true;
       for await (const content of file.content) {
@@ -67,7 +67,7 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
       const name = streams[stream];
       if (!name) throw invalidLog("stream", "must be stdout or stderr");
       if (content.length > appendAtMost) throw invalidLog("content", "must be at most 1 MiB");
-      const state = run && run.epoch === store.epoch ? store.logState(run.taskId) : undefined;
+      const state = run && run.epoch === store.epoch ? await store.logState(run.taskId) : undefined;
       if (!run || !state || run.attempt < 1 || run.attempt > state.attempt)
         throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
       // Its host was away for longer than output is kept: there is no place for it any more, and nothing to wait for.

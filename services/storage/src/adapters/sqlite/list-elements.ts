@@ -147,5 +147,5 @@ class Elements {
 }
 
 /** No word: all of them. */
-const bits = (codes: readonly number[]): number =>
+export const bits = (codes: readonly number[]): number =>
   codes.length === 0 ? 0x7fff : codes.reduce((set, code) => set | (1 << code), 0);

@@ -28,10 +28,10 @@ export function listTasks(db: Database, request: ListTasksRequest): Page {
   return listElements(db, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
 }
 
-const invalid = (field: string, rule: string) =>
+export const invalid = (field: string, rule: string) =>
   new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
 
-function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
+export function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
   const states = new Set(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
   const outcomes = new Set(request.outcomes.map((outcome) => outcomeCode(outcomeFromWire(outcome))));
   const prefix = request.name.endsWith("*") ? request.name.slice(0, -1) : undefined;
@@ -109,7 +109,7 @@ export function findTask(
 }
 
 /** A page token is the place where the next page begins; the filter comes with each request. */
-function readPlace(token: string, fallback: number): number {
+export function readPlace(token: string, fallback: number): number {
   if (token === "") return fallback;
   if (!/^(0|[1-9][0-9]{0,15})$/.test(token)) throw invalid("page_token", "must come from the page before");
   return Number(token);

@@ -90,7 +90,7 @@ export function fullTaskMessage(db: Database, row: TaskColumns, spec: SpecColumn
 
 type UsageColumns = Pick<TaskColumns, "cpu_ms" | "peak_memory_bytes" | "wall_ms">;
 
-const usageOf = (row: UsageColumns): Usage | undefined =>
+export const usageOf = (row: UsageColumns): Usage | undefined =>
   row.wall_ms === null
     ? undefined
     : { cpuMs: row.cpu_ms ?? 0, peakMemoryBytes: row.peak_memory_bytes ?? undefined, wallMs: row.wall_ms };

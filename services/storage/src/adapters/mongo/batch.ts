@@ -1,0 +1,283 @@
+import { isLive } from "@berth/core";
+import type { Outcome } from "@berth/core";
+import { arrayOutcome, isDone } from "../../domain/array-record.ts";
+import type { ArrayRecord } from "../../domain/array-record.ts";
+import { killCode, outcomeCode, overCode, pendingCode, stateOf } from "../sqlite/codes.ts";
+import { freshRow } from "../sqlite/columns.ts";
+import { taskChange } from "../sqlite/feed-row.ts";
+import { chunkOf, unfold } from "./chunks.ts";
+import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
+import { chunkKey, taskKey } from "./collections.ts";
+import type { SpecDoc } from "./spec-doc.ts";
+import { Changes, NotLoaded } from "./work.ts";
+import type { Counters, Work } from "./work.ts";
+
+/** A record before it is stored. */
+export type TaskRecord = Omit<TaskDoc, "_id">;
+
+/** An array while a call works on it. */
+export interface OpenArray extends ArrayRecord {
+  readonly number: number;
+  state: number;
+  request: number;
+  requestBy: string;
+  /** Set where the array as a whole was ended otherwise than by its elements. */
+  verdict: { readonly outcome: Outcome; readonly code: string; readonly message: string } | undefined;
+  cpuMs: number;
+  wallMs: number;
+  /** Of each of its runs; see leaseColumn. */
+  readonly leaseMs: number;
+  dirty: boolean;
+}
+
+/** How many elements are looked for at once when a cursor has to step over those that were killed early. */
+const stepsAtOnce = 256;
+
+/** One call of a store within a transaction: what it changes counts only if it ends without an error. */
+export class Batch {
+  readonly at: number;
+  readonly changes = new Changes();
+  readonly counters: Counters;
+  readonly #work: Work;
+  readonly #arrays = new Map<number, OpenArray | undefined>();
+
+  constructor(work: Work) {
+    this.#work = work;
+    this.at = work.at;
+    this.counters = { ...work.counters };
+  }
+
+  get sums() {
+    return this.changes.sums;
+  }
+
+  nextRevision(): number {
+    return (this.counters.revision += 1);
+  }
+
+  nextNumber(): number {
+    return (this.counters.number += 1);
+  }
+
+  spec(number: number): SpecDoc | undefined {
+    return this.changes.specs.has(number) ? this.changes.specs.get(number) : this.#work.spec(number);
+  }
+
+  wholeSpec(number: number): SpecDoc | undefined {
+    return this.changes.specs.has(number) ? this.changes.specs.get(number) : this.#work.wholeSpec(number);
+  }
+
+  /** A task's, an array's or an element's record, folded or not. */
+  task(number: number, idx: number): TaskDoc | undefined {
+    const record = this.#record(number, idx);
+    if (record || idx < 0) return record;
+    const whole = this.#record(number, -1);
+    // Folded ones are all before the cursor.
+    if (!whole?.array || idx >= whole.array.cursor) return undefined;
+    const key = chunkKey(number, chunkOf(whole.array, idx));
+    return unfold(this.changes.chunks.get(key) ?? this.#work.chunk(key), whole, idx);
+  }
+
+  /** `also`: other keys that will be asked for, should this one not be there. */
+  #record(number: number, idx: number, also: Iterable<string> = []): TaskDoc | undefined {
+    const key = taskKey(number, idx);
+    return this.changes.tasks.has(key) ? this.changes.tasks.get(key) : this.#work.task(key, also);
+  }
+
+  record(key: string): TaskDoc | undefined {
+    return this.changes.tasks.has(key) ? this.changes.tasks.get(key) : this.#work.task(key);
+  }
+
+  chunk(key: string): ChunkDoc | undefined {
+    return this.changes.chunks.get(key) ?? this.#work.chunk(key);
+  }
+
+  /** Elements of an array that live or wait. */
+  liveElements(number: number): TaskDoc[] {
+    return this.#now(this.#work.elements(number)).filter((task) => task.state < overCode);
+  }
+
+  /** Tasks that have a place on a host. */
+  liveOn(host: string): TaskDoc[] {
+    return this.#now(this.#work.on(host))
+      .filter((task) => task.host === host && isLive(stateOf(task.state)))
+      .sort((a, b) => (a._id < b._id ? -1 : 1));
+  }
+
+  #now(tasks: readonly TaskDoc[]): TaskDoc[] {
+    return tasks.flatMap((task) => this.record(task._id) ?? []);
+  }
+
+  isWaitedFor(number: number): boolean {
+    return this.#work.isWaitedFor(number);
+  }
+
+  /** Whether an element has a record; what follows it will be asked for, too, when a cursor steps on. */
+  hasRecord(array: ArrayRecord & { readonly number: number }, idx: number): boolean {
+    const { last, step } = array.range;
+    const also = following(array.number, idx, Math.min(last, idx + stepsAtOnce * step), step);
+    return this.#record(array.number, idx, also) !== undefined;
+  }
+
+  array(number: number): OpenArray | undefined {
+    if (this.#arrays.has(number)) return this.#arrays.get(number);
+    const whole = this.task(number, -1);
+    const array = whole?.array && openArray(whole, whole.array);
+    this.#arrays.set(number, array);
+    return array;
+  }
+
+  key(id: string): KeyDoc | undefined {
+    return this.changes.keys.get(id) ?? this.#work.key(id);
+  }
+
+  attempt(id: string): AttemptDoc | undefined {
+    return this.changes.attempts.has(id) ? this.changes.attempts.get(id) : this.#work.attempt(id);
+  }
+
+  history(number: number, idx: number): AttemptDoc[] {
+    return this.#work.history(number, idx);
+  }
+
+  lease(name: string): LeaseDoc | undefined {
+    return this.changes.leases.get(name) ?? this.#work.lease(name);
+  }
+
+  host(id: string): HostDoc | undefined {
+    return this.changes.hosts.get(id) ?? this.#work.host(id);
+  }
+
+  /** Stores a task's or element's new form under a revision of its own, and announces it. */
+  announce(row: Omit<TaskRecord, "revision">, spec: SpecDoc, array?: ArrayRecord): TaskDoc {
+    const revision = this.nextRevision();
+    const doc = stored({ ...row, revision }, this.at, array && arrayDoc(array));
+    this.changes.tasks.set(doc._id, doc);
+    this.row(revision, spec.user, taskChange(revision, doc, spec, array));
+    return doc;
+  }
+
+  /** Stores a form that nobody needs to be told of. */
+  keep(doc: TaskDoc): void {
+    this.changes.tasks.set(doc._id, doc);
+  }
+
+  row(revision: number, user: string | null, row: Uint8Array): void {
+    this.changes.rows.push({ revision, user, row });
+  }
+
+  /** Writes the arrays that changed. Last thing in a call. */
+  flush(): void {
+    for (const array of this.#arrays.values()) if (array?.dirty) this.#writeArray(array);
+  }
+
+  #writeArray(array: OpenArray): void {
+    const whole = this.task(array.number, -1)!;
+    const spec = this.spec(array.number)!;
+    if (!isDone(array)) {
+      const startedAt = array.live > 0 ? (whole.started_at ?? this.at) : whole.started_at;
+      const { state, request, requestBy } = array;
+      this.announce({ ...whole, state, request, request_by: requestBy, started_at: startedAt }, spec, array);
+      return;
+    }
+    const counted = arrayOutcome(array, array.request === killCode ? array.requestBy : undefined);
+    const end = array.verdict ?? { outcome: counted.outcome, ...counted.reason };
+    const over = {
+      ...whole,
+      state: overCode,
+      request: 0,
+      outcome: outcomeCode(end.outcome),
+      reason_code: end.code,
+      reason_message: end.message,
+      ended_at: this.at,
+      cpu_ms: array.cpuMs,
+      wall_ms: array.wallMs,
+    };
+    this.announce(over, spec, array);
+  }
+}
+
+/** The document of a record: what its state says of it, for indexes to find it by. */
+function stored(row: TaskRecord, at: number, array: ArrayDoc | undefined): TaskDoc {
+  const { live: _, parents, ...columns } = row;
+  const isLiving = row.state < overCode;
+  const isOver = row.state === overCode && row.idx < 0;
+  return {
+    ...columns,
+    _id: taskKey(row.number, row.idx),
+    ...(isLiving ? { live: 1 as const } : {}),
+    ...(parents && row.state === pendingCode ? { parents } : {}),
+    ...(array ? { array } : {}),
+    ...(isOver && row.over_at === undefined ? { over_at: at } : {}),
+    // An array goes with its elements, when all of them are folded.
+    ...(isOver && row.phase === undefined && row.unsettled === undefined ? { phase: 0 as const } : {}),
+  };
+}
+
+function* following(number: number, from: number, upTo: number, step: number): Generator<string> {
+  for (let idx = from; idx <= upTo; idx += step) yield taskKey(number, idx);
+}
+
+export function openArray(whole: TaskDoc, array: ArrayDoc): OpenArray {
+  return {
+    number: whole.number,
+    range: { first: array.first, last: array.last, step: array.step },
+    maxLive: array.max_live,
+    cursor: array.cursor,
+    early: array.early,
+    live: array.live,
+    waiting: array.waiting,
+    ended: new Map(Object.entries(array.ended) as [Outcome, number][]),
+    state: whole.state,
+    request: whole.request,
+    requestBy: whole.request_by,
+    verdict: undefined,
+    cpuMs: array.cpu_ms,
+    wallMs: array.wall_ms,
+    leaseMs: whole.lease_ms ?? 0,
+    dirty: false,
+  };
+}
+
+export const arrayDoc = (array: ArrayRecord & { readonly cpuMs?: number; readonly wallMs?: number }): ArrayDoc => ({
+  ...array.range,
+  max_live: array.maxLive,
+  cursor: array.cursor,
+  early: array.early,
+  live: array.live,
+  waiting: array.waiting,
+  ended: Object.fromEntries(array.ended),
+  cpu_ms: array.cpuMs ?? 0,
+  wall_ms: array.wallMs ?? 0,
+});
+
+/** A record that was never placed. */
+export const freshTask = (number: number, idx: number, user: string, state: number, leaseMs = 0) => ({
+  ...freshRow(number, idx, state),
+  user,
+  revision: 0,
+  placed_at: null,
+  cpu_ms: null,
+  peak_memory_bytes: null,
+  wall_ms: null,
+  stdout_bytes: null,
+  stderr_bytes: null,
+  enforced: "",
+  lease_ms: leaseMs,
+});
+
+/** Runs one call on what is in hand, and keeps what it changes; loads what is missing and runs it again. What it throws is its own: nothing of it is kept. */
+export async function decide<T>(work: Work, call: (batch: Batch) => T): Promise<T> {
+  for (;;) {
+    const batch = new Batch(work);
+    try {
+      const value = call(batch);
+      batch.flush();
+      work.changes.merge(batch.changes);
+      Object.assign(work.counters, batch.counters);
+      return value;
+    } catch (error) {
+      if (!(error instanceof NotLoaded)) throw error;
+      await work.load(error.needs);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import type { ArrayRange } from "@berth/core";
+import { decodeChunk, indexesAChunk } from "../sqlite/folded-chunk.ts";
+import type { FoldedRow } from "../sqlite/folded-chunk.ts";
+import { unfolded } from "../sqlite/folded-elements.ts";
+import { taskKey } from "./collections.ts";
+import type { ChunkDoc, TaskDoc } from "./collections.ts";
+
+type Rows = ReadonlyMap<number, FoldedRow>;
+
+const decoded = new WeakMap<ChunkDoc, Rows>();
+
+/** Rows by index, decoded once a document: a host that was away may repeat a thousand reports of one. */
+export function rowsOf(chunk: ChunkDoc): Rows {
+  let rows = decoded.get(chunk);
+  if (!rows) decoded.set(chunk, (rows = new Map(decodeChunk(chunk.body as Buffer).map((row) => [row.idx, row]))));
+  return rows;
+}
+
+/** An element that was folded, as it was before. */
+export function unfold(chunk: ChunkDoc | undefined, whole: TaskDoc, idx: number): TaskDoc | undefined {
+  const row = chunk && rowsOf(chunk).get(idx);
+  return row && { ...unfolded(row, whole), _id: taskKey(whole.number, idx) };
+}
+
+export const chunkOf = (range: ArrayRange, idx: number): number =>
+  Math.floor((idx - range.first) / range.step / indexesAChunk);
+
+/** The last index that a chunk may hold. */
+export const lastOf = (range: ArrayRange, chunk: number): number =>
+  range.first + ((chunk + 1) * indexesAChunk - 1) * range.step;

@@ -1,0 +1,97 @@
+import { AppError } from "@berth/core";
+
+export interface CommitLoopOptions {
+  /** The most calls in one transaction, each counted by its weight. */
+  readonly maxItems?: number;
+  /** The most calls that may wait; more are refused with `unavailable` QUEUE_FULL. */
+  readonly maxQueued?: number;
+}
+
+/** A call with its result; a call that fails does so alone. */
+export type Outcome = { readonly value: unknown } | { readonly failure: unknown };
+
+interface Entry<C> {
+  readonly call: C;
+  readonly weight: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Gathers calls while one transaction is under way into the next one: the slower the database, the more share a commit. */
+export interface CommitLoop<C> {
+  run(call: C, weight?: number): Promise<unknown>;
+  /** Refuses new calls with `unavailable` STORAGE_CLOSED, and resolves when those that wait are answered. */
+  close(): Promise<void>;
+}
+
+/**
+ * `commit` stores calls in one transaction and answers each; where it throws, nothing of them is stored, or nobody knows (`unavailable`). An error that is
+ * not `unavailable` is one call's fault: then each is tried alone.
+ */
+export function commitLoop<C>(
+  commit: (calls: readonly C[]) => Promise<readonly Outcome[]>,
+  { maxItems = 512, maxQueued = 50_000 }: CommitLoopOptions = {},
+): CommitLoop<C> {
+  let waiting: Entry<C>[] = [];
+  let running: Promise<void> | undefined;
+  let closed = false;
+
+  async function drain(): Promise<void> {
+    // Calls of the same turn of the event loop come along.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) {
+      const fitting = countFitting(waiting, maxItems);
+      const batch = waiting.slice(0, fitting);
+      waiting = waiting.slice(fitting);
+      await settle(batch);
+    }
+    running = undefined;
+  }
+
+  async function settle(batch: readonly Entry<C>[]): Promise<void> {
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await commit(batch.map(({ call }) => call));
+    } catch (error) {
+      const shared = error instanceof AppError && error.code === "unavailable";
+      if (!shared && batch.length > 1) {
+        for (const entry of batch) await settle([entry]);
+        return;
+      }
+      for (const entry of batch) entry.reject(error);
+      return;
+    }
+    batch.forEach((entry, at) => {
+      const outcome = outcomes[at]!;
+      if ("value" in outcome) entry.resolve(outcome.value);
+      else entry.reject(outcome.failure);
+    });
+  }
+
+  return {
+    run(call, weight = 1) {
+      return new Promise((resolve, reject) => {
+        if (closed) return reject(new AppError("unavailable", "STORAGE_CLOSED", "the storage is shutting down"));
+        if (waiting.length >= maxQueued)
+          return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} writes wait already`));
+        waiting.push({ call, weight, resolve, reject });
+        running ??= drain();
+      });
+    },
+    async close() {
+      closed = true;
+      await running;
+    },
+  };
+}
+
+function countFitting(entries: readonly { readonly weight: number }[], maxItems: number): number {
+  let weight = 0;
+  let count = 0;
+  for (const entry of entries) {
+    weight += entry.weight;
+    if (count > 0 && weight > maxItems) break;
+    count += 1;
+  }
+  return count;
+}

@@ -1,0 +1,57 @@
+import { AppError } from "@berth/core";
+import type { MongoCalls } from "./calls.ts";
+import { driverCalls } from "./calls.ts";
+
+/** Longer, and a store that is killed within a transaction keeps all others waiting for that time. */
+const longestTransactionSeconds = 5;
+
+export interface Connected {
+  readonly calls: MongoCalls;
+  readonly server: string;
+  readonly database: string;
+}
+
+/**
+ * Connects to `mongodb://…/database`; the driver is loaded only now. Warns where an operator should set something.
+ * Throws `unavailable` DATABASE_UNAVAILABLE.
+ */
+export async function connectMongo(url: string, warn: (message: string, fields: object) => void): Promise<Connected> {
+  const { MongoClient } = await import("mongodb");
+  const client = new MongoClient(url, {
+    appName: "berth-storage",
+    serverSelectionTimeoutMS: 5_000,
+    connectTimeoutMS: 5_000,
+    socketTimeoutMS: 30_000,
+    retryWrites: true,
+    retryReads: true,
+  });
+  const database = databaseOf(url) || "berth";
+  try {
+    await client.connect();
+    const calls = driverCalls(client, database);
+    const { version } = await client.db("admin").command({ buildInfo: 1 });
+    await checkTransactionTime(calls, warn);
+    return { calls, database, server: `MongoDB ${version}` };
+  } catch (cause) {
+    await client.close();
+    throw new AppError("unavailable", "DATABASE_UNAVAILABLE", "MongoDB does not answer", { cause });
+  }
+}
+
+async function checkTransactionTime(calls: MongoCalls, warn: (message: string, fields: object) => void): Promise<void> {
+  const name = "transactionLifetimeLimitSeconds";
+  try {
+    const seconds = Number((await calls.admin({ getParameter: 1, [name]: 1 }))[name]);
+    if (seconds > longestTransactionSeconds)
+      warn("the server lets a transaction of a killed store hold the others up for long; set it lower", {
+        [name]: seconds,
+        atMost: longestTransactionSeconds,
+      });
+  } catch {
+    // Not everybody may ask, and not every server knows it.
+  }
+}
+
+/** The name in a connection string; empty where it has none. */
+export const databaseOf = (url: string): string =>
+  decodeURIComponent(/^mongodb(?:\+srv)?:\/\/[^/?]+\/([^?]*)/.exec(url)?.[1] ?? "");

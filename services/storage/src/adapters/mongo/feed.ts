@@ -1,0 +1,199 @@
+import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
+import { formatToken, parseToken } from "../../domain/feed-token.ts";
+import type { MongoCalls, Watch } from "./calls.ts";
+import type { WriterDoc } from "./collections.ts";
+import { bytes } from "./spec-doc.ts";
+
+/** How many revisions one answer may span, and of how many a reader of one user skips the others' at once. */
+const rowsAtOnce = 500;
+const rowsSkipped = 5_000;
+
+/** With no news, a reader hears that often that there is none. */
+const heartbeatMs = 5_000;
+
+/** How often the writer document is looked at where a change stream tells of it, and where none does. */
+const lookMs = 1_000;
+const lookUnwatchedMs = 100;
+/** A view of what was purged that is older is not trusted; rows are deleted only a while after that was said. */
+const viewTrustedMs = 5_000;
+export const deletedAfterMs = 30_000;
+const watchAgainMs = 5_000;
+
+export interface FeedLimits {
+  readonly keepMs: number;
+  readonly keepRows: number;
+}
+
+/** The feed's rows are written with what they announce, in commit order; here is reading and waking. What others commit is told by a change stream, or seen by looking. */
+export class Feed {
+  readonly #calls: MongoCalls;
+  readonly #epoch: string;
+  readonly #onStream: (isThere: boolean) => void;
+  readonly #stop = new AbortController();
+  readonly #loops: Promise<void>[];
+  #waiters: (() => void)[] = [];
+  #commits = 0;
+  #last: number;
+  #purgedUpTo: number;
+  #viewedAt = performance.now();
+  #looking: Promise<WriterDoc> | undefined;
+  #isWatched = false;
+  #watch: Watch | undefined;
+
+  constructor(calls: MongoCalls, writer: WriterDoc, onStream: (isThere: boolean) => void) {
+    this.#calls = calls;
+    this.#epoch = writer.epoch;
+    this.#onStream = onStream;
+    this.#last = writer.revision;
+    this.#purgedUpTo = writer.purged_up_to;
+    this.#loops = [this.#lookNowAndThen(), this.#beWoken()];
+  }
+
+  /** The largest revision that is known to be committed. */
+  get last(): number {
+    return this.#last;
+  }
+
+  token(seq: number): string {
+    return formatToken({ epoch: this.#epoch, seq });
+  }
+
+  /** The writer document as a majority has it, read after this call; readers that come meanwhile share the next one. */
+  async look(): Promise<WriterDoc> {
+    const [found] = await this.#calls.find("meta", { _id: "writer" });
+    const writer = found as unknown as WriterDoc;
+    this.#viewedAt = performance.now();
+    this.#purgedUpTo = Math.max(this.#purgedUpTo, writer.purged_up_to);
+    this.committed(writer.revision);
+    return writer;
+  }
+
+  committed(last: number): void {
+    if (last <= this.#last) return;
+    this.#last = last;
+    this.wake();
+  }
+
+  /** Something was committed, with or without a row. */
+  wake(): void {
+    this.#commits += 1;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter();
+  }
+
+  /** Resolves at the next commit, after `ms` or when aborted. */
+  next(signal: AbortSignal, ms: number): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", given);
+        clearTimeout(timer);
+        resolve();
+      };
+      const given = () => {
+        const at = this.#waiters.indexOf(done);
+        if (at >= 0) this.#waiters.splice(at, 1);
+        done();
+      };
+      const timer = setTimeout(given, ms);
+      signal.addEventListener("abort", given);
+      this.#waiters.push(done);
+    });
+  }
+
+  async *read(request: ChangesRequest, signal: AbortSignal): AsyncGenerator<ChangesResponse> {
+    const token = parseToken(request.token);
+    // Another copy may have given it out: what this one knows is no measure.
+    if (token && token.seq > this.#last) await this.look();
+    if (!token || token.epoch !== this.#epoch || token.seq > this.#last) return yield startAgain;
+    const width = request.user === "" ? rowsAtOnce : rowsSkipped;
+    const filter = filterOf(request);
+    let seen = token.seq;
+    let toldAt = 0; // a reader that has everything hears so at once, then now and then
+    while (!signal.aborted) {
+      if (performance.now() - this.#viewedAt > viewTrustedMs || toldAt === 0) await this.look();
+      if (seen < this.#purgedUpTo) return yield startAgain;
+      const commits = this.#commits;
+      const last = this.#last;
+      const upTo = Math.min(last, seen + width);
+      const rows = seen < upTo ? await this.#rows(seen, upTo, filter) : [];
+      seen = upTo;
+      const silentMs = performance.now() - toldAt;
+      if (rows.length > 0 || (seen === last && (toldAt === 0 || silentMs >= heartbeatMs))) {
+        yield { token: this.token(seen), changes: rows, startAgain: false };
+        if (seen === last) toldAt = rows.length > 0 && toldAt === 0 ? 0 : performance.now();
+      }
+      if (seen === last && commits === this.#commits && toldAt > 0)
+        await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)));
+    }
+  }
+
+  async #rows(from: number, upTo: number, filter: Readonly<Record<string, unknown>>): Promise<Buffer[]> {
+    const range = { _id: { $gt: from, $lte: upTo }, ...filter };
+    const rows = await this.#calls.find("changes", range, { sort: { _id: 1 }, projection: { row: 1 } });
+    return rows.map(({ row }) => bytes(row));
+  }
+
+  async #lookNowAndThen(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await pause(this.#isWatched ? lookMs : lookUnwatchedMs, signal);
+      if (!signal.aborted) await this.look().catch(() => {}); // readers see it by themselves
+    }
+  }
+
+  /** Each change of the writer document wakes readers; where there is no stream, or its history is gone, looking has to do until one can be had again. */
+  async #beWoken(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        this.#watch = this.#calls.watch("meta", [{ $match: { "documentKey._id": "writer" } }]);
+        await this.#watch.open();
+        this.#setWatched(true);
+        await this.look(); // what was committed before it was open
+        while (!signal.aborted) this.committed(revisionOf(await this.#watch.next()));
+      } catch {
+        // Whatever it was: it is opened again below.
+      }
+      this.#setWatched(false);
+      await this.#watch?.close().catch(() => {});
+      await pause(watchAgainMs, signal);
+    }
+  }
+
+  #setWatched(isThere: boolean): void {
+    if (isThere !== this.#isWatched) this.#onStream(isThere);
+    this.#isWatched = isThere;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#watch?.close().catch(() => {});
+    await Promise.all(this.#loops);
+  }
+}
+
+const startAgain: ChangesResponse = { token: "", changes: [], startAgain: true };
+
+function filterOf({ user, tasksOnly }: ChangesRequest): Readonly<Record<string, unknown>> {
+  if (user === "") return tasksOnly ? { user: { $ne: null } } : {};
+  return { user: tasksOnly ? user : { $in: [user, null] } };
+}
+
+function revisionOf(event: unknown): number {
+  const { updateDescription } = event as { updateDescription?: { updatedFields?: { revision?: number } } };
+  return updateDescription?.updatedFields?.revision ?? 0;
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });

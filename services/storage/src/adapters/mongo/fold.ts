@@ -1,0 +1,131 @@
+import type { Step } from "../../ports/task-store.ts";
+import { overCode } from "../sqlite/codes.ts";
+import { encodeChunk } from "../sqlite/folded-chunk.ts";
+import type { FoldedRow } from "../sqlite/folded-chunk.ts";
+import type { Batch } from "./batch.ts";
+import type { MongoCalls } from "./calls.ts";
+import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
+import { chunkKey, taskKey } from "./collections.ts";
+import type { ArrayDoc, ChunkDoc, TaskDoc } from "./collections.ts";
+import type { Call } from "./transactions.ts";
+
+/** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */
+const looksAFold = 4;
+
+interface Array extends TaskDoc {
+  readonly array: ArrayDoc;
+}
+
+/**
+ * Folds ended elements into chunks of their array, a chunk a transaction. Only what stands before the cursor: what was killed early is a record until the
+ * cursor has stepped over it. Finds its way outside of transactions; what it found is looked at again within. Its place is only in memory.
+ */
+export class Folder {
+  readonly #calls: MongoCalls;
+  readonly #write: (call: Call, weight: number) => Promise<unknown>;
+  #place = { number: 0, idx: -1 };
+
+  constructor(calls: MongoCalls, write: (call: Call, weight: number) => Promise<unknown>) {
+    this.#calls = calls;
+    this.#write = write;
+  }
+
+  /** Folds about `limit` elements that ended `afterMs` ago. `more`: it has not been everywhere since it began. */
+  async step(limit: number, afterMs: number): Promise<Step> {
+    let done = 0;
+    for (let looks = 0; done < limit && looks < limit * looksAFold;) {
+      const array = await this.#nextArray();
+      if (!array) {
+        this.#place = { number: 0, idx: -1 };
+        return { done, more: false };
+      }
+      if (array.number > this.#place.number) this.#place = { number: array.number, idx: -1 };
+      const keys = await this.#nextRecords(array);
+      looks += Math.max(10, keys.length);
+      if (keys.length === 0) {
+        await this.#settle(array);
+        this.#place = { number: array.number + 1, idx: -1 };
+        continue;
+      }
+      const chunk = chunkOf(array.array, indexOf(keys[0]!));
+      done += await this.#fold(array.number, keys, chunk, afterMs);
+      this.#place = { number: array.number, idx: lastOf(array.array, chunk) };
+    }
+    return { done, more: true };
+  }
+
+  async #nextArray(): Promise<Array | undefined> {
+    const filter = { unsettled: 1, _id: { $gte: taskKey(this.#place.number, -1) } };
+    const [found] = await this.#calls.find("tasks", filter, { sort: { _id: 1 }, limit: 1 });
+    return found as unknown as Array | undefined;
+  }
+
+  /** Keys of all records of the next chunk that has any, as far as the cursor. */
+  async #nextRecords({ number, array }: Array): Promise<string[]> {
+    const from = taskKey(number, Math.max(array.first, this.#place.idx + 1));
+    const options = { sort: { _id: 1 as const }, projection: { _id: 1 } };
+    const upTo = { $lt: taskKey(number, array.cursor) };
+    const [next] = await this.#calls.find("tasks", { _id: { $gte: from, ...upTo } }, { ...options, limit: 1 });
+    if (!next) return [];
+    const first = String(next["_id"]);
+    const last = taskKey(number, lastOf(array, chunkOf(array, indexOf(first))));
+    const found = await this.#calls.find("tasks", { _id: { $gte: first, $lte: last, ...upTo } }, options);
+    return found.map((doc) => String(doc["_id"]));
+  }
+
+  async #fold(number: number, keys: readonly string[], chunk: number, afterMs: number): Promise<number> {
+    const key = chunkKey(number, chunk);
+    const call: Call = {
+      needs(needs) {
+        needs.tasks.add(taskKey(number, -1));
+        for (const record of keys) needs.tasks.add(record);
+        needs.chunks.add(key);
+      },
+      decide: (batch) => foldChunk(batch, number, keys, key, batch.at - afterMs),
+    };
+    return Number(await this.#write(call, keys.length));
+  }
+
+  /** Nothing is left of it but itself and its chunks: no later walk comes here, and it may be archived. */
+  async #settle({ number, state }: Array): Promise<void> {
+    if (state < overCode) return;
+    const elements = { _id: { $gte: taskKey(number, 0), $lt: `${taskKey(number, -1)}/` } };
+    if ((await this.#calls.find("tasks", elements, { limit: 1, projection: { _id: 1 } })).length > 0) return;
+    await this.#write(
+      {
+        needs: (needs) => needs.tasks.add(taskKey(number, -1)),
+        decide(batch) {
+          const whole = batch.task(number, -1);
+          if (!whole?.unsettled) return;
+          const { unsettled: _, ...rest } = whole;
+          batch.keep({ ...rest, phase: 0 });
+        },
+      },
+      1,
+    );
+  }
+}
+
+const indexOf = (key: string): number => Number(key.slice(key.indexOf(".") + 1));
+
+function foldChunk(batch: Batch, number: number, keys: readonly string[], key: string, endedBefore: number): number {
+  const whole = batch.task(number, -1);
+  if (!whole) return 0;
+  // The whole array may be long over by our clock, whatever its hosts' clocks said.
+  const all = whole.state >= overCode && (whole.ended_at ?? 0) <= endedBefore;
+  const due = keys
+    .flatMap((record) => batch.record(record) ?? [])
+    .filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
+  if (due.length === 0) return 0;
+  const before = batch.chunk(key);
+  const rows: FoldedRow[] = [...(before ? rowsOf(before).values() : []), ...due].toSorted((a, b) => a.idx - b.idx);
+  const chunk: ChunkDoc = {
+    _id: key,
+    n: rows.length,
+    outcomes: rows.reduce((bits, row) => bits | (1 << row.outcome), 0),
+    body: encodeChunk(rows),
+  };
+  batch.changes.chunks.set(key, chunk);
+  for (const { _id } of due) batch.changes.tasks.set(_id, undefined);
+  return due.length;
+}

@@ -1,0 +1,189 @@
+import { Host } from "@berth/contracts/types";
+import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
+import { hostChange } from "../sqlite/feed-row.ts";
+import { feedForm, saidOf } from "../sqlite/host-table.ts";
+import type { Batch } from "./batch.ts";
+import type { MongoCalls, Session } from "./calls.ts";
+import type { HostDoc } from "./collections.ts";
+import type { DatabaseClock } from "./database-clock.ts";
+import { bytes } from "./spec-doc.ts";
+
+/** How often what this copy heard of hosts is told to the others. */
+const keepSeenMs = 2_000;
+
+/** The hosts, with a copy in memory that is right as long as the writer document names its revision; and when they were heard of, by any copy. */
+export class Hosts {
+  readonly #calls: MongoCalls;
+  readonly #clock: DatabaseClock;
+  readonly #journals = new WeakMap<HostDoc, string>();
+  readonly #seen = new Map<string, number>();
+  readonly #untold = new Set<string>();
+  #known: ReadonlyMap<string, HostDoc> = new Map();
+  #revision = -1;
+  #listeningSince: number;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #telling: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(calls: MongoCalls, clock: DatabaseClock) {
+    this.#calls = calls;
+    this.#clock = clock;
+    this.#listeningSince = clock.now();
+  }
+
+  /** As they are at a revision of theirs. */
+  async at(revision: number, session?: Session): Promise<ReadonlyMap<string, HostDoc>> {
+    if (revision === this.#revision) return this.#known;
+    const docs = (await this.#calls.find("hosts", {}, { sort: { _id: 1 } }, session)) as unknown as HostDoc[];
+    this.#known = new Map(docs.map((doc) => [doc._id, { ...doc, said: bytes(doc.said) }]));
+    // Outside a transaction they may be newer than that; then they are read once more, next time.
+    this.#revision = session ? revision : Math.max(0, ...docs.map((doc) => doc.revision));
+    return this.#known;
+  }
+
+  /** As they were last seen to be, for what does not ask for more. */
+  get known(): ReadonlyMap<string, HostDoc> {
+    return this.#known;
+  }
+
+  /** After the commit. */
+  changed(hosts: ReadonlyMap<string, HostDoc>): void {
+    if (hosts.size === 0) return;
+    this.#known = new Map([...this.#known, ...hosts].sort(([a], [b]) => (a < b ? -1 : 1)));
+    this.#revision = Math.max(...[...hosts.values()].map((host) => host.revision));
+  }
+
+  /** The database was away: nobody can have told it of a host meanwhile. */
+  interrupted(): void {
+    this.#listeningSince = this.#clock.now();
+  }
+
+  journalOf(host: HostDoc | undefined): string | undefined {
+    if (!host) return undefined;
+    let journal = this.#journals.get(host);
+    if (journal === undefined) this.#journals.set(host, (journal = Host.decode(host.said).journalId));
+    return journal;
+  }
+
+  /** Notes who was seen. */
+  see(hosts: readonly Host[]): void {
+    const now = this.#clock.now();
+    for (const { id } of hosts) {
+      this.#seen.set(id, now);
+      this.#untold.add(id);
+    }
+    const wait = keepSeenMs - (performance.now() - this.#toldAt);
+    if (wait <= 0) this.#tell();
+    else this.#timer ??= setTimeout(() => this.#tell(), wait).unref();
+  }
+
+  #tell(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#toldAt = performance.now();
+    const ids = [...this.#untold];
+    this.#untold.clear();
+    const writes = ids.map((id) => ({
+      updateOne: { filter: { _id: id as never }, update: { $max: { at: this.#seen.get(id) } }, upsert: true },
+    }));
+    const told = this.#calls.bulkWrite("host_seen", writes).catch(() => {
+      for (const id of ids) this.#untold.add(id); // next time
+    });
+    this.#telling = Promise.all([this.#telling, told]).then(() => {});
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    if (this.#untold.size > 0) this.#tell();
+    await this.#telling;
+  }
+
+  /** When anybody last heard of hosts. Nobody can have while the database or this store was down: that counts as having heard of all. */
+  async heardAt(ids: readonly string[]): Promise<Map<string, number>> {
+    const docs = await this.#calls.find("host_seen", ids.length > 0 ? { _id: { $in: ids } } : {});
+    const told = new Map(docs.map((doc) => [String(doc["_id"]), Number(doc["at"])]));
+    return new Map(
+      (ids.length > 0 ? ids : [...this.#known.keys()]).map((id) => [
+        id,
+        Math.max(told.get(id) ?? 0, this.#seen.get(id) ?? 0, this.#listeningSince),
+      ]),
+    );
+  }
+
+  /** What of an agent's words has to be written. */
+  news({ hosts }: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): readonly Host[] {
+    return hosts.filter((host) => {
+      const before = known.get(host.id);
+      return !before || before.silent || !saidOf(host).equals(before.said);
+    });
+  }
+
+  /** Who has been silent for so long, of those that are said to be. */
+  async silent(request: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): Promise<readonly string[]> {
+    const asked = request.silentHostIds.filter((id) => known.get(id)?.silent === false);
+    if (asked.length === 0) return [];
+    const heardAt = await this.heardAt(asked);
+    return asked.filter((id) => this.#clock.now() - heardAt.get(id)! >= request.silentAfterMs);
+  }
+
+  /** In the transaction. */
+  write(batch: Batch, changed: readonly Host[], silent: readonly string[]): void {
+    for (const host of changed) {
+      const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: batch.at };
+      this.put(batch, { ...base, revision: batch.nextRevision() });
+    }
+    for (const id of silent) {
+      const host = batch.host(id);
+      if (host && !host.silent && !batch.changes.hosts.has(id))
+        this.put(batch, { ...host, silent: true, revision: batch.nextRevision() });
+    }
+  }
+
+  put(batch: Batch, host: HostDoc): void {
+    batch.changes.hosts.set(host._id, host);
+    batch.row(host.revision, null, this.#change(host));
+  }
+
+  #change(host: HostDoc): Buffer {
+    return hostChange(host.revision, Host.encode(feedForm(knownForm(host, host.seen_at))).finish());
+  }
+
+  /** Encoded `Change`s of all hosts. */
+  changes(hosts: ReadonlyMap<string, HostDoc>): Buffer[] {
+    return [...hosts.values()].map((host) => this.#change(host));
+  }
+
+  /** With what is used there now. */
+  async list(hosts: ReadonlyMap<string, HostDoc>): Promise<ListHostsResponse> {
+    const [seen, sums] = await Promise.all([
+      this.#calls.find("host_seen", {}),
+      this.#calls.find("sums", { kind: "load" }),
+    ]);
+    const told = new Map(seen.map((doc) => [String(doc["_id"]), Number(doc["at"])]));
+    const loads = new Map(sums.map((sum) => [String(sum["host"]), sum]));
+    return {
+      hosts: [...hosts].map(([id, known]) => {
+        const seenAt = Math.max(known.seen_at, this.#seen.get(id) ?? 0, told.get(id) ?? 0);
+        const host = feedForm(knownForm(known, seenAt));
+        const load = loads.get(id);
+        return {
+          ...host,
+          used: {
+            cpuMilli: Number(load?.["cpu_milli"] ?? 0) + (host.used?.cpuMilli ?? 0),
+            memoryBytes: Number(load?.["memory_bytes"] ?? 0) + (host.used?.memoryBytes ?? 0),
+          },
+          liveTasks: Number(load?.["live"] ?? 0),
+        };
+      }),
+    };
+  }
+}
+
+const knownForm = (host: HostDoc, seenAt: number) => ({
+  said: bytes(host.said),
+  journalId: "",
+  silent: host.silent,
+  lostBy: host.lost_by,
+  seenAt,
+  revision: host.revision,
+});

@@ -1,0 +1,97 @@
+import { stateFromWire } from "@berth/contracts";
+import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
+import type { Task } from "@berth/contracts/types";
+import { overCode, stateCode } from "../sqlite/codes.ts";
+import { filterOf, invalid, readPlace } from "../sqlite/list-tasks.ts";
+import { taskMessage } from "../sqlite/task-message.ts";
+import type { Wanted } from "../sqlite/list-elements.ts";
+import { openArray } from "./batch.ts";
+import type { Batch } from "./batch.ts";
+import type { MongoCalls, Query } from "./calls.ts";
+import { taskKey } from "./collections.ts";
+import type { TaskDoc } from "./collections.ts";
+import { findNeeds, findTask, shortMessage } from "./find-task.ts";
+import { listElements } from "./list-elements.ts";
+import type { Needs } from "./work.ts";
+
+/** How many records one call looks at before it answers with what it found, and how many it reads at once. */
+const looksAtOnce = 2_000;
+const readsAtOnce = 200;
+
+export type Page = Omit<ListTasksResponse, "watchToken">;
+
+export interface ListDeps {
+  readonly calls: MongoCalls;
+  inspect<T>(needs: (needs: Needs) => void, decide: (batch: Batch) => T): Promise<T>;
+}
+
+/** Tasks by filter, newest first; or elements by index. A page may be short, or empty, and yet have a next one. */
+export async function listTasks(deps: ListDeps, request: ListTasksRequest): Promise<Page> {
+  const size = request.pageSize === 0 ? 100 : request.pageSize;
+  if (size < 1 || size > 1_000) throw invalid("page_size", "must be from 1 to 1000");
+  if (request.taskIds.length > 1_000) throw invalid("task_ids", "must be at most 1000");
+  const wanted = filterOf(request);
+  if (request.taskIds.length > 0) return byId(deps, request.taskIds, wanted);
+  if (request.arrayId === "") return byNumber(deps, request, size, wanted);
+  return listElements(deps, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
+}
+
+function byId({ inspect }: ListDeps, ids: readonly string[], wanted: Wanted): Promise<Page> {
+  return inspect(
+    (needs) => {
+      for (const id of ids) findNeeds(needs, id);
+    },
+    (batch) => ({
+      tasks: ids.flatMap((id) => {
+        const found = findTask(batch, id);
+        return found && wanted(found.row, found.spec) ? [shortMessage(batch, found)] : [];
+      }),
+      nextPageToken: "",
+    }),
+  );
+}
+
+async function byNumber(deps: ListDeps, request: ListTasksRequest, size: number, wanted: Wanted): Promise<Page> {
+  let before = readPlace(request.pageToken, Number.MAX_SAFE_INTEGER);
+  const tasks: Task[] = [];
+  for (let looked = 0; ;) {
+    const { rows, isLast } = await nextRecords(deps.calls, request, before);
+    const specs = await deps.inspect(
+      (needs) => {
+        for (const row of rows) needs.specs.add(row.number);
+      },
+      (batch) => new Map(rows.map(({ number }) => [number, batch.spec(number)])),
+    );
+    for (const row of rows) {
+      looked += 1;
+      before = row.number;
+      const spec = specs.get(row.number);
+      if (spec && wanted(row, spec)) tasks.push(taskMessage(row, spec, row.array && openArray(row, row.array)));
+      if (tasks.length === size || looked >= looksAtOnce) return { tasks, nextPageToken: `${row.number}` };
+    }
+    if (isLast) return { tasks, nextPageToken: "" };
+  }
+}
+
+/** The next records by number, downwards, each range bounded by equality on what comes before it in its index. */
+async function nextRecords(
+  calls: MongoCalls,
+  { user, states }: ListTasksRequest,
+  before: number,
+): Promise<{ readonly rows: readonly TaskDoc[]; readonly isLast: boolean }> {
+  const liveOnly =
+    states.length > 0 && states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
+  const options = { sort: { _id: -1 as const }, limit: readsAtOnce };
+  if (user === "" && !liveOnly) {
+    // By their specs: by their records, a million elements would stand between two of them.
+    const specs = await calls.find("specs", { _id: { $lt: before } }, { ...options, projection: { _id: 1 } });
+    const keys = specs.map((spec) => taskKey(Number(spec["_id"]), -1));
+    const rows = (await calls.find("tasks", { _id: { $in: keys } })) as unknown as TaskDoc[];
+    return { rows: rows.sort((a, b) => b.number - a.number), isLast: specs.length < readsAtOnce };
+  }
+  const filter: Query = { idx: -1, _id: { $lt: taskKey(before, -1) } };
+  if (user !== "") filter["user"] = user;
+  if (liveOnly) filter["live"] = 1;
+  const rows = (await calls.find("tasks", filter, options)) as unknown as TaskDoc[];
+  return { rows, isLast: rows.length < readsAtOnce };
+}

@@ -1,0 +1,53 @@
+import { RunKnowledge } from "@berth/contracts/store";
+import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/store";
+import type { Run } from "@berth/contracts/types";
+import { killCode, overCode, pendingCode, placedCode } from "../sqlite/codes.ts";
+import { readId } from "../sqlite/task-rows.ts";
+import { assignmentsFor } from "./assignments.ts";
+import type { Batch } from "./batch.ts";
+import type { Hosts } from "./hosts.ts";
+import { schedulerTerm } from "./leases.ts";
+import type { Needs } from "./work.ts";
+
+export function lookUpNeeds(needs: Needs, epoch: string, { runs, assign }: LookUpRunsRequest): void {
+  for (const run of [...runs, ...assign]) {
+    const id = run.epoch === epoch ? readId(run.taskId) : undefined;
+    if (id) needs.task(id.number, id.idx);
+  }
+  for (const run of assign) {
+    const id = run.epoch === epoch ? readId(run.taskId) : undefined;
+    if (id) needs.runSpecs.add(id.number);
+  }
+}
+
+/** What is known of runs; and the assignments of those that their host should have and lacks. */
+export function lookUpRuns(
+  batch: Batch,
+  epoch: string,
+  hosts: Hosts,
+  { hostId, runs, assign }: LookUpRunsRequest,
+): LookUpRunsResponse {
+  const wanted = assignmentsFor(batch, epoch, schedulerTerm(batch.lease("scheduler")));
+  for (const run of assign) {
+    const row = taskOf(batch, epoch, run);
+    if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) continue;
+    if (row.request === killCode || (row.idx >= 0 && batch.array(row.number)?.request === killCode)) continue;
+    // A run that was placed for another journal may have been begun under that one: it is never offered again.
+    if (row.journal !== hosts.journalOf(batch.host(hostId))) continue;
+    wanted.add(hostId, { number: row.number, taskId: run.taskId }, run.attempt, row.journal);
+  }
+  return { runs: runs.map((run) => knowledge(batch, epoch, hostId, run)), assign: wanted.forHost(hostId) };
+}
+
+function taskOf(batch: Batch, epoch: string, run: Run) {
+  const id = run.epoch === epoch ? readId(run.taskId) : undefined;
+  return id && batch.task(id.number, id.idx);
+}
+
+function knowledge(batch: Batch, epoch: string, hostId: string, run: Run): RunKnowledge {
+  const row = taskOf(batch, epoch, run);
+  if (!row || run.attempt < 1 || run.attempt > row.attempt) return RunKnowledge.UNKNOWN;
+  if (run.attempt < row.attempt || row.state === pendingCode) return RunKnowledge.SUPERSEDED;
+  if (row.state >= overCode) return RunKnowledge.OVER;
+  return row.host === hostId ? RunKnowledge.CURRENT : RunKnowledge.UNKNOWN;
+}

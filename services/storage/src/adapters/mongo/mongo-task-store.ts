@@ -1,0 +1,315 @@
+import { AppError } from "@berth/core";
+import { ReportAnswer } from "@berth/contracts/agent";
+import type { LoseRunsResponse, SubmitResult } from "@berth/contracts/store";
+import type { TaskStore } from "../../ports/task-store.ts";
+import { overCode, stateOf } from "../sqlite/codes.ts";
+import { applyReport, reportNeeds } from "./reports.ts";
+import { Batch, decide } from "./batch.ts";
+import type { MongoCalls, Session } from "./calls.ts";
+import { commitLoop } from "./commit-loop.ts";
+import { DatabaseClock } from "./database-clock.ts";
+import { toAppError } from "./errors.ts";
+import { Feed } from "./feed.ts";
+import type { FeedLimits } from "./feed.ts";
+import { findNeeds, findTask, wholeMessage, wholeNeeds } from "./find-task.ts";
+import type { Found } from "./find-task.ts";
+import { Folder } from "./fold.ts";
+import { prepare } from "./form.ts";
+import { Hosts } from "./hosts.ts";
+import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
+import { listTasks } from "./list-tasks.ts";
+import { lookUpNeeds, lookUpRuns } from "./look-up.ts";
+import { loseRuns } from "./lose-runs.ts";
+import { commitPlan, planNeeds } from "./plan.ts";
+import { purge } from "./purge.ts";
+import { requestNeeds, requestOne } from "./requests.ts";
+import {
+  archiveNeeds,
+  archiveOne,
+  HouseClock,
+  deleteNeeds,
+  deleteOne,
+  endedBefore,
+  removeRemains,
+} from "./retention.ts";
+import { snapshot } from "./snapshot.ts";
+import { submitNeeds, submitOne } from "./submit.ts";
+import { transactions } from "./transactions.ts";
+import type { Call } from "./transactions.ts";
+import { updateTask } from "./updates.ts";
+import { Needs, Work } from "./work.ts";
+
+export interface MongoTaskStoreOptions {
+  /** In the place of the database's clock, for tests that move it. */
+  readonly now?: () => number;
+  readonly feed?: FeedLimits;
+  /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
+  readonly foldAfterMs?: number;
+  /** Told when the clock jumped ahead: for a while nothing is archived or deleted. */
+  readonly onClockJump?: (believedAtMs: number, nowMs: number) => void;
+  /** Told of each durable commit: how many calls it holds and how long it took. */
+  readonly onCommit?: (items: number, ms: number) => void;
+  /** Told when a transaction was begun again: another copy was first, or its end had to be read back. */
+  readonly onRetry?: (why: "conflict" | "unknown") => void;
+  /** Told when the stream that tells of others' commits comes and goes; without it they are looked for. */
+  readonly onStream?: (isThere: boolean) => void;
+  /** How long a write is tried again while the database is away; then it fails with `unavailable`. */
+  readonly patienceMs?: number;
+}
+
+export interface MongoTaskStore extends TaskStore {
+  lastRevision(): number;
+  /** Does a small step of what is due now and then; tells whether more is. */
+  housekeeping(): Promise<boolean>;
+  /** Answers what waits and closes its connections. */
+  close(): Promise<void>;
+}
+
+const dayMs = 86_400_000;
+const nothing = () => {};
+
+/** The truth in MongoDB: any number of stores on one database, of which one at a time writes; what waits meanwhile shares its next commit. */
+export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreOptions = {}): Promise<MongoTaskStore> {
+  const { foldAfterMs = 60_000, onClockJump = nothing, onCommit = nothing, onRetry = nothing } = options;
+  const limits = options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 };
+  const clock = new DatabaseClock(options.now);
+  const { writer: opened, copy } = await prepare(calls, clock, options.now);
+  const { epoch } = opened;
+  const feed = new Feed(calls, opened, options.onStream ?? nothing);
+  const hosts = new Hosts(calls, clock);
+  const houseClock = new HouseClock(onClockJump);
+
+  const commit = transactions({
+    calls,
+    copy,
+    now: options.now,
+    hosts: (revision, session) => hosts.at(revision, session),
+    committed({ revision, hosts: changed, atMs }) {
+      clock.said(atMs);
+      hosts.changed(changed);
+      feed.committed(revision);
+      feed.wake();
+    },
+    onRetry,
+    patienceMs: options.patienceMs ?? 10_000,
+  });
+  const loop = commitLoop<Call>(async (batch) => {
+    const from = performance.now();
+    try {
+      const outcomes = await commit(batch);
+      onCommit(batch.length, performance.now() - from);
+      return outcomes;
+    } catch (error) {
+      hosts.interrupted();
+      throw error;
+    }
+  });
+
+  const write = <T>(needs: Call["needs"], fn: (batch: Batch) => T, weight = 1): Promise<T> =>
+    loop.run({ needs, decide: fn }, weight) as Promise<T>;
+  const needNothing = () => {};
+  /** Items that are results of their own. */
+  const writeEach = <I, R>(
+    items: readonly I[],
+    needs: (needs: Needs, item: I) => void,
+    fn: (batch: Batch, item: I) => R,
+  ): Promise<R[]> =>
+    Promise.all(
+      items.map((item) =>
+        write(
+          (all) => needs(all, item),
+          (batch) => fn(batch, item),
+        ),
+      ),
+    );
+
+  /** Answers from documents that are read for it; writes nothing. */
+  async function inspect<T>(needs: Call["needs"], fn: (batch: Batch) => T, session?: Session): Promise<T> {
+    return answer(new Work(calls, opened, hosts.known, clock.now(), session), needs, fn);
+  }
+  async function answer<T>(work: Work, needs: Call["needs"], fn: (batch: Batch) => T): Promise<T> {
+    const all = new Needs();
+    needs(all);
+    await work.load(all);
+    return decide(work, fn);
+  }
+  async function found(taskId: string): Promise<Found | undefined> {
+    return inspect(
+      (needs) => findNeeds(needs, taskId),
+      (batch) => findTask(batch, taskId),
+    );
+  }
+
+  const store: MongoTaskStore = {
+    epoch,
+    reserveId: () => write(needNothing, (batch) => batch.nextNumber()),
+    submit: (tasks): Promise<SubmitResult[]> => writeEach(tasks, submitNeeds, submitOne),
+    commitPlan: (plan) =>
+      write(
+        (needs) => planNeeds(needs, plan),
+        (batch) => commitPlan(batch, hosts, epoch, plan),
+        plan.placements.length + plan.ends.length,
+      ),
+    async applyReports({ reports }) {
+      // A host's own call: one that cannot be taken in does not keep the others' from being committed.
+      const replies = await Promise.allSettled(
+        reports.map((report) =>
+          write(
+            (needs) => reportNeeds(needs, epoch, report),
+            (batch) => applyReport(batch, epoch, report),
+            report.statuses.length,
+          ),
+        ),
+      );
+      if (replies.length > 0 && replies.every(({ status }) => status === "rejected"))
+        throw (replies[0] as PromiseRejectedResult).reason;
+      return {
+        replies: replies.map((reply, at) =>
+          reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) },
+        ),
+      };
+    },
+    request: async (request) => ({
+      results: await writeEach(request.taskIds, requestNeeds, (batch, id) => requestOne(batch, id, request)),
+    }),
+    async updateTask(request) {
+      await write(
+        (needs) => requestNeeds(needs, request.taskId),
+        (batch) => updateTask(batch, request),
+      );
+      return store.get({ taskId: request.taskId, user: "" });
+    },
+    async loseRuns(request): Promise<LoseRunsResponse> {
+      const known = await hosts.at((await feed.look()).hosts_revision);
+      const heardAt = known.has(request.hostId) ? (await hosts.heardAt([request.hostId])).get(request.hostId)! : 0;
+      return write(
+        (needs) => needs.hosts.add(request.hostId),
+        (batch) => loseRuns(batch, hosts, epoch, heardAt, request),
+      );
+    },
+    fold: (limit) => folder.step(limit, foldAfterMs),
+    async expired(afterMs, limit) {
+      const before = await write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
+      return before === undefined ? [] : (await endedBefore(calls, 0, before, limit)).map(String);
+    },
+    archive: async (taskIds) => (await writeEach(taskIds, archiveNeeds, archiveOne)).filter(Boolean).length,
+    async deleteRecords(afterMs, limit) {
+      const before = await write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
+      if (before === undefined) return { done: 0, more: false };
+      if (await removeRemains(calls)) return { done: 0, more: true };
+      const numbers = await endedBefore(calls, 1, before, limit);
+      const done = (await writeEach(numbers, deleteNeeds, deleteOne)).filter(Boolean).length;
+      return { done, more: numbers.length === limit && done > 0 };
+    },
+    async syncHosts(request) {
+      const writer = await feed.look();
+      const known = await hosts.at(writer.hosts_revision);
+      hosts.see(request.hosts);
+      const changed = hosts.news(request, known);
+      const silent = await hosts.silent(request, known);
+      if (changed.length > 0 || silent.length > 0)
+        await write(needNothing, (batch) => hosts.write(batch, changed, silent));
+      return { epoch, term: schedulerTerm(writer.leases.find(({ name }) => name === "scheduler")) };
+    },
+    acquireLease: (request) => write(needNothing, (batch) => acquireLease(batch, request)),
+    releaseLease: (request) => write(needNothing, (batch) => releaseLease(batch, request)),
+    snapshot: (signal) =>
+      snapshot(
+        { calls, hosts, token: (seq) => feed.token(seq), inspect: (n, fn, session) => inspect(n, fn, session) },
+        signal,
+      ),
+    changes: (request, signal) => feed.read(request, signal),
+    async get({ taskId, user }) {
+      const task = await inspect(
+        (needs) => wholeNeeds(needs, taskId),
+        (batch) => {
+          const task = findTask(batch, taskId);
+          if (!task || (user !== "" && task.spec.user !== user)) return task && "denied";
+          return wholeMessage(batch, task);
+        },
+      );
+      if (task === undefined)
+        throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
+          metadata: { task_id: taskId },
+        });
+      if (task === "denied")
+        throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, {
+          metadata: { task_id: taskId },
+        });
+      return task;
+    },
+    async list(request) {
+      const watchToken = feed.token((await feed.look()).revision);
+      return { ...(await listTasks({ calls, inspect }, request)), watchToken };
+    },
+    async lookUpRuns(request) {
+      const writer = await feed.look();
+      const work = new Work(calls, writer, await hosts.at(writer.hosts_revision), clock.now(), undefined);
+      return answer(
+        work,
+        (needs) => lookUpNeeds(needs, epoch, request),
+        (batch) => lookUpRuns(batch, epoch, hosts, request),
+      );
+    },
+    listHosts: async () => hosts.list(await hosts.at((await feed.look()).hosts_revision)),
+    async countTasks({ user }) {
+      const sums = await calls.find("sums", user === "" ? { kind: "count" } : { kind: "count", user });
+      const byState: Record<string, number> = {};
+      for (const sum of sums) {
+        const state = stateOf(Number(sum["state"]));
+        byState[state] = (byState[state] ?? 0) + Number(sum["n"]);
+      }
+      return { byState };
+    },
+    async logState(taskId) {
+      const task = await found(taskId);
+      if (!task) return undefined;
+      const { row, spec } = task;
+      return {
+        attempt: row.attempt,
+        over: row.state >= overCode,
+        archived: row.state > overCode,
+        sizes: row.stdout_bytes === null ? undefined : { stdout: row.stdout_bytes, stderr: row.stderr_bytes ?? 0 },
+        uid: spec.uid,
+        gid: spec.gid,
+      };
+    },
+    nextCommit: (signal, ms) => feed.next(signal, ms),
+    lastRevision: () => feed.last,
+    housekeeping: () => purge(calls, limits, feed, clock.now(), write),
+    async close() {
+      await loop.close();
+      await hosts.close().catch(nothing);
+      await feed.close();
+      await calls.close();
+    },
+  };
+  const folder = new Folder(calls, (call, weight) => write(call.needs, call.decide, weight));
+  return answering(store);
+}
+
+/** What the driver throws is told as `unavailable`, whichever method it came through. */
+function answering(store: MongoTaskStore): MongoTaskStore {
+  const told: Record<string, unknown> = { ...store };
+  for (const [name, method] of Object.entries(store)) {
+    if (typeof method !== "function" || name === "lastRevision" || name === "nextCommit") continue;
+    const call = method as (...args: unknown[]) => Promise<unknown> | AsyncIterable<unknown>;
+    told[name] = (...args: unknown[]) => {
+      const result = call(...args);
+      return result instanceof Promise ? result.catch(rethrow) : Symbol.asyncIterator in result ? rows(result) : result;
+    };
+  }
+  return told as unknown as MongoTaskStore;
+}
+
+function rethrow(error: unknown): never {
+  throw toAppError(error);
+}
+
+async function* rows(parts: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  try {
+    yield* parts;
+  } catch (error) {
+    rethrow(error);
+  }
+}

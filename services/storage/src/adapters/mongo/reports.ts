@@ -1,0 +1,249 @@
+import { isLive, move } from "@berth/core";
+import type { Outcome, Reason } from "@berth/core";
+import { outcomeFromWire } from "@berth/contracts";
+import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
+import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
+import { count } from "../../domain/array-record.ts";
+import { afterLoss } from "../../domain/loss.ts";
+import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
+import type { Phase } from "../../domain/news.ts";
+import {
+  outcomeCode,
+  outcomeOf,
+  overCode,
+  pendingCode,
+  requestCode,
+  runningCode,
+  stateOf,
+  suspendedCode,
+} from "../sqlite/codes.ts";
+import { splitList } from "../sqlite/feed-row.ts";
+import { leaseOf } from "../sqlite/lose-runs.ts";
+import { lifeOf, readId } from "../sqlite/task-rows.ts";
+import type { Batch, OpenArray } from "./batch.ts";
+import { attemptKey } from "./collections.ts";
+import type { AttemptDoc, TaskDoc } from "./collections.ts";
+import { giveUp, lostBefore } from "./lose-runs.ts";
+import type { SpecDoc } from "./spec-doc.ts";
+import type { Needs } from "./work.ts";
+
+/** One status with what is needed to take it in. */
+interface News {
+  readonly hostId: string;
+  readonly status: RunStatus;
+  readonly phase: Phase;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+}
+
+export function reportNeeds(needs: Needs, epoch: string, { statuses }: ReportRequest): void {
+  for (const { run } of statuses) {
+    const id = run?.epoch === epoch ? readId(run.taskId) : undefined;
+    if (id) needs.task(id.number, id.idx);
+  }
+}
+
+/** One host's reports; an answer for each. */
+export function applyReport(batch: Batch, epoch: string, report: ReportRequest): ReportReply {
+  return { answers: report.statuses.map((status) => answer(batch, epoch, report.hostId, status)) };
+}
+
+const phases: Readonly<Record<string, Phase>> = {
+  [RunPhase.ACCEPTED]: "accepted",
+  [RunPhase.PREPARING]: "preparing",
+  [RunPhase.RUNNING]: "running",
+  [RunPhase.SUSPENDED]: "suspended",
+  [RunPhase.ENDED]: "ended",
+  [RunPhase.REFUSED]: "refused",
+};
+
+function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
+  const phase = phases[status.phase];
+  if (!phase) return ReportAnswer.LATER; // of a newer agent: nothing is known to be false
+  const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
+  const spec = id && batch.spec(id.number);
+  if (!status.run || !spec || status.run.attempt < 1) return ReportAnswer.UNKNOWN;
+  const { attempt } = status.run;
+  const row = batch.task(id.number, id.idx);
+  if (!row || attempt > row.attempt) return ReportAnswer.UNKNOWN;
+  // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
+  if (attempt === row.attempt && row.host !== hostId) return ReportAnswer.UNKNOWN;
+  const outcome = outcomeFromWire(status.outcome) ?? "lost";
+  const news: News = { hostId, status, phase, attempt, outcome, reason: status.reason ?? { code: "", message: "" } };
+  const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
+  if (retriesLost(batch, news, row)) return ReportAnswer.COMMITTED;
+  const kind = stateOf(row.state);
+  const event = eventOf(phase, kind, attempt, outcome, news.reason);
+  if (!event) {
+    if (attempt < row.attempt || row.state === pendingCode) return ReportAnswer.SUPERSEDED;
+    if (phase === "preparing" && kind === "placed" && row.detail !== status.detail)
+      batch.announce({ ...row, detail: status.detail }, spec);
+    return ReportAnswer.COMMITTED;
+  }
+  const moved = move(lifeOf(row, array), event);
+  switch (moved.kind) {
+    case "unchanged":
+      return ReportAnswer.COMMITTED;
+    case "superseded":
+      keepLateUse(batch, news, row, spec);
+      return ReportAnswer.SUPERSEDED;
+    case "refused":
+      return ReportAnswer.UNKNOWN;
+    case "moved":
+      takeIn(batch, news, row, spec, array, moved.life.state.kind === "over");
+      return ReportAnswer.COMMITTED;
+  }
+}
+
+/** Whether its host lost a run, and its task asked to be tried again then; elsewhere, if another host can take it. */
+function retriesLost(batch: Batch, { phase, outcome, attempt, reason, status }: News, row: TaskDoc): boolean {
+  if (phase !== "ended" || outcome !== "lost" || attempt !== row.attempt || !isLive(stateOf(row.state))) return false;
+  const lease = leaseOf(row);
+  if (lease?.after !== "retry") return false;
+  giveUp(batch, row, afterLoss(lease, reason, lostBefore(batch, row)), status);
+  return true;
+}
+
+/** Writes a move that the state machine allows, with the sums, and the array's side of it. */
+function takeIn(
+  batch: Batch,
+  news: News,
+  row: TaskDoc,
+  spec: SpecDoc,
+  array: OpenArray | undefined,
+  isOver: boolean,
+): void {
+  const written = batch.announce(changed(batch, news, row, array, isOver), spec);
+  batch.sums.moved(spec.user, row.state, written.state);
+  if (written.state !== overCode && written.state !== pendingCode) return;
+  batch.sums.loaded(news.hostId, -1, spec);
+  if (news.phase === "refused") keepAttempt(batch, news, row);
+  const used = news.phase === "ended" ? news.status.usage : undefined;
+  if (used) charge(batch, spec, news, written.ended_at ?? batch.at);
+  if (!array) return;
+  array.dirty = true;
+  array.live -= 1;
+  array.cpuMs += used?.cpuMs ?? 0;
+  array.wallMs += used?.wallMs ?? 0;
+  if (written.state === overCode) count(array, outcomeOf(written.outcome)!, 1);
+  else array.waiting += 1;
+}
+
+function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | undefined, isOver: boolean): TaskDoc {
+  const { status, reason } = news;
+  const startedAt = status.startTime?.getTime();
+  const without = (request: "suspend" | "resume") => (row.request === requestCode(request) ? 0 : row.request);
+  switch (news.phase) {
+    case "running":
+      return stateOf(row.state) === "suspended"
+        ? { ...row, state: runningCode, request: without("resume") }
+        : { ...row, state: runningCode, detail: "", started_at: startedAt ?? batch.at };
+    case "suspended":
+      return {
+        ...row,
+        state: suspendedCode,
+        detail: "",
+        request: without("suspend"),
+        started_at: row.started_at ?? startedAt ?? null,
+      };
+    case "ended":
+      return {
+        ...row,
+        state: overCode,
+        detail: "",
+        request: 0,
+        outcome: outcomeCode(news.outcome),
+        reason_code: reason.code,
+        reason_message: reason.message,
+        exit_code: status.exitCode ?? null,
+        signal: status.signal ?? null,
+        started_at: startedAt ?? row.started_at,
+        ended_at: status.endTime?.getTime() ?? batch.at,
+        cpu_ms: status.usage?.cpuMs ?? null,
+        peak_memory_bytes: status.usage?.peakMemoryBytes ?? null,
+        wall_ms: status.usage?.wallMs ?? null,
+        stdout_bytes: status.logSizes?.stdoutBytes ?? null,
+        stderr_bytes: status.logSizes?.stderrBytes ?? null,
+        enforced: status.enforced.join(","),
+      };
+    case "refused":
+      return refused(batch, news, row, array, isOver);
+    case "accepted":
+    case "preparing":
+      return row;
+  }
+}
+
+/** Back to pending; or, where its end was asked for meanwhile, over. */
+function refused(batch: Batch, { reason }: News, row: TaskDoc, array: OpenArray | undefined, isOver: boolean): TaskDoc {
+  const avoided = splitList(row.avoid);
+  const avoid = speaksAgainstHost(reason) && !avoided.includes(row.host) ? [...avoided, row.host] : avoided;
+  const put = { ...row, detail: "", request: 0, avoid: avoid.join(",") };
+  if (!isOver) {
+    const why = { reason_code: reason.code, reason_message: reason.message };
+    return { ...put, ...why, state: pendingCode, outcome: 0, ended_at: null };
+  }
+  const by = array && array.request === requestCode("kill") ? array.requestBy : row.request_by;
+  return {
+    ...put,
+    state: overCode,
+    outcome: outcomeCode("killed"),
+    ended_at: batch.at,
+    reason_code: "KILLED_BY_USER",
+    reason_message: `killed by ${by}`,
+  };
+}
+
+function charge(batch: Batch, spec: SpecDoc, { status }: News, endedAt: number): void {
+  batch.sums.charge({
+    user: spec.user,
+    project: spec.project,
+    endedAt,
+    cpuMs: status.usage?.cpuMs ?? 0,
+    wallMs: status.usage?.wallMs ?? 0,
+    cpuMilli: spec.cpu_milli,
+    memoryBytes: spec.memory_bytes,
+  });
+}
+
+function keepAttempt(batch: Batch, { attempt, hostId, reason }: News, { number, idx }: TaskDoc): void {
+  const id = attemptKey(number, idx, attempt);
+  if (batch.attempt(id)) return;
+  batch.changes.attempts.set(id, {
+    ...givenUp(id, attempt, hostId, reason, batch.at),
+    outcome: 0,
+    cpu_ms: null,
+    peak_memory_bytes: null,
+    wall_ms: null,
+  });
+}
+
+const givenUp = (_id: string, attempt: number, host: string, reason: Reason, endedAt: number) => ({
+  _id,
+  attempt,
+  host,
+  reason_code: reason.code,
+  reason_message: reason.message,
+  ended_at: endedAt,
+});
+
+/** What a superseded run used is known only now; it was used all the same. Once. */
+function keepLateUse(batch: Batch, news: News, { number, idx }: TaskDoc, spec: SpecDoc): void {
+  const { usage, endTime } = news.status;
+  if (news.phase !== "ended" || !usage) return;
+  const id = attemptKey(number, idx, news.attempt);
+  const known = batch.attempt(id);
+  if (!known || known.wall_ms !== null) return;
+  const endedAt = endTime?.getTime() ?? batch.at;
+  const used: AttemptDoc = {
+    ...known,
+    outcome: outcomeCode(news.outcome),
+    cpu_ms: usage.cpuMs,
+    peak_memory_bytes: usage.peakMemoryBytes ?? null,
+    wall_ms: usage.wallMs,
+    ended_at: endedAt,
+  };
+  batch.changes.attempts.set(id, used);
+  charge(batch, spec, news, endedAt);
+}

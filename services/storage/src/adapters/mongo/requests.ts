@@ -1,0 +1,151 @@
+import { AppError, killedReason, move } from "@berth/core";
+import type { TaskRequest } from "@berth/core";
+import { requestFromWire, toFailure } from "@berth/contracts";
+import type { RequestResult, RequestTasksRequest } from "@berth/contracts/store";
+import { endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts";
+import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "../sqlite/codes.ts";
+import { unrecordedRow } from "../sqlite/task-message.ts";
+import { lifeOf, readId } from "../sqlite/task-rows.ts";
+import { freshTask } from "./batch.ts";
+import type { Batch, OpenArray } from "./batch.ts";
+import type { TaskDoc } from "./collections.ts";
+import { endRecord } from "./plan.ts";
+import type { SpecDoc } from "./spec-doc.ts";
+import type { Needs } from "./work.ts";
+
+export function requestNeeds(needs: Needs, taskId: string): void {
+  const id = readId(taskId);
+  if (id) needs.task(id.number, id.idx);
+}
+
+/** Notes what a user asks for of one task; what does not go is its result. */
+export function requestOne(batch: Batch, id: string, asked: RequestTasksRequest): RequestResult {
+  try {
+    return request(batch, id, asked);
+  } catch (error) {
+    if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
+    throw error;
+  }
+}
+
+function request(batch: Batch, id: string, { request: word, user, admin }: RequestTasksRequest): RequestResult {
+  const asked = requestFromWire(word);
+  if (!asked)
+    throw new AppError("invalid", "INVALID_REQUEST", "request: must be kill, suspend or resume", {
+      metadata: { field: "request", rule: "must be known" },
+    });
+  const at = readId(id);
+  const spec = at && batch.spec(at.number);
+  if (!spec) throw notFound(id);
+  if (spec.user !== user && !admin)
+    throw new AppError("denied", "NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
+  const array = spec.is_array === 1 ? batch.array(at.number) : undefined;
+  if (!array && at.idx >= 0) throw notFound(id);
+  if (array && at.idx < 0) return requestArray(batch, spec, array, id, asked, user);
+  const row = batch.task(at.number, at.idx);
+  if (row) return requestRecord(batch, spec, array, row, id, asked, user);
+  const place = array && unrecorded(array, at.idx);
+  if (place === undefined) throw notFound(id);
+  if (place === "unclaimed") return requestUnclaimed(batch, spec, array!, at.idx, id, asked, user);
+  const { state, outcome } = unrecordedRow(array!, batch.task(at.number, -1)!, at.idx)!;
+  return answer(state, outcome);
+}
+
+const answer = (state: number, outcome: number): RequestResult => ({
+  state: wireState(state),
+  outcome: wireOutcome(outcome),
+});
+const notFound = (id: string) =>
+  new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${id}`, { metadata: { task_id: id } });
+const notRunning = (id: string, asked: TaskRequest) =>
+  new AppError("precondition", "NOT_RUNNING", `task ${id} is not ${asked === "resume" ? "suspended" : "running"}`, {
+    metadata: { task_id: id },
+  });
+
+function requestRecord(
+  batch: Batch,
+  spec: SpecDoc,
+  array: OpenArray | undefined,
+  row: TaskDoc,
+  id: string,
+  asked: TaskRequest,
+  user: string,
+): RequestResult {
+  const moved = move(lifeOf(row), { kind: "request", request: asked });
+  switch (moved.kind) {
+    case "refused":
+      throw notRunning(id, asked);
+    case "superseded":
+    case "unchanged":
+      return answer(row.state, row.outcome);
+    case "moved":
+      break;
+  }
+  if (moved.life.state.kind === "over") {
+    endRecord(batch, spec, row, "killed", killedReason(user), array);
+    return answer(overCode, outcomeCode("killed"));
+  }
+  const code = requestCode(moved.life.request);
+  batch.announce({ ...row, request: code, request_by: code === 0 ? "" : user }, spec);
+  return answer(row.state, 0);
+}
+
+/** Ends an element that the cursor has not reached: it gets a record, and the cursor will step over it. */
+function requestUnclaimed(
+  batch: Batch,
+  spec: SpecDoc,
+  array: OpenArray,
+  idx: number,
+  id: string,
+  asked: TaskRequest,
+  user: string,
+): RequestResult {
+  if (asked !== "kill") throw notRunning(id, asked);
+  const reason = killedReason(user);
+  const killed = outcomeCode("killed");
+  batch.announce(
+    {
+      ...freshTask(array.number, idx, spec.user, overCode),
+      outcome: killed,
+      reason_code: reason.code,
+      reason_message: reason.message,
+      ended_at: batch.at,
+    },
+    spec,
+  );
+  endEarly(array, idx, "killed", (index) => batch.hasRecord(array, index));
+  array.dirty = true;
+  batch.sums.moved(spec.user, pendingCode, overCode);
+  return answer(overCode, killed);
+}
+
+/** A kill of an array ends what was not begun, as a range, and what waits again; what lives gets it through the array. */
+function requestArray(
+  batch: Batch,
+  spec: SpecDoc,
+  array: OpenArray,
+  id: string,
+  asked: TaskRequest,
+  user: string,
+): RequestResult {
+  const whole = batch.task(array.number, -1)!;
+  if (whole.state >= overCode) return answer(whole.state, whole.outcome);
+  if (asked !== "kill") {
+    throw new AppError(
+      "precondition",
+      "ARRAY_NOT_SUSPENDABLE",
+      `${id} is an array: ask for its elements, such as ${id}.${array.range.first}`,
+      { metadata: { task_id: id } },
+    );
+  }
+  if (array.request !== killCode) {
+    array.request = killCode;
+    array.requestBy = user;
+    array.dirty = true;
+    batch.sums.moved(spec.user, pendingCode, overCode, endUnclaimed(array, "killed"));
+    const waiting = batch.liveElements(array.number).filter(({ state }) => state === pendingCode);
+    for (const row of waiting) endRecord(batch, spec, row, "killed", killedReason(user), array);
+  }
+  const over = array.live === 0;
+  return answer(over ? overCode : array.state, over ? outcomeCode("killed") : 0);
+}

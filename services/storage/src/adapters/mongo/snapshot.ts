@@ -1,0 +1,85 @@
+import { TaskRow } from "@berth/contracts/store";
+import type { SnapshotResponse } from "@berth/contracts/store";
+import { overCode, pendingCode } from "../sqlite/codes.ts";
+import { taskChange } from "../sqlite/feed-row.ts";
+import { readId } from "../sqlite/task-rows.ts";
+import { openArray } from "./batch.ts";
+import type { Batch } from "./batch.ts";
+import type { MongoCalls, Session } from "./calls.ts";
+import type { TaskDoc, WriterDoc } from "./collections.ts";
+import { findTask } from "./find-task.ts";
+import type { Hosts } from "./hosts.ts";
+import type { Needs } from "./work.ts";
+
+const rowsAtOnce = 500;
+
+export interface SnapshotDeps {
+  readonly calls: MongoCalls;
+  readonly hosts: Hosts;
+  token(seq: number): string;
+  /** Answers from documents that are read for it, in that session. */
+  inspect<T>(needs: (needs: Needs) => void, decide: (batch: Batch) => T, session: Session): Promise<T>;
+}
+
+/** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
+export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncGenerator<SnapshotResponse> {
+  const { calls, hosts } = deps;
+  // One session: no later read is of an older state than the token, whichever server answers.
+  const session = calls.session();
+  try {
+    const [found] = await calls.find("meta", { _id: "writer" }, {}, session);
+    const writer = found as unknown as WriterDoc;
+    // Before the first row: what changes while rows are read comes again from the feed, under a larger revision.
+    const known = await hosts.at(writer.hosts_revision);
+    yield { token: deps.token(writer.revision), epoch: writer.epoch, changes: hosts.changes(known) };
+    const told = new Set<string>();
+    let after = "";
+    while (!signal.aborted) {
+      const filter = { live: 1, _id: { $gt: after } };
+      const docs = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: rowsAtOnce }, session);
+      if (docs.length === 0) return;
+      const rows = docs as unknown as TaskDoc[];
+      yield { token: "", epoch: "", changes: await chunk(deps, rows, told, session) };
+      after = rows.at(-1)!._id;
+    }
+  } finally {
+    await calls.end(session);
+  }
+}
+
+function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, session: Session): Promise<Buffer[]> {
+  const needs = (wanted: Needs) => {
+    for (const row of rows) {
+      wanted.specs.add(row.number);
+      for (const number of row.parents ?? []) wanted.task(number, -1);
+    }
+  };
+  return deps.inspect(
+    needs,
+    (batch) => {
+      // Run again where a parent was not in hand yet: what was told is known only at its end.
+      const toldNow = new Set<string>();
+      const changes = rows.flatMap((row) => [...parentsOf(batch, row, told, toldNow), liveChange(batch, row)]);
+      for (const parent of toldNow) told.add(parent);
+      return changes;
+    },
+    session,
+  );
+}
+
+const liveChange = (batch: Batch, row: TaskDoc): Buffer =>
+  taskChange(row.revision, row, batch.spec(row.number)!, row.array && openArray(row, row.array));
+
+/** Feed rows of parents that are over; those that live have rows of their own. */
+function parentsOf(batch: Batch, row: TaskDoc, told: ReadonlySet<string>, toldNow: Set<string>): Buffer[] {
+  const { deps } = batch.spec(row.number)!;
+  if (deps === null || row.state !== pendingCode) return [];
+  return TaskRow.decode(deps).dependencies.flatMap(({ taskId }) => {
+    if (told.has(taskId) || toldNow.has(taskId)) return [];
+    const found = readId(taskId) && findTask(batch, taskId);
+    if (!found || found.row.state < overCode) return [];
+    toldNow.add(taskId);
+    const array = found.spec.is_array === 1 && found.row.idx < 0 ? batch.array(found.spec.number) : undefined;
+    return [taskChange(found.row.revision, found.row, found.spec, array)];
+  });
+}

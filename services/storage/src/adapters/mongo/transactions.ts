@@ -1,0 +1,173 @@
+import { AppError } from "@berth/core";
+import type { Batch } from "./batch.ts";
+import { decide } from "./batch.ts";
+import type { MongoCalls, Session } from "./calls.ts";
+import type { HostDoc, WriterDoc } from "./collections.ts";
+import type { Outcome } from "./commit-loop.ts";
+import { isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
+import { Needs, Work } from "./work.ts";
+
+/** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
+export interface Call {
+  readonly needs: (needs: Needs) => void;
+  readonly decide: (batch: Batch) => unknown;
+}
+
+export interface TransactionDeps {
+  readonly calls: MongoCalls;
+  /** Names this store among those of the same database. */
+  readonly copy: string;
+  /** The database's clock where a test moves it; its own without. */
+  readonly now: (() => number) | undefined;
+  /** The hosts as they are at that revision. */
+  hosts(revision: number, session: Session | undefined): Promise<ReadonlyMap<string, HostDoc>>;
+  /** Told of each durable commit. */
+  committed(writer: {
+    readonly revision: number;
+    readonly hosts: ReadonlyMap<string, HostDoc>;
+    readonly atMs: number;
+  }): void;
+  /** A transaction had to be begun again, or its end became known only by reading it back. */
+  onRetry(why: "conflict" | "unknown"): void;
+  readonly patienceMs: number;
+}
+
+const copyForgottenMs = 86_400_000;
+
+/**
+ * Commits calls in one transaction that nobody else's can overlap: its first write is the writer document. Whoever comes second there is refused at once
+ * with nothing done, and comes again.
+ *
+ * Where the end of a transaction is not known, the next one reads in the writer document whether it got in: whoever holds that document knows
+ * that no older transaction is still open. Throws `unavailable` COMMIT_FAILED (nothing is stored) or COMMIT_UNKNOWN.
+ */
+export function transactions(deps: TransactionDeps) {
+  let seq = 0;
+
+  return async function commit(batch: readonly Call[]): Promise<readonly Outcome[]> {
+    seq += 1;
+    const mine = seq;
+    const until = performance.now() + deps.patienceMs;
+    let unknown: Outcome[] | undefined;
+    for (let tries = 1; ; tries++) {
+      const attempt = new Attempt(deps, mine, batch);
+      try {
+        const outcomes = await attempt.run(unknown);
+        return outcomes;
+      } catch (error) {
+        // Nobody told that it is not stored: then it may be.
+        const mayBeStored = attempt.mayBeStored && !isTransient(error);
+        if (mayBeStored) unknown = attempt.outcomes;
+        const again = mayBeStored || isUnknownCommit(error) || isPassing(error) || isDuplicateKey(error);
+        if (!again || (isDuplicateKey(error) && tries > 5)) throw error;
+        if (performance.now() > until) throw gaveUp(unknown !== undefined, error);
+        deps.onRetry(unknown ? "unknown" : "conflict");
+        await pause(Math.min(100, 1 + Math.random() * 2 ** Math.min(tries + 1, 7)));
+      }
+    }
+  };
+}
+
+const gaveUp = (isUnknown: boolean, cause: unknown) =>
+  isUnknown
+    ? new AppError("unavailable", "COMMIT_UNKNOWN", "the database did not say whether it committed", { cause })
+    : new AppError("unavailable", "COMMIT_FAILED", "the database could not commit", { cause });
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One try at a transaction. */
+class Attempt {
+  readonly outcomes: Outcome[] = [];
+  /** From the moment when its commit is asked for. */
+  mayBeStored = false;
+  readonly #deps: TransactionDeps;
+  readonly #seq: number;
+  readonly #batch: readonly Call[];
+
+  constructor(deps: TransactionDeps, seq: number, batch: readonly Call[]) {
+    this.#deps = deps;
+    this.#seq = seq;
+    this.#batch = batch;
+  }
+
+  /** `unknown`: the answers of a try before that may have been stored. */
+  async run(unknown: readonly Outcome[] | undefined): Promise<readonly Outcome[]> {
+    const { calls } = this.#deps;
+    const session = calls.session();
+    try {
+      calls.begin(session);
+      try {
+        const writer = await this.#take(session);
+        if (unknown && (writer.copies[this.#deps.copy]?.seq ?? 0) >= this.#seq) {
+          // Committed, too: what was read counts only with a majority behind it.
+          await calls.commit(session);
+          this.#deps.committed({ revision: writer.revision, hosts: new Map(), atMs: writer.at.getTime() });
+          return unknown;
+        }
+        await this.#write(session, writer);
+      } catch (error) {
+        if (!this.mayBeStored) await calls.abort(session).catch(() => {}); // it ends by itself, too
+        throw error;
+      }
+      return this.outcomes;
+    } finally {
+      await calls.end(session).catch(() => {});
+    }
+  }
+
+  async #take(session: Session): Promise<WriterDoc> {
+    const { calls, now } = this.#deps;
+    const at = now ? new Date(now()) : "$$NOW";
+    const writer = await calls.findOneAndUpdate("meta", { _id: "writer" }, [{ $set: { at } }], session);
+    if (!writer) throw new AppError("internal", "DATABASE_EMPTIED", "the database's writer document is gone");
+    return writer as unknown as WriterDoc;
+  }
+
+  async #write(session: Session, writer: WriterDoc): Promise<void> {
+    const { calls, hosts, committed } = this.#deps;
+    const work = new Work(calls, writer, await hosts(writer.hosts_revision, session), writer.at.getTime(), session);
+    const needs = new Needs();
+    for (const call of this.#batch) call.needs(needs);
+    await work.load(needs);
+    for (const call of this.#batch) {
+      try {
+        this.outcomes.push({ value: await decide(work, call.decide) });
+      } catch (failure) {
+        if (isTransient(failure) || isPassing(failure)) throw failure; // the database's own: the transaction's matter
+        this.outcomes.push({ failure });
+      }
+    }
+    for (const [name, writes] of work.writes()) await calls.bulkWrite(name, writes, session);
+    await calls.bulkWrite(
+      "meta",
+      [{ updateOne: { filter: { _id: "writer" as never }, update: this.#next(writer, work) } }],
+      session,
+    );
+    this.mayBeStored = true;
+    await calls.commit(session);
+    committed({ revision: work.counters.revision, hosts: work.changes.hosts, atMs: work.at });
+  }
+
+  #next(writer: WriterDoc, work: Work): Record<string, unknown> {
+    const { copy } = this.#deps;
+    const { counters, changes, at } = work;
+    const forgotten = Object.entries(writer.copies).filter(
+      ([id, { at: seen }]) => id !== copy && at - seen.getTime() > copyForgottenMs,
+    );
+    const hostsRevision = Math.max(writer.hosts_revision, ...[...changes.hosts.values()].map((host) => host.revision));
+    return {
+      $set: {
+        revision: counters.revision,
+        number: counters.number,
+        purged_up_to: counters.purgedUpTo,
+        purged_at: new Date(counters.purgedAt),
+        hosts_revision: hostsRevision,
+        ...(counters.believedAt === undefined ? {} : { believed_at: counters.believedAt }),
+        ...(changes.leases.size > 0 ? { leases: work.leases() } : {}),
+        [`copies.${copy}`]: { seq: this.#seq, at: new Date(at) },
+      },
+      $inc: { turn: 1 },
+      ...(forgotten.length > 0 ? { $unset: Object.fromEntries(forgotten.map(([id]) => [`copies.${id}`, ""])) } : {}),
+    };
+  }
+}

@@ -1,0 +1,324 @@
+import type { AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc, WriterDoc } from "./collections.ts";
+import { afterElements, taskKey } from "./collections.ts";
+import type { CollectionName } from "./collections.ts";
+import type { MongoCalls, Session, Write } from "./calls.ts";
+import { Sums } from "./sums.ts";
+import { bytes, specProjection, toSpec } from "./spec-doc.ts";
+import type { SpecDoc } from "./spec-doc.ts";
+
+/** What a write or a question has to have in hand before it decides anything. */
+export class Needs {
+  readonly specs = new Set<number>();
+  /** With the spec as it was given: long, and needed only to hand it out. */
+  readonly runSpecs = new Set<number>();
+  readonly tasks = new Set<string>();
+  readonly keys = new Set<string>();
+  readonly attempts = new Set<string>();
+  readonly chunks = new Set<string>();
+  /** Arrays whose live and waiting elements are all needed. */
+  readonly elements = new Set<number>();
+  /** Hosts whose live tasks are all needed. */
+  readonly hosts = new Set<string>();
+  /** Tasks of which is to be known whether a pending one waits for them. */
+  readonly waitedFor = new Set<number>();
+  /** Tasks whose earlier attempts are all needed, by their keys. */
+  readonly history = new Set<string>();
+
+  /** A task, with its array where it is an element, and what never changes of it. */
+  task(number: number, idx: number): void {
+    this.specs.add(number);
+    this.tasks.add(taskKey(number, idx));
+    if (idx >= 0) this.tasks.add(taskKey(number, -1));
+  }
+}
+
+/** Something was asked for that is not in hand yet. Whoever runs the decision loads it and runs the decision again, from its beginning. */
+export class NotLoaded extends Error {
+  readonly needs: Needs;
+  constructor(add: (needs: Needs) => void) {
+    super("not loaded");
+    this.needs = new Needs();
+    add(this.needs);
+  }
+}
+
+export interface FeedRow {
+  readonly revision: number;
+  readonly user: string | null;
+  readonly row: Uint8Array;
+}
+
+/** What changed in one decision, or in all of a transaction. */
+export class Changes {
+  readonly specs = new Map<number, SpecDoc | undefined>();
+  readonly tasks = new Map<string, TaskDoc | undefined>();
+  readonly keys = new Map<string, KeyDoc | undefined>();
+  readonly attempts = new Map<string, AttemptDoc | undefined>();
+  readonly chunks = new Map<string, ChunkDoc>();
+  readonly remains = new Set<number>();
+  readonly hosts = new Map<string, HostDoc>();
+  readonly leases = new Map<string, LeaseDoc>();
+  readonly sums = new Sums();
+  readonly rows: FeedRow[] = [];
+
+  merge(other: Changes): void {
+    for (const [key, spec] of other.specs) this.specs.set(key, spec);
+    for (const [key, task] of other.tasks) this.tasks.set(key, task);
+    for (const [key, doc] of other.keys) this.keys.set(key, doc);
+    for (const [key, attempt] of other.attempts) this.attempts.set(key, attempt);
+    for (const [key, chunk] of other.chunks) this.chunks.set(key, chunk);
+    for (const number of other.remains) this.remains.add(number);
+    for (const [id, host] of other.hosts) this.hosts.set(id, host);
+    for (const [name, lease] of other.leases) this.leases.set(name, lease);
+    this.sums.merge(other.sums);
+    this.rows.push(...other.rows);
+  }
+}
+
+/** The counters of a transaction; a decision that fails gives nothing back to them. */
+export interface Counters {
+  revision: number;
+  number: number;
+  purgedUpTo: number;
+  purgedAt: number;
+  believedAt: number | undefined;
+}
+
+/** The documents that one transaction, or one question, works on: as they were, and as its decisions have made them. */
+export class Work {
+  readonly calls: MongoCalls;
+  readonly session: Session | undefined;
+  readonly at: number;
+  readonly hosts: ReadonlyMap<string, HostDoc>;
+  readonly changes = new Changes();
+  readonly counters: Counters;
+  readonly #leases: ReadonlyMap<string, LeaseDoc>;
+  readonly #specs = new Map<number, SpecDoc | undefined>();
+  readonly #tasks = new Map<string, TaskDoc | undefined>();
+  readonly #keys = new Map<string, KeyDoc | undefined>();
+  readonly #attempts = new Map<string, AttemptDoc | undefined>();
+  readonly #chunks = new Map<string, ChunkDoc | undefined>();
+  readonly #elements = new Set<number>();
+  readonly #liveOn = new Set<string>();
+  readonly #waitedFor = new Map<number, boolean>();
+  readonly #history = new Set<string>();
+  /** Which of the tasks were there before: they are replaced, others are inserted. */
+  readonly #there = new Set<string>();
+
+  constructor(
+    calls: MongoCalls,
+    writer: WriterDoc,
+    hosts: ReadonlyMap<string, HostDoc>,
+    at: number,
+    session: Session | undefined,
+  ) {
+    this.calls = calls;
+    this.session = session;
+    this.at = at;
+    this.hosts = hosts;
+    this.#leases = new Map(writer.leases.map((lease) => [lease.name, lease]));
+    this.counters = {
+      revision: writer.revision,
+      number: writer.number,
+      purgedUpTo: writer.purged_up_to,
+      purgedAt: writer.purged_at.getTime(),
+      believedAt: writer.believed_at,
+    };
+  }
+
+  spec(number: number): SpecDoc | undefined {
+    if (this.changes.specs.has(number)) return this.changes.specs.get(number);
+    if (!this.#specs.has(number)) throw new NotLoaded((needs) => needs.specs.add(number));
+    return this.#specs.get(number);
+  }
+
+  /** With the spec as it was given. */
+  wholeSpec(number: number): SpecDoc | undefined {
+    const spec = this.spec(number);
+    if (spec && spec.run_spec === undefined) throw new NotLoaded((needs) => needs.runSpecs.add(number));
+    return spec;
+  }
+
+  /** `also`: other keys that will be asked for, should this one not be there. */
+  task(key: string, also: Iterable<string> = []): TaskDoc | undefined {
+    if (this.changes.tasks.has(key)) return this.changes.tasks.get(key);
+    if (!this.#tasks.has(key)) {
+      throw new NotLoaded((needs) => {
+        needs.tasks.add(key);
+        for (const other of also) needs.tasks.add(other);
+      });
+    }
+    return this.#tasks.get(key);
+  }
+
+  chunk(key: string): ChunkDoc | undefined {
+    const changed = this.changes.chunks.get(key);
+    if (changed) return changed;
+    if (!this.#chunks.has(key)) throw new NotLoaded((needs) => needs.chunks.add(key));
+    return this.#chunks.get(key);
+  }
+
+  /** Records of an array's elements, of which those that are not over are all there. */
+  elements(number: number): TaskDoc[] {
+    if (!this.#elements.has(number)) throw new NotLoaded((needs) => needs.elements.add(number));
+    const [from, upTo] = [taskKey(number, 0), afterElements(number)];
+    return this.#inHand((key) => key >= from && key < upTo);
+  }
+
+  /** Records of a host, of which those that live are all there. */
+  on(host: string): TaskDoc[] {
+    if (!this.#liveOn.has(host)) throw new NotLoaded((needs) => needs.hosts.add(host));
+    return this.#inHand().filter((task) => task.host === host);
+  }
+
+  #inHand(wanted: (key: string) => boolean = () => true): TaskDoc[] {
+    const keys = new Set([...this.#tasks.keys(), ...this.changes.tasks.keys()]);
+    return [...keys].filter(wanted).flatMap((key) => this.task(key) ?? []);
+  }
+
+  /** Whether a pending task waits for that one. */
+  isWaitedFor(number: number): boolean {
+    if (!this.#waitedFor.has(number)) throw new NotLoaded((needs) => needs.waitedFor.add(number));
+    if (this.#waitedFor.get(number)) return true;
+    return [...this.changes.tasks.values()].some((task) => task?.parents?.includes(number));
+  }
+
+  key(id: string): KeyDoc | undefined {
+    if (this.changes.keys.has(id)) return this.changes.keys.get(id);
+    if (!this.#keys.has(id)) throw new NotLoaded((needs) => needs.keys.add(id));
+    return this.#keys.get(id);
+  }
+
+  attempt(id: string): AttemptDoc | undefined {
+    if (this.changes.attempts.has(id)) return this.changes.attempts.get(id);
+    if (!this.#attempts.has(id)) throw new NotLoaded((needs) => needs.attempts.add(id));
+    return this.#attempts.get(id);
+  }
+
+  /** All earlier attempts of a task, in their order. */
+  history(number: number, idx: number): AttemptDoc[] {
+    const key = taskKey(number, idx);
+    if (!this.#history.has(key)) throw new NotLoaded((needs) => needs.history.add(key));
+    const of = (id: string) => id.startsWith(`${key}/`);
+    const ids = new Set([...this.#attempts.keys(), ...this.changes.attempts.keys()].filter(of));
+    return [...ids].sort().flatMap((id) => this.attempt(id) ?? []);
+  }
+
+  lease(name: string): LeaseDoc | undefined {
+    return this.changes.leases.get(name) ?? this.#leases.get(name);
+  }
+
+  host(id: string): HostDoc | undefined {
+    return this.changes.hosts.get(id) ?? this.hosts.get(id);
+  }
+
+  leases(): LeaseDoc[] {
+    return [...new Map([...this.#leases, ...this.changes.leases]).values()];
+  }
+
+  /** Reads what is not in hand, one after the other: a transaction has one question under way. */
+  async load(needs: Needs): Promise<void> {
+    const whole = [...needs.runSpecs].filter((number) => this.#specs.get(number)?.run_spec === undefined);
+    await this.#loadSpecs(whole, {});
+    await this.#loadSpecs(
+      [...needs.specs].filter((number) => !this.#specs.has(number)),
+      { projection: specProjection },
+    );
+    await this.#loadTasks([...needs.tasks].filter((key) => !this.#tasks.has(key)));
+    for (const number of needs.elements) await this.#loadElements(number);
+    for (const host of needs.hosts) await this.#loadLiveOn(host);
+    await this.#loadWaitedFor([...needs.waitedFor]);
+    const keys = [...needs.keys].filter((key) => !this.#keys.has(key));
+    for (const doc of await this.#byId("client_keys", keys)) {
+      const key = doc as unknown as KeyDoc;
+      this.#keys.set(key._id, { ...key, spec_hash: bytes(key.spec_hash) });
+    }
+    for (const key of keys) if (!this.#keys.has(key)) this.#keys.set(key, undefined);
+    await this.#loadAttempts(needs);
+  }
+
+  async #loadSpecs(numbers: readonly number[], options: { projection?: typeof specProjection }): Promise<void> {
+    for (const doc of await this.#byId("specs", numbers, options)) this.#specs.set(Number(doc["_id"]), toSpec(doc));
+    for (const number of numbers) if (!this.#specs.has(number)) this.#specs.set(number, undefined);
+  }
+
+  async #loadTasks(keys: readonly string[]): Promise<void> {
+    for (const doc of await this.#byId("tasks", keys)) this.#has(doc as unknown as TaskDoc);
+    for (const key of keys) if (!this.#tasks.has(key)) this.#tasks.set(key, undefined);
+  }
+
+  async #loadElements(number: number): Promise<void> {
+    const filter = { live: 1, _id: { $gte: taskKey(number, 0), $lt: afterElements(number) } };
+    for (const doc of await this.calls.find("tasks", filter, {}, this.session)) this.#has(doc as unknown as TaskDoc);
+    this.#elements.add(number);
+  }
+
+  async #loadLiveOn(host: string): Promise<void> {
+    for (const doc of await this.calls.find("tasks", { live: 1, host }, {}, this.session))
+      this.#has(doc as unknown as TaskDoc);
+    this.#liveOn.add(host);
+  }
+
+  async #loadWaitedFor(numbers: readonly number[]): Promise<void> {
+    if (numbers.length === 0) return;
+    const options = { projection: { parents: 1 } };
+    const waiting = await this.calls.find("tasks", { parents: { $in: numbers } }, options, this.session);
+    const parents = new Set(waiting.flatMap((doc) => doc["parents"] as number[]));
+    for (const number of numbers) this.#waitedFor.set(number, parents.has(number));
+  }
+
+  async #loadAttempts(needs: Needs): Promise<void> {
+    const chunks = [...needs.chunks].filter((key) => !this.#chunks.has(key));
+    for (const doc of await this.#byId("folded", chunks))
+      this.#chunks.set(String(doc["_id"]), { ...(doc as unknown as ChunkDoc), body: bytes(doc["body"]) });
+    for (const key of chunks) if (!this.#chunks.has(key)) this.#chunks.set(key, undefined);
+    const ids = [...needs.attempts].filter((id) => !this.#attempts.has(id));
+    const found = await this.#byId("attempts", ids);
+    for (const key of needs.history) {
+      const filter = { _id: { $gte: `${key}/`, $lt: `${key}0` } };
+      found.push(...(await this.calls.find("attempts", filter, {}, this.session)));
+      this.#history.add(key);
+    }
+    for (const doc of found) this.#attempts.set(String(doc["_id"]), doc as unknown as AttemptDoc);
+    for (const id of ids) if (!this.#attempts.has(id)) this.#attempts.set(id, undefined);
+  }
+
+  #byId(name: CollectionName, ids: readonly unknown[], options = {}) {
+    if (ids.length === 0) return Promise.resolve([]);
+    return this.calls.find(name, { _id: { $in: ids } }, options, this.session);
+  }
+
+  #has(task: TaskDoc): void {
+    if (!this.#tasks.has(task._id)) this.#tasks.set(task._id, task);
+    this.#there.add(task._id);
+  }
+
+  /** What the transaction has to write. */
+  writes(): readonly (readonly [CollectionName, Write[]])[] {
+    const { specs, tasks, keys, attempts, chunks, remains, hosts, rows, sums } = this.changes;
+    const at = new Date(this.at);
+    const put = <K extends string | number, D extends object>(
+      docs: ReadonlyMap<K, D | undefined>,
+      isThere: (key: K) => boolean,
+    ): Write[] => [...docs].map(([key, doc]) => putOrRemove(key, doc, isThere(key)));
+    return [
+      ["specs", put(specs, (number) => this.#specs.get(number) !== undefined)],
+      ["tasks", put(tasks, (key) => this.#there.has(key))],
+      ["client_keys", put(keys, (key) => this.#keys.get(key) !== undefined)],
+      ["attempts", put(attempts, (id) => this.#attempts.get(id) !== undefined)],
+      ["folded", put(chunks, (key) => this.#chunks.get(key) !== undefined)],
+      ["remains", [...remains].map((_id) => insert({ _id }))],
+      ["hosts", put(hosts, (id) => this.hosts.has(id))],
+      ["changes", rows.map(({ revision, user, row }) => insert({ _id: revision, at, user, row }))],
+      ["sums", sums.writes()],
+    ];
+  }
+}
+
+const insert = (document: object): Write => ({ insertOne: { document } });
+
+function putOrRemove(id: string | number, document: object | undefined, isThere: boolean): Write {
+  const filter = { _id: id as never };
+  if (document === undefined) return { deleteOne: { filter } };
+  return isThere ? { replaceOne: { filter, replacement: document } } : insert({ _id: id, ...document });
+}

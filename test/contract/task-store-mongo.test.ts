@@ -1,0 +1,23 @@
+import { randomBytes } from "node:crypto";
+import { connectMongo, mongoTaskStore } from "@berth/storage";
+import { sharedMongo } from "@berth/test-support";
+import { describeTaskStore } from "./task-store-suite.ts";
+
+describeTaskStore("MongoDB", async () => {
+  const server = await sharedMongo();
+  const url = server.urlOf(`berth_test_${randomBytes(6).toString("hex")}`);
+  return {
+    async open(options) {
+      const { calls } = await connectMongo(url, () => {});
+      const store = await mongoTaskStore(calls, options);
+      return {
+        store,
+        async housekeeping() {
+          while (await store.housekeeping()) continue;
+        },
+        close: () => store.close(),
+      };
+    },
+    remove: () => server.drop(url),
+  };
+});
