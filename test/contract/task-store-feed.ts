@@ -39,6 +39,17 @@ export function feedTests(make: MakeDatabase): void {
     expect(first).not.toBe(second);
   });
 
+  it("misses nothing after it was opened again, though writes before had changed nothing", async () => {
+    await using h = await Harness.open(make);
+    const first = await h.submit();
+    await h.place(first);
+    for (let n = 0; n < 3; n++) await h.report(first, 2, RunPhase.RUNNING); // unknown: nothing is written
+    const { token } = await h.changes(await h.token());
+    await h.reopen();
+    const second = await h.submit();
+    expect((await h.changes(token)).tasks.map(({ id }) => id)).toEqual([second]);
+  });
+
   it("gives a snapshot whose token misses nothing that happens while it is read", async () => {
     await using h = await Harness.open(make);
     await h.submitAll(Array.from({ length: 1_200 }, () => aNewTask()));

@@ -32,7 +32,10 @@ export class ChangeFeed {
     this.#purgedUpTo = Number(db.sql("SELECT value FROM meta WHERE key = 'purged_up_to'").get()?.["value"] ?? 0);
   }
 
-  /** Revision of the last committed row, or a later one that no row has; 0 in an empty database. */
+  /**
+   * Revision of the last committed row; 0 in an empty database. Never one that no row has, though more may have been given out: after a restart they are given
+   * out again, and a reader who was told of one would miss what got it then.
+   */
   get last(): number {
     return this.#last;
   }
@@ -41,9 +44,9 @@ export class ChangeFeed {
     return formatToken({ epoch: this.#epoch, seq });
   }
 
-  /** After each commit, with the largest revision given out so far. */
-  committed(last: number): void {
-    this.#last = last;
+  /** After each commit. */
+  committed(): void {
+    this.#last = this.#lastRow();
     this.#commits += 1;
     if (this.#waiters.length === 0) return;
     const waiters = this.#waiters;
