@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { newArray } from "../../domain/array-record.ts";
 import { pendingCode, placedCode } from "./codes.ts";
 import { freshRow } from "./columns.ts";
-import { encodeDependencies, encodeHead, hostChange, taskChange } from "./feed-row.ts";
+import { encodeDependencies, encodeHead, freshChange, hostChange, taskChange } from "./feed-row.ts";
 
 describe("taskChange", () => {
   const head = encodeHead({
@@ -36,6 +36,15 @@ describe("taskChange", () => {
             },
           },
         });
+      }
+    }
+  });
+
+  it("is the same for a task that was never placed, however it is made", () => {
+    for (const number of [1, 17, 123_456_789_012]) {
+      for (const each of [deps, null]) {
+        const plain = taskChange(3, freshRow(number, -1, pendingCode), { head, deps: each });
+        expect(Change.decode(freshChange(3, number, { head, deps: each }))).toEqual(Change.decode(plain));
       }
     }
   });

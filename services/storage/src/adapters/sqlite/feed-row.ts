@@ -60,6 +60,23 @@ export function taskChange(
   return change(revision, 2, deps === null ? [changing, spec.head] : [changing, spec.head, deps]);
 }
 
+const pendingPart = TaskRow.encode({ ...empty, state: wireState(pendingCode) }).finish();
+const idTag = (1 << 3) | 2;
+
+/** The same for a single task that waits and was never placed: of a hundred thousand that wait nearly all are. */
+export function freshChange(revision: number, number: number, spec: Pick<SpecColumns, "head" | "deps">): Buffer {
+  const text = `${number}`;
+  const id = Buffer.allocUnsafe(2 + text.length);
+  id[0] = idTag;
+  id[1] = text.length;
+  id.write(text, 2, "latin1");
+  return change(
+    revision,
+    2,
+    spec.deps === null ? [id, pendingPart, spec.head] : [id, pendingPart, spec.head, spec.deps],
+  );
+}
+
 /** An encoded `Change` with a host in it. */
 export const hostChange = (revision: number, host: Uint8Array): Buffer => change(revision, 3, [host]);
 

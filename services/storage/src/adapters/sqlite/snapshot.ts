@@ -6,16 +6,28 @@ import { readArray } from "./batch.ts";
 import { breath } from "./change-feed.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { outcomeCode, overCode, pendingCode } from "./codes.ts";
-import { freshRow, specColumns } from "./columns.ts";
-import type { SpecColumns, TaskColumns } from "./columns.ts";
-import { taskChange } from "./feed-row.ts";
+import { feedColumns, freshRow, specColumns } from "./columns.ts";
+import type { FeedColumns, SpecColumns } from "./columns.ts";
+import { freshChange, taskChange } from "./feed-row.ts";
 import type { HostTable } from "./host-table.ts";
 import { readId, readTask } from "./task-rows.ts";
 
 /** Rows a chunk: some 3 ms of the event loop. */
 const rowsAtOnce = 500;
 
-type Row = TaskColumns & SpecColumns;
+/** A row of a page, as an array: node:sqlite makes those in a third of the time. */
+type Key = readonly [number: number, idx: number, revision: number, state: number, fresh: number, isArray: number];
+type Row = readonly [...Key, head: Uint8Array, deps: Uint8Array | null];
+
+const pages = `FROM tasks t INDEXED BY tasks_live JOIN specs s ON s.number = t.number
+  WHERE t.state < ${overCode} AND (t.number, t.idx) > (?, ?)`;
+/** Waits, was never placed, is no array and nothing was asked of it: then its columns need not be read. */
+const fresh = `t.state = ${pendingCode} AND t.attempt = 0 AND t.request = 0 AND t.idx < 0 AND s.is_array = 0 AND t.reason_code = '' AND t.avoid = ''`;
+const pageQuery = `SELECT t.number, t.idx, t.revision, t.state, ${fresh}, s.is_array, s.head, s.deps ${pages} ORDER BY t.number, t.idx LIMIT ${rowsAtOnce}`;
+const restQuery = `SELECT ${feedColumns
+  .split(", ")
+  .map((name) => `t.${name}`)
+  .join(", ")} ${pages} AND (t.number, t.idx) <= (?, ?) AND NOT (${fresh})`;
 
 /** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
 export async function* snapshot(
@@ -27,41 +39,50 @@ export async function* snapshot(
 ): AsyncGenerator<SnapshotResponse> {
   // Before the first row: what changes while rows are read comes again from the feed, under a larger revision.
   yield { token: feed.token(), epoch, changes: hosts.changes() };
-  const page = db.sql(
-    `SELECT t.*, s.project, s.name, s.is_array, s.uid, s.gid, s.cpu_milli, s.memory_bytes, s.created_at, s.head, s.deps
-     FROM tasks t INDEXED BY tasks_live JOIN specs s ON s.number = t.number
-     WHERE t.state < ${overCode} AND (t.number, t.idx) > (?, ?) ORDER BY t.number, t.idx LIMIT ${rowsAtOnce}`,
-  );
+  const page = db.sql(pageQuery);
+  page.setReturnArrays(true);
   let after: readonly [number, number] = [0, -1];
   const told = new Set<string>();
   while (!signal.aborted) {
     const rows = page.all(...after) as unknown as Row[];
     const last = rows.at(-1);
     if (!last) return;
+    const upTo = [last[0], last[1]] as const;
+    const rest = rows.some((row) => row[4] === 0) ? liveRows(db, after, upTo) : undefined;
     const changes: Buffer[] = [];
-    for (const row of rows) {
-      for (const parent of parentsOf(row)) {
-        if (told.has(parent)) continue;
-        const change = endedParent(db, parent);
-        if (!change) continue;
-        told.add(parent);
-        changes.push(change);
+    for (const [number, idx, revision, state, isFresh, isArray, head, deps] of rows) {
+      if (deps !== null && state === pendingCode) {
+        for (const parent of parentsOf(deps)) {
+          if (told.has(parent)) continue;
+          const change = endedParent(db, parent);
+          if (!change) continue;
+          told.add(parent);
+          changes.push(change);
+        }
       }
-      changes.push(liveChange(db, row));
+      if (isFresh === 1) changes.push(freshChange(revision, number, { head, deps }));
+      else {
+        const array = isArray === 1 && idx < 0 ? readArray(db, number) : undefined;
+        changes.push(taskChange(revision, rest!.get(`${number}.${idx}`)!, { head, deps }, array));
+      }
     }
     yield { token: "", epoch: "", changes };
-    after = [last.number, last.idx];
+    after = upTo;
     await breath();
   }
 }
 
-const liveChange = (db: Database, row: Row): Buffer =>
-  taskChange(row.revision, row, row, row.is_array === 1 && row.idx < 0 ? readArray(db, row.number) : undefined);
+function liveRows(
+  db: Database,
+  after: readonly [number, number],
+  upTo: readonly [number, number],
+): Map<string, FeedColumns> {
+  const rows = db.sql(restQuery).all(...after, ...upTo) as unknown as FeedColumns[];
+  return new Map(rows.map((row) => [`${row.number}.${row.idx}`, row]));
+}
 
-const parentsOf = (row: Row): string[] =>
-  row.deps === null || row.state !== pendingCode
-    ? []
-    : TaskRow.decode(row.deps).dependencies.map((dependency) => dependency.taskId);
+const parentsOf = (deps: Uint8Array): string[] =>
+  TaskRow.decode(deps).dependencies.map((dependency) => dependency.taskId);
 
 /** The feed row of a task that is over; undefined where it lives and has a row of its own. */
 function endedParent(db: Database, id: string): Buffer | undefined {
