@@ -97,6 +97,19 @@ export function lostTests(make: MakeDatabase): void {
     expect(await h.get(id)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED, hostId: "h2" });
   });
 
+  it("keeps what a run used that was given up for good, once; its end stands", async () => {
+    await using h = await Harness.open(make);
+    const id = await running(h, OnHostLost.FAIL);
+    h.nowMs += passedMs;
+    await lose(h);
+    for (let n = 0; n < 2; n++) expect(await h.ended(id, 1, { usage: { cpuMs: 70, wallMs: 700 } })).toBe(COMMITTED);
+    expect(await h.get(id)).toMatchObject({
+      state: TaskState.OVER,
+      outcome: Outcome.LOST,
+      attempts: [{ attempt: 1, outcome: Outcome.SUCCEEDED, usage: { cpuMs: 70, wallMs: 700 } }],
+    });
+  });
+
   it("ends what was asked to be killed instead of trying it again", async () => {
     await using h = await Harness.open(make);
     const [retry, suspend] = [await running(h, OnHostLost.RETRY), await running(h, OnHostLost.RETRY)];

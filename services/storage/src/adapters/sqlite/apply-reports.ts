@@ -22,7 +22,7 @@ import {
   suspendedCode,
 } from "./codes.ts";
 import { feedColumns } from "./columns.ts";
-import type { FeedColumns, SpecColumns } from "./columns.ts";
+import type { FeedColumns, SpecColumns, TaskColumns } from "./columns.ts";
 import { giveUp, leaseOf, lostBefore } from "./lose-runs.ts";
 import { lifeOf, readId, readTask } from "./task-rows.ts";
 
@@ -234,6 +234,7 @@ function explain(
   const answered = event ? move(lifeOf(row, array), event) : onItsWay;
   switch (answered.kind) {
     case "unchanged":
+      if (isGivenUp(row, news)) keepUseAfterLoss(db, batch, news, spec);
       return ReportAnswer.COMMITTED;
     case "superseded":
       keepLateUse(db, batch, news, spec);
@@ -263,6 +264,36 @@ function keepLateUse(db: Database, batch: Batch, news: News, spec: SpecColumns):
       news.number,
       news.idx,
       news.attempt,
+    );
+  if (Number(kept.changes) > 0) charge(batch, spec, news, endedAt);
+}
+
+/** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
+const isGivenUp = (row: TaskColumns, { attempt, phase }: News): boolean =>
+  phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;
+
+/** The end stands as it was written; how the run really ended, and what it used, is kept beside it. Once. */
+function keepUseAfterLoss(db: Database, batch: Batch, news: News, spec: SpecColumns): void {
+  const { usage, endTime } = news.status;
+  if (!usage) return;
+  const endedAt = endTime?.getTime() ?? batch.at;
+  const kept = db
+    .sql(
+      `INSERT OR IGNORE INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at, cpu_ms, peak_memory_bytes, wall_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      news.number,
+      news.idx,
+      news.attempt,
+      news.hostId,
+      outcomeCode(news.outcome),
+      news.reason.code,
+      news.reason.message,
+      endedAt,
+      usage.cpuMs,
+      usage.peakMemoryBytes ?? null,
+      usage.wallMs,
     );
   if (Number(kept.changes) > 0) charge(batch, spec, news, endedAt);
 }
