@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
-[ $# -gt 0 ] || set -- footprint latency submits store-submit planner sim noop containers
+[ $# -gt 0 ] || set -- footprint latency submits store-submit array cold-start planner sim noop containers
 code=0
 for name in "$@"; do
   node --disable-warning=ExperimentalWarning --expose-gc "test/perf/$name.ts" || code=1

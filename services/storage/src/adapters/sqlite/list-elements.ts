@@ -14,7 +14,7 @@ import { readId, readTask } from "./task-rows.ts";
 import { taskMessage, unrecordedRow } from "./task-message.ts";
 
 /** How much one call looks at before it answers with what it found; a chunk that is looked at in vain counts for some records. */
-const looksAtOnce = 4_000;
+const looksAtOnce = 8_000;
 const looksAChunk = 100;
 
 export type Wanted = (row: TaskColumns, spec: SpecColumns) => boolean;
