@@ -8,6 +8,11 @@ const shape = {
   listen: z.string().default("127.0.0.1:0"),
   /** What services show each other. */
   clusterSecret: z.string().min(16),
+  /** `mongodb://…/name`: the truth is there, and any number of copies may run on it. Without it: storage.db in the data directory, and exactly one. */
+  database: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\//, "must begin with mongodb:// or mongodb+srv://")
+    .optional(),
   /** For storage.db and its lock. */
   dataDir: z.string().min(1),
   /** Root of the tasks' files; an agent on the same machine is given the same. Default: `files` in the data directory. */
@@ -23,3 +28,5 @@ export function readStorageConfig(env: NodeJS.ProcessEnv) {
   const config = readConfig(shape, { env });
   return { ...config, filesDir: config.filesDir ?? join(config.dataDir, "files") };
 }
+
+export type StorageConfig = ReturnType<typeof readStorageConfig>;

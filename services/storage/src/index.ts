@@ -3,7 +3,8 @@ export {
   type SqliteTaskStore,
   type SqliteTaskStoreOptions,
 } from "./adapters/sqlite/sqlite-task-store.ts";
-export { mongoTaskStore, type MongoTaskStore, type MongoTaskStoreOptions } from "./adapters/mongo/mongo-task-store.ts";
+export { mongoTaskStore, type MongoTaskStore } from "./adapters/mongo/mongo-task-store.ts";
+export type { MongoTaskStoreOptions } from "./adapters/mongo/options.ts";
 export { connectMongo, databaseOf } from "./adapters/mongo/connect.ts";
 export type { MongoCalls } from "./adapters/mongo/calls.ts";
 export { migrations } from "./adapters/sqlite/schema.ts";

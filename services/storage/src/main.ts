@@ -1,6 +1,5 @@
 import { mkdirSync } from "node:fs";
 import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
-import { singleInstanceLock } from "@berth/database";
 import {
   bindService,
   createLogger,
@@ -14,9 +13,9 @@ import { diskFileStore } from "./adapters/disk/disk-file-store.ts";
 import { fileStoreService } from "./adapters/grpc/file-store-service.ts";
 import { taskStoreService } from "./adapters/grpc/task-store-service.ts";
 import { storeMetrics } from "./adapters/metrics/store-metrics.ts";
-import { openSqliteStore } from "./adapters/sqlite/open-store.ts";
 import { keepHouse } from "./app/keep-house.ts";
 import { readStorageConfig } from "./config.ts";
+import { openStore } from "./open-store.ts";
 
 await runService({
   name: "storage",
@@ -28,22 +27,8 @@ await runService({
 
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     mkdirSync(config.filesDir, { recursive: true, mode: 0o711 });
-    const lock = singleInstanceLock(config.dataDir);
-    closing.add(() => lock.release());
     const metrics = storeMetrics();
-    const store = openSqliteStore(config.dataDir, {
-      now: Date.now,
-      newEpoch: config.newEpoch,
-      logger,
-      foldAfterMs: config.foldAfterMs,
-      onCommit: metrics.onCommit,
-      onClockJump: (believedAtMs, nowMs) =>
-        logger.warn("the clock jumped ahead: nothing is archived or deleted until it went on for an hour", {
-          from: new Date(believedAtMs).toISOString(),
-          to: new Date(nowMs).toISOString(),
-        }),
-    });
-    closing.add(() => store.close());
+    const store = await openStore(config, { logger, metrics, closing });
     const files = diskFileStore(config.filesDir);
 
     const server = await serveGrpc({

@@ -12,6 +12,9 @@ export function storeMetrics() {
   let calls = 0;
   gauge("berth_storage_commits", "Durable commits since the start", () => commits);
   gauge("berth_storage_committed_calls", "Calls in them; by commits: how many share one", () => calls);
+  const retries = { conflict: 0, unknown: 0 };
+  gauge("berth_storage_write_conflicts", "Writes that waited for another copy's", () => retries.conflict);
+  gauge("berth_storage_unknown_commits", "Commits whose end had to be read back", () => retries.unknown);
   const readers = new Set<{ seen: number }>();
 
   return {
@@ -19,6 +22,10 @@ export function storeMetrics() {
       commits += 1;
       calls += items;
       seconds.observe(ms / 1000);
+    },
+
+    onRetry(why: "conflict" | "unknown"): void {
+      retries[why] += 1;
     },
 
     /** The same store, whose feed readers are counted. */

@@ -9,7 +9,8 @@ import { chunkOf, unfold } from "./chunks.ts";
 import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
 import { chunkKey, taskKey } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import { Changes, NotLoaded } from "./work.ts";
+import { Changes } from "./changes.ts";
+import { NotLoaded } from "./needs.ts";
 import type { Counters, Work } from "./work.ts";
 
 /** A record before it is stored. */

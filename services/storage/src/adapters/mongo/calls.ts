@@ -62,7 +62,7 @@ export function driverCalls(client: MongoClient, database: string): MongoCalls {
   });
   const collection = (name: CollectionName) => db.collection(name);
   return {
-    find: (name, filter, options = {}, session = undefined) =>
+    find: (name, filter, options = {}, session) =>
       collection(name)
         .find(filter as Filter<Document>, session ? { ...options, session } : options)
         .toArray(),

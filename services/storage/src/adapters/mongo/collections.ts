@@ -137,6 +137,10 @@ export interface WriterDoc {
   readonly purged_up_to: number;
   readonly purged_at: Date;
   readonly leases: readonly LeaseDoc[];
+  /** The operator's last word that it was restored. */
+  readonly new_epoch: string;
+  /** Up to which revision runs are of before it was restored, and are to be given up; missing: they are. */
+  readonly renewed_at?: number;
   /** When the clock was believed last for what removes things; missing before. */
   readonly believed_at?: number;
   /** The last write of each copy: tells after an unknown end whether it got in. */

@@ -35,6 +35,10 @@ export function isPassing(error: unknown): boolean {
   return code === undefined || passing.has(code) || isTransient(error) || hasLabel(error, "RetryableWriteError");
 }
 
+/** The database was restored while a store used it: what that store knows is of another life, and it has to be started again. */
+export const epochChanged = (now: string, before: string) =>
+  new AppError("precondition", "EPOCH_CHANGED", `the database has epoch ${now} now, and had ${before}`);
+
 /** Anything thrown by a call, as others are told of it. */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError || !isPassing(error)) return error;

@@ -2,6 +2,7 @@ import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
 import type { MongoCalls, Watch } from "./calls.ts";
 import type { WriterDoc } from "./collections.ts";
+import { epochChanged } from "./errors.ts";
 import { bytes } from "./spec-doc.ts";
 
 /** How many revisions one answer may span, and of how many a reader of one user skips the others' at once. */
@@ -36,7 +37,6 @@ export class Feed {
   #last: number;
   #purgedUpTo: number;
   #viewedAt = performance.now();
-  #looking: Promise<WriterDoc> | undefined;
   #isWatched = false;
   #watch: Watch | undefined;
 
@@ -58,10 +58,11 @@ export class Feed {
     return formatToken({ epoch: this.#epoch, seq });
   }
 
-  /** The writer document as a majority has it, read after this call; readers that come meanwhile share the next one. */
+  /** The writer document as a majority has it, read after this call. */
   async look(): Promise<WriterDoc> {
     const [found] = await this.#calls.find("meta", { _id: "writer" });
     const writer = found as unknown as WriterDoc;
+    if (writer.epoch !== this.#epoch) throw epochChanged(writer.epoch, this.#epoch);
     this.#viewedAt = performance.now();
     this.#purgedUpTo = Math.max(this.#purgedUpTo, writer.purged_up_to);
     this.committed(writer.revision);

@@ -7,7 +7,7 @@ import { readId } from "../sqlite/task-rows.ts";
 import type { Batch } from "./batch.ts";
 import { taskKey } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 export interface Found {
   readonly row: TaskColumns;

@@ -66,6 +66,7 @@ async function makeWriter(calls: MongoCalls, at: number): Promise<void> {
     purged_up_to: 0,
     purged_at: new Date(at),
     leases: [],
+    new_epoch: "",
     copies: {},
   };
   try {

@@ -12,7 +12,7 @@ import { taskKey } from "./collections.ts";
 import type { TaskDoc } from "./collections.ts";
 import { findNeeds, findTask, shortMessage } from "./find-task.ts";
 import { listElements } from "./list-elements.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 /** How many records one call looks at before it answers with what it found, and how many it reads at once. */
 const looksAtOnce = 2_000;

@@ -7,7 +7,7 @@ import { assignmentsFor } from "./assignments.ts";
 import type { Batch } from "./batch.ts";
 import type { Hosts } from "./hosts.ts";
 import { schedulerTerm } from "./leases.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 export function lookUpNeeds(needs: Needs, epoch: string, { runs, assign }: LookUpRunsRequest): void {
   for (const run of [...runs, ...assign]) {

@@ -4,22 +4,24 @@ import type { LoseRunsResponse, SubmitResult } from "@berth/contracts/store";
 import type { TaskStore } from "../../ports/task-store.ts";
 import { overCode, stateOf } from "../sqlite/codes.ts";
 import { applyReport, reportNeeds } from "./reports.ts";
-import { Batch, decide } from "./batch.ts";
+import { decide } from "./batch.ts";
+import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import { commitLoop } from "./commit-loop.ts";
 import { DatabaseClock } from "./database-clock.ts";
-import { toAppError } from "./errors.ts";
+import { answering } from "./answering.ts";
 import { Feed } from "./feed.ts";
-import type { FeedLimits } from "./feed.ts";
 import { findNeeds, findTask, wholeMessage, wholeNeeds } from "./find-task.ts";
 import type { Found } from "./find-task.ts";
 import { Folder } from "./fold.ts";
 import { prepare } from "./form.ts";
+import { beginLife, giveUpRestored } from "./new-epoch.ts";
 import { Hosts } from "./hosts.ts";
 import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
 import { listTasks } from "./list-tasks.ts";
 import { lookUpNeeds, lookUpRuns } from "./look-up.ts";
 import { loseRuns } from "./lose-runs.ts";
+import type { MongoTaskStoreOptions } from "./options.ts";
 import { commitPlan, planNeeds } from "./plan.ts";
 import { purge } from "./purge.ts";
 import { requestNeeds, requestOne } from "./requests.ts";
@@ -37,25 +39,8 @@ import { submitNeeds, submitOne } from "./submit.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
 import { updateTask } from "./updates.ts";
-import { Needs, Work } from "./work.ts";
-
-export interface MongoTaskStoreOptions {
-  /** In the place of the database's clock, for tests that move it. */
-  readonly now?: () => number;
-  readonly feed?: FeedLimits;
-  /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
-  readonly foldAfterMs?: number;
-  /** Told when the clock jumped ahead: for a while nothing is archived or deleted. */
-  readonly onClockJump?: (believedAtMs: number, nowMs: number) => void;
-  /** Told of each durable commit: how many calls it holds and how long it took. */
-  readonly onCommit?: (items: number, ms: number) => void;
-  /** Told when a transaction was begun again: another copy was first, or its end had to be read back. */
-  readonly onRetry?: (why: "conflict" | "unknown") => void;
-  /** Told when the stream that tells of others' commits comes and goes; without it they are looked for. */
-  readonly onStream?: (isThere: boolean) => void;
-  /** How long a write is tried again while the database is away; then it fails with `unavailable`. */
-  readonly patienceMs?: number;
-}
+import { Needs } from "./needs.ts";
+import { Work } from "./work.ts";
 
 export interface MongoTaskStore extends TaskStore {
   lastRevision(): number;
@@ -73,7 +58,8 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
   const { foldAfterMs = 60_000, onClockJump = nothing, onCommit = nothing, onRetry = nothing } = options;
   const limits = options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 };
   const clock = new DatabaseClock(options.now);
-  const { writer: opened, copy } = await prepare(calls, clock, options.now);
+  const { writer: found, copy } = await prepare(calls, clock, options.now);
+  const opened = await beginLife(calls, found, options.newEpoch ?? "", clock.now());
   const { epoch } = opened;
   const feed = new Feed(calls, opened, options.onStream ?? nothing);
   const hosts = new Hosts(calls, clock);
@@ -81,6 +67,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
 
   const commit = transactions({
     calls,
+    epoch,
     copy,
     now: options.now,
     hosts: (revision, session) => hosts.at(revision, session),
@@ -133,7 +120,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     await work.load(all);
     return decide(work, fn);
   }
-  async function found(taskId: string): Promise<Found | undefined> {
+  async function look(taskId: string): Promise<Found | undefined> {
     return inspect(
       (needs) => findNeeds(needs, taskId),
       (batch) => findTask(batch, taskId),
@@ -262,7 +249,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       return { byState };
     },
     async logState(taskId) {
-      const task = await found(taskId);
+      const task = await look(taskId);
       if (!task) return undefined;
       const { row, spec } = task;
       return {
@@ -285,31 +272,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
   };
   const folder = new Folder(calls, (call, weight) => write(call.needs, call.decide, weight));
+  const lost = await giveUpRestored(calls, opened, write);
+  if (epoch !== found.epoch) options.onRenewed?.({ epoch, before: found.epoch, lost });
   return answering(store);
-}
-
-/** What the driver throws is told as `unavailable`, whichever method it came through. */
-function answering(store: MongoTaskStore): MongoTaskStore {
-  const told: Record<string, unknown> = { ...store };
-  for (const [name, method] of Object.entries(store)) {
-    if (typeof method !== "function" || name === "lastRevision" || name === "nextCommit") continue;
-    const call = method as (...args: unknown[]) => Promise<unknown> | AsyncIterable<unknown>;
-    told[name] = (...args: unknown[]) => {
-      const result = call(...args);
-      return result instanceof Promise ? result.catch(rethrow) : Symbol.asyncIterator in result ? rows(result) : result;
-    };
-  }
-  return told as unknown as MongoTaskStore;
-}
-
-function rethrow(error: unknown): never {
-  throw toAppError(error);
-}
-
-async function* rows(parts: AsyncIterable<unknown>): AsyncGenerator<unknown> {
-  try {
-    yield* parts;
-  } catch (error) {
-    rethrow(error);
-  }
 }

@@ -12,7 +12,7 @@ import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
 import { schedulerTerm } from "./leases.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 export function planNeeds(needs: Needs, { placements, ends }: CommitPlanRequest): void {
   for (const { taskId } of placements) {

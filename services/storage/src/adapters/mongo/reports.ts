@@ -25,7 +25,7 @@ import { attemptKey } from "./collections.ts";
 import type { AttemptDoc, TaskDoc } from "./collections.ts";
 import { giveUp, lostBefore } from "./lose-runs.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 /** One status with what is needed to take it in. */
 interface News {
@@ -84,6 +84,7 @@ function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus):
   const moved = move(lifeOf(row, array), event);
   switch (moved.kind) {
     case "unchanged":
+      if (isGivenUp(row, news)) keepUseAfterLoss(batch, news, row, spec);
       return ReportAnswer.COMMITTED;
     case "superseded":
       keepLateUse(batch, news, row, spec);
@@ -227,6 +228,26 @@ const givenUp = (_id: string, attempt: number, host: string, reason: Reason, end
   reason_message: reason.message,
   ended_at: endedAt,
 });
+
+/** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
+const isGivenUp = (row: TaskDoc, { attempt, phase }: News): boolean =>
+  phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;
+
+/** The end stands as it was written; how the run really ended, and what it used, is kept beside it. Once. */
+function keepUseAfterLoss(batch: Batch, news: News, { number, idx }: TaskDoc, spec: SpecDoc): void {
+  const { usage, endTime } = news.status;
+  const id = attemptKey(number, idx, news.attempt);
+  if (!usage || batch.attempt(id)) return;
+  const endedAt = endTime?.getTime() ?? batch.at;
+  batch.changes.attempts.set(id, {
+    ...givenUp(id, news.attempt, news.hostId, news.reason, endedAt),
+    outcome: outcomeCode(news.outcome),
+    cpu_ms: usage.cpuMs,
+    peak_memory_bytes: usage.peakMemoryBytes ?? null,
+    wall_ms: usage.wallMs,
+  });
+  charge(batch, spec, news, endedAt);
+}
 
 /** What a superseded run used is known only now; it was used all the same. Once. */
 function keepLateUse(batch: Batch, news: News, { number, idx }: TaskDoc, spec: SpecDoc): void {

@@ -11,7 +11,7 @@ import type { Batch, OpenArray } from "./batch.ts";
 import type { TaskDoc } from "./collections.ts";
 import { endRecord } from "./plan.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 export function requestNeeds(needs: Needs, taskId: string): void {
   const id = readId(taskId);

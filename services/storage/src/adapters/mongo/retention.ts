@@ -6,7 +6,7 @@ import { readId } from "../sqlite/task-rows.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import { attemptKey, chunkKey, taskKey } from "./collections.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 const archivedCode = stateCode("archived");
 

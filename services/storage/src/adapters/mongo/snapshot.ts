@@ -9,7 +9,7 @@ import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
 import { findTask } from "./find-task.ts";
 import type { Hosts } from "./hosts.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 const rowsAtOnce = 500;
 

@@ -13,7 +13,7 @@ import { freshTask } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import { clientKeyOf } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import type { Needs } from "./work.ts";
+import type { Needs } from "./needs.ts";
 
 export function submitNeeds(needs: Needs, { task }: StoredTask): void {
   const user = task.runSpec?.identity?.user;

@@ -4,8 +4,9 @@ import { decide } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { HostDoc, WriterDoc } from "./collections.ts";
 import type { Outcome } from "./commit-loop.ts";
-import { isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
-import { Needs, Work } from "./work.ts";
+import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
+import { Needs } from "./needs.ts";
+import { Work } from "./work.ts";
 
 /** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
 export interface Call {
@@ -15,6 +16,7 @@ export interface Call {
 
 export interface TransactionDeps {
   readonly calls: MongoCalls;
+  readonly epoch: string;
   /** Names this store among those of the same database. */
   readonly copy: string;
   /** The database's clock where a test moves it; its own without. */
@@ -116,11 +118,14 @@ class Attempt {
   }
 
   async #take(session: Session): Promise<WriterDoc> {
-    const { calls, now } = this.#deps;
+    const { calls, now, epoch } = this.#deps;
     const at = now ? new Date(now()) : "$$NOW";
     const writer = await calls.findOneAndUpdate("meta", { _id: "writer" }, [{ $set: { at } }], session);
     if (!writer) throw new AppError("internal", "DATABASE_EMPTIED", "the database's writer document is gone");
-    return writer as unknown as WriterDoc;
+    const taken = writer as unknown as WriterDoc;
+    // Restored under us: what we know is of another life.
+    if (taken.epoch !== epoch) throw epochChanged(taken.epoch, epoch);
+    return taken;
   }
 
   async #write(session: Session, writer: WriterDoc): Promise<void> {

@@ -2,78 +2,11 @@ import type { AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc, WriterDo
 import { afterElements, taskKey } from "./collections.ts";
 import type { CollectionName } from "./collections.ts";
 import type { MongoCalls, Session, Write } from "./calls.ts";
-import { Sums } from "./sums.ts";
+import { Changes } from "./changes.ts";
+import { NotLoaded } from "./needs.ts";
+import type { Needs } from "./needs.ts";
 import { bytes, specProjection, toSpec } from "./spec-doc.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-
-/** What a write or a question has to have in hand before it decides anything. */
-export class Needs {
-  readonly specs = new Set<number>();
-  /** With the spec as it was given: long, and needed only to hand it out. */
-  readonly runSpecs = new Set<number>();
-  readonly tasks = new Set<string>();
-  readonly keys = new Set<string>();
-  readonly attempts = new Set<string>();
-  readonly chunks = new Set<string>();
-  /** Arrays whose live and waiting elements are all needed. */
-  readonly elements = new Set<number>();
-  /** Hosts whose live tasks are all needed. */
-  readonly hosts = new Set<string>();
-  /** Tasks of which is to be known whether a pending one waits for them. */
-  readonly waitedFor = new Set<number>();
-  /** Tasks whose earlier attempts are all needed, by their keys. */
-  readonly history = new Set<string>();
-
-  /** A task, with its array where it is an element, and what never changes of it. */
-  task(number: number, idx: number): void {
-    this.specs.add(number);
-    this.tasks.add(taskKey(number, idx));
-    if (idx >= 0) this.tasks.add(taskKey(number, -1));
-  }
-}
-
-/** Something was asked for that is not in hand yet. Whoever runs the decision loads it and runs the decision again, from its beginning. */
-export class NotLoaded extends Error {
-  readonly needs: Needs;
-  constructor(add: (needs: Needs) => void) {
-    super("not loaded");
-    this.needs = new Needs();
-    add(this.needs);
-  }
-}
-
-export interface FeedRow {
-  readonly revision: number;
-  readonly user: string | null;
-  readonly row: Uint8Array;
-}
-
-/** What changed in one decision, or in all of a transaction. */
-export class Changes {
-  readonly specs = new Map<number, SpecDoc | undefined>();
-  readonly tasks = new Map<string, TaskDoc | undefined>();
-  readonly keys = new Map<string, KeyDoc | undefined>();
-  readonly attempts = new Map<string, AttemptDoc | undefined>();
-  readonly chunks = new Map<string, ChunkDoc>();
-  readonly remains = new Set<number>();
-  readonly hosts = new Map<string, HostDoc>();
-  readonly leases = new Map<string, LeaseDoc>();
-  readonly sums = new Sums();
-  readonly rows: FeedRow[] = [];
-
-  merge(other: Changes): void {
-    for (const [key, spec] of other.specs) this.specs.set(key, spec);
-    for (const [key, task] of other.tasks) this.tasks.set(key, task);
-    for (const [key, doc] of other.keys) this.keys.set(key, doc);
-    for (const [key, attempt] of other.attempts) this.attempts.set(key, attempt);
-    for (const [key, chunk] of other.chunks) this.chunks.set(key, chunk);
-    for (const number of other.remains) this.remains.add(number);
-    for (const [id, host] of other.hosts) this.hosts.set(id, host);
-    for (const [name, lease] of other.leases) this.leases.set(name, lease);
-    this.sums.merge(other.sums);
-    this.rows.push(...other.rows);
-  }
-}
 
 /** The counters of a transaction; a decision that fails gives nothing back to them. */
 export interface Counters {

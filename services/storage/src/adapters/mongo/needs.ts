@@ -1,0 +1,37 @@
+import { taskKey } from "./collections.ts";
+
+/** What a write or a question has to have in hand before it decides anything. */
+export class Needs {
+  readonly specs = new Set<number>();
+  /** With the spec as it was given: long, and needed only to hand it out. */
+  readonly runSpecs = new Set<number>();
+  readonly tasks = new Set<string>();
+  readonly keys = new Set<string>();
+  readonly attempts = new Set<string>();
+  readonly chunks = new Set<string>();
+  /** Arrays whose live and waiting elements are all needed. */
+  readonly elements = new Set<number>();
+  /** Hosts whose live tasks are all needed. */
+  readonly hosts = new Set<string>();
+  /** Tasks of which is to be known whether a pending one waits for them. */
+  readonly waitedFor = new Set<number>();
+  /** Tasks whose earlier attempts are all needed, by their keys. */
+  readonly history = new Set<string>();
+
+  /** A task, with its array where it is an element, and what never changes of it. */
+  task(number: number, idx: number): void {
+    this.specs.add(number);
+    this.tasks.add(taskKey(number, idx));
+    if (idx >= 0) this.tasks.add(taskKey(number, -1));
+  }
+}
+
+/** Something was asked for that is not in hand yet. Whoever runs the decision loads it and runs the decision again, from its beginning. */
+export class NotLoaded extends Error {
+  readonly needs: Needs;
+  constructor(add: (needs: Needs) => void) {
+    super("not loaded");
+    this.needs = new Needs();
+    add(this.needs);
+  }
+}

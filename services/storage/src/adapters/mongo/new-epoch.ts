@@ -1,0 +1,65 @@
+import { databaseRestored } from "../../domain/loss.ts";
+import { isLive } from "@berth/core";
+import { stateOf } from "../sqlite/codes.ts";
+import type { Batch } from "./batch.ts";
+import type { MongoCalls } from "./calls.ts";
+import type { TaskDoc, WriterDoc } from "./collections.ts";
+import { giveUp } from "./lose-runs.ts";
+import type { Call } from "./transactions.ts";
+import { uuidV7 } from "./uuid-v7.ts";
+
+/** Nobody knows how many numbers were given out after the copy was made: so many are left out. */
+const numbersLeftOut = 100_000;
+const runsAtOnce = 500;
+
+/**
+ * Begins a new epoch where an operator says, by another word than the last, that the database was restored from a copy; nothing in a MongoDB tells so by itself.
+ * Of several copies that are told so, one does. Others that run on with the epoch of before are refused their next write.
+ */
+export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: string, now: number): Promise<WriterDoc> {
+  if (word === "" || writer.new_epoch === word) return writer;
+  const isNew = writer.revision === 0 && writer.number === 0;
+  const renewed = {
+    new_epoch: word,
+    ...(isNew ? {} : { epoch: uuidV7(now), renewed_at: writer.revision, number: writer.number + numbersLeftOut }),
+  };
+  const filter = { _id: "writer", new_epoch: writer.new_epoch, epoch: writer.epoch, revision: writer.revision };
+  const taken = await calls.findOneAndUpdate("meta", filter, { $set: renewed });
+  if (taken) return taken as unknown as WriterDoc;
+  const [found] = await calls.find("meta", { _id: "writer" });
+  return beginLife(calls, found as unknown as WriterDoc, word, now);
+}
+
+/** Gives up what ran by the copy, whatever its tasks ask for: the runs may have ended, or may still run, and nobody can tell. Goes on where a killed store left off. */
+export async function giveUpRestored(
+  calls: MongoCalls,
+  writer: WriterDoc,
+  write: (needs: Call["needs"], decide: (batch: Batch) => number) => Promise<number>,
+): Promise<number> {
+  const { renewed_at: upTo } = writer;
+  if (upTo === undefined) return 0;
+  let lost = 0;
+  let after = "";
+  for (;;) {
+    const filter = { live: 1, _id: { $gt: after }, revision: { $lte: upTo } };
+    const found = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: runsAtOnce });
+    const rows = found as unknown as TaskDoc[];
+    const last = rows.at(-1);
+    if (!last) break;
+    lost += await write(
+      (needs) => {
+        for (const { number, idx } of rows) needs.task(number, idx);
+      },
+      (batch) => {
+        const live = rows
+          .flatMap(({ _id }) => batch.record(_id) ?? [])
+          .filter((row) => row.revision <= upTo && isLive(stateOf(row.state)));
+        for (const row of live) giveUp(batch, row, { retry: false, reason: databaseRestored });
+        return live.length;
+      },
+    );
+    after = last._id;
+  }
+  await calls.findOneAndUpdate("meta", { _id: "writer", renewed_at: upTo }, { $unset: { renewed_at: "" } });
+  return lost;
+}
