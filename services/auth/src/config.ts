@@ -7,6 +7,11 @@ const shape = {
   listen: z.string().default("127.0.0.1:0"),
   /** What services show each other. */
   clusterSecret: z.string().min(16),
+  /** `mongodb://…/name`, as the storage's: users, keys and the key that signs tokens are there, in the database `name_auth`, and any number of copies may run on it. */
+  database: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\//, "must begin with mongodb:// or mongodb+srv://")
+    .optional(),
   /** For auth.db and the key that signs tokens. */
   dataDir: z.string().min(1),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
@@ -15,3 +20,5 @@ const shape = {
 
 /** Throws `invalid` CONFIG_INVALID with every fault. */
 export const readAuthConfig = (env: NodeJS.ProcessEnv) => readConfig(shape, { env });
+
+export type AuthConfig = ReturnType<typeof readAuthConfig>;

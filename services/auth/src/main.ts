@@ -1,7 +1,4 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { AuthServiceService } from "@berth/contracts/auth";
-import { openSqlite } from "@berth/database";
 import {
   bindService,
   createLogger,
@@ -18,8 +15,8 @@ import { createUser } from "./adapters/local/create-user.ts";
 import { localProvider } from "./adapters/local/local-provider.ts";
 import { argonPasswords } from "./adapters/local/passwords.ts";
 import { volumesFile } from "./adapters/local/volumes-file.ts";
-import { migrations, sqliteAccounts } from "./adapters/sqlite/accounts.ts";
 import { readAuthConfig } from "./config.ts";
+import { openAccounts } from "./open-accounts.ts";
 
 await runService({
   name: "auth",
@@ -28,18 +25,15 @@ await runService({
     const logger = createLogger({ service: "auth", level: config.logLevel });
     await startTelemetry({ service: "auth", otlpUrl: config.otlpUrl, closing });
 
-    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-    const database = openSqlite(join(config.dataDir, "auth.db"), { migrations });
-    closing.add(() => database.close());
+    const { accounts, tokenKey } = await openAccounts(config, closing);
     const now = () => new Date();
-    const accounts = sqliteAccounts(database);
     const passwords = argonPasswords();
     const keys = apiKeys(accounts, now);
     const siteVolumes = volumesFile(config.volumesFile, (error) =>
       logger.error("the volumes file is not valid; the last good list stays in force", { error }),
     );
     const provider = localProvider({ accounts, passwords, keys, siteVolumes });
-    const signer = await edDsaSigner(config.dataDir, now);
+    const signer = await edDsaSigner(tokenKey, now);
 
     const implementation = authService({
       provider,

@@ -72,6 +72,7 @@ export const boundaries = [
   {
     files: /^services\/[^/]+\/src\/ports\//,
     may: [berth("core", "contracts"), layers("app", "adapters", "main", "config", "src")],
+    types: [berth("plugins")],
     else: "a port speaks in words of the domain, or of a contract where a codec would only copy",
   },
   {

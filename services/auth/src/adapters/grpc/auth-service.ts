@@ -6,7 +6,7 @@ import type { ServiceImplementation } from "@berth/runtime";
 import type { NewUser } from "../../domain/new-user.ts";
 import type { TokenSigner } from "../jwt/token-signer.ts";
 import type { ApiKeys } from "../local/api-keys.ts";
-import type { Accounts } from "../sqlite/accounts.ts";
+import type { Accounts } from "../../ports/accounts.ts";
 import { fromWireUser, toWireIdentity, toWireKey, toWireMount, toWireUser } from "./codec.ts";
 
 export interface AuthServiceDeps {
@@ -82,12 +82,12 @@ export function authService({
         throw invalidField("name", "must have 1 to 64 printable characters", "INVALID_NAME");
       if (!(ttlMs >= 0 && ttlMs <= longestTtlMs))
         throw invalidField("ttl_ms", "must be 0 (until revoked) or at most ten years", "INVALID_TTL");
-      const { key, info } = keys.create((await known(user)).name, name, ttlMs);
+      const { key, info } = await keys.create((await known(user)).name, name, ttlMs);
       return { key, info: toWireKey(info) };
     },
-    listKeys: async ({ user }) => ({ keys: accounts.keysOf(user).map(toWireKey) }),
+    listKeys: async ({ user }) => ({ keys: (await accounts.keysOf(user)).map(toWireKey) }),
     async revokeKey({ user, id }) {
-      if (!accounts.removeKey(user, id))
+      if (!(await accounts.removeKey(user, id)))
         throw new AppError("not-found", "KEY_NOT_FOUND", `no API key ${JSON.stringify(id.slice(0, 40))}`);
       return {};
     },

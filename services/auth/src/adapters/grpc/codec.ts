@@ -3,7 +3,7 @@ import type { ApiKey, User } from "@berth/contracts/auth";
 import type { Identity, Mount } from "@berth/contracts/types";
 import type { AuthUser, VolumeGrant } from "@berth/plugins";
 import type { NewUser } from "../../domain/new-user.ts";
-import type { StoredKey } from "../sqlite/accounts.ts";
+import type { StoredKey } from "../../ports/accounts.ts";
 
 export const toWireIdentity = ({ name, uid, gid, groups }: AuthUser): Identity => ({
   user: name,

@@ -1,6 +1,4 @@
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { AuthUser } from "@berth/plugins";
 import { SignJWT, calculateJwkThumbprint, exportJWK, importPKCS8 } from "jose";
 
@@ -15,9 +13,8 @@ export interface TokenSigner {
 /** Short, because a token cannot be called back; whoever holds a key or password gets the next one. */
 export const tokenLifeMs = 15 * 60_000;
 
-/** Ed25519 keys made at the first start and kept, readable by the owner only, in `dataDir`. */
-export async function edDsaSigner(dataDir: string, now: () => Date): Promise<TokenSigner> {
-  const pem = keyIn(join(dataDir, "token-key.pem"));
+/** Signs with an Ed25519 key, as PEM: all copies of a cluster have the same. */
+export async function edDsaSigner(pem: string, now: () => Date): Promise<TokenSigner> {
   const privateKey = await importPKCS8(pem, "EdDSA");
   const publicJwk = await exportJWK(createPublicKey(pem));
   const kid = await calculateJwkThumbprint(publicJwk);
@@ -39,31 +36,5 @@ export async function edDsaSigner(dataDir: string, now: () => Date): Promise<Tok
   };
 }
 
-function keyIn(path: string): string {
-  const found = readIfThere(path);
-  if (found !== undefined) return found;
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  // Whole or not at all, and never over a key that is there: a half-written one would lock everybody out at the next start.
-  const part = `${path}.${process.pid}.part`;
-  writeFileSync(part, pem, { mode: 0o600, flush: true });
-  try {
-    linkSync(part, path);
-    return pem;
-  } catch (error) {
-    const other = readIfThere(path);
-    if (other === undefined) throw error;
-    return other;
-  } finally {
-    rmSync(part, { force: true });
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
+export const newTokenKey = (): string =>
+  generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString();

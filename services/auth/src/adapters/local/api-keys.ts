@@ -1,31 +1,31 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from "node:crypto";
 import { AppError } from "@berth/core";
 import { formatApiKey, parseApiKey } from "../../domain/api-key.ts";
-import type { Accounts, StoredKey } from "../sqlite/accounts.ts";
+import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
 /** Makes, finds and ends API keys. */
 export interface ApiKeys {
-  /** The key itself is returned this once. Throws `not-found` USER_NOT_FOUND. */
-  create(user: string, name: string, ttlMs: number): { key: string; info: StoredKey };
+  /** The key itself is returned this once. Rejects with `not-found` USER_NOT_FOUND. */
+  create(user: string, name: string, ttlMs: number): Promise<{ key: string; info: StoredKey }>;
   /** The live key with that secret. */
-  find(key: string): StoredKey | undefined;
+  find(key: string): Promise<StoredKey | undefined>;
 }
 
 export function apiKeys(accounts: Accounts, now: () => Date): ApiKeys {
   return {
-    create(user, name, ttlMs) {
-      if (!accounts.user(user))
+    async create(user, name, ttlMs) {
+      if (!(await accounts.user(user)))
         throw new AppError("not-found", "USER_NOT_FOUND", `no user ${user}`, { metadata: { user } });
       const parts = { id: randomId(), secret: randomBytes(32).toString("base64url") };
       const createdAt = now();
       const expiresAt = ttlMs > 0 ? new Date(createdAt.getTime() + ttlMs) : undefined;
       const info: StoredKey = { id: parts.id, user, name, secretHash: fingerprint(parts.secret), createdAt, expiresAt };
-      accounts.addKey(info);
+      await accounts.addKey(info);
       return { key: formatApiKey(parts), info };
     },
-    find(text) {
+    async find(text) {
       const parts = parseApiKey(text);
-      const stored = parts && accounts.key(parts.id);
+      const stored = parts && (await accounts.key(parts.id));
       if (!stored || !timingSafeEqual(fingerprint(parts.secret), stored.secretHash)) return undefined;
       return stored.expiresAt && stored.expiresAt <= now() ? undefined : stored;
     },

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { AuthUser } from "@berth/plugins";
 import { checkNewUser, checkPassword, nextUid } from "../../domain/new-user.ts";
 import type { NewUser } from "../../domain/new-user.ts";
-import type { Accounts } from "../sqlite/accounts.ts";
+import type { Accounts } from "../../ports/accounts.ts";
 import type { Passwords } from "./passwords.ts";
 
 /** Adds a user to the `local` provider. Throws `invalid`, or `conflict` USER_EXISTS or UID_TAKEN. */

@@ -1,7 +1,7 @@
 import type { AuthPlugin, AuthUser } from "@berth/plugins";
 import { offered, resolveVolumes } from "../../domain/volumes.ts";
 import type { SiteVolume } from "../../domain/volumes.ts";
-import type { Accounts } from "../sqlite/accounts.ts";
+import type { Accounts } from "../../ports/accounts.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import type { Passwords } from "./passwords.ts";
 
@@ -13,21 +13,21 @@ export function localProvider(deps: {
   readonly siteVolumes: () => readonly SiteVolume[];
 }): AuthPlugin {
   const { accounts, passwords, keys, siteVolumes } = deps;
-  const enabled = (name: string): AuthUser | undefined => {
-    const user = accounts.user(name);
+  const enabled = async (name: string): Promise<AuthUser | undefined> => {
+    const user = await accounts.user(name);
     return user && !user.disabled ? user : undefined;
   };
   return {
     getName: () => "local",
     async bindCredentials(login, password) {
-      const right = await passwords.matches(accounts.passwordHash(login), password);
+      const right = await passwords.matches(await accounts.passwordHash(login), password);
       return right ? enabled(login) : undefined;
     },
     async bindApi(key) {
-      const found = keys.find(key);
+      const found = await keys.find(key);
       return found && enabled(found.user);
     },
-    getUser: async (login) => accounts.user(login),
+    getUser: (login) => accounts.user(login),
     getVolumes: async (user, requested) =>
       requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
     // As GO-Docker's own providers: a middling priority and no limits.

@@ -1,6 +1,7 @@
-import { AppError } from "@berth/core";
 import type { Database, Migration } from "@berth/database";
 import type { AuthUser } from "@berth/plugins";
+import { uidTaken, userExists } from "../../ports/accounts.ts";
+import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
 export const migrations: readonly Migration[] = [
   {
@@ -18,44 +19,12 @@ export const migrations: readonly Migration[] = [
   },
 ];
 
-/** An API key as it is kept: the secret is not. */
-export interface StoredKey {
-  readonly id: string;
-  readonly user: string;
-  readonly name: string;
-  readonly secretHash: Uint8Array;
-  readonly createdAt: Date;
-  readonly expiresAt: Date | undefined;
-}
-
-/** Users and API keys of the `local` provider; synchronous, durable when a method returns. */
-export interface Accounts {
-  /** Throws `conflict` USER_EXISTS or UID_TAKEN. `uid` is called inside the transaction with all uids that are taken. */
-  addUser(
-    user: Omit<AuthUser, "uid" | "gid">,
-    ids: (taken: ReadonlySet<number>) => { uid: number; gid: number },
-    passwordHash: string,
-  ): AuthUser;
-  user(name: string): AuthUser | undefined;
-  /** Empty where the user has only keys. */
-  passwordHash(name: string): string | undefined;
-  addKey(key: StoredKey): void;
-  key(id: string): StoredKey | undefined;
-  /** By time. */
-  keysOf(user: string): StoredKey[];
-  /** Whether there was such a key of that user. */
-  removeKey(user: string, id: string): boolean;
-}
-
 export function sqliteAccounts(database: Database): Accounts {
   const userNamed = (name: string) => database.sql("SELECT * FROM users WHERE name = ?").get(name);
   return {
-    addUser(user, ids, passwordHash) {
+    async addUser(user, ids, passwordHash) {
       return database.transaction(() => {
-        if (userNamed(user.name))
-          throw new AppError("conflict", "USER_EXISTS", `user ${user.name} exists already`, {
-            metadata: { user: user.name },
-          });
+        if (userNamed(user.name)) throw userExists(user.name);
         const taken = new Set(
           database
             .sql("SELECT uid FROM users")
@@ -63,10 +32,7 @@ export function sqliteAccounts(database: Database): Accounts {
             .map((row) => Number(row["uid"])),
         );
         const { uid, gid } = ids(taken);
-        if (taken.has(uid))
-          throw new AppError("conflict", "UID_TAKEN", `uid ${uid} belongs to another user`, {
-            metadata: { uid: String(uid) },
-          });
+        if (taken.has(uid)) throw uidTaken(uid);
         database
           .sql(
             "INSERT INTO users (name, uid, gid, groups, role, home, email, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -85,26 +51,27 @@ export function sqliteAccounts(database: Database): Accounts {
         return { ...user, uid, gid };
       });
     },
-    user(name) {
+    async user(name) {
       const row = userNamed(name);
       return row && toUser(row);
     },
-    passwordHash(name) {
+    async passwordHash(name) {
       const row = userNamed(name);
       return row && String(row["password_hash"]);
     },
-    addKey(key) {
+    async addKey(key) {
       database
         .sql("INSERT INTO api_keys (id, user, name, secret_hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)")
         .run(key.id, key.user, key.name, key.secretHash, key.createdAt.getTime(), key.expiresAt?.getTime() ?? null);
     },
-    key(id) {
+    async key(id) {
       const row = database.sql("SELECT * FROM api_keys WHERE id = ?").get(id);
       return row && toKey(row);
     },
-    keysOf: (user) =>
+    keysOf: async (user) =>
       database.sql("SELECT * FROM api_keys WHERE user = ? ORDER BY created_at, id").all(user).map(toKey),
-    removeKey: (user, id) => database.sql("DELETE FROM api_keys WHERE user = ? AND id = ?").run(user, id).changes > 0,
+    removeKey: async (user, id) =>
+      database.sql("DELETE FROM api_keys WHERE user = ? AND id = ?").run(user, id).changes > 0,
   };
 }
 

@@ -1,0 +1,37 @@
+import { AppError } from "@berth/core";
+import type { AuthUser } from "@berth/plugins";
+
+/** An API key as it is kept: the secret is not. */
+export interface StoredKey {
+  readonly id: string;
+  readonly user: string;
+  readonly name: string;
+  readonly secretHash: Uint8Array;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | undefined;
+}
+
+/** Users and API keys of the `local` provider; durable when a method resolves. */
+export interface Accounts {
+  /** Rejects with `conflict` USER_EXISTS or UID_TAKEN. `ids` is called with all uids that are taken; again where another copy took one meanwhile. */
+  addUser(
+    user: Omit<AuthUser, "uid" | "gid">,
+    ids: (taken: ReadonlySet<number>) => { uid: number; gid: number },
+    passwordHash: string,
+  ): Promise<AuthUser>;
+  user(name: string): Promise<AuthUser | undefined>;
+  /** Empty where the user has only keys. */
+  passwordHash(name: string): Promise<string | undefined>;
+  addKey(key: StoredKey): Promise<void>;
+  key(id: string): Promise<StoredKey | undefined>;
+  /** By time. */
+  keysOf(user: string): Promise<StoredKey[]>;
+  /** Whether there was such a key of that user. */
+  removeKey(user: string, id: string): Promise<boolean>;
+}
+
+export const userExists = (name: string): AppError =>
+  new AppError("conflict", "USER_EXISTS", `user ${name} exists already`, { metadata: { user: name } });
+
+export const uidTaken = (uid: number): AppError =>
+  new AppError("conflict", "UID_TAKEN", `uid ${uid} belongs to another user`, { metadata: { uid: String(uid) } });
