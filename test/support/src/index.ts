@@ -19,3 +19,4 @@ export * from "./planner.ts";
 export * from "./docker-cluster.ts";
 export { sharedMongo, startMongo, type MongoServer } from "./mongo-server.ts";
 export { startSecondCopy } from "./second-copy.ts";
+export { startSecondHost } from "./second-host.ts";

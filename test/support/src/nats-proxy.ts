@@ -6,6 +6,8 @@ export interface LossyProxy {
   readonly url: string;
   /** Messages that passed, and that were dropped. */
   readonly counts: { passed: number; dropped: number };
+  /** From now on messages are dropped with that probability; 1 is a cut network. */
+  lose(probability: number): void;
   close(): Promise<void>;
 }
 
@@ -19,10 +21,11 @@ export async function lossyNatsProxy(
   seed: number,
 ): Promise<LossyProxy> {
   const random = mulberry32(seed);
+  let losing = probability;
   const counts = { passed: 0, dropped: 0 };
   const sockets = new Set<Socket>();
   const keep = () => {
-    const drop = random() < probability;
+    const drop = random() < losing;
     counts[drop ? "dropped" : "passed"]++;
     return !drop;
   };
@@ -46,6 +49,7 @@ export async function lossyNatsProxy(
   return {
     url: `nats://127.0.0.1:${address.port}`,
     counts,
+    lose: (next) => void (losing = next),
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

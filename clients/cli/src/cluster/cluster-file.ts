@@ -24,6 +24,8 @@ export interface ClusterFile {
   readonly metricsPort: number;
   /** Where the agent reaches nats-server, where that is not straight on loopback. */
   readonly agentNatsUrl?: string;
+  /** The site's own settings of services, by name, as `{"watcher": {"BERTH_LOSS_MARGIN_MS": "30000"}}`. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export function readClusterFile(layout: Layout): ClusterFile | undefined {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { secret, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import type { Layout } from "./layout.ts";
+import { serviceArgs } from "./service-mains.ts";
 
 /** A process of the cluster. */
 export interface ServiceProcess {
@@ -18,15 +19,6 @@ export interface ServiceProcess {
 /** In this order they are stopped: the door first, the truth last. */
 export const serviceNames = ["gateway", "scheduler", "watcher", "agent", "auth", "storage", "nats"] as const;
 export type ServiceName = (typeof serviceNames)[number];
-
-const folders: Readonly<Record<Exclude<ServiceName, "nats">, string>> = {
-  gateway: "gateway",
-  scheduler: "scheduler",
-  watcher: "watcher",
-  agent: "executor-agent",
-  auth: "auth",
-  storage: "storage",
-};
 
 /** The processes of a cluster on this machine, with all they need to know. */
 export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: string): ServiceProcess[] {
@@ -77,16 +69,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       return {
         name,
         command: node,
-        args: [
-          "--disable-warning=ExperimentalWarning",
-          join(
-            root,
-            "services",
-            folders[name],
-            "src",
-            name === "agent" && cluster.driver === "sim" ? "sim-main.ts" : "main.ts",
-          ),
-        ],
+        args: serviceArgs(root, name, name === "agent" && cluster.driver === "sim" ? "sim-main.ts" : "main.ts"),
         env: {
           BERTH_LISTEN: socket(name),
           BERTH_METRICS_ADDRESS: cluster.metricsPort
@@ -94,6 +77,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
             : `unix:${join(layout.run, `${name}.metrics`)}`,
           ...common,
           ...own[name],
+          ...cluster.settings?.[name],
           BERTH_READY_FILE: readyFile,
           ...(hasHeartbeat(name) ? { BERTH_HEARTBEAT_FILE: join(layout.run, `${name}.heartbeat`) } : {}),
         },

@@ -1,0 +1,3 @@
+import { describeLostHosts } from "./lost-hosts.ts";
+
+describeLostHosts("process", async () => ({ env: {}, close: async () => {} }));

@@ -1,0 +1,214 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { MiB } from "@berth/core";
+import { HostStatus, Outcome, TaskState } from "@berth/contracts/types";
+import type { Task } from "@berth/contracts/types";
+import {
+  apiOf,
+  getTask,
+  lossyNatsProxy,
+  startCluster,
+  startSecondHost,
+  submit,
+  taskWhen,
+  until,
+  whenOver,
+  whenRunning,
+} from "@berth/test-support";
+import type { Api, LossyProxy, TestCluster, Wish } from "@berth/test-support";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const leaseMs = 10_000;
+const marginMs = 12_000;
+/** A tick is 0.1 s; a busy machine takes longer. */
+const standsStillMs = 3_000;
+
+/** Hosts that vanish and come back, with short leases: one whose network is cut, or whose agent stands still, and another on the same machine. */
+export function describeLostHosts(
+  driver: "process" | "docker",
+  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
+): void {
+  describe(`a lost host with the ${driver} driver`, () => {
+    let prepared: Awaited<ReturnType<typeof prepare>>;
+    let cluster: TestCluster;
+    let proxy: LossyProxy;
+    let other: AsyncDisposable;
+    let api: Api;
+    let first = "";
+    let made = 0;
+
+    beforeAll(async () => {
+      prepared = await prepare();
+      cluster = await startCluster({ driver, env: prepared.env });
+      expect((await cluster.down()).code).toBe(0);
+      const file = JSON.parse(readFileSync(cluster.layout.clusterFile, "utf8")) as { natsPort: number; hostId: string };
+      first = file.hostId;
+      proxy = await lossyNatsProxy({ host: "127.0.0.1", port: file.natsPort }, 0, 1);
+      const settings = { watcher: { BERTH_LOSS_MARGIN_MS: String(marginMs) } };
+      writeFileSync(cluster.layout.clusterFile, JSON.stringify({ ...file, agentNatsUrl: proxy.url, settings }));
+      expect((await cluster.up()).code).toBe(0);
+      other = await startSecondHost(cluster, "second");
+      api = apiOf(cluster);
+      await until(async () => (await api.hosts.listHosts({})).hosts.length === 2, "both hosts to join");
+    }, 120_000);
+
+    afterAll(async () => {
+      api?.close();
+      await cluster?.berth(["kill", "--all"]);
+      await other?.[Symbol.asyncDispose]();
+      await cluster?.close();
+      await proxy?.close();
+      await prepared?.close();
+    }, 60_000);
+
+    /** Ticks into a file outside Berth: a pause or a second run shows. */
+    const ticker = (name: string, ticks: number, more: Wish = {}): Wish => ({
+      script: `i=0
+while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$BERTH_VOLUME_SCRATCH/${name}"; done
+`,
+      volumes: [{ name: "scratch" }],
+      resources: { cpuMilli: 100, memoryBytes: 16 * MiB },
+      ...more,
+    });
+    const leased = (onHostLost: "ON_HOST_LOST_RETRY" | "ON_HOST_LOST_FAIL"): Wish => ({
+      onHostLost,
+      hostLeaseMs: leaseMs,
+    });
+    const ticks = (name: string): string[] => {
+      try {
+        return readFileSync(join(cluster.data, "scratch", name), "utf8")
+          .trim()
+          .split("\n");
+      } catch {
+        return [];
+      }
+    };
+    const ticksOf = (name: string, attempt: number): number =>
+      ticks(name).filter((line) => line === String(attempt)).length;
+
+    /** Submits until one runs on the first host. */
+    async function runThere(name: string, count: number, more: Wish = {}): Promise<{ id: string; file: string }> {
+      const elsewhere: string[] = [];
+      for (let n = 0; n < 40; n += 1) {
+        const file = `${name}-${(made += 1)}`;
+        const id = await submit(api, ticker(file, count, more));
+        const task = await whenRunning(api, id);
+        if (task.hostId === first) {
+          for (const wrong of elsewhere) await cluster.berth(["kill", wrong]);
+          await until(() => ticks(file).length > 2, "the first ticks");
+          return { id, file };
+        }
+        elsewhere.push(id);
+      }
+      throw new Error(`nothing comes to ${first}`);
+    }
+
+    async function untilStill(file: string): Promise<number> {
+      let before = -1;
+      for (const end = Date.now() + 60_000; Date.now() < end;) {
+        const now = ticks(file).length;
+        if (now === before) return now;
+        before = now;
+        await new Promise((resolve) => setTimeout(resolve, standsStillMs));
+      }
+      throw new Error(`${file} goes on`);
+    }
+
+    const isBack = () =>
+      until(
+        async () => (await api.hosts.listHosts({})).hosts.every(({ status }) => status === HostStatus.UP),
+        "the host to be back",
+        60_000,
+      );
+
+    /** What must hold whatever made the host vanish. */
+    async function loseAndReturn(vanish: () => void, comeBack: () => void): Promise<void> {
+      const [retry, fail, wait] = [
+        await runThere("retry", 250, leased("ON_HOST_LOST_RETRY")),
+        await runThere("fail", 5_000, leased("ON_HOST_LOST_FAIL")),
+        await runThere("wait", 400),
+      ];
+      vanish();
+      const stood = await untilStill(retry.file);
+      await untilStill(fail.file);
+      expect(await getTask(api, retry.id)).toMatchObject({ attempt: 1, state: TaskState.RUNNING });
+      const again = await taskWhen(api, retry.id, ({ attempt }) => attempt === 2, 60_000);
+      expect(ticksOf(retry.file, 1)).toBe(stood);
+      expect(again.attempts).toMatchObject([
+        { attempt: 1, hostId: first, outcome: Outcome.LOST, reason: { code: "HOST_LOST" } },
+      ]);
+      expect(await whenOver(api, fail.id)).toMatchObject({ outcome: Outcome.LOST, reason: { code: "HOST_LOST" } });
+      const waited = ticks(wait.file).length;
+      await until(() => ticks(wait.file).length > waited + 3, "the task that waits for its host to go on");
+      comeBack();
+      await isBack();
+      const done: Task = await whenOver(api, retry.id, 120_000);
+      expect(done).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 2, hostId: "second" });
+      // Not one step of the first attempt after it stood still, and all of the second.
+      expect([ticksOf(retry.file, 1), ticksOf(retry.file, 2)]).toEqual([stood, 250]);
+      expect(await whenOver(api, wait.id, 120_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
+      expect(ticks(wait.file)).toHaveLength(400);
+      await until(async () => {
+        const host = (await api.hosts.listHosts({})).hosts.find(({ id }) => id === first);
+        return host?.liveTasks === 0 && host.unknownRuns.length === 0;
+      }, "the host to have nothing left");
+    }
+
+    it("freezes what has a lease, and runs it elsewhere or ends it; the rest goes on", () =>
+      loseAndReturn(
+        () => proxy.lose(1),
+        () => proxy.lose(0),
+      ));
+
+    if (driver === "process")
+      it("does so though its agent stands still", () => {
+        const pid = cluster.pidOf("agent")!;
+        return loseAndReturn(
+          () => process.kill(pid, "SIGSTOP"),
+          () => process.kill(pid, "SIGCONT"),
+        );
+      });
+
+    it("lets a frozen run go on where its host is heard again in time", async () => {
+      const { id, file } = await runThere("thaw", 200, leased("ON_HOST_LOST_RETRY"));
+      proxy.lose(1);
+      const stood = await untilStill(file);
+      proxy.lose(0);
+      await until(() => ticks(file).length > stood, "the run to go on");
+      expect(await whenOver(api, id, 60_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1, attempts: [] });
+      expect(ticksOf(file, 1)).toBe(200);
+    });
+
+    it("is given up by an operator, who must mean it", async () => {
+      const { id, file } = await runThere("operator", 5_000);
+      const refused = await cluster.berth(["host", "lost", first, "--yes"]);
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain("heard of lately");
+      expect((await cluster.berth(["host", "lost", first, "--force"])).stderr).toContain("--yes");
+      proxy.lose(1);
+      await until(
+        async () =>
+          (await api.hosts.listHosts({})).hosts.find((host) => host.id === first)?.status === HostStatus.SILENT,
+        "the host to be silent",
+        60_000,
+      );
+      const lost = await cluster.berth(["host", "lost", first, "--yes"]);
+      expect([lost.code, lost.stdout]).toEqual([
+        0,
+        `${first} is lost: 0 tasks wait for another host, 1 are over as lost\n`,
+      ]);
+      expect(await getTask(api, id)).toMatchObject({
+        state: TaskState.OVER,
+        outcome: Outcome.LOST,
+        reason: { code: "HOST_DECLARED_LOST" },
+      });
+      expect((await cluster.berth(["hosts", first])).stdout).toMatch(/^status: +lost since .*declared lost by/m);
+      // It lives: its run goes on until it is heard, and is ended then.
+      const going = ticks(file).length;
+      await until(() => ticks(file).length > going, "the run to go on");
+      proxy.lose(0);
+      await isBack();
+      await untilStill(file);
+    });
+  });
+}
