@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { RunPhase } from "@berth/contracts/agent";
 import { FileStoreServiceService, LogStream, TaskStoreServiceService } from "@berth/contracts/store";
 import { openSqlite } from "@berth/database";
@@ -97,6 +97,44 @@ describe("storage over gRPC", () => {
       );
       if (!there) expect((await clients.files.list(`${number}`, "")).entries).toEqual([]);
     }
+  });
+
+  it("removes files of what ended long ago, and says so to whoever asks for them", async () => {
+    const { taskId } = await submit({ files: [file("in.txt")], clientKey: "k" });
+    await run(taskId);
+    const output = {
+      run: { epoch: clients.epoch, taskId, attempt: 1 },
+      stream: LogStream.STDOUT,
+      offset: 0,
+      content: Buffer.from("out"),
+    };
+    await clients.output.appendLog(output);
+    await end(taskId, 3);
+    const base = dirname(clients.files.getTaskDir(taskId));
+    expect(existsSync(base)).toBe(true);
+    const ages = { archiveAfterMs: 0, deleteAfterMs: 3_600_000 };
+    expect(await clients.tasks.keepHouse(ages)).toEqual({ folded: 0, archived: 1, deleted: 0, more: false });
+    expect(existsSync(base)).toBe(false);
+    expect((await clients.tasks.getTask({ taskId, user: "" })).task).toMatchObject({
+      state: "TASK_STATE_ARCHIVED",
+      outcome: "OUTCOME_SUCCEEDED",
+      logSizes: { stdoutBytes: 3 },
+    });
+    const archived = { code: "precondition", reason: "TASK_ARCHIVED" };
+    await expect(clients.output.listFiles({ taskId, path: "" })).rejects.toMatchObject(archived);
+    const reading = async () => {
+      for await (const _ of clients.output.getFile({ taskId, path: "in.txt" })) continue;
+    };
+    await expect(reading()).rejects.toMatchObject(archived);
+    const log = { taskId, attempt: 0, stream: LogStream.STDOUT, follow: true, stdoutOffset: 0, stderrOffset: 0 };
+    const following = async () => {
+      for await (const _ of clients.output.readLog(log)) continue;
+    };
+    await expect(following()).rejects.toMatchObject(archived);
+    // An agent that was away for so long is not kept waiting, and nothing comes back to life.
+    expect(await clients.output.appendLog({ ...output, offset: 3 })).toEqual({ sizeBytes: 6 });
+    expect(existsSync(base)).toBe(false);
+    expect(await submit({ files: [file("in.txt")], clientKey: "k" })).toMatchObject({ taskId, existing: true });
   });
 
   it("stores files, lists and streams them, and refuses what is not a task's", async () => {
