@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { testDatabase } from "./mongo-server.ts";
 import { findProcess, layoutOf } from "@berth/cli/cluster";
 import type { Layout, ServiceName } from "@berth/cli/cluster";
 
@@ -43,6 +44,8 @@ export async function startCluster(options: {
   const data = mkdtempSync(join(tmpdir(), "berth-test-"));
   chmodSync(data, 0o711);
   const layout = layoutOf(data);
+  const database = await testDatabase();
+  const wishes = [...(database ? ["--database", database.url] : []), ...(options.up ?? [])];
   const env = { BERTH_DATA: data, XDG_CONFIG_HOME: join(data, "config"), NO_COLOR: "1", ...options.env };
   const berth: TestCluster["berth"] = (args, extra = {}) => runBerth(args, { ...extra, env: { ...env, ...extra.env } });
   const cluster: TestCluster = {
@@ -56,12 +59,13 @@ export async function startCluster(options: {
     },
     kill: (name) => killProcess(layout, name),
     pidOf: (name) => findProcess(layout.run, name)?.pid,
-    up: (...args) => berth(["up", "--driver", options.driver, "--port", "0", ...(options.up ?? []), ...args]),
+    up: (...args) => berth(["up", "--driver", options.driver, "--port", "0", ...wishes, ...args]),
     down: (...args) => berth(["down", ...args]),
     close: async () => {
       const ran = await berth(["down", "--kill"]);
       if (ran.code !== 0) throw new Error(`berth down --kill: exit code ${ran.code}\n${ran.stdout}${ran.stderr}`);
       rmSync(data, { recursive: true, force: true, maxRetries: 3 });
+      await database?.remove();
     },
     [Symbol.asyncDispose]: () => cluster.close(),
   };

@@ -13,6 +13,7 @@ import { Closing, grpcChannel, grpcClient, internalAuthorization } from "@berth/
 import type { GrpcClient } from "@berth/runtime";
 import { repositoryRoot } from "./cluster.ts";
 import { killKeepers } from "./keepers.ts";
+import { testDatabase } from "./mongo-server.ts";
 import { startNats } from "./nats-server.ts";
 
 const mains = {
@@ -83,6 +84,7 @@ export async function startCore({
   const account = { user: "control", password: secret };
   let nats = await startNats({ dir: join(dir, "nats"), ...account });
   const closing = new Closing();
+  const database = await testDatabase();
   const running = new Map<CoreName, ChildProcess>();
   const socket = (name: CoreName) => `unix:${join(dir, `${name}.sock`)}`;
   const addressOf = (service: CoreService): string => {
@@ -107,6 +109,7 @@ export async function startCore({
     BERTH_NATS_PASSWORD: secret,
     BERTH_SIM_HOSTS: String(hosts),
     BERTH_SIM_MS: String(simMs),
+    ...(database ? { BERTH_DATABASE: database.url } : {}),
     ...env,
   };
 
@@ -193,6 +196,7 @@ export async function startCore({
       killKeepers(join(dir, "agent", "keepers"));
       await nats.kill();
       rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+      await database?.remove();
     },
   };
   try {

@@ -17,6 +17,6 @@ export * from "./leaders.ts";
 export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
 export * from "./docker-cluster.ts";
-export { sharedMongo, startMongo, type MongoServer } from "./mongo-server.ts";
+export { sharedMongo, startMongo, testDatabase, type MongoServer, type TestDatabase } from "./mongo-server.ts";
 export { startSecondCopy } from "./second-copy.ts";
 export { startSecondHost } from "./second-host.ts";

@@ -1,7 +1,19 @@
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -55,6 +67,25 @@ export function sharedMongo(): Promise<MongoServer> {
   return shared;
 }
 let shared: Promise<MongoServer> | undefined;
+
+export interface TestDatabase {
+  readonly url: string;
+  remove(): Promise<void>;
+}
+
+/** A database for a cluster of a test, where `BERTH_TEST_DATABASE=mongo` asks for one; else it has SQLite. */
+export async function testDatabase(): Promise<TestDatabase | undefined> {
+  if (process.env["BERTH_TEST_DATABASE"] !== "mongo") return undefined;
+  const server = await sharedMongo();
+  const name = `berth_test_${randomBytes(6).toString("hex")}`;
+  return {
+    url: server.urlOf(name),
+    async remove() {
+      await server.drop(server.urlOf(name));
+      await server.drop(server.urlOf(`${name}_auth`));
+    },
+  };
+}
 
 function existing(url: string): MongoServer {
   const name = `the one of MONGODB_URL (${new URL(url.replace(/^mongodb(\+srv)?:/, "http:")).host})`;
@@ -190,10 +221,19 @@ interface ChildOptions {
 
 async function child({ name, dir, url, command, ready }: ChildOptions): Promise<MongoServer> {
   let running: ChildProcess;
+  // Ends the server and removes its files when this process ends, however it does: test runners kill their workers.
+  const janitor = spawn("sh", ["-c", 'cat >/dev/null; kill -9 "$(cat "$1/pid")" 2>/dev/null; rm -rf "$1"', "sh", dir], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  janitor.unref();
   async function start(): Promise<void> {
     const log = openSync(join(dir, "log"), "a");
     const [path, args] = command();
     running = spawn(path, args, { stdio: ["ignore", log, log] });
+    running.unref();
+    closeSync(log);
+    writeFileSync(join(dir, "pid"), String(running.pid));
     for (const until = Date.now() + 30_000; !(await ready()); await wait(20)) {
       if (running.exitCode !== null || Date.now() > until)
         throw new Error(`${name} did not start:\n${readFileSync(join(dir, "log"), "utf8").slice(-2_000)}`);
@@ -205,12 +245,7 @@ async function child({ name, dir, url, command, ready }: ChildOptions): Promise<
     running.kill("SIGKILL");
     await gone;
   }
-  function end(): void {
-    running.kill("SIGKILL");
-    rmSync(dir, { recursive: true, force: true });
-  }
   await start();
-  process.once("exit", end);
   return {
     url,
     name,
@@ -220,9 +255,10 @@ async function child({ name, dir, url, command, ready }: ChildOptions): Promise<
     start,
     pid: () => running.pid!,
     async close() {
-      process.removeListener("exit", end);
       await kill();
-      rmSync(dir, { recursive: true, force: true });
+      const gone = once(janitor, "exit");
+      janitor.stdin.end();
+      await gone;
     },
   };
 }

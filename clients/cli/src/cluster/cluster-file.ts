@@ -22,6 +22,8 @@ export interface ClusterFile {
   readonly otlpUrl: string;
   /** First of the ports on 127.0.0.1 where Prometheus finds the processes' metrics, one after the other in the order of `serviceNames`; 0: Unix sockets. */
   readonly metricsPort: number;
+  /** `mongodb://…/name` of storage and auth; missing: SQLite in the data directory. */
+  readonly database?: string;
   /** Where the agent reaches nats-server, where that is not straight on loopback. */
   readonly agentNatsUrl?: string;
   /** The site's own settings of services, by name, as `{"watcher": {"BERTH_LOSS_MARGIN_MS": "30000"}}`. */

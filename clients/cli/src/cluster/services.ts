@@ -38,9 +38,18 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
     NODE_COMPILE_CACHE: join(layout.data, "compile-cache"),
     ...(cluster.otlpUrl ? { BERTH_OTLP_URL: cluster.otlpUrl } : {}),
   };
+  const database: Record<string, string> = cluster.database ? { BERTH_DATABASE: cluster.database } : {};
   const own: Readonly<Record<Exclude<ServiceName, "nats">, Record<string, string>>> = {
-    storage: { BERTH_DATA_DIR: join(layout.data, "storage"), BERTH_FILES_DIR: join(layout.data, "files") },
-    auth: { BERTH_DATA_DIR: join(layout.data, "auth"), BERTH_VOLUMES_FILE: join(layout.data, "volumes.json") },
+    storage: {
+      BERTH_DATA_DIR: join(layout.data, "storage"),
+      BERTH_FILES_DIR: join(layout.data, "files"),
+      ...database,
+    },
+    auth: {
+      BERTH_DATA_DIR: join(layout.data, "auth"),
+      BERTH_VOLUMES_FILE: join(layout.data, "volumes.json"),
+      ...database,
+    },
     gateway: { BERTH_LISTEN: `127.0.0.1:${cluster.gatewayPort}` },
     scheduler: { BERTH_NATS_USER: "control", BERTH_NATS_PASSWORD_FILE: control.path },
     watcher: { BERTH_NATS_USER: "control", BERTH_NATS_PASSWORD_FILE: control.path },

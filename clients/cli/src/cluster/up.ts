@@ -37,6 +37,8 @@ export interface UpOptions {
   readonly otlpUrl: string;
   /** First port for metrics; 0: as before, at first Unix sockets. */
   readonly metricsPort: number;
+  /** `mongodb://…/name` for storage and auth, chosen when the cluster is made; empty: SQLite. */
+  readonly database: string;
   /** Root of the installation. */
   readonly root: string;
 }
@@ -54,6 +56,8 @@ export async function bringUp(
   const unlock = await takeLock(layout);
   try {
     const known = readClusterFile(layout);
+    if (known && options.database !== "" && options.database !== known.database)
+      throw new AppError("precondition", "OTHER_DATABASE", "this cluster was made with another database, and keeps it");
     const wasUp = known !== undefined && allReady(layout);
     if (known && wasUp) return { cluster: known, wasUp };
     const cluster = known ? await freshPorts(layout, known) : await makeCluster(layout, options, progress);
@@ -99,6 +103,7 @@ async function makeCluster(layout: Layout, options: UpOptions, progress: Progres
     gatewayPort: await freePort(options.port),
     otlpUrl: options.otlpUrl,
     metricsPort: options.metricsPort,
+    ...(options.database === "" ? {} : { database: options.database }),
   };
 }
 

@@ -17,6 +17,7 @@ export interface UpFlags {
   readonly port: number;
   readonly otlp: string;
   readonly metricsPort: number;
+  readonly database: string;
   readonly json?: boolean;
 }
 
@@ -48,6 +49,14 @@ export function withUpOptions(command: Command): Command {
         .argParser((text) => wholeNumber(text, 1024, 65_000))
         .default(0, "none"),
     )
+    .addOption(
+      new Option(
+        "--database <url>",
+        "mongodb://host/name of a replica set, in place of the embedded SQLite; chosen once",
+      )
+        .argParser(databaseUrl)
+        .default("", "SQLite"),
+    )
     .option("--json", "print one JSON document");
 }
 
@@ -74,9 +83,15 @@ export async function upFrom(flags: UpFlags) {
     port: flags.port,
     otlpUrl: flags.otlp,
     metricsPort: flags.metricsPort,
+    database: flags.database,
     root: installationRoot,
   };
   return { ...(await bringUp(layout, options, terminalProgress())), layout, data: layout.data };
+}
+
+function databaseUrl(text: string): string {
+  if (!/^mongodb(\+srv)?:\/\/[^/]+/.test(text)) throw new InvalidArgumentError("must begin with mongodb://.");
+  return text;
 }
 
 function wholeNumber(text: string, least: number, most: number): number {
