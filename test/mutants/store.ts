@@ -1,0 +1,63 @@
+import type { Mutant } from "./mutants.ts";
+
+const contract = ["test/contract/task-store.test.ts"];
+
+/** Of what goes with time: folding changes nothing that is read, and nothing goes that somebody needs. */
+export const storeMutants: readonly Mutant[] = [
+  {
+    name: "folds-beyond-the-cursor",
+    what: "an element that was killed early is folded before the cursor stepped over it",
+    file: "services/storage/src/adapters/sqlite/fold.ts",
+    find: "a.step, a.cursor, t.state",
+    replace: "a.step, 9000000000000000 AS cursor, t.state",
+    tests: contract,
+  },
+  {
+    name: "chunk-forgets",
+    what: "a chunk that is added to loses what was in it",
+    file: "services/storage/src/adapters/sqlite/fold.ts",
+    find: "const rows: FoldedRow[] = before\n",
+    replace: "const rows: FoldedRow[] = before && due.length < 0\n",
+    tests: contract,
+  },
+  {
+    name: "folds-what-lives",
+    what: "elements that live are folded with their neighbours",
+    file: "services/storage/src/adapters/sqlite/fold.ts",
+    find: "row.state === overCode && (all || ",
+    replace: "(all || ",
+    tests: contract,
+  },
+  {
+    name: "folded-is-unknown",
+    what: "a report of a folded run finds no record",
+    file: "services/storage/src/adapters/sqlite/task-rows.ts",
+    find: "(idx < 0 ? undefined : readFolded(db, number, idx))",
+    replace: "(idx < 0 || readFolded(db, number, idx) ? undefined : undefined)",
+    tests: contract,
+  },
+  {
+    name: "clock-is-believed",
+    what: "a clock that jumps a year ahead deletes at once",
+    file: "services/storage/src/domain/clock-doubt.ts",
+    find: "|| nowMs - believedAtMs <= jumpMs",
+    replace: "|| nowMs >= 0",
+    tests: ["services/storage/src/domain"],
+  },
+  {
+    name: "numbers-come-again",
+    what: "the newest record is deleted, and its number given to another task",
+    file: "services/storage/src/adapters/sqlite/retention.ts",
+    find: "AND number < (SELECT max(number) FROM specs)",
+    replace: "",
+    tests: contract,
+  },
+  {
+    name: "archived-before-files-went",
+    what: "a record says that files are gone which are there",
+    file: "services/storage/src/app/keep-tasks.ts",
+    find: "    await files.clean(taskId);\n    cleaned.push(taskId);",
+    replace: "    cleaned.push(taskId);\n    await files.clean(taskId).catch(() => {});",
+    tests: ["services/storage/src/app"],
+  },
+];
