@@ -164,6 +164,18 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       else expect(end).toMatchObject({ kind: "ended", exitCode: 137 });
     });
 
+    it("runs on without the image that somebody removed, and says of a new run that it cannot be had", async () => {
+      const image = "berth-removed:1";
+      const docker = plainDocker(shared.socketPath);
+      await docker.getImage("berth-busybox:1").tag({ repo: "berth-removed", tag: "1" });
+      const run = await bench.run("sleep 0.5; exit 3", { image });
+      await bench.until(run, "started");
+      await docker.getImage(image).remove({ force: true });
+      const later = await bench.run("true", { image });
+      expect(await bench.end(run)).toMatchObject({ kind: "ended", exitCode: 3 });
+      expect(await bench.end(later)).toMatchObject({ kind: "failed", reason: { code: "IMAGE_PULL_FAILED" } });
+    });
+
     it("takes over a container that was made, but not started, before its own end", async () => {
       const task = bench.task(["sh", "-c", "exit 6"]);
       const labels = {
@@ -203,6 +215,7 @@ const cgroupsNamed = (name: string): string[] =>
 /** What these tests do beside the driver, as a person at the host would. */
 interface PlainDocker {
   createContainer(options: object): Promise<{ remove(): Promise<unknown> }>;
+  getImage(name: string): { tag(options: object): Promise<unknown>; remove(options: object): Promise<unknown> };
   getContainer(name: string): { remove(options: object): Promise<unknown> };
   listContainers(options: object): Promise<{ Names: string[] }[]>;
 }

@@ -1,6 +1,7 @@
-import { mkdtempSync, readdirSync, rmdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runName } from "@berth/core";
 import { startDockerEngine, whyNoDockerEngine } from "@berth/test-support";
 import type { DockerEngine } from "@berth/test-support";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -59,6 +60,35 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       await engine.start();
       expect(await bench.end(run)).toMatchObject({ kind: "ended", exitCode: 9 });
       expect(bench.sink.text(run)).toBe("here\nbye\n");
+    });
+  },
+);
+
+/** An engine that leaves containers alone when it ends. */
+describe.skipIf(why !== undefined && !process.env["CI"])(
+  `an engine with live-restore${why === undefined ? "" : ` NOT RUN: ${why}`}`,
+  () => {
+    it("goes away under what runs, which runs on and is seen to its end", { timeout: 120_000 }, async () => {
+      const dir = mkdtempSync(join(tmpdir(), "berth-live-engine-"));
+      const engine = await startDockerEngine(join(dir, "engine"), { liveRestore: true });
+      const bench = new DockerBench(engine.socketPath);
+      await bench.open();
+      try {
+        for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+          const run = await bench.run("echo here; while [ ! -e go ]; do sleep 0.05; done; echo there; exit 9");
+          await bench.until(run, "started");
+          while (bench.sink.text(run) !== "here\n") await new Promise((resolve) => setTimeout(resolve, 20));
+          await engine.end(signal);
+          await engine.start();
+          writeFileSync(join(bench.dir, runName(run), "go"), "");
+          expect(await bench.end(run)).toMatchObject({ kind: "ended", exitCode: 9 });
+          expect(bench.sink.text(run)).toBe("here\nthere\n");
+        }
+      } finally {
+        await bench.dispose();
+        await engine.stop();
+        rmdirSync(dir);
+      }
     });
   },
 );

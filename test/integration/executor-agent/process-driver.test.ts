@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir, uptime } from "node:os";
 import { join } from "node:path";
 import { MiB, runKey, runName } from "@berth/core";
@@ -292,6 +293,30 @@ describe("process driver", () => {
     }
   });
 
+  it.runIf(isRoot)("says that a full disk is its host's fault, and starts again once there is room", async () => {
+    const disk = join(host.dir, "disk");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "nr_inodes=20,mode=0777", "tmpfs", disk]);
+    try {
+      const on = (name: string): Partial<TaskToRun> => ({
+        taskDir: join(disk, name, "work"),
+        stdoutPath: join(disk, name, "out"),
+        stderrPath: join(disk, name, "err"),
+      });
+      const fill = (): void => {
+        for (let n = 0; ; n += 1) mkdirSync(join(disk, `full-${n}`));
+      };
+      expect(fill).toThrow(/ENOSPC/);
+      expect(await host.until(await host.run("true", on("a")), "unable")).toMatchObject({
+        reason: { code: "TASK_DIR_FAILED", message: expect.stringContaining("ENOSPC") },
+      });
+      for (let n = 0; n < 8; n += 1) rmSync(join(disk, `full-${n}`), { recursive: true });
+      expect(await host.until(await host.run("true", on("b")), "ended")).toMatchObject({ exitCode: 0 });
+    } finally {
+      execFileSync("umount", ["-l", disk]);
+    }
+  });
+
   it("takes what ran before a boot for gone", async () => {
     const task = await host.run("echo up; sleep 5");
     await host.printed(task, "up");
@@ -310,9 +335,9 @@ describe("process driver", () => {
     const inMs = (ms: number): number => uptime() * 1000 + ms;
     const ticking = "while :; do echo tick; sleep 0.02; done";
     const [held, free, suspended] = await Promise.all([
-      host.run(ticking, { leaseUntilBootMs: inMs(600) }),
+      host.run(ticking, { leaseUntilBootMs: inMs(4_000) }),
       host.run(ticking),
-      host.run(ticking, { leaseUntilBootMs: inMs(600) }),
+      host.run(ticking, { leaseUntilBootMs: inMs(4_000) }),
     ]);
     for (const task of [held, free, suspended]) await host.printed(task, "tick");
     await host.driver.suspendTask(suspended.run);

@@ -44,7 +44,10 @@ const dockerd = (): string | undefined =>
   ["/usr/sbin/dockerd", "/usr/bin/dockerd", "/usr/local/bin/dockerd"].find((path) => existsSync(path));
 
 /** Starts one; resolves when it answers (about 2 s). */
-export async function startDockerEngine(dir: string): Promise<DockerEngine> {
+export async function startDockerEngine(
+  dir: string,
+  options: { readonly liveRestore?: boolean } = {},
+): Promise<DockerEngine> {
   const path = dockerd();
   if (path === undefined) throw new Error("no dockerd");
   mkdirSync(dir, { recursive: true, mode: 0o711 });
@@ -65,7 +68,15 @@ export async function startDockerEngine(dir: string): Promise<DockerEngine> {
     ];
     const daemon = spawn(
       path!,
-      [...directories, "-H", `unix://${socketPath}`, "--iptables=false", "--bridge=none", `--cgroup-parent=/${cgroup}`],
+      [
+        ...directories,
+        ...(options.liveRestore ? ["--live-restore"] : []),
+        "-H",
+        `unix://${socketPath}`,
+        "--iptables=false",
+        "--bridge=none",
+        `--cgroup-parent=/${cgroup}`,
+      ],
       {
         stdio: ["ignore", log, log],
         detached: true,

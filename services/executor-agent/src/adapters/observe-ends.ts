@@ -7,7 +7,7 @@ export function observeEnds(hostId: string): AgentDeps["onEnd"] {
   const wall = histogram("berth_agent_run_seconds", "Time from a run's start to its end");
   return ({ run }, end, spec) => {
     ended.inc({ outcome: end.outcome });
-    if (end.startedAt) wall.observe((end.endedAt.getTime() - end.startedAt.getTime()) / 1000);
+    if (end.wallMs !== undefined) wall.observe(end.wallMs / 1000);
     if (!isTracing() || !spec?.traceParent) return;
     const { span } = openSpan("agent run", {
       parent: spec.traceParent,

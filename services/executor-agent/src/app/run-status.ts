@@ -57,7 +57,7 @@ function endedStatus(status: RunStatus, end: End): RunStatus {
   status.usage = {
     cpuMs: end.cpuMs,
     peakMemoryBytes: end.peakMemoryBytes,
-    wallMs: end.startedAt ? Math.max(0, end.endedAt.getTime() - end.startedAt.getTime()) : 0,
+    wallMs: end.wallMs ?? (end.startedAt ? Math.max(0, end.endedAt.getTime() - end.startedAt.getTime()) : 0),
   };
   const { stdoutBytes, stderrBytes } = end;
   if (stdoutBytes !== undefined && stderrBytes !== undefined) status.logSizes = { stdoutBytes, stderrBytes };

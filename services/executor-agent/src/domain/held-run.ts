@@ -23,6 +23,8 @@ export interface End {
   readonly reason: Reason;
   readonly startedAt: Date | undefined;
   readonly endedAt: Date;
+  /** How long it ran, by the clock that nobody sets; undefined where it did not, or its start is not known. */
+  readonly wallMs?: number | undefined;
   readonly exitCode: number | undefined;
   readonly signal: number | undefined;
   readonly cpuMs: number;

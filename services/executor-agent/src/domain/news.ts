@@ -1,7 +1,7 @@
 import { unreachable } from "@berth/core";
 import type { Reason, Run } from "@berth/core";
 import { hasStarted, isLive, isOfThisLife, noNeeds } from "./held-run.ts";
-import type { Answer, HeldRun, Phase, Started, StopCause } from "./held-run.ts";
+import type { Answer, End, HeldRun, Phase, Started, StopCause } from "./held-run.ts";
 import { neverMs } from "./lease.ts";
 import { endOfExit, endWithoutExit } from "./outcome.ts";
 import type { Exit } from "./outcome.ts";
@@ -102,7 +102,8 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
       return onFound(held, news, now);
     case "ended": {
       const startedAt = news.exit.startedAt ?? startOf(held);
-      return { ...held, phase: { kind: "ended", end: endOfExit({ ...news.exit, startedAt }, held.stop, held.needs) } };
+      const end = endOfExit({ ...news.exit, startedAt }, held.stop, held.needs);
+      return { ...held, phase: { kind: "ended", end: timed(held, end, now) } };
     }
     case "failed":
       return {
@@ -127,10 +128,8 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
         stdoutBytes: news.stdoutBytes,
         stderrBytes: news.stderrBytes,
       };
-      return {
-        ...held,
-        phase: { kind: "ended", end: endWithoutExit("lost", news.reason, rest, held.stop, held.needs) },
-      };
+      const end = endWithoutExit("lost", news.reason, rest, held.stop, held.needs);
+      return { ...held, phase: { kind: "ended", end: timed(held, end, now) } };
     }
     default:
       return unreachable(news);
@@ -144,6 +143,19 @@ function onFound(held: HeldRun, news: Extract<DriverNews, { kind: "found" }>, no
     held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase : started(news.startedAt, now);
   const { startedAt, startedElapsedMs } = times;
   return { ...held, phase: { kind: news.suspended ? "suspended" : "running", startedAt, startedElapsedMs } };
+}
+
+/** The wall clock may have been set while it ran: its length is that of the other one, and it does not end before it started. */
+function timed(held: HeldRun, end: End, now: Now): End {
+  if (!end.startedAt) return end;
+  const { startedElapsedMs } = started(end.startedAt, now);
+  const from = hasStarted(held) && "startedElapsedMs" in held.phase ? held.phase.startedElapsedMs : startedElapsedMs;
+  // An end that is told late is of then.
+  const endElapsedMs = now.elapsedMs - Math.max(0, now.at.getTime() - end.endedAt.getTime());
+  const wallMs = Math.max(0, Math.round(endElapsedMs - from));
+  return end.endedAt < end.startedAt
+    ? { ...end, wallMs, endedAt: new Date(end.startedAt.getTime() + wallMs) }
+    : { ...end, wallMs };
 }
 
 const startOf = (held: HeldRun): Date | undefined =>

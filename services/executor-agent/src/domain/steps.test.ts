@@ -448,6 +448,38 @@ describe("nextSteps", () => {
     expect(names(onWord(onPaused(wished, true), { kind: "resume" }, now.at))).toEqual(["resume"]);
   });
 
+  it("measures a run by the clock that nobody sets, and ends none before its start", () => {
+    const ended = (wallMs: number, elapsedMs: number, startedAt?: Date) => {
+      const at = new Date(now.at.getTime() + wallMs);
+      const exit = {
+        startedAt,
+        endedAt: at,
+        exitCode: 0,
+        signal: undefined,
+        outOfMemory: false,
+        cpuMs: 1,
+        peakMemoryBytes: 1,
+        stdoutBytes: 0,
+        stderrBytes: 0,
+      };
+      const then = { at, elapsedMs: now.elapsedMs + elapsedMs };
+      const { phase } = onDriverNews(running(), { kind: "ended", exit }, then);
+      return phase.kind === "ended" ? [phase.end.wallMs, phase.end.endedAt.getTime() - now.at.getTime()] : [];
+    };
+    expect(ended(2_000, 2_000)).toEqual([2_000, 2_000]);
+    expect(ended(3_602_000, 2_000)).toEqual([2_000, 3_602_000]); // set forward by an hour
+    expect(ended(-3_598_000, 2_000)).toEqual([2_000, 2_000]); // and back
+    expect(ended(2_000, 2_000, new Date(now.at.getTime() + 1_500))).toEqual([2_000, 2_000]);
+    // Told together with its start, and late: the times are the driver's.
+    const late = { at: new Date(now.at.getTime() + 60_000), elapsedMs: now.elapsedMs + 60_000 };
+    const { phase } = onDriverNews(
+      running(),
+      { kind: "lost", at: new Date(now.at.getTime() + 700), startedAt: undefined, reason: { code: "X", message: "" } },
+      late,
+    );
+    expect(phase).toMatchObject({ end: { wallMs: 700 } });
+  });
+
   it("says what an end means", () => {
     const exit = {
       startedAt: undefined,

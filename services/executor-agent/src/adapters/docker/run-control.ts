@@ -31,10 +31,13 @@ export function runControl({ runs, client, meter, starter, sample }: RunControlD
       if (held.phase !== "running") return starter.cancel(held);
       if (!meter.exact) await sample(held);
       const id = held.containerId!;
-      // A paused container takes no KILL by all engines; TERM waits in it until it goes on.
-      if (held.paused && signal === "KILL") await client.unpause(id).catch(rethrow);
       await client.kill(id, `SIG${signal}`).catch(rethrow);
-      if (held.paused) await client.unpause(id).catch(rethrow);
+      if (held.paused) {
+        // The signal waits in it, so that a KILL ends it without one more step.
+        await client.unpause(id).catch(rethrow);
+        // Some engines refuse it while it is paused.
+        if (signal === "KILL") await client.kill(id, "SIGKILL").catch(rethrow);
+      }
       held.paused = false;
     },
 

@@ -19,7 +19,13 @@ export function openMarkFile(path: string): MarkFile {
   ftruncateSync(file, markBytes);
   return {
     left,
-    write: (mark) => void writeSync(file, `${JSON.stringify(mark).padEnd(markBytes - 1)}\n`, 0),
+    write(mark) {
+      try {
+        writeSync(file, `${JSON.stringify(mark).padEnd(markBytes - 1)}\n`, 0);
+      } catch {
+        // a full disk: the older mark stays, which is as good
+      }
+    },
     close() {
       fsyncSync(file);
       closeSync(file);
