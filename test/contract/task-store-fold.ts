@@ -127,6 +127,7 @@ export function foldTests(make: MakeDatabase): void {
         { epoch, taskId: `${id}.4`, attempt: 1 },
       ],
       assign: [],
+      specsOf: [],
     });
     expect(runs).toEqual([RunKnowledge.OVER, RunKnowledge.SUPERSEDED, RunKnowledge.UNKNOWN, RunKnowledge.UNKNOWN]);
     expect(
