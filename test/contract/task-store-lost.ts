@@ -90,7 +90,7 @@ export function lostTests(make: MakeDatabase): void {
       state: TaskState.PENDING,
       attempts: [{ attempt: 1, usage: { cpuMs: 70, wallMs: 700 } }],
     });
-    const { runs } = await h.store.lookUpRuns({ hostId: "h1", runs: [run(h, id)], assign: [] });
+    const { runs } = await h.store.lookUpRuns({ hostId: "h1", runs: [run(h, id)], assign: [], specsOf: [] });
     expect(runs).toEqual(["RUN_KNOWLEDGE_SUPERSEDED"]);
     expect(await h.place(id, 2, "h2")).toBe("");
     expect(await h.ended(id, 2, {}, "h2")).toBe(COMMITTED);

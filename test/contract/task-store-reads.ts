@@ -148,7 +148,7 @@ export function readTests(make: MakeDatabase): void {
       run(again, 0),
     ];
     const { CURRENT, SUPERSEDED, OVER, UNKNOWN } = RunKnowledge;
-    expect((await h.store.lookUpRuns({ hostId: "h1", runs, assign: [] })).runs).toEqual([
+    expect((await h.store.lookUpRuns({ hostId: "h1", runs, assign: [], specsOf: [] })).runs).toEqual([
       SUPERSEDED,
       CURRENT,
       UNKNOWN,
@@ -185,7 +185,7 @@ export function readTests(make: MakeDatabase): void {
       taskId,
       attempt: 1,
     }));
-    const look = async () => (await h.store.lookUpRuns({ hostId: "h1", runs: [], assign })).assign!;
+    const look = async () => (await h.store.lookUpRuns({ hostId: "h1", runs: [], assign, specsOf: [] })).assign!;
     const given = await look();
     expect(given.assignments.map(({ run }) => run!.taskId)).toEqual([wanted]);
     expect(given).toMatchObject({
@@ -195,6 +195,21 @@ export function readTests(make: MakeDatabase): void {
     });
     await h.seen("h1", { journalId: "journal-new" });
     expect((await look()).assignments).toEqual([]);
+  });
+
+  it("gives the specs of runs that go on where they are, to an agent that lost its journal too", async () => {
+    await using h = await Harness.open(make);
+    const [placed, running, over, elsewhere] = [await h.submit(), await h.submit(), await h.submit(), await h.submit()];
+    for (const id of [placed, running, over]) await h.place(id);
+    await h.place(elsewhere, 1, "h2");
+    await h.report(running, 1, RunPhase.RUNNING);
+    await h.ended(over);
+    await h.seen("h1", { journalId: "journal-new" });
+    const specsOf = [placed, running, over, elsewhere].map((taskId) => ({ epoch: h.store.epoch, taskId, attempt: 1 }));
+    specsOf.push({ ...specsOf[1]!, attempt: 2 }, { ...specsOf[1]!, epoch: "another" });
+    const { assign } = await h.store.lookUpRuns({ hostId: "h1", runs: [], assign: [], specsOf });
+    expect(assign!.assignments.map(({ run }) => run!.taskId)).toEqual([placed, running]);
+    expect(assign!.specs[0]).toMatchObject({ spec: { command: ["true"] } });
   });
 
   it("counts tasks by state and what hosts are asked for", async () => {

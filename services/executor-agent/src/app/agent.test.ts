@@ -302,6 +302,20 @@ describe("Agent", () => {
     expect(control.last("1")).toMatchObject({ outcome: Outcome.SUCCEEDED });
   });
 
+  it("asks for the specs of runs that it finds without a journal, and holds their limits from then on", async () => {
+    const [driver, journal] = [simDriver({ capacity }), memoryJournal()];
+    const first = await startHost({ driver, journal });
+    const wanted = { id: "1", command: ["sim", "10s"], cpuMilli: 3000, timeLimitMs: 150 };
+    await first.agent.onAssign(assign(journal.id, [wanted]));
+    await first.end();
+    const control = new Control();
+    control.reply = ({ withoutSpec }) => (withoutSpec.length > 0 ? { missing: assign("of before", [wanted]) } : {});
+    await startHost({ driver, control });
+    await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
+    expect(control.syncs[0]?.withoutSpec).toMatchObject([{ taskId: "1", attempt: 1 }]);
+    expect(control.last("1")).toMatchObject({ outcome: Outcome.TIMED_OUT });
+  });
+
   it("finds its runs again after a restart, and starts none twice", async () => {
     const journal = memoryJournal();
     const driver = simDriver({ capacity });

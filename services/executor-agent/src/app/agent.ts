@@ -210,7 +210,8 @@ export class Agent {
           leftOver.push(event.run);
           continue;
         }
-        held = adopted(key, event.run);
+        // What stands still does so until it is known why: it may be that its lease ended, and that it runs elsewhere by now.
+        held = { ...adopted(key, event.run), frozen: event.kind === "found" && event.suspended };
         this.#deps.logger.warn("found a run that the journal does not have", {
           task: event.run.taskId,
           attempt: event.run.attempt,

@@ -1,6 +1,9 @@
 import type { AssignRequest } from "@berth/contracts/agent";
+import { runKey } from "@berth/core";
 import { admit } from "../domain/admission.ts";
 import type { Offer } from "../domain/admission.ts";
+import { isLive } from "../domain/held-run.ts";
+import type { HeldRun } from "../domain/held-run.ts";
 import { askEveryMs, neverMs, onLease } from "../domain/lease.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { RunTable } from "./run-table.ts";
@@ -50,6 +53,16 @@ export class Intake {
     this.#heardElapsedMs = Math.max(this.#heardElapsedMs, askedElapsedMs);
   }
 
+  /** Runs that were found here without their spec, with it: from now on their limits and their lease hold, and they count against this host's capacity. */
+  #complete(offers: readonly Offer[]): HeldRun[] {
+    return offers.flatMap(({ run, specId, needs }): HeldRun[] => {
+      const held = this.#deps.table.get(runKey(run));
+      return held && held.specId === undefined && isLive(held)
+        ? [{ ...held, specId, needs, frozen: held.frozen && needs.leaseMs > 0, renewedElapsedMs: this.#heardElapsedMs }]
+        : [];
+    });
+  }
+
   /** Puts what is new into the table, from where it goes on once it is on disk. */
   admit({ assignments, specs, term }: AssignRequest): void {
     const { journal, clock, driver, logger, table } = this.#deps;
@@ -68,17 +81,19 @@ export class Intake {
       isHeld: (key: string) => table.isHeld(key),
     };
     const now = clock.now();
+    const completed = this.#complete(offers);
     // A message may have waited on its way for longer than its run's lease: such a run begins only once it was asked about.
     const taken = admit(offers, term, host, now.at).map((held) => onLease(held, now));
-    for (const { specId } of taken) if (specId !== undefined) this.#deps.specs.hold(specId);
-    const needed = new Set(taken.map(({ specId }) => specId));
+    for (const { specId } of [...taken, ...completed]) if (specId !== undefined) this.#deps.specs.hold(specId);
+    const needed = new Set([...taken, ...completed].map(({ specId }) => specId));
     const written = interned.flatMap(({ id, bytes }) => (bytes && needed.has(id) ? [{ id, bytes }] : []));
     for (const { id } of interned) this.#deps.specs.drop(id); // those of repeated offers only
     const epoch = offers[0]?.run.epoch ?? "";
     const isNewer = term > this.termOf(epoch);
     if (isNewer) this.#terms.set(epoch, term);
-    if (taken.length > 0 || isNewer) table.add(taken, written, isNewer ? { epoch, term } : undefined);
-    const everyMs = askEveryMs(taken);
+    if (taken.length + completed.length > 0 || isNewer)
+      table.add([...taken, ...completed], written, isNewer ? { epoch, term } : undefined);
+    const everyMs = askEveryMs([...taken, ...completed]);
     if (everyMs < Infinity) this.#deps.askWithin(Math.max(0, this.#heardElapsedMs + everyMs - now.elapsedMs));
     for (const { run, phase } of taken) {
       if (phase.kind !== "refused") continue;

@@ -40,5 +40,8 @@ export function syncRequest(
     },
     statuses: told.map((run) => statusOf(run, enforced)),
     term,
+    withoutSpec: live
+      .filter(({ specId, known }) => specId === undefined && known)
+      .map(({ run: { epoch, taskId, attempt } }) => ({ epoch, taskId, attempt })),
   };
 }

@@ -26,8 +26,12 @@ export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
 const runsOf = (statuses: readonly RunStatus[]): Run[] => statuses.flatMap(({ run }) => run ?? []);
 
 /** Undefined where the message says nothing of its host. */
-export function syncFromWire({ host, statuses }: SyncRequest): SyncNews<NonNullable<SyncRequest["host"]>> | undefined {
-  return host && { host, hostId: host.id, journalId: host.journalId, runs: runsOf(statuses) };
+export function syncFromWire({
+  host,
+  statuses,
+  withoutSpec,
+}: SyncRequest): SyncNews<NonNullable<SyncRequest["host"]>> | undefined {
+  return host && { host, hostId: host.id, journalId: host.journalId, runs: runsOf(statuses), withoutSpec };
 }
 
 export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({

@@ -21,9 +21,9 @@ function setUp(known: Record<string, Knowledge> = {}) {
     async reportLost(hostId, journalId, runs) {
       calls.push(`lost ${hostId} ${journalId} ${runs.map(({ taskId }) => taskId)}`);
     },
-    async lookUp(hostId, ask, missing) {
+    async lookUp(hostId, ask, missing, withoutSpec) {
       calls.push(
-        `lookUp ${hostId} ask ${ask.map(({ taskId }) => taskId)} missing ${missing.map(({ taskId }) => taskId)}`,
+        `lookUp ${hostId} ask ${ask.map(({ taskId }) => taskId)} missing ${[...missing, ...withoutSpec].map(({ taskId }) => taskId)}`,
       );
       return {
         known: ask.map(({ taskId }) => known[taskId] ?? "current"),
@@ -70,8 +70,8 @@ function setUp(known: Record<string, Knowledge> = {}) {
         },
       })),
     );
-  const sync = (runs: readonly Run[] = [], journalId = "j1") =>
-    watcher.sync({ host: "HOST", hostId: "h1", journalId, runs });
+  const sync = (runs: readonly Run[] = [], journalId = "j1", withoutSpec: readonly Run[] = []) =>
+    watcher.sync({ host: "HOST", hostId: "h1", journalId, runs, withoutSpec });
   watcher.onStart("e1");
   /** Time passes, with a look every second as in life. */
   const pass = (toMs: number) => {

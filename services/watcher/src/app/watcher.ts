@@ -26,6 +26,8 @@ export interface SyncNews<Host> {
   readonly hostId: string;
   readonly journalId: string;
   readonly runs: readonly Run[];
+  /** Those of them whose spec the agent lacks. */
+  readonly withoutSpec: readonly Run[];
 }
 
 export interface SyncAnswer<Assign> {
@@ -114,7 +116,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   }
 
   /** The whole list for a host; undefined: not now, ask again soon. */
-  async sync({ host, hostId, journalId, runs }: SyncNews<Host>): Promise<SyncAnswer<Assign> | undefined> {
+  async sync({ host, hostId, journalId, runs, withoutSpec }: SyncNews<Host>): Promise<SyncAnswer<Assign> | undefined> {
     const { store, instruments, waker } = this.#deps;
     const now = this.#deps.now();
     this.#heard(hostId, runs);
@@ -124,7 +126,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     const judgement = judge(this.#view, epoch, { hostId, journalId, runs });
     const missing = judgement.missing.slice(0, missingAtOnce);
     const isSteady = this.#hearing.isSteady(hostId, this.#lossGapMs, behindMs, now);
-    const first = await this.#lookUp(hostId, judgement.ask, isSteady ? missing : []);
+    const first = await this.#lookUp(hostId, judgement.ask, isSteady ? missing : [], isSteady ? withoutSpec : []);
     let verdicts = [
       ...judgement.verdicts,
       ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(first.known[at] ?? "current") })),
@@ -141,6 +143,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
         hostId,
         goesOn.map(({ run }) => run),
         missing,
+        withoutSpec,
       );
       const stops = new Map(goesOn.map(({ run }, at) => [run, verdictOn(again.known[at] ?? "current")]));
       verdicts = verdicts.map((judged) => {
@@ -194,9 +197,9 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     }
   }
 
-  async #lookUp(hostId: string, ask: readonly Run[], missing: readonly Run[]) {
-    return ask.length + missing.length > 0
-      ? this.#deps.store.lookUp(hostId, ask, missing)
+  async #lookUp(hostId: string, ask: readonly Run[], missing: readonly Run[], withoutSpec: readonly Run[]) {
+    return ask.length + missing.length + withoutSpec.length > 0
+      ? this.#deps.store.lookUp(hostId, ask, missing, withoutSpec)
       : { known: [], assign: undefined };
   }
 

@@ -27,11 +27,12 @@ export interface RunStore<Report, ReportReply, Host, Assign> {
   report(report: Report): Promise<ReportReply>;
   /** Commits the end of runs that nobody has any more. */
   reportLost(hostId: string, journalId: string, runs: readonly Run[]): Promise<void>;
-  /** What storage knows of `ask`, in order, and the assignments of those of `missing` that still are to run there. */
+  /** What storage knows of `ask`, in order, and the assignments of those of `missing` that still are to run there, and of those of `withoutSpec` that go on there. */
   lookUp(
     hostId: string,
     ask: readonly Run[],
     missing: readonly Run[],
+    withoutSpec: readonly Run[],
   ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
   /** Stores what an agent says of its host; the scheduler's term of now. */
   seeHost(news: HostNews<Host>): Promise<{ readonly term: number }>;

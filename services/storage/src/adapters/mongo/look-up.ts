@@ -9,12 +9,12 @@ import type { Hosts } from "./hosts.ts";
 import { schedulerTerm } from "./leases.ts";
 import type { Needs } from "./needs.ts";
 
-export function lookUpNeeds(needs: Needs, epoch: string, { runs, assign }: LookUpRunsRequest): void {
-  for (const run of [...runs, ...assign]) {
+export function lookUpNeeds(needs: Needs, epoch: string, { runs, assign, specsOf }: LookUpRunsRequest): void {
+  for (const run of [...runs, ...assign, ...specsOf]) {
     const id = run.epoch === epoch ? readId(run.taskId) : undefined;
     if (id) needs.task(id.number, id.idx);
   }
-  for (const run of assign) {
+  for (const run of [...assign, ...specsOf]) {
     const id = run.epoch === epoch ? readId(run.taskId) : undefined;
     if (id) needs.runSpecs.add(id.number);
   }
@@ -25,7 +25,7 @@ export function lookUpRuns(
   batch: Batch,
   epoch: string,
   hosts: Hosts,
-  { hostId, runs, assign }: LookUpRunsRequest,
+  { hostId, runs, assign, specsOf }: LookUpRunsRequest,
 ): LookUpRunsResponse {
   const wanted = assignmentsFor(batch, epoch, schedulerTerm(batch.lease("scheduler")));
   for (const run of assign) {
@@ -35,6 +35,11 @@ export function lookUpRuns(
     // A run that was placed for another journal may have been begun under that one: it is never offered again.
     if (row.journal !== hosts.journalOf(batch.host(hostId))) continue;
     wanted.add(hostId, { number: row.number, taskId: run.taskId }, run.attempt, row.journal);
+  }
+  for (const run of specsOf) {
+    const row = taskOf(batch, epoch, run);
+    if (row && knowledge(batch, epoch, hostId, run) === RunKnowledge.CURRENT)
+      wanted.add(hostId, { number: row.number, taskId: run.taskId }, run.attempt, row.journal);
   }
   return { runs: runs.map((run) => knowledge(batch, epoch, hostId, run)), assign: wanted.forHost(hostId) };
 }

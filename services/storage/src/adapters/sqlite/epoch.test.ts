@@ -86,7 +86,7 @@ describe("the epoch of a database", () => {
     const parts = store.changes({ token, user: "", tasksOnly: false }, new AbortController().signal);
     for await (const part of parts) expect(part.startAgain).toBe(true);
     const runs = [wait, "999"].map((taskId) => ({ epoch, taskId, attempt: 1 }));
-    expect((await store.lookUpRuns({ hostId: "h1", runs, assign: [] })).runs).toEqual([
+    expect((await store.lookUpRuns({ hostId: "h1", runs, assign: [], specsOf: [] })).runs).toEqual([
       "RUN_KNOWLEDGE_UNKNOWN",
       "RUN_KNOWLEDGE_UNKNOWN",
     ]);

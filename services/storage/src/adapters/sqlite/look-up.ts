@@ -14,7 +14,7 @@ export function lookUpRuns(
   db: Database,
   epoch: string,
   hosts: HostTable,
-  { hostId, runs, assign }: LookUpRunsRequest,
+  { hostId, runs, assign, specsOf }: LookUpRunsRequest,
 ): LookUpRunsResponse {
   const wanted = assignmentsFor(db, epoch, schedulerTerm(db));
   for (const run of assign) {
@@ -30,6 +30,11 @@ export function lookUpRuns(
     if (row.idx >= 0 && readArray(db, row.number)?.request === killCode) continue;
     // A run that was placed for another journal may have been begun under that one: it is never offered again.
     if (row.journal === hosts.journalOf(hostId)) wanted.add(hostId, run.taskId, run.attempt, row.journal);
+  }
+  for (const run of specsOf) {
+    const row = taskOf(db, epoch, run);
+    if (row && knowledge(db, epoch, hostId, run) === RunKnowledge.CURRENT)
+      wanted.add(hostId, run.taskId, run.attempt, row.journal);
   }
   return { runs: runs.map((run) => knowledge(db, epoch, hostId, run)), assign: wanted.forHost(hostId) };
 }

@@ -3,6 +3,7 @@ import type { TaskStoreServiceService } from "@berth/contracts/store";
 import type { Host } from "@berth/contracts/types";
 import { batcher, followFeed } from "@berth/runtime";
 import type { GrpcClient, Logger } from "@berth/runtime";
+import type { Run } from "@berth/core";
 import type { FeedRow } from "../../domain/run-view.ts";
 import type { RunStore, TimerLease } from "../../ports/run-store.ts";
 import { knowledgeFromWire, lostReport, rowFromWire } from "../codec.ts";
@@ -72,9 +73,10 @@ export function grpcRunStore(
     async reportLost(hostId, journalId, runs) {
       await report(lostReport(hostId, journalId, runs, now()));
     },
-    async lookUp(hostId, ask, missing) {
+    async lookUp(hostId, ask, missing, withoutSpec) {
+      const copy = (runs: readonly Run[]) => runs.map((run) => ({ ...run }));
       const answer = await store.lookUpRuns(
-        { hostId, runs: ask.map((run) => ({ ...run })), assign: missing.map((run) => ({ ...run })) },
+        { hostId, runs: copy(ask), assign: copy(missing), specsOf: copy(withoutSpec) },
         { deadlineMs: callDeadlineMs },
       );
       return { known: answer.runs.map(knowledgeFromWire), assign: answer.assign };

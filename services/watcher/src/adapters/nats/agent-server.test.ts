@@ -1,6 +1,6 @@
 import { AppError } from "@berth/core";
-import { ReportAnswer, RunPhase, Verdict } from "@berth/contracts/agent";
-import type { ReportReply, ReportRequest, SyncReply, SyncRequest } from "@berth/contracts/agent";
+import { ReportAnswer, RunPhase, SyncRequest, Verdict } from "@berth/contracts/agent";
+import type { ReportReply, ReportRequest, SyncReply } from "@berth/contracts/agent";
 import { Host } from "@berth/contracts/types";
 import type { Bus } from "@berth/nats";
 import { describe, expect, it } from "vitest";
@@ -48,9 +48,11 @@ describe("serveAgents", () => {
   it("lets an agent speak for its own host only", async () => {
     const { report: send, sync } = serve({});
     await expect(send(report, "h2")).rejects.toMatchObject({ code: "denied", reason: "WRONG_HOST" });
-    const request = { host: Host.fromPartial({ id: "h1" }), statuses: [], term: 0 };
+    const request = { host: Host.fromPartial({ id: "h1" }), statuses: [], term: 0, withoutSpec: [] };
     await expect(sync(request, "h2")).rejects.toMatchObject({ code: "denied", reason: "WRONG_HOST" });
-    await expect(sync({ host: undefined, statuses: [], term: 0 })).rejects.toMatchObject({ code: "invalid" });
+    await expect(sync({ host: undefined, statuses: [], term: 0, withoutSpec: [] })).rejects.toMatchObject({
+      code: "invalid",
+    });
   });
 
   it("reads a sync, and writes verdicts; or says that it is not ready", async () => {
@@ -71,7 +73,12 @@ describe("serveAgents", () => {
       },
     });
     const status = { ...report.statuses[0]!, phase: RunPhase.RUNNING };
-    const request: SyncRequest = { host: Host.fromPartial({ id: "h1", journalId: "j1" }), statuses: [status], term: 2 };
+    const request = SyncRequest.fromPartial({
+      host: { id: "h1", journalId: "j1" },
+      statuses: [status],
+      term: 2,
+      withoutSpec: [run],
+    });
     expect(await sync(request)).toEqual({
       ready: true,
       epoch: "e",
@@ -79,7 +86,7 @@ describe("serveAgents", () => {
       missing: undefined,
       verdicts: [{ run, verdict: Verdict.STOP, reason: "SUPERSEDED", by: "" }],
     });
-    expect(seen[0]).toMatchObject({ hostId: "h1", journalId: "j1", runs: [run] });
+    expect(seen[0]).toMatchObject({ hostId: "h1", journalId: "j1", runs: [run], withoutSpec: [run] });
     expect(await sync(request)).toMatchObject({ ready: false, verdicts: [] });
   });
 });

@@ -406,6 +406,8 @@ export interface SyncRequest {
   statuses: RunStatus[];
   /** Largest term seen. */
   term: number;
+  /** Runs that were found here and whose spec the journal does not have: of an earlier journal. */
+  withoutSpec: Run[];
 }
 
 /** The verdict on one run. */
@@ -428,7 +430,7 @@ export interface SyncReply {
   term: number;
   /** One for each run that the agent listed, and for each it should have. */
   verdicts: RunVerdict[];
-  /** Runs that the agent did not list and should have. */
+  /** Runs that the agent did not list and should have, and those whose spec it lacks. */
   missing:
     | AssignRequest
     | undefined;
@@ -1206,7 +1208,7 @@ export const ReportReply: MessageFns<ReportReply> = {
 };
 
 function createBaseSyncRequest(): SyncRequest {
-  return { host: undefined, statuses: [], term: 0 };
+  return { host: undefined, statuses: [], term: 0, withoutSpec: [] };
 }
 
 export const SyncRequest: MessageFns<SyncRequest> = {
@@ -1219,6 +1221,9 @@ export const SyncRequest: MessageFns<SyncRequest> = {
     }
     if (message.term !== 0) {
       writer.uint32(24).int64(message.term);
+    }
+    for (const v of message.withoutSpec) {
+      Run.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1260,6 +1265,14 @@ export const SyncRequest: MessageFns<SyncRequest> = {
             message.term = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.withoutSpec.push(Run.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1279,6 +1292,11 @@ export const SyncRequest: MessageFns<SyncRequest> = {
         ? object.statuses.map((e: any) => RunStatus.fromJSON(e))
         : [],
       term: isSet(object.term) ? globalThis.Number(object.term) : 0,
+      withoutSpec: globalThis.Array.isArray(object?.withoutSpec)
+        ? object.withoutSpec.map((e: any) => Run.fromJSON(e))
+        : globalThis.Array.isArray(object?.without_spec)
+        ? object.without_spec.map((e: any) => Run.fromJSON(e))
+        : [],
     };
   },
 
@@ -1293,6 +1311,9 @@ export const SyncRequest: MessageFns<SyncRequest> = {
     if (message.term !== 0) {
       obj.term = Math.round(message.term);
     }
+    if (message.withoutSpec?.length) {
+      obj.withoutSpec = message.withoutSpec.map((e) => Run.toJSON(e));
+    }
     return obj;
   },
 
@@ -1304,6 +1325,7 @@ export const SyncRequest: MessageFns<SyncRequest> = {
     message.host = (object.host !== undefined && object.host !== null) ? Host.fromPartial(object.host) : undefined;
     message.statuses = object.statuses?.map((e) => RunStatus.fromPartial(e)) || [];
     message.term = object.term ?? 0;
+    message.withoutSpec = object.withoutSpec?.map((e) => Run.fromPartial(e)) || [];
     return message;
   },
 };

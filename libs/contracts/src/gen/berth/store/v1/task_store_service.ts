@@ -464,13 +464,15 @@ export interface LookUpRunsRequest {
   runs: Run[];
   /** Runs whose assignment is wanted, if they are still placed there. */
   assign: Run[];
+  /** Runs that go on there and whose assignment is wanted for its spec, whatever journal they were placed for. */
+  specsOf: Run[];
 }
 
 /** Answers in the order of the request. */
 export interface LookUpRunsResponse {
   /** One a run. */
   runs: RunKnowledge[];
-  /** Assignments of those that still are placed there and not asked to be killed. */
+  /** Assignments of those that still are placed there and not asked to be killed, and of those whose spec was asked for. */
   assign: AssignRequest | undefined;
 }
 
@@ -3769,7 +3771,7 @@ export const ListTasksResponse: MessageFns<ListTasksResponse> = {
 };
 
 function createBaseLookUpRunsRequest(): LookUpRunsRequest {
-  return { hostId: "", runs: [], assign: [] };
+  return { hostId: "", runs: [], assign: [], specsOf: [] };
 }
 
 export const LookUpRunsRequest: MessageFns<LookUpRunsRequest> = {
@@ -3782,6 +3784,9 @@ export const LookUpRunsRequest: MessageFns<LookUpRunsRequest> = {
     }
     for (const v of message.assign) {
       Run.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.specsOf) {
+      Run.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3823,6 +3828,14 @@ export const LookUpRunsRequest: MessageFns<LookUpRunsRequest> = {
             message.assign.push(Run.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.specsOf.push(Run.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3844,6 +3857,11 @@ export const LookUpRunsRequest: MessageFns<LookUpRunsRequest> = {
         : "",
       runs: globalThis.Array.isArray(object?.runs) ? object.runs.map((e: any) => Run.fromJSON(e)) : [],
       assign: globalThis.Array.isArray(object?.assign) ? object.assign.map((e: any) => Run.fromJSON(e)) : [],
+      specsOf: globalThis.Array.isArray(object?.specsOf)
+        ? object.specsOf.map((e: any) => Run.fromJSON(e))
+        : globalThis.Array.isArray(object?.specs_of)
+        ? object.specs_of.map((e: any) => Run.fromJSON(e))
+        : [],
     };
   },
 
@@ -3858,6 +3876,9 @@ export const LookUpRunsRequest: MessageFns<LookUpRunsRequest> = {
     if (message.assign?.length) {
       obj.assign = message.assign.map((e) => Run.toJSON(e));
     }
+    if (message.specsOf?.length) {
+      obj.specsOf = message.specsOf.map((e) => Run.toJSON(e));
+    }
     return obj;
   },
 
@@ -3869,6 +3890,7 @@ export const LookUpRunsRequest: MessageFns<LookUpRunsRequest> = {
     message.hostId = object.hostId ?? "";
     message.runs = object.runs?.map((e) => Run.fromPartial(e)) || [];
     message.assign = object.assign?.map((e) => Run.fromPartial(e)) || [];
+    message.specsOf = object.specsOf?.map((e) => Run.fromPartial(e)) || [];
     return message;
   },
 };
