@@ -2,6 +2,7 @@
 export const commandTable: Readonly<Record<string, string>> = {
   up: "start a cluster on this machine, or find it up",
   down: "stop it",
+  serve: "run one service here, for a cluster of several machines",
   demo: "bring a cluster up and run a demo on real input",
   status: "services, hosts and queue; exit code 0 only if all is well",
   login: "keep a key for a server on this machine",

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import { AuthServiceService, Role } from "@berth/contracts/auth";
-import { createChannel, createClient, Metadata } from "nice-grpc";
+import { openChannel } from "@berth/contracts/channel";
+import { createClient, Metadata } from "nice-grpc";
 import { secret, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import type { Layout } from "./layout.ts";
@@ -29,46 +30,56 @@ export async function makeFirstUser(layout: Layout, cluster: ClusterFile): Promi
       writeFileWhole(layout.clientFile, `${JSON.stringify({ ...known, server }, null, 2)}\n`);
     return;
   }
-  const channel = createChannel(`unix://${join(layout.run, "auth.sock")}`);
+  const who = firstIdentity();
+  const made = await makeAdmin(
+    `unix:${join(layout.run, "auth.sock")}`,
+    secret(layout, "cluster").value,
+    who,
+    "berth up",
+  );
+  if (made.password !== undefined) {
+    const user = { user: who.name, password: made.password };
+    writeFileWhole(join(layout.secrets, "first-user.json"), `${JSON.stringify(user, null, 2)}\n`);
+  }
+  const client: ClientFile = { server, user: who.name, key: made.key };
+  writeFileWhole(layout.clientFile, `${JSON.stringify(client, null, 2)}\n`);
+}
+
+export interface Admin {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** Makes an admin, with a generated password, and an API key, by asking auth with the cluster's secret. One that is there already gets another key. */
+export async function makeAdmin(
+  auth: string,
+  clusterSecret: string,
+  who: Admin,
+  keyName: string,
+): Promise<{ readonly password: string | undefined; readonly key: string }> {
+  const channel = openChannel(auth);
   try {
-    const auth = createClient(AuthServiceService, channel, {
-      "*": { metadata: Metadata({ authorization: `Berth ${secret(layout, "cluster").value}` }) },
+    const client = createClient(AuthServiceService, channel, {
+      "*": { metadata: Metadata({ authorization: `Berth ${clusterSecret}` }) },
     });
-    const who = firstIdentity();
-    const password = randomBytes(18).toString("base64url");
-    await auth
-      .createUser({
-        user: {
-          name: who.name,
-          identity: { user: who.name, uid: who.uid, gid: who.gid, groups: [] },
-          role: Role.ADMIN,
-          home: who.home,
-          email: "",
-          createTime: undefined,
-        },
-        password,
-      })
-      .then(() =>
-        writeFileWhole(
-          join(layout.secrets, "first-user.json"),
-          `${JSON.stringify({ user: who.name, password }, null, 2)}\n`,
-        ),
-      )
-      // Made by a run of this that died before it wrote the key down; the key is what counts.
-      .catch((error: unknown) => {
-        if (!(error instanceof Error) || !/exists/i.test(error.message)) throw error;
-      });
-    const { key } = await auth.createKey({ user: who.name, name: "berth up", ttlMs: 0 });
-    writeFileWhole(
-      layout.clientFile,
-      `${JSON.stringify({ server, user: who.name, key } satisfies ClientFile, null, 2)}\n`,
-    );
+    const identity = { user: who.name, uid: who.uid, gid: who.gid, groups: [] };
+    const user = { name: who.name, identity, role: Role.ADMIN, home: who.home, email: "", createTime: undefined };
+    let password: string | undefined = randomBytes(18).toString("base64url");
+    // There already: made by a run of this that died before it wrote the key down; the key is what counts.
+    await client.createUser({ user, password }).catch((error: unknown) => {
+      if (!(error instanceof Error) || !/exists/i.test(error.message)) throw error;
+      password = undefined;
+    });
+    const { key } = await client.createKey({ user: who.name, name: keyName, ttlMs: 0 });
+    return { password, key };
   } finally {
     channel.close();
   }
 }
 
-function firstIdentity(): { name: string; uid: number; gid: number; home: string } {
+function firstIdentity(): Admin {
   const me = userInfo();
   if (me.uid !== 0) return { name: loginName(me.username), uid: me.uid, gid: me.gid, home: homedir() };
   const sudoUid = Number(process.env["SUDO_UID"] ?? 0);

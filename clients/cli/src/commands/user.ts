@@ -1,6 +1,8 @@
 import { CreateUserRequest, CreateUserResponse } from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import type { Command } from "commander";
+import { makeAdmin } from "../cluster/first-user.ts";
+import { settingsOf } from "../cluster/service-mains.ts";
 import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, print, printJson } from "../output/print.ts";
@@ -19,6 +21,7 @@ interface Options {
 
 export function register(program: Command): void {
   const user = program.command("user").description("Users of the cluster (admins).");
+  registerFirst(user);
   user
     .command("add")
     .description("Adds a user and shows a first API key, once.")
@@ -51,6 +54,25 @@ export function register(program: Command): void {
         `${name} has uid ${answer.user?.identity?.uid}; this key is shown once, for berth login SERVER --key-stdin:`,
       );
       print(answer.key);
+    });
+}
+
+/** Before there is anybody who may add users, the cluster's secret says who asks. */
+function registerFirst(user: Command): void {
+  user
+    .command("first")
+    .description("Adds the first admin of a cluster whose services were started one by one, and shows an API key.")
+    .argument("<name>", "login name")
+    .requiredOption("--env <file>", "the services' settings: BERTH_AUTH and BERTH_CLUSTER_SECRET")
+    .option("--uid <n>", "numeric user id that tasks run as", readId("--uid"), 20_000)
+    .action(async (name: string, { env, uid }: { env: string; uid: number }) => {
+      const settings = settingsOf([env], process.env);
+      const auth = settings["BERTH_AUTH"];
+      const secret = settings["BERTH_CLUSTER_SECRET"];
+      if (!auth || !secret) throw usageError("--env", "must say BERTH_AUTH and BERTH_CLUSTER_SECRET");
+      const { key } = await makeAdmin(auth, secret, { name, uid, gid: uid, home: "" }, "first");
+      note(`${name} is an admin with uid ${uid}; this key is shown once, for berth login SERVER --key-stdin:`);
+      print(key);
     });
 }
 

@@ -1,0 +1,28 @@
+import { Argument } from "commander";
+import type { Command } from "commander";
+import { serviceArgs, servedNames, settingsOf } from "../cluster/service-mains.ts";
+import type { ServedName } from "../cluster/service-mains.ts";
+import { installationRoot } from "./up.ts";
+
+export function register(program: Command): void {
+  program
+    .command("serve")
+    .summary("run one service here, for a cluster of several machines")
+    .description(
+      "Becomes one service, in the foreground, with the settings of the files and, stronger, of the environment (BERTH_LISTEN, BERTH_STORAGE, …). Addresses may be lists: copies of a service find each other's clients that way.",
+    )
+    .addArgument(new Argument("<service>", "which").choices(servedNames))
+    .option(
+      "--env <file>",
+      "a file of NAME=value lines; may be given more than once",
+      (file, all: string[]) => [...all, file],
+      [],
+    )
+    .option("--listen <address>", "where it serves, as 10.0.0.1:7001 or unix:/path (BERTH_LISTEN)")
+    .action((service: ServedName, options: { env: string[]; listen?: string }) => {
+      const settings = settingsOf(options.env, process.env);
+      if (options.listen) settings["BERTH_LISTEN"] = options.listen;
+      // Replaced, not watched over: signals, exit code and pid are the service's own.
+      process.execve!(process.execPath, [process.execPath, ...serviceArgs(installationRoot, service)], settings);
+    });
+}
