@@ -241,6 +241,7 @@ async function child({ name, dir, url, command, ready }: ChildOptions): Promise<
   }
   async function kill(): Promise<void> {
     if (running.exitCode !== null || running.signalCode !== null) return;
+    running.ref();
     const gone = once(running, "exit");
     running.kill("SIGKILL");
     await gone;
@@ -256,6 +257,7 @@ async function child({ name, dir, url, command, ready }: ChildOptions): Promise<
     pid: () => running.pid!,
     async close() {
       await kill();
+      janitor.ref();
       const gone = once(janitor, "exit");
       janitor.stdin.end();
       await gone;

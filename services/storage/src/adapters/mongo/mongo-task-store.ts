@@ -34,6 +34,7 @@ import {
   endedBefore,
   removeRemains,
 } from "./retention.ts";
+import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { submitNeeds, submitOne } from "./submit.ts";
 import { transactions } from "./transactions.ts";
@@ -63,6 +64,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
   const { epoch } = opened;
   const feed = new Feed(calls, opened, options.onStream ?? nothing);
   const hosts = new Hosts(calls, clock);
+  const specs = new SpecCache();
   const houseClock = new HouseClock(onClockJump);
 
   const commit = transactions({
@@ -70,6 +72,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     epoch,
     copy,
     now: options.now,
+    specs,
     hosts: (revision, session) => hosts.at(revision, session),
     committed({ revision, hosts: changed, atMs }) {
       clock.said(atMs);
@@ -112,7 +115,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
 
   /** Answers from documents that are read for it; writes nothing. */
   async function inspect<T>(needs: Call["needs"], fn: (batch: Batch) => T, session?: Session): Promise<T> {
-    return answer(new Work(calls, opened, hosts.known, clock.now(), session), needs, fn);
+    return answer(new Work(calls, opened, hosts.known, clock.now(), session, specs), needs, fn);
   }
   async function answer<T>(work: Work, needs: Call["needs"], fn: (batch: Batch) => T): Promise<T> {
     const all = new Needs();
@@ -231,7 +234,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
     async lookUpRuns(request) {
       const writer = await feed.look();
-      const work = new Work(calls, writer, await hosts.at(writer.hosts_revision), clock.now(), undefined);
+      const work = new Work(calls, writer, await hosts.at(writer.hosts_revision), clock.now(), undefined, specs);
       return answer(
         work,
         (needs) => lookUpNeeds(needs, epoch, request),

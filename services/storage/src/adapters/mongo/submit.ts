@@ -55,7 +55,7 @@ const keyConflict = (key: string, number: number) =>
 function checkDependency(batch: Batch, id: string, user: string, admin: boolean): void {
   const metadata = { task_id: id };
   const { number, index } = splitTaskId(id);
-  const parent = Number.isSafeInteger(number) ? batch.spec(number) : undefined;
+  const parent = Number.isSafeInteger(number) && batch.task(number, -1) ? batch.spec(number) : undefined;
   const found =
     parent && (index === undefined || (parent.is_array === 1 && hasIndex(batch.array(number)!.range, index)));
   if (!found)

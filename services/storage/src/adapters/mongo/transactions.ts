@@ -6,6 +6,7 @@ import type { HostDoc, WriterDoc } from "./collections.ts";
 import type { Outcome } from "./commit-loop.ts";
 import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
 import { Needs } from "./needs.ts";
+import type { SpecCache } from "./spec-cache.ts";
 import { Work } from "./work.ts";
 
 /** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
@@ -21,6 +22,7 @@ export interface TransactionDeps {
   readonly copy: string;
   /** The database's clock where a test moves it; its own without. */
   readonly now: (() => number) | undefined;
+  readonly specs: SpecCache;
   /** The hosts as they are at that revision. */
   hosts(revision: number, session: Session | undefined): Promise<ReadonlyMap<string, HostDoc>>;
   /** Told of each durable commit. */
@@ -129,8 +131,15 @@ class Attempt {
   }
 
   async #write(session: Session, writer: WriterDoc): Promise<void> {
-    const { calls, hosts, committed } = this.#deps;
-    const work = new Work(calls, writer, await hosts(writer.hosts_revision, session), writer.at.getTime(), session);
+    const { calls, hosts, specs, committed } = this.#deps;
+    const work = new Work(
+      calls,
+      writer,
+      await hosts(writer.hosts_revision, session),
+      writer.at.getTime(),
+      session,
+      specs,
+    );
     const needs = new Needs();
     for (const call of this.#batch) call.needs(needs);
     await work.load(needs);
@@ -150,6 +159,7 @@ class Attempt {
     );
     this.mayBeStored = true;
     await calls.commit(session);
+    specs.remember(work.specs);
     committed({ revision: work.counters.revision, hosts: work.changes.hosts, atMs: work.at });
   }
 

@@ -6,6 +6,7 @@ import { Changes } from "./changes.ts";
 import { NotLoaded } from "./needs.ts";
 import type { Needs } from "./needs.ts";
 import { bytes, specProjection, toSpec } from "./spec-doc.ts";
+import type { SpecCache } from "./spec-cache.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 
 /** The counters of a transaction; a decision that fails gives nothing back to them. */
@@ -25,6 +26,7 @@ export class Work {
   readonly hosts: ReadonlyMap<string, HostDoc>;
   readonly changes = new Changes();
   readonly counters: Counters;
+  readonly #cache: SpecCache;
   readonly #leases: ReadonlyMap<string, LeaseDoc>;
   readonly #specs = new Map<number, SpecDoc | undefined>();
   readonly #tasks = new Map<string, TaskDoc | undefined>();
@@ -44,7 +46,9 @@ export class Work {
     hosts: ReadonlyMap<string, HostDoc>,
     at: number,
     session: Session | undefined,
+    cache: SpecCache,
   ) {
+    this.#cache = cache;
     this.calls = calls;
     this.session = session;
     this.at = at;
@@ -170,7 +174,18 @@ export class Work {
     await this.#loadAttempts(needs);
   }
 
-  async #loadSpecs(numbers: readonly number[], options: { projection?: typeof specProjection }): Promise<void> {
+  /** All specs that it had in hand or made, once its transaction is committed. */
+  get specs(): ReadonlyMap<number, SpecDoc | undefined> {
+    return new Map([...this.#specs, ...this.changes.specs]);
+  }
+
+  async #loadSpecs(wanted: readonly number[], options: { projection?: typeof specProjection }): Promise<void> {
+    const numbers = wanted.filter((number) => {
+      const known = this.#cache.get(number);
+      if (!known || (!options.projection && known.run_spec === undefined)) return true;
+      this.#specs.set(number, known);
+      return false;
+    });
     for (const doc of await this.#byId("specs", numbers, options)) this.#specs.set(Number(doc["_id"]), toSpec(doc));
     for (const number of numbers) if (!this.#specs.has(number)) this.#specs.set(number, undefined);
   }
