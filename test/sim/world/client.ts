@@ -125,6 +125,13 @@ export class Client {
     this.open = wishes.length;
   }
 
+  /** What that task waits for, by id, and whether it must succeed. */
+  parentOf(id: string): { readonly id: string; readonly ok: boolean } | undefined {
+    const after = this.told.acknowledged.get(id)?.after;
+    const parent = after && this.#ids[after.wish];
+    return after && parent !== undefined ? { id: parent, ok: after.ok } : undefined;
+  }
+
   /** One submit; a child waits for its parent's id. */
   async submit(at: number): Promise<void> {
     const wish = this.#wishes[at]!;

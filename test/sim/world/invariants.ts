@@ -48,6 +48,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
 
   began(process: Process): void {
     this.runsBeginOnce(process);
+    this.childrenWaitForTheirParents(process);
     this.hostsAreNotOverfull(process);
   }
 
@@ -129,6 +130,19 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
     const key = `${run.taskId}#${run.attempt}`;
     if (this.begun.has(key)) this.#w.problem("runsBeginOnce", `${name(process)} was begun again`);
     this.begun.add(key);
+  }
+
+  /** Nothing begins before what it waits for is over, as it asked. */
+  childrenWaitForTheirParents(process: Process): void {
+    const id = process.run.taskId.split(".")[0]!;
+    const parent = this.#w.client.parentOf(id);
+    if (!parent) return;
+    const { state = 0, outcome } = this.#truth.get(parent.id) ?? {};
+    if (state < codes.over || (parent.ok && outcome !== "succeeded"))
+      this.#w.problem(
+        "childrenWaitForTheirParents",
+        `${name(process)} begins, and ${parent.id} is ${state}/${outcome}`,
+      );
   }
 
   /** What really is on a host fits into it, whoever knows of it. */

@@ -70,7 +70,8 @@ function usageIsTheSumOverRuns({ database, used, folded, problem }: End): void {
   for (const [key, cpuMs] of used) {
     const [id = "", attempt] = key.split("#");
     const row = rows.get(id);
-    const kept = row?.attempt === Number(attempt) ? row.cpuMs : attempts.get(key)?.cpuMs;
+    // Of a run that was given up, and reported after all, beside the record.
+    const kept = attempts.get(key)?.cpuMs ?? (row?.attempt === Number(attempt) ? row.cpuMs : undefined);
     if (kept !== cpuMs) problem("usageIsTheSumOverRuns", `${key} used ${cpuMs} ms, and ${kept ?? "nothing"} is kept`);
   }
   const charged = readCharged(database);
