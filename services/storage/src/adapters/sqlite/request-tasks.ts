@@ -154,13 +154,8 @@ function requestArray(
     array.requestBy = user;
     array.dirty = true;
     batch.sums.moved(spec.user, pendingCode, overCode, endUnclaimed(array, "killed"));
-    const waiting = db
-      .sql(
-        `SELECT idx FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 0 AND state < ${overCode} AND state = ${pendingCode}`,
-      )
-      .all(array.number);
-    for (const { idx } of waiting) {
-      const ended = endRow(db, batch, { number: array.number, idx: Number(idx) }, "killed", killedReason(user))!;
+    for (const idx of array.waiting > 0 ? waitingOf(db, array.number) : []) {
+      const ended = endRow(db, batch, { number: array.number, idx }, "killed", killedReason(user))!;
       batch.announce(ended.revision, ended, spec);
       batch.sums.moved(spec.user, pendingCode, overCode);
       array.waiting -= 1;
@@ -170,3 +165,11 @@ function requestArray(
   const over = array.live === 0;
   return { state: wireState(over ? overCode : array.state), outcome: wireOutcome(over ? outcomeCode("killed") : 0) };
 }
+
+const waitingOf = (db: Database, number: number): number[] =>
+  db
+    .sql(
+      `SELECT idx FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 0 AND state < ${overCode} AND state = ${pendingCode}`,
+    )
+    .all(number)
+    .map((row) => Number(row["idx"]));
