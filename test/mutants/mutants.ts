@@ -1,5 +1,7 @@
 import { promiseMutants } from "./promises.ts";
 import { schedulingMutants } from "./scheduling.ts";
+import { storeMutants } from "./store.ts";
+import { systemMutants } from "./system.ts";
 
 /** One way to break the code, and the tests that must notice. */
 export interface Mutant {
@@ -102,4 +104,6 @@ export const mutants: readonly Mutant[] = [
   },
   ...schedulingMutants,
   ...promiseMutants,
+  ...storeMutants,
+  ...systemMutants,
 ];
