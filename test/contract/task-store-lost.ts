@@ -110,6 +110,18 @@ export function lostTests(make: MakeDatabase): void {
     });
   });
 
+  it("keeps what a run used that was given up, and whose task was killed before it ran again", async () => {
+    await using h = await Harness.open(make);
+    const id = await running(h, OnHostLost.RETRY);
+    await lose(h, { by: "op" });
+    await h.kill(id);
+    for (let n = 0; n < 2; n++) expect(await h.ended(id, 1, { usage: { cpuMs: 70, wallMs: 700 } })).toBe(COMMITTED);
+    expect(await h.get(id)).toMatchObject({
+      outcome: Outcome.KILLED,
+      attempts: [{ attempt: 1, reason: { code: "HOST_DECLARED_LOST" }, usage: { cpuMs: 70, wallMs: 700 } }],
+    });
+  });
+
   it("ends what was asked to be killed instead of trying it again", async () => {
     await using h = await Harness.open(make);
     const [retry, suspend] = [await running(h, OnHostLost.RETRY), await running(h, OnHostLost.RETRY)];

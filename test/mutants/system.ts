@@ -128,8 +128,8 @@ export const systemMutants: readonly Mutant[] = [
     name: "usageIsTheSumOverRuns",
     what: "what a superseded run used is charged each time it is told",
     file: `${sqlite}/apply-reports.ts`,
-    find: "AND attempt = ? AND wall_ms IS NULL",
-    replace: "AND attempt = ?",
+    find: "wall_ms = excluded.wall_ms WHERE wall_ms IS NULL",
+    replace: "wall_ms = excluded.wall_ms",
     tests,
   },
   {

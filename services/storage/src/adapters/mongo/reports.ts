@@ -84,7 +84,7 @@ function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus):
   const moved = move(lifeOf(row, array), event);
   switch (moved.kind) {
     case "unchanged":
-      if (isGivenUp(row, news)) keepUseAfterLoss(batch, news, row, spec);
+      if (isGivenUp(row, news)) keepLateUse(batch, news, row, spec);
       return ReportAnswer.COMMITTED;
     case "superseded":
       keepLateUse(batch, news, row, spec);
@@ -233,32 +233,16 @@ const givenUp = (_id: string, attempt: number, host: string, reason: Reason, end
 const isGivenUp = (row: TaskDoc, { attempt, phase }: News): boolean =>
   phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;
 
-/** The end stands as it was written; how the run really ended, and what it used, is kept beside it. Once. */
-function keepUseAfterLoss(batch: Batch, news: News, { number, idx }: TaskDoc, spec: SpecDoc): void {
-  const { usage, endTime } = news.status;
-  const id = attemptKey(number, idx, news.attempt);
-  if (!usage || batch.attempt(id)) return;
-  const endedAt = endTime?.getTime() ?? batch.at;
-  batch.changes.attempts.set(id, {
-    ...givenUp(id, news.attempt, news.hostId, news.reason, endedAt),
-    outcome: outcomeCode(news.outcome),
-    cpu_ms: usage.cpuMs,
-    peak_memory_bytes: usage.peakMemoryBytes ?? null,
-    wall_ms: usage.wallMs,
-  });
-  charge(batch, spec, news, endedAt);
-}
-
-/** What a superseded run used is known only now; it was used all the same. Once. */
+/** What a run used that was superseded or given up is known only now; it was used all the same. Beside its task, whose end stands; once. */
 function keepLateUse(batch: Batch, news: News, { number, idx }: TaskDoc, spec: SpecDoc): void {
   const { usage, endTime } = news.status;
   if (news.phase !== "ended" || !usage) return;
   const id = attemptKey(number, idx, news.attempt);
   const known = batch.attempt(id);
-  if (!known || known.wall_ms !== null) return;
+  if (known && known.wall_ms !== null) return;
   const endedAt = endTime?.getTime() ?? batch.at;
   const used: AttemptDoc = {
-    ...known,
+    ...(known ?? givenUp(id, news.attempt, news.hostId, news.reason, endedAt)),
     outcome: outcomeCode(news.outcome),
     cpu_ms: usage.cpuMs,
     peak_memory_bytes: usage.peakMemoryBytes ?? null,

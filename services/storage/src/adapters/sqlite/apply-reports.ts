@@ -234,7 +234,7 @@ function explain(
   const answered = event ? move(lifeOf(row, array), event) : onItsWay;
   switch (answered.kind) {
     case "unchanged":
-      if (isGivenUp(row, news)) keepUseAfterLoss(db, batch, news, spec);
+      if (isGivenUp(row, news)) keepLateUse(db, batch, news, spec);
       return ReportAnswer.COMMITTED;
     case "superseded":
       keepLateUse(db, batch, news, spec);
@@ -246,41 +246,21 @@ function explain(
   }
 }
 
-/** What a superseded run used is known only now; it was used all the same. Once. */
-function keepLateUse(db: Database, batch: Batch, news: News, spec: SpecColumns): void {
-  const usage = news.status.usage;
-  if (news.phase !== "ended" || !usage) return;
-  const endedAt = news.status.endTime?.getTime() ?? batch.at;
-  const kept = db
-    .sql(
-      "UPDATE attempts SET outcome = ?, cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, ended_at = ? WHERE number = ? AND idx = ? AND attempt = ? AND wall_ms IS NULL",
-    )
-    .run(
-      outcomeCode(news.outcome),
-      usage.cpuMs,
-      usage.peakMemoryBytes ?? null,
-      usage.wallMs,
-      endedAt,
-      news.number,
-      news.idx,
-      news.attempt,
-    );
-  if (Number(kept.changes) > 0) charge(batch, spec, news, endedAt);
-}
-
 /** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
 const isGivenUp = (row: TaskColumns, { attempt, phase }: News): boolean =>
   phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;
 
-/** The end stands as it was written; how the run really ended, and what it used, is kept beside it. Once. */
-function keepUseAfterLoss(db: Database, batch: Batch, news: News, spec: SpecColumns): void {
+/** What a run used that was superseded or given up is known only now; it was used all the same. Beside its task, whose end stands; once. */
+function keepLateUse(db: Database, batch: Batch, news: News, spec: SpecColumns): void {
   const { usage, endTime } = news.status;
-  if (!usage) return;
+  if (news.phase !== "ended" || !usage) return;
   const endedAt = endTime?.getTime() ?? batch.at;
   const kept = db
     .sql(
-      `INSERT OR IGNORE INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at, cpu_ms, peak_memory_bytes, wall_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at, cpu_ms, peak_memory_bytes, wall_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET outcome = excluded.outcome, ended_at = excluded.ended_at, cpu_ms = excluded.cpu_ms, peak_memory_bytes = excluded.peak_memory_bytes,
+       wall_ms = excluded.wall_ms WHERE wall_ms IS NULL`,
     )
     .run(
       news.number,
