@@ -31,7 +31,17 @@ export function syncFromWire({
   statuses,
   withoutSpec,
 }: SyncRequest): SyncNews<NonNullable<SyncRequest["host"]>> | undefined {
-  return host && { host, hostId: host.id, journalId: host.journalId, runs: runsOf(statuses), withoutSpec };
+  const over = statuses.filter(({ phase }) => phase === RunPhase.ENDED || phase === RunPhase.REFUSED);
+  return (
+    host && {
+      host,
+      hostId: host.id,
+      journalId: host.journalId,
+      runs: runsOf(statuses),
+      over: runsOf(over),
+      withoutSpec,
+    }
+  );
 }
 
 export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({

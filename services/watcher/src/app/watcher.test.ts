@@ -70,8 +70,12 @@ function setUp(known: Record<string, Knowledge> = {}) {
         },
       })),
     );
-  const sync = (runs: readonly Run[] = [], journalId = "j1", withoutSpec: readonly Run[] = []) =>
-    watcher.sync({ host: "HOST", hostId: "h1", journalId, runs, withoutSpec });
+  const sync = (
+    runs: readonly Run[] = [],
+    journalId = "j1",
+    withoutSpec: readonly Run[] = [],
+    over: readonly Run[] = [],
+  ) => watcher.sync({ host: "HOST", hostId: "h1", journalId, runs, over, withoutSpec });
   watcher.onStart("e1");
   /** Time passes, with a look every second as in life. */
   const pass = (toMs: number) => {
@@ -124,6 +128,14 @@ describe("Watcher", () => {
     });
     // Not seen for long: once the database knows that the host is there, it is asked about all that is to go on.
     expect(calls.splice(0)).toEqual(["lookUp h1 ask 5,6 missing ", "see HOST unknown 5", "lookUp h1 ask 1 missing 2"]);
+  });
+
+  it("shows no unknown run that is over: it takes no place, and only waits to be settled", async () => {
+    const { watcher, sync, calls } = setUp({ "5": "unknown", "6": "unknown" });
+    watcher.onCaughtUp();
+    const answer = await sync([run("5"), run("6")], "j1", [], [run("6")]);
+    expect(answer?.verdicts.map(({ verdict }) => verdict.kind)).toEqual(["unknown", "unknown"]);
+    expect(calls).toContain("see HOST unknown 5");
   });
 
   it("gives up runs of a journal that is gone only when the new one is there to stay", async () => {

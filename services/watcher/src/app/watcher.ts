@@ -1,4 +1,4 @@
-import { AppError, minHostLeaseMs } from "@berth/core";
+import { AppError, minHostLeaseMs, runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import { Hearing } from "../domain/hearing.ts";
 import { RunView } from "../domain/run-view.ts";
@@ -28,6 +28,8 @@ export interface SyncNews<Host> {
   readonly runs: readonly Run[];
   /** Those of them whose spec the agent lacks. */
   readonly withoutSpec: readonly Run[];
+  /** Those of them that have ended, and wait to be settled. */
+  readonly over: readonly Run[];
 }
 
 export interface SyncAnswer<Assign> {
@@ -116,7 +118,14 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   }
 
   /** The whole list for a host; undefined: not now, ask again soon. */
-  async sync({ host, hostId, journalId, runs, withoutSpec }: SyncNews<Host>): Promise<SyncAnswer<Assign> | undefined> {
+  async sync({
+    host,
+    hostId,
+    journalId,
+    runs,
+    over,
+    withoutSpec,
+  }: SyncNews<Host>): Promise<SyncAnswer<Assign> | undefined> {
     const { store, instruments, waker } = this.#deps;
     const now = this.#deps.now();
     this.#heard(hostId, runs);
@@ -131,7 +140,10 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
       ...judgement.verdicts,
       ...judgement.ask.map((run, at) => ({ run, verdict: verdictOn(first.known[at] ?? "current") })),
     ];
-    const unknownRuns = verdicts.filter(({ verdict }) => verdict.kind === "unknown").map(({ run }) => run);
+    const isOver = new Set(over.map(runKey));
+    const unknownRuns = verdicts
+      .filter(({ run, verdict }) => verdict.kind === "unknown" && !isOver.has(runKey(run)))
+      .map(({ run }) => run);
     // Before it is answered: what this answer lets go on is not given up after it.
     const { term } = await store.seeHost({ host, unknownRuns });
     this.#hearing.noteSeen(hostId, this.#lossGapMs, now);

@@ -130,7 +130,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
   /** Ends that came before the answer to the start. */
   const ended = new Set<string>();
 
-  const control = runControl({ runs, client, meter, starter, sample });
+  const control = runControl({ runs, client, meter, starter, sample, isLocal: isLocal(engine) });
 
   function running(held: HeldContainer, at: Date): void {
     held.phase = "running";

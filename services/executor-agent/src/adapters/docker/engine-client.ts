@@ -176,6 +176,16 @@ export function engineClient(endpoint: Endpoint) {
     pause: (id: string): Promise<void> => call<void>(`/containers/${id}/pause`, { method: "POST", also: [404, 409] }),
     unpause: (id: string): Promise<void> =>
       call<void>(`/containers/${id}/unpause`, { method: "POST", also: [404, 409, 500] }),
+    /** Its processes, by their pids on the engine's machine. */
+    pids: async (id: string): Promise<readonly number[]> => {
+      const { Processes } = await call<{ readonly Processes: readonly (readonly string[])[] }>(
+        `/containers/${id}/top`,
+        {
+          query: { ps_args: "-eo pid" },
+        },
+      );
+      return Processes.map(([pid]) => Number(pid)).filter((pid) => pid > 0);
+    },
     /** With its anonymous volumes; gone already, or being removed, is fine. */
     remove: (id: string): Promise<void> =>
       call<void>(`/containers/${id}`, { method: "DELETE", query: { v: true, force: true }, also: [404, 409] }),

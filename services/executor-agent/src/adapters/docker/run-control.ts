@@ -14,14 +14,27 @@ export interface RunControlDeps {
   readonly starter: Pick<RunStarter, "cancel">;
   /** Notes what it used so far; after the end that may be gone. */
   sample(held: HeldContainer): Promise<void>;
+  /** Whether the engine's processes are this machine's. */
+  readonly isLocal: boolean;
 }
 
 /** What is done to a run between its start and its end. */
-export function runControl({ runs, client, meter, starter, sample }: RunControlDeps) {
+export function runControl({ runs, client, meter, starter, sample, isLocal }: RunControlDeps) {
   const running = (run: Run): HeldContainer | undefined => {
     const held = runs.get(runKey(run));
     return held?.phase === "running" ? held : undefined;
   };
+
+  /** The first process's death ends the others a moment later, in which they may make a step. What stands still cannot end, so the pids are theirs. */
+  async function killEach(id: string): Promise<void> {
+    for (const pid of await client.pids(id).catch(() => [])) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // another user's engine: then it is ended as others are
+      }
+    }
+  }
 
   return {
     async killTask(run, signal) {
@@ -31,6 +44,7 @@ export function runControl({ runs, client, meter, starter, sample }: RunControlD
       if (held.phase !== "running") return starter.cancel(held);
       if (!meter.exact) await sample(held);
       const id = held.containerId!;
+      if (held.paused && signal === "KILL" && isLocal) await killEach(id);
       await client.kill(id, `SIG${signal}`).catch(rethrow);
       if (held.paused) {
         // The signal waits in it, so that a KILL ends it without one more step.

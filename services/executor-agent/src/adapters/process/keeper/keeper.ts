@@ -110,17 +110,17 @@ export class Keeper {
       const run = this.#runs.get(k);
       if (!run || (run.x ?? run.f)) continue;
       this.#leases.set(k, u);
-      if (!run.frozen || !run.pid || this.#leases.hasPassed(k)) continue;
+      if (!run.frozen || this.#leases.hasPassed(k)) continue;
       this.#runs.set(k, { ...run, frozen: false });
-      if (!run.stopped) sendTo(-run.pid, "SIGCONT");
+      if (run.pid && !run.stopped) sendTo(-run.pid, "SIGCONT");
     }
   }
 
-  /** No agent put its lease off: its task may soon run elsewhere. */
+  /** No agent put its lease off: its task may soon run elsewhere. One that waits is stopped the moment it starts. */
   #freeze(key: string): void {
     const run = this.#runs.get(key);
-    if (!run?.pid || run.x) return;
-    sendTo(-run.pid, "SIGSTOP");
+    if (!run || (run.x ?? run.f)) return;
+    if (run.pid) sendTo(-run.pid, "SIGSTOP");
     this.#runs.set(key, { ...run, frozen: true });
   }
 
@@ -222,8 +222,9 @@ export class Keeper {
     }
     if (pid < 0) return spawnFailure(name, -pid, fail);
     this.#byPid.set(pid, k);
+    const wasFrozen = this.#runs.get(k)?.frozen ?? false;
     this.#runs.set(k, { k, o, r, m, pid, at, boot });
-    if (this.#leases.hasPassed(k)) this.#freeze(k);
+    if (wasFrozen || this.#leases.hasPassed(k)) this.#freeze(k);
     return undefined;
   }
 
