@@ -55,7 +55,7 @@ export function makeWishes(random: Random, count: number): Wish[] {
       elements,
       maxLive: elements > 0 && random.chance(0.6) ? random.int(1, 3) : 0,
       onHostLost: random.pick([OnHostLost.WAIT, OnHostLost.WAIT, OnHostLost.RETRY, OnHostLost.RETRY, OnHostLost.FAIL]),
-      hostLeaseMs: random.int(10, 20) * 1_000,
+      hostLeaseMs: random.pick([10, 12, 15, 20, 40]) * 1_000,
       after: at > 0 && random.chance(0.25) ? { wish: random.int(0, at - 1), ok: random.chance(0.5) } : undefined,
     };
   });
