@@ -1,3 +1,6 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { Change } from "@berth/contracts/store";
 import type { CommitPlanResponse, TaskRow } from "@berth/contracts/store";
@@ -187,6 +190,23 @@ describe("two stores on one MongoDB", () => {
     expect((await place(b, term, [ids[0]!], "h1")).placementRefusals).toEqual([""]);
     await a.syncHosts({ hosts: [aHost("h1", { journalId: "journal-2" })], silentHostIds: [], silentAfterMs: 0 });
     expect((await place(b, term, [ids[1]!], "h1")).placementRefusals).toEqual(["HOST_CHANGED"]);
+  });
+
+  it("do not wait for one that was killed within a transaction", async () => {
+    await using database = await mongoDatabase();
+    const { store } = await database.open();
+    const script = fileURLToPath(new URL("./hang-in-transaction.ts", import.meta.url));
+    const hanging = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, database.url], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(hanging.stdout, "data");
+    hanging.kill("SIGKILL");
+    await once(hanging, "exit");
+    const from = performance.now();
+    const [id] = await submit(store, 1, { name: "next" });
+    expect(performance.now() - from).toBeLessThan(4_000);
+    expect(await store.get({ taskId: id!, user: "" })).toMatchObject({ spec: { name: "next" } });
+    expect(await store.countTasks({ user: "" })).toEqual({ byState: { pending: 1 } });
   });
 
   it("wake each other's readers; without a change stream by looking", async () => {

@@ -37,6 +37,10 @@ export interface MongoCalls {
   commit(session: Session): Promise<void>;
   abort(session: Session): Promise<void>;
   end(session: Session): Promise<void>;
+  /** By which the server knows a session. */
+  sessionId(session: Session): Uint8Array;
+  /** Ends whatever runs in sessions, also of clients that are gone. */
+  killSessions(ids: readonly Uint8Array[]): Promise<void>;
   /** Changes of one collection from now on, until its end; fails where there is no history to read. */
   watch(name: CollectionName, pipeline: Document[]): Watch;
   /** A command of the admin database. */
@@ -54,7 +58,7 @@ export interface Watch {
 const durable = { w: "majority", journal: true } as const;
 const committed = { level: "majority" } as const;
 
-export function driverCalls(client: MongoClient, database: string): MongoCalls {
+export function driverCalls(client: MongoClient, database: string, uuid: (id: Uint8Array) => unknown): MongoCalls {
   const db = client.db(database, {
     writeConcern: durable,
     readConcern: committed as ReadConcern,
@@ -97,6 +101,10 @@ export function driverCalls(client: MongoClient, database: string): MongoCalls {
     commit: (session) => session.commitTransaction(),
     abort: (session) => session.abortTransaction(),
     end: (session) => session.endSession(),
+    sessionId: (session) => session.id!.id.buffer,
+    async killSessions(ids) {
+      await client.db("admin").command({ killSessions: ids.map((id) => ({ id: uuid(id) })) });
+    },
     watch(name, pipeline) {
       const stream = collection(name).watch(pipeline, { maxAwaitTimeMS: 1_000 });
       return { open: () => stream.tryNext(), next: () => stream.next(), close: () => stream.close() };

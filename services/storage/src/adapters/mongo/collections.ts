@@ -7,6 +7,8 @@ import type { TaskColumns } from "../sqlite/columns.ts";
 export const collections = {
   /** One document: see WriterDoc. */
   meta: [],
+  /** In which session each store writes. */
+  copies: [],
   /** What never changes of a task or array, `_id` its number. */
   specs: [],
   /** A task, an array or an element; `_id` from taskKey, so that their order is the order of keys. `live` only where it is not over. */

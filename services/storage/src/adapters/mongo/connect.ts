@@ -16,7 +16,7 @@ export interface Connected {
  * Throws `unavailable` DATABASE_UNAVAILABLE.
  */
 export async function connectMongo(url: string, warn: (message: string, fields: object) => void): Promise<Connected> {
-  const { MongoClient } = await import("mongodb");
+  const { MongoClient, UUID } = await import("mongodb");
   const client = new MongoClient(url, {
     appName: "berth-storage",
     serverSelectionTimeoutMS: 5_000,
@@ -28,7 +28,7 @@ export async function connectMongo(url: string, warn: (message: string, fields: 
   const database = databaseOf(url) || "berth";
   try {
     await client.connect();
-    const calls = driverCalls(client, database);
+    const calls = driverCalls(client, database, (id) => new UUID(Buffer.from(id)));
     const { version } = await client.db("admin").command({ buildInfo: 1 });
     await checkTransactionTime(calls, warn);
     return { calls, database, server: `MongoDB ${version}` };

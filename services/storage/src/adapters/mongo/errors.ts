@@ -24,8 +24,8 @@ export const isExistingCollection = (error: unknown): boolean => codeOf(error) =
 
 /** Of a server that is not there, not leading, too slow or going down: another try may find a better one. */
 const passing: ReadonlySet<number> = new Set([
-  6, 7, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 202, 234, 246, 251, 262, 317, 358, 384, 9001, 10_107, 11_600,
-  11_602, 13_388, 13_435, 13_436,
+  6, 7, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 202, 206, 225, 234, 237, 246, 251, 262, 317, 358, 384, 9001,
+  10_107, 11_600, 11_601, 11_602, 13_388, 13_435, 13_436,
 ]);
 
 /** Whether it is the server's or the network's matter, and not that of what was asked. */

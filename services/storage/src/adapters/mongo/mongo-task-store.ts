@@ -36,6 +36,7 @@ import {
 } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
+import { Stuck } from "./stuck.ts";
 import { submitNeeds, submitOne } from "./submit.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
@@ -73,6 +74,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     copy,
     now: options.now,
     specs,
+    stuck: new Stuck(calls, copy, clock),
     hosts: (revision, session) => hosts.at(revision, session),
     committed({ revision, hosts: changed, atMs }) {
       clock.said(atMs);

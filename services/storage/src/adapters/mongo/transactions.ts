@@ -7,6 +7,7 @@ import type { Outcome } from "./commit-loop.ts";
 import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
 import { Needs } from "./needs.ts";
 import type { SpecCache } from "./spec-cache.ts";
+import type { Stuck } from "./stuck.ts";
 import { Work } from "./work.ts";
 
 /** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
@@ -23,6 +24,7 @@ export interface TransactionDeps {
   /** The database's clock where a test moves it; its own without. */
   readonly now: (() => number) | undefined;
   readonly specs: SpecCache;
+  readonly stuck: Stuck;
   /** The hosts as they are at that revision. */
   hosts(revision: number, session: Session | undefined): Promise<ReadonlyMap<string, HostDoc>>;
   /** Told of each durable commit. */
@@ -57,6 +59,7 @@ export function transactions(deps: TransactionDeps) {
       const attempt = new Attempt(deps, mine, batch);
       try {
         const outcomes = await attempt.run(unknown);
+        deps.stuck.wentOn();
         return outcomes;
       } catch (error) {
         // Nobody told that it is not stored: then it may be.
@@ -66,6 +69,7 @@ export function transactions(deps: TransactionDeps) {
         if (!again || (isDuplicateKey(error) && tries > 5)) throw error;
         if (performance.now() > until) throw gaveUp(unknown !== undefined, error);
         deps.onRetry(unknown ? "unknown" : "conflict");
+        if (tries > 3) await deps.stuck.look().catch(() => {}); // where nobody answers, nobody is stuck
         await pause(Math.min(100, 1 + Math.random() * 2 ** Math.min(tries + 1, 7)));
       }
     }
@@ -96,9 +100,10 @@ class Attempt {
 
   /** `unknown`: the answers of a try before that may have been stored. */
   async run(unknown: readonly Outcome[] | undefined): Promise<readonly Outcome[]> {
-    const { calls } = this.#deps;
+    const { calls, stuck } = this.#deps;
     const session = calls.session();
     try {
+      await stuck.publish(session);
       calls.begin(session);
       try {
         const writer = await this.#take(session);

@@ -1,0 +1,74 @@
+import type { MongoCalls, Session } from "./calls.ts";
+import type { DatabaseClock } from "./database-clock.ts";
+import { bytes } from "./spec-doc.ts";
+
+/** How long nobody may have written while we were refused, before the others' transactions are ended. */
+const stuckAfterMs = 1_200;
+const stuckAtMost = 60_000;
+const publishEveryMs = 3_600_000;
+const forgottenMs = 86_400_000;
+
+/**
+ * A store that is killed within a transaction leaves it open at the server, with the writer document in its hand, until the server's own limit (a minute). So each
+ * store tells the others which session it writes in; who is kept waiting while nobody's write goes through ends those sessions. To a store that lives and was
+ * only slow it is one more conflict, and each time it is waited for twice as long.
+ */
+export class Stuck {
+  readonly #calls: MongoCalls;
+  readonly #copy: string;
+  readonly #clock: DatabaseClock;
+  #published = "";
+  #publishedAt = Number.NEGATIVE_INFINITY;
+  #turn = -1;
+  #since = 0;
+  #allowedMs = stuckAfterMs;
+
+  constructor(calls: MongoCalls, copy: string, clock: DatabaseClock) {
+    this.#calls = calls;
+    this.#copy = copy;
+    this.#clock = clock;
+  }
+
+  /** Tells the others of a session before it is first used. */
+  async publish(session: Session): Promise<void> {
+    const id = Buffer.from(this.#calls.sessionId(session)).toString("hex");
+    if (id === this.#published && performance.now() - this.#publishedAt < publishEveryMs) return;
+    const update = { $set: { session: Buffer.from(id, "hex"), at: this.#clock.now() } };
+    await this.#calls.bulkWrite("copies", [
+      { updateOne: { filter: { _id: this.#copy as never }, update, upsert: true } },
+    ]);
+    this.#published = id;
+    this.#publishedAt = performance.now();
+  }
+
+  /** A write of ours went through. */
+  wentOn(): void {
+    this.#turn = -1;
+    this.#allowedMs = stuckAfterMs;
+  }
+
+  /** We were refused again. Ends the others' transactions where nobody has written for too long; tells whether it did. */
+  async look(): Promise<boolean> {
+    const [writer] = await this.#calls.find("meta", { _id: "writer" }, { projection: { turn: 1 } });
+    const turn = Number(writer?.["turn"] ?? 0);
+    const now = performance.now();
+    if (turn !== this.#turn) {
+      if (this.#turn >= 0) this.#allowedMs = stuckAfterMs;
+      this.#turn = turn;
+      this.#since = now;
+      return false;
+    }
+    if (now - this.#since < this.#allowedMs) return false;
+    this.#since = now;
+    this.#allowedMs = Math.min(stuckAtMost, 2 * this.#allowedMs);
+    await this.#endOthers();
+    return true;
+  }
+
+  async #endOthers(): Promise<void> {
+    const others = await this.#calls.find("copies", { _id: { $ne: this.#copy } });
+    if (others.length === 0) return;
+    await this.#calls.killSessions(others.map((doc) => bytes(doc["session"])));
+    await this.#calls.deleteMany("copies", { at: { $lt: this.#clock.now() - forgottenMs } });
+  }
+}
