@@ -31,10 +31,12 @@ await runService({
     const store = await openStore(config, { logger, metrics, closing });
     const files = diskFileStore(config.filesDir);
 
+    const watched = metrics.watched(store, (message) => logger.warn("refused a plan of an older term", { message }));
+
     const server = await serveGrpc({
       address: config.listen,
       services: [
-        bindService(TaskStoreServiceService, taskStoreService(metrics.watched(store), files)),
+        bindService(TaskStoreServiceService, taskStoreService(watched, files)),
         bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now })),
       ],
       middleware: [requireInternal(config.clusterSecret)],

@@ -9,6 +9,7 @@ describe("readScriptOptions", () => {
       "#BERTH --mem 2G --cpu=0.5  # why",
       "",
       '#BERTH --env "A=x y" --env B=1 --volume db:ro',
+      "#BERTH --on-host-lost retry --host-lease 90s",
       "#BERTHA --mem 9G",
       "echo hi",
       "#BERTH --mem 8G",
@@ -18,12 +19,15 @@ describe("readScriptOptions", () => {
       cpuMilli: 500,
       env: { A: "x y", B: "1" },
       volumes: [{ name: "db", readOnly: true }],
+      onHostLost: "ON_HOST_LOST_RETRY",
+      hostLeaseMs: 90_000,
     });
   });
 
   it.each([
     ["#BERTH --mem lots", /^job\.sh:1: --mem: /],
     ["#!/bin/sh\n#BERTH --nope", /^job\.sh:2: .*--nope/],
+    ["#BERTH --on-host-lost never", /^job\.sh:1: --on-host-lost: must be wait, retry or fail/],
     ["#BERTH --mem", /^job\.sh:1: .*--mem/],
     ["#BERTH extra", /^job\.sh:1: /],
     ['#BERTH --env "A=1', /^job\.sh:1: a quote is not closed/],

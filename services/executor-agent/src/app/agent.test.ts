@@ -89,6 +89,7 @@ type Parts = {
   driver?: ReturnType<typeof simDriver>;
   control?: Control;
   bootId?: string;
+  onRefused?: (code: string) => void;
 };
 
 async function startHost({
@@ -96,6 +97,7 @@ async function startHost({
   driver = simDriver({ capacity }),
   control = new Control(),
   bootId = "boot-1",
+  onRefused = () => {},
 }: Parts = {}): Promise<Host> {
   const agent = new Agent({
     hostId: "h",
@@ -110,6 +112,7 @@ async function startHost({
     logger: silentLogger,
     defaultImage: "",
     onEnd: () => {},
+    onRefused,
   });
   const stop = new AbortController();
   stops.push(stop);
@@ -186,7 +189,8 @@ describe("Agent", () => {
 
   it("refuses with a reason: an older term, another journal, more than is free", async () => {
     const journal = memoryJournal();
-    const { agent, control } = await startHost({ journal });
+    const refused: string[] = [];
+    const { agent, control } = await startHost({ journal, onRefused: (code) => refused.push(code) });
     await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "10s"], cpuMilli: 3000 }], 7));
     await agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim"] }], 6));
     await agent.onAssign(assign("other", [{ id: "3", command: ["sim"] }], 7));
@@ -198,6 +202,7 @@ describe("Agent", () => {
       [RunPhase.REFUSED, "OTHER_JOURNAL"],
       [RunPhase.REFUSED, "OVER_CAPACITY"],
     ]);
+    expect(refused).toEqual(["STALE_TERM", "OTHER_JOURNAL"]); // the third waited for room
   });
 
   it("sends a report again until it is answered", async () => {

@@ -1,5 +1,6 @@
-import type { ChangesResponse } from "@berth/contracts/store";
-import { gauge, histogram } from "@berth/runtime";
+import { AppError } from "@berth/core";
+import type { ChangesResponse, CommitPlanRequest, CommitPlanResponse } from "@berth/contracts/store";
+import { counter, gauge, histogram } from "@berth/runtime";
 import { parseToken } from "../../domain/feed-token.ts";
 import type { TaskStore } from "../../ports/task-store.ts";
 
@@ -15,6 +16,7 @@ export function storeMetrics() {
   const retries = { conflict: 0, unknown: 0 };
   gauge("berth_storage_write_conflicts", "Writes that waited for another copy's", () => retries.conflict);
   gauge("berth_storage_unknown_commits", "Commits whose end had to be read back", () => retries.unknown);
+  const stale = counter("berth_storage_stale_plans_total", "Plans refused because another scheduler leads");
   const readers = new Set<{ seen: number }>();
 
   return {
@@ -28,8 +30,8 @@ export function storeMetrics() {
       retries[why] += 1;
     },
 
-    /** The same store, whose feed readers are counted. */
-    watched(store: Watched): TaskStore {
+    /** The same store, whose feed readers are counted, and the plans that it refuses because their maker does not lead any more. */
+    watched(store: Watched, onStalePlan: (message: string) => void): TaskStore {
       gauge("berth_storage_feed_readers", "Readers of the change feed", () => readers.size);
       gauge("berth_storage_feed_lag_rows", "How many rows the slowest reader is behind", () =>
         Math.max(0, ...[...readers].map(({ seen }) => store.lastRevision() - seen)),
@@ -46,7 +48,18 @@ export function storeMetrics() {
           readers.delete(reader);
         }
       }
-      return { ...store, changes };
+      async function commitPlan(plan: CommitPlanRequest): Promise<CommitPlanResponse> {
+        try {
+          return await store.commitPlan(plan);
+        } catch (error) {
+          if (error instanceof AppError && error.reason === "STALE_TERM") {
+            stale.inc();
+            onStalePlan(error.message);
+          }
+          throw error;
+        }
+      }
+      return { ...store, changes, commitPlan };
     },
   };
 }

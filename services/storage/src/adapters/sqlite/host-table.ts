@@ -59,7 +59,8 @@ export class HostTable {
     const changed: Host[] = [];
     for (const host of request.hosts) {
       const known = this.#known.get(host.id);
-      if (known) known.seenAt = Math.max(known.seenAt, now);
+      // Not the larger of both: a clock that was set back would keep its hosts heard for as long.
+      if (known) known.seenAt = now;
       if (!known || known.silent || !known.said.equals(saidOf(host))) changed.push(host);
     }
     const silent = request.silentHostIds.filter((id) => {
