@@ -3,7 +3,6 @@ import type { Outcome } from "@berth/core";
 import { arrayOutcome, isDone } from "../../domain/array-record.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
 import { killCode, outcomeCode, overCode, pendingCode, stateOf } from "../sqlite/codes.ts";
-import { freshRow } from "../sqlite/columns.ts";
 import { taskChange } from "../sqlite/feed-row.ts";
 import { chunkOf, unfold } from "./chunks.ts";
 import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
@@ -162,7 +161,7 @@ export class Batch {
     this.changes.tasks.set(doc._id, doc);
   }
 
-  row(revision: number, user: string | null, row: Uint8Array): void {
+  row(revision: number, user: string | null, row: Buffer): void {
     this.changes.rows.push({ revision, user, row });
   }
 
@@ -249,21 +248,6 @@ export const arrayDoc = (array: ArrayRecord & { readonly cpuMs?: number; readonl
   ended: Object.fromEntries(array.ended),
   cpu_ms: array.cpuMs ?? 0,
   wall_ms: array.wallMs ?? 0,
-});
-
-/** A record that was never placed. */
-export const freshTask = (number: number, idx: number, user: string, state: number, leaseMs = 0) => ({
-  ...freshRow(number, idx, state),
-  user,
-  revision: 0,
-  placed_at: null,
-  cpu_ms: null,
-  peak_memory_bytes: null,
-  wall_ms: null,
-  stdout_bytes: null,
-  stderr_bytes: null,
-  enforced: "",
-  lease_ms: leaseMs,
 });
 
 /** Runs one call on what is in hand, and keeps what it changes; loads what is missing and runs it again. What it throws is its own: nothing of it is kept. */

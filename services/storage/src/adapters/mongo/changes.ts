@@ -5,7 +5,7 @@ import { Sums } from "./sums.ts";
 export interface FeedRow {
   readonly revision: number;
   readonly user: string | null;
-  readonly row: Uint8Array;
+  readonly row: Buffer;
 }
 
 /** What changed in one decision, or in all of a transaction. */

@@ -1,5 +1,7 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
+import { RecentRows } from "./recent-rows.ts";
+import type { FeedRow } from "./changes.ts";
 import type { MongoCalls, Watch } from "./calls.ts";
 import type { WriterDoc } from "./collections.ts";
 import { epochChanged } from "./errors.ts";
@@ -32,6 +34,7 @@ export class Feed {
   readonly #onStream: (isThere: boolean) => void;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[];
+  readonly #recent = new RecentRows();
   #waiters: (() => void)[] = [];
   #commits = 0;
   #last: number;
@@ -69,7 +72,9 @@ export class Feed {
     return writer;
   }
 
-  committed(last: number): void {
+  /** `rows`: those of a commit of our own. */
+  committed(last: number, rows: readonly FeedRow[] = []): void {
+    this.#recent.remember(rows);
     if (last <= this.#last) return;
     this.#last = last;
     this.wake();
@@ -109,7 +114,6 @@ export class Feed {
     if (token && token.seq > this.#last) await this.look();
     if (!token || token.epoch !== this.#epoch || token.seq > this.#last) return yield startAgain;
     const width = request.user === "" ? rowsAtOnce : rowsSkipped;
-    const filter = filterOf(request);
     let seen = token.seq;
     let toldAt = 0; // a reader that has everything hears so at once, then now and then
     while (!signal.aborted) {
@@ -118,7 +122,7 @@ export class Feed {
       const commits = this.#commits;
       const last = this.#last;
       const upTo = Math.min(last, seen + width);
-      const rows = seen < upTo ? await this.#rows(seen, upTo, filter) : [];
+      const rows = seen < upTo ? await this.#rows(seen, upTo, request) : [];
       seen = upTo;
       const silentMs = performance.now() - toldAt;
       if (rows.length > 0 || (seen === last && (toldAt === 0 || silentMs >= heartbeatMs))) {
@@ -130,10 +134,17 @@ export class Feed {
     }
   }
 
-  async #rows(from: number, upTo: number, filter: Readonly<Record<string, unknown>>): Promise<Buffer[]> {
-    const range = { _id: { $gt: from, $lte: upTo }, ...filter };
-    const rows = await this.#calls.find("changes", range, { sort: { _id: 1 }, projection: { row: 1 } });
-    return rows.map(({ row }) => bytes(row));
+  async #rows(from: number, upTo: number, request: ChangesRequest): Promise<Buffer[]> {
+    const known = this.#recent.between(from, upTo);
+    if (known) return known.filter(wantedBy(request)).map(({ row }) => row);
+    const range = { _id: { $gt: from, $lte: upTo } };
+    // A reader of one user leaps over the others' rows; what all may want is read whole, once.
+    const filter = request.user === "" ? range : { ...range, ...filterOf(request) };
+    const rows = (await this.#calls.find("changes", filter, { sort: { _id: 1 } })).map(
+      ({ _id, user, row }): FeedRow => ({ revision: Number(_id), user: user as string | null, row: bytes(row) }),
+    );
+    if (request.user === "") this.#recent.remember(rows);
+    return rows.filter(wantedBy(request)).map(({ row }) => row);
   }
 
   async #lookNowAndThen(): Promise<void> {
@@ -177,10 +188,14 @@ export class Feed {
 
 const startAgain: ChangesResponse = { token: "", changes: [], startAgain: true };
 
-function filterOf({ user, tasksOnly }: ChangesRequest): Readonly<Record<string, unknown>> {
-  if (user === "") return tasksOnly ? { user: { $ne: null } } : {};
-  return { user: tasksOnly ? user : { $in: [user, null] } };
-}
+const wantedBy =
+  ({ user, tasksOnly }: ChangesRequest) =>
+  (row: FeedRow): boolean =>
+    row.user === null ? !tasksOnly : user === "" || row.user === user;
+
+const filterOf = ({ user, tasksOnly }: ChangesRequest): Readonly<Record<string, unknown>> => ({
+  user: tasksOnly ? user : { $in: [user, null] },
+});
 
 function revisionOf(event: unknown): number {
   const { updateDescription } = event as { updateDescription?: { updatedFields?: { revision?: number } } };

@@ -7,6 +7,7 @@ import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
 import { chunkKey, taskKey } from "./collections.ts";
 import type { ArrayDoc, ChunkDoc, TaskDoc } from "./collections.ts";
+import { toTask } from "./task-doc.ts";
 import type { Call } from "./transactions.ts";
 
 /** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */
@@ -57,7 +58,7 @@ export class Folder {
   async #nextArray(): Promise<Array | undefined> {
     const filter = { unsettled: 1, _id: { $gte: taskKey(this.#place.number, -1) } };
     const [found] = await this.#calls.find("tasks", filter, { sort: { _id: 1 }, limit: 1 });
-    return found as unknown as Array | undefined;
+    return found && (toTask(found) as Array);
   }
 
   /** Keys of all records of the next chunk that has any, as far as the cursor. */

@@ -16,6 +16,7 @@ import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
 import { afterElements, chunkKey, taskKey } from "./collections.ts";
 import type { ChunkDoc, TaskDoc } from "./collections.ts";
 import type { ListDeps, Page } from "./list-tasks.ts";
+import { toTask } from "./task-doc.ts";
 import { bytes } from "./spec-doc.ts";
 
 /** How much one call looks at before it answers with what it found; a chunk that is looked at in vain counts for some records. */
@@ -128,7 +129,7 @@ class Elements {
     const key = chunkKey(number, chunkOf(range, from));
     const inRange = { _id: { $gte: taskKey(number, from), $lte: taskKey(number, upTo) } };
     // Records first: what is folded between the two reads is found in both, and taken once.
-    const records = (await this.#calls.find("tasks", inRange)) as unknown as TaskDoc[];
+    const records = (await this.#calls.find("tasks", inRange)).map(toTask);
     const needed = all || this.#mayBeOver;
     const [found] = needed ? await this.#calls.find("folded", { _id: key }) : [];
     const chunk = found && { ...(found as unknown as ChunkDoc), body: bytes(found["body"]) };

@@ -12,6 +12,7 @@ import { taskKey } from "./collections.ts";
 import type { TaskDoc } from "./collections.ts";
 import { findNeeds, findTask, shortMessage } from "./find-task.ts";
 import { listElements } from "./list-elements.ts";
+import { toTask } from "./task-doc.ts";
 import type { Needs } from "./needs.ts";
 
 /** How many records one call looks at before it answers with what it found, and how many it reads at once. */
@@ -86,12 +87,12 @@ async function nextRecords(
     // By their specs: by their records, a million elements would stand between two of them.
     const specs = await calls.find("specs", { _id: { $lt: before } }, { ...options, projection: { _id: 1 } });
     const keys = specs.map((spec) => taskKey(Number(spec["_id"]), -1));
-    const rows = (await calls.find("tasks", { _id: { $in: keys } })) as unknown as TaskDoc[];
+    const rows = (await calls.find("tasks", { _id: { $in: keys } })).map(toTask);
     return { rows: rows.sort((a, b) => b.number - a.number), isLast: specs.length < readsAtOnce };
   }
   const filter: Query = { idx: -1, _id: { $lt: taskKey(before, -1) } };
   if (user !== "") filter["user"] = user;
   if (liveOnly) filter["live"] = 1;
-  const rows = (await calls.find("tasks", filter, options)) as unknown as TaskDoc[];
+  const rows = (await calls.find("tasks", filter, options)).map(toTask);
   return { rows, isLast: rows.length < readsAtOnce };
 }

@@ -76,10 +76,10 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     specs,
     stuck: new Stuck(calls, copy, clock),
     hosts: (revision, session) => hosts.at(revision, session),
-    committed({ revision, hosts: changed, atMs }) {
+    committed({ revision, hosts: changed, rows, atMs }) {
       clock.said(atMs);
       hosts.changed(changed);
-      feed.committed(revision);
+      feed.committed(revision, rows);
       feed.wake();
     },
     onRetry,

@@ -3,9 +3,10 @@ import { isLive } from "@berth/core";
 import { stateOf } from "../sqlite/codes.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
-import type { TaskDoc, WriterDoc } from "./collections.ts";
+import type { WriterDoc } from "./collections.ts";
 import { giveUp } from "./lose-runs.ts";
 import type { Call } from "./transactions.ts";
+import { toTask } from "./task-doc.ts";
 import { uuidV7 } from "./uuid-v7.ts";
 
 /** Nobody knows how many numbers were given out after the copy was made: so many are left out. */
@@ -43,7 +44,7 @@ export async function giveUpRestored(
   for (;;) {
     const filter = { live: 1, _id: { $gt: after }, revision: { $lte: upTo } };
     const found = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: runsAtOnce });
-    const rows = found as unknown as TaskDoc[];
+    const rows = found.map(toTask);
     const last = rows.at(-1);
     if (!last) break;
     lost += await write(

@@ -6,8 +6,8 @@ import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/ar
 import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode } from "../sqlite/codes.ts";
 import { lifeOf, readId } from "../sqlite/task-rows.ts";
 import { assignmentsFor } from "./assignments.ts";
-import { freshTask } from "./batch.ts";
 import type { Batch, OpenArray, TaskRecord } from "./batch.ts";
+import { freshTask } from "./fresh-task.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
 import { schedulerTerm } from "./leases.ts";

@@ -6,8 +6,8 @@ import { endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts
 import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "../sqlite/codes.ts";
 import { unrecordedRow } from "../sqlite/task-message.ts";
 import { lifeOf, readId } from "../sqlite/task-rows.ts";
-import { freshTask } from "./batch.ts";
 import type { Batch, OpenArray } from "./batch.ts";
+import { freshTask } from "./fresh-task.ts";
 import type { TaskDoc } from "./collections.ts";
 import { endRecord } from "./plan.ts";
 import type { SpecDoc } from "./spec-doc.ts";

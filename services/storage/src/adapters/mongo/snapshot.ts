@@ -9,6 +9,7 @@ import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
 import { findTask } from "./find-task.ts";
 import type { Hosts } from "./hosts.ts";
+import { toTask } from "./task-doc.ts";
 import type { Needs } from "./needs.ts";
 
 const rowsAtOnce = 500;
@@ -38,7 +39,7 @@ export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncG
       const filter = { live: 1, _id: { $gt: after } };
       const docs = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: rowsAtOnce }, session);
       if (docs.length === 0) return;
-      const rows = docs as unknown as TaskDoc[];
+      const rows = docs.map(toTask);
       yield { token: "", epoch: "", changes: await chunk(deps, rows, told, session) };
       after = rows.at(-1)!._id;
     }

@@ -9,7 +9,7 @@ import { encodeDependencies, encodeHead } from "../sqlite/feed-row.ts";
 import { leaseColumn } from "../sqlite/lose-runs.ts";
 import { checked, specHash } from "../sqlite/submit.ts";
 import type { CheckedSpec } from "../sqlite/submit.ts";
-import { freshTask } from "./batch.ts";
+import { freshTask } from "./fresh-task.ts";
 import type { Batch } from "./batch.ts";
 import { clientKeyOf } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";

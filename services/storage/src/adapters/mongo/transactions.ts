@@ -4,6 +4,7 @@ import { decide } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { HostDoc, WriterDoc } from "./collections.ts";
 import type { Outcome } from "./commit-loop.ts";
+import type { FeedRow } from "./changes.ts";
 import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
 import { Needs } from "./needs.ts";
 import type { SpecCache } from "./spec-cache.ts";
@@ -30,6 +31,7 @@ export interface TransactionDeps {
   /** Told of each durable commit. */
   committed(writer: {
     readonly revision: number;
+    readonly rows: readonly FeedRow[];
     readonly hosts: ReadonlyMap<string, HostDoc>;
     readonly atMs: number;
   }): void;
@@ -110,7 +112,7 @@ class Attempt {
         if (unknown && (writer.copies[this.#deps.copy]?.seq ?? 0) >= this.#seq) {
           // Committed, too: what was read counts only with a majority behind it.
           await calls.commit(session);
-          this.#deps.committed({ revision: writer.revision, hosts: new Map(), atMs: writer.at.getTime() });
+          this.#deps.committed({ revision: writer.revision, hosts: new Map(), rows: [], atMs: writer.at.getTime() });
           return unknown;
         }
         await this.#write(session, writer);
@@ -165,7 +167,12 @@ class Attempt {
     this.mayBeStored = true;
     await calls.commit(session);
     specs.remember(work.specs);
-    committed({ revision: work.counters.revision, hosts: work.changes.hosts, atMs: work.at });
+    committed({
+      revision: work.counters.revision,
+      hosts: work.changes.hosts,
+      rows: work.changes.rows,
+      atMs: work.at,
+    });
   }
 
   #next(writer: WriterDoc, work: Work): Record<string, unknown> {

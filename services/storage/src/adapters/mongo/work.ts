@@ -5,6 +5,7 @@ import type { MongoCalls, Session, Write } from "./calls.ts";
 import { Changes } from "./changes.ts";
 import { NotLoaded } from "./needs.ts";
 import type { Needs } from "./needs.ts";
+import { fromTask, toTask } from "./task-doc.ts";
 import { bytes, specProjection, toSpec } from "./spec-doc.ts";
 import type { SpecCache } from "./spec-cache.ts";
 import type { SpecDoc } from "./spec-doc.ts";
@@ -191,19 +192,18 @@ export class Work {
   }
 
   async #loadTasks(keys: readonly string[]): Promise<void> {
-    for (const doc of await this.#byId("tasks", keys)) this.#has(doc as unknown as TaskDoc);
+    for (const doc of await this.#byId("tasks", keys)) this.#has(toTask(doc));
     for (const key of keys) if (!this.#tasks.has(key)) this.#tasks.set(key, undefined);
   }
 
   async #loadElements(number: number): Promise<void> {
     const filter = { live: 1, _id: { $gte: taskKey(number, 0), $lt: afterElements(number) } };
-    for (const doc of await this.calls.find("tasks", filter, {}, this.session)) this.#has(doc as unknown as TaskDoc);
+    for (const doc of await this.calls.find("tasks", filter, {}, this.session)) this.#has(toTask(doc));
     this.#elements.add(number);
   }
 
   async #loadLiveOn(host: string): Promise<void> {
-    for (const doc of await this.calls.find("tasks", { live: 1, host }, {}, this.session))
-      this.#has(doc as unknown as TaskDoc);
+    for (const doc of await this.calls.find("tasks", { live: 1, host }, {}, this.session)) this.#has(toTask(doc));
     this.#liveOn.add(host);
   }
 
@@ -251,7 +251,7 @@ export class Work {
     ): Write[] => [...docs].map(([key, doc]) => putOrRemove(key, doc, isThere(key)));
     return [
       ["specs", put(specs, (number) => this.#specs.get(number) !== undefined)],
-      ["tasks", put(tasks, (key) => this.#there.has(key))],
+      ["tasks", put(stored(tasks), (key) => this.#there.has(key))],
       ["client_keys", put(keys, (key) => this.#keys.get(key) !== undefined)],
       ["attempts", put(attempts, (id) => this.#attempts.get(id) !== undefined)],
       ["folded", put(chunks, (key) => this.#chunks.get(key) !== undefined)],
@@ -262,6 +262,9 @@ export class Work {
     ];
   }
 }
+
+const stored = (tasks: ReadonlyMap<string, TaskDoc | undefined>) =>
+  new Map([...tasks].map(([key, task]) => [key, task && fromTask(task)] as const));
 
 const insert = (document: object): Write => ({ insertOne: { document } });
 
