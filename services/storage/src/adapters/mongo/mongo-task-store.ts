@@ -277,7 +277,10 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
   };
   const folder = new Folder(calls, (call, weight) => write(call.needs, call.decide, weight));
-  const lost = await giveUpRestored(calls, opened, write);
+  const lost = await giveUpRestored(calls, opened, write).catch(async (error: unknown) => {
+    await feed.close();
+    throw error;
+  });
   if (epoch !== found.epoch) options.onRenewed?.({ epoch, before: found.epoch, lost });
   return answering(store);
 }
