@@ -22,6 +22,19 @@ describe("openSqlite", () => {
     rmSync(dir, { recursive: true });
   });
 
+  it("gives freed pages back where that was wanted when the file was made", () => {
+    const database = openSqlite(join(dir, "b.db"), { shrinks: true, migrations: [first] });
+    open.push(database);
+    database.exec(
+      "INSERT INTO t WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n LIMIT 50000) SELECT a FROM n",
+    );
+    const pages = () => Number(database.sql("PRAGMA page_count").get()?.["page_count"]);
+    const most = pages();
+    database.exec("DELETE FROM t; PRAGMA incremental_vacuum(10)");
+    expect(pages()).toBe(most - 10);
+    expect(database.sql("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+  });
+
   it("is durable at each commit", () => {
     const database = at([first]);
     expect(database.sql("PRAGMA synchronous").get()).toEqual({ synchronous: 2 });

@@ -32,12 +32,16 @@ const busyTimeoutMs = 1_000;
 /**
  * Opens (or makes) a database and brings it to the newest of `migrations`.
  *
- * Throws `precondition` STORAGE_TOO_NEW where a newer Berth has written it.
+ * `shrinks`: a file that is made now can give freed pages back (`PRAGMA incremental_vacuum`). Throws `precondition` STORAGE_TOO_NEW where a newer Berth has written it.
  */
-export function openSqlite(path: string, options: { readonly migrations?: readonly Migration[] } = {}): Database {
+export function openSqlite(
+  path: string,
+  options: { readonly migrations?: readonly Migration[]; readonly shrinks?: boolean } = {},
+): Database {
   if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const raw = new DatabaseSync(path, { enableForeignKeyConstraints: false, timeout: busyTimeoutMs });
   try {
+    if (options.shrinks === true) raw.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only of a file without a table yet
     // FULL: a commit that was acknowledged survives a power cut. A larger checkpoint interval than the default 1,000
     // pages, because the checkpoint's fsyncs run in the middle of somebody's commit.
     raw.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;

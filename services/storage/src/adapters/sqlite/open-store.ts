@@ -23,7 +23,7 @@ export interface OpenStoreOptions extends SqliteTaskStoreOptions {
  */
 export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: OpenStoreOptions): SqliteTaskStore {
   const path = join(dir, "storage.db");
-  const database = openSqlite(path, { migrations });
+  const database = openSqlite(path, { migrations, shrinks: true });
   const mark = openMarkFile(join(dir, "storage.mark"));
   try {
     const inode = inodeOf(path);

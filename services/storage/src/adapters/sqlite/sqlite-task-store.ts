@@ -23,6 +23,7 @@ import { requestOne } from "./request-tasks.ts";
 import { archive, deleteRecords, expired, WaitedFor } from "./retention.ts";
 import { snapshot } from "./snapshot.ts";
 import { submitOne } from "./submit.ts";
+import { arePagesDue, giveBackPages } from "./free-pages.ts";
 import { fullTaskMessage } from "./task-message.ts";
 import { updateTask } from "./update-task.ts";
 
@@ -195,10 +196,12 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     lastRevision: () => feed.last,
     lastNumber: () => lastNumber,
     async housekeeping() {
-      if (!feed.isPurgeDue(now())) return false;
-      await write(() => feed.purge(now()));
-      await breath();
-      return feed.isPurgeDue(now());
+      if (feed.isPurgeDue(now())) {
+        await write(() => feed.purge(now()));
+        await breath();
+        return feed.isPurgeDue(now());
+      }
+      return arePagesDue(db) && write(() => giveBackPages(db));
     },
     close() {
       commit.close();
