@@ -1,6 +1,5 @@
 import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { Host } from "@berth/contracts/types";
-import { defaultLossMarginMs } from "@berth/core";
 import type { Database } from "@berth/database";
 import { Agent, busControlPlane, serveAgent, simFiles } from "@berth/executor-agent/parts";
 import { fifoRanking } from "@berth/plugins";
