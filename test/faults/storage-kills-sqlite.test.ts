@@ -1,3 +1,7 @@
 import { describeStorageKills } from "./storage-kills.ts";
 
-describeStorageKills("SQLite", ["storage"], async () => ({ options: {}, close: async () => {} }));
+describeStorageKills("SQLite", ["storage"], async () => ({
+  env: {},
+  afterKill: async () => {},
+  close: async () => {},
+}));

@@ -14,6 +14,8 @@ const patience = { patienceMs: 60_000, deadlineMs: 90_000 };
 /** Uses a cluster and writes down all that it is told, for `faultsOf`. */
 export class Recorder {
   readonly told: Told[] = [];
+  /** Why no answer came, for whoever looks at a failed test. */
+  readonly unanswered: string[] = [];
   readonly #berth: Berth;
   readonly #ledger: string | undefined;
   #untold = false;
@@ -44,8 +46,10 @@ export class Recorder {
       const toldAt = performance.now();
       for (const [at, { taskId, failure }] of results.entries()) {
         const { requestId, spec } = tasks[at]!;
-        if (failure && failure.code === "unavailable") this.#untold = true;
-        else
+        if (failure?.code === "unavailable") {
+          this.#untold = true;
+          this.unanswered.push(`${requestId}: ${failure.message}`);
+        } else
           this.told.push({
             kind: "submit",
             toldAt,
@@ -57,8 +61,10 @@ export class Recorder {
       }
       return results.every(({ failure }) => failure?.code !== "unavailable");
     } catch (error) {
-      if (AppError.from(error).code !== "unavailable") throw error;
+      const { code, message } = AppError.from(error);
+      if (code !== "unavailable") throw error;
       this.#untold = true;
+      this.unanswered.push(message);
       return false;
     }
   }

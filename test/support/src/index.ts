@@ -18,5 +18,6 @@ export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
 export * from "./docker-cluster.ts";
 export { sharedMongo, startMongo, testDatabase, type MongoServer, type TestDatabase } from "./mongo-server.ts";
+export { mongoForCore } from "./core-mongo.ts";
 export { startSecondCopy } from "./second-copy.ts";
 export { startSecondHost } from "./second-host.ts";
