@@ -2,7 +2,7 @@ import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { ListTasksRequest } from "@berth/contracts/store";
 import type { TaskRow } from "@berth/contracts/store";
 import { outcomeToWire, requestToWire, stateToWire } from "@berth/contracts";
-import { Outcome, TaskState } from "@berth/contracts/types";
+import { OnHostLost, Outcome, TaskState } from "@berth/contracts/types";
 import { isLive, isTerminal, killedReason, move } from "@berth/core";
 import type { Move, Outcome as OutcomeWord, TaskEvent, TaskLife, TaskRequest } from "@berth/core";
 import fc from "fast-check";
@@ -26,9 +26,11 @@ type Step =
   | { readonly kind: "fold" }
   | { readonly kind: "archive" }
   | { readonly kind: "limit"; readonly maxLive: number }
+  | { readonly kind: "lose"; readonly host: "h1" | "h2"; readonly by: "" | "root" }
   | { readonly kind: "reopen" };
 
 const singles = 2;
+const leaseMs = 10_000;
 const elements = 4;
 const tasks = singles + elements;
 
@@ -73,6 +75,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       outcome: fc.constantFrom<OutcomeWord>("succeeded", "failed", "killed", "timed_out", "out_of_memory", "lost"),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("lose" as const),
+      host: fc.constantFrom("h1" as const, "h2" as const),
+      by: fc.constantFrom("" as const, "" as const, "root" as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: "killArray" as const }) },
   { weight: 3, arbitrary: fc.constant({ kind: "fold" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "archive" as const }) },
@@ -94,6 +104,8 @@ class Model {
   readonly ids: string[];
   readonly lives: TaskLife[];
   readonly hosts: string[];
+  /** How often each was lost, and went back to pending by that. */
+  readonly losses: number[];
   arrayKilled = false;
   maxLive = 0;
 
@@ -101,6 +113,7 @@ class Model {
     this.ids = ids;
     this.lives = ids.map(() => ({ state: { kind: "pending", attempt: 0 }, request: undefined }));
     this.hosts = ids.map(() => "h1");
+    this.losses = ids.map(() => 0);
   }
 
   isElement(at: number): boolean {
@@ -115,10 +128,28 @@ class Model {
 
   apply(at: number, event: TaskEvent): Move {
     // The array's kill decides where a kill decides; it is not the element's own wish.
-    const decided = event.kind === "place" || event.kind === "refused";
+    const decided = event.kind === "place" || event.kind === "refused" || event.kind === "lost";
     const answer = move(decided ? this.effective(at) : this.lives[at]!, event);
     if (answer.kind === "moved") this.lives[at] = answer.life;
     return answer;
+  }
+
+  /** The first waits for its host; the others ask to be tried again. */
+  isRetried(at: number): boolean {
+    return at > 0;
+  }
+
+  lose(at: number): Move {
+    const { attempt } = this.lives[at]!.state;
+    const retry = this.isRetried(at) && this.losses[at]! < 5;
+    const answer = this.apply(at, { kind: "lost", attempt, retry, reason: { code: "LOST", message: "" } });
+    if (this.lives[at]!.state.kind === "pending") this.losses[at]! += 1;
+    return answer;
+  }
+
+  /** Live ones on a host. */
+  on(host: string): number[] {
+    return this.lives.flatMap(({ state }, at) => ("hostId" in state && state.hostId === host ? [at] : []));
   }
 
   elements(): TaskLife[] {
@@ -168,8 +199,9 @@ export function modelTests(make: MakeDatabase): void {
         fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
           await using h = await Harness.open(make, { foldAfterMs: 0 });
           const token = await h.token();
-          const first = [await h.submit(), await h.submit()];
-          const array = await h.submit({ array: { first: 1, last: elements, step: 1, maxLive: 0 } });
+          const again = { onHostLost: OnHostLost.RETRY, hostLeaseMs: leaseMs };
+          const first = [await h.submit(), await h.submit(again)];
+          const array = await h.submit({ array: { first: 1, last: elements, step: 1, maxLive: 0 }, ...again });
           const model = new Model([...first, ...Array.from({ length: elements }, (_, i) => `${array}.${i + 1}`)]);
           for (const each of steps) {
             await take(h, model, array, each);
@@ -189,6 +221,14 @@ export function modelTests(make: MakeDatabase): void {
       return model.killArray();
     }
     if (each.kind === "fold") return fold(h);
+    if (each.kind === "lose") {
+      h.nowMs += leaseMs + 1;
+      const lost = model.on(each.host).filter((at) => each.by !== "" || model.isRetried(at));
+      const told = await h.store.loseRuns({ hostId: each.host, by: each.by, listenedMs: leaseMs + 1, marginMs: 0 });
+      for (const at of lost) model.lose(at);
+      const goneBack = lost.filter((at) => model.lives[at]!.state.kind === "pending");
+      return expect([told.retried.length, told.lost.length]).toEqual([goneBack.length, lost.length - goneBack.length]);
+    }
     if (each.kind === "archive") {
       await fold(h);
       await h.store.archive(await h.store.expired(0, 100));
@@ -251,6 +291,15 @@ export function modelTests(make: MakeDatabase): void {
           phase === "ended" ? { outcome: outcomeToWire(each.outcome), reason } : { reason },
           model.hosts[at],
         );
+        const { state } = model.lives[at]!;
+        if (
+          phase === "ended" &&
+          each.outcome === "lost" &&
+          wanted === attempt &&
+          isLive(state.kind) &&
+          model.isRetried(at)
+        )
+          return expect(told).toBe(answerOf(model.lose(at)));
         const recorded = !model.isElement(at) || attempt > 0 || model.lives[at]!.state.kind !== "pending";
         return expect(told).toBe(recorded ? answerOf(model.apply(at, event)) : ReportAnswer.UNKNOWN);
       }
