@@ -45,7 +45,7 @@ describe("arrays", () => {
     const id = await submit("--array", "1-50%2", "--", "sim", "1h");
     await until(async () => (await live(id)) === 2, "two elements to run");
     expect(await ok("update", id, "--array-limit", "6")).toMatch(/0\/50 done, \d live of at most 6/);
-    await until(async () => (await live(id)) === 6, "six elements to run", 5_000);
+    await until(async () => (await live(id)) === 6, "six elements to run", 15_000);
     await ok("update", id, "--array-limit", "%1");
     await ok("kill", `${id}.1`);
     await until(async () => (await live(id)) === 5, "five elements to run");
@@ -53,7 +53,7 @@ describe("arrays", () => {
     expect(shown.progress).toMatchObject({ maxLive: 1 });
     expect(shown.spec.array).toMatchObject({ maxLive: 2 });
     await ok("update", id, "--array-limit", "none");
-    await until(async () => (await live(id)) > 6, "more elements to run", 5_000);
+    await until(async () => (await live(id)) > 6, "more elements to run", 15_000);
     await ok("kill", id);
     await until(async () => (await show(id)).state === "TASK_STATE_OVER", "the array to be over");
     expect(await cluster.berth(["update", id, "--array-limit", "9"])).toMatchObject({
