@@ -2,6 +2,5 @@ import { describePublicWatch } from "./public-watch.ts";
 
 describePublicWatch("SQLite", { storages: ["storage"], victims: ["gateway", "gateway2"] }, async () => ({
   env: {},
-  afterKill: async () => {},
   close: async () => {},
 }));

@@ -15,7 +15,6 @@ export function describePublicWatch(
   { storages, victims }: { readonly storages: readonly CoreName[]; readonly victims: readonly CoreName[] },
   prepare: () => Promise<{
     readonly env: Readonly<Record<string, string>>;
-    afterKill(): Promise<void>;
     close(): Promise<void>;
   }>,
 ): void {
@@ -48,7 +47,6 @@ export function describePublicWatch(
           await until(() => recorder.endsOf("w0") > before + random() * (tasks / kills / 2), "some ends to be told");
           const victim = victims[kill % victims.length]!;
           await core.kill(victim);
-          if (storages.includes(victim)) await prepared.afterKill();
           await core.start(victim);
         }
         await recorder.untilOver();

@@ -13,7 +13,6 @@ export function describeStorageKills(
   copies: readonly CoreName[],
   prepare: () => Promise<{
     readonly env: Readonly<Record<string, string>>;
-    afterKill(): Promise<void>;
     close(): Promise<void>;
   }>,
 ): void {
@@ -53,7 +52,6 @@ export function describeStorageKills(
           });
           await new Promise((resolve) => setTimeout(resolve, 100 + random() * 400));
           await core.kill(victim);
-          await prepared.afterKill();
           ends = true;
           await core.start(victim);
           await Promise.all(flying);
