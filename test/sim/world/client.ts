@@ -24,8 +24,8 @@ export interface Wish {
   readonly after: { readonly wish: number; readonly ok: boolean } | undefined;
 }
 
-const commands = (random: Random): string[] => {
-  const time = `${Math.round(random.spread(20, 30_000))}ms`;
+const commands = (random: Random, leastMs: number, mostMs: number): string[] => {
+  const time = `${Math.round(random.spread(leastMs, mostMs))}ms`;
   const end = random.pick([
     ...Array.from({ length: 10 }, () => []),
     ["exit", "3"],
@@ -41,13 +41,18 @@ const commands = (random: Random): string[] => {
 
 /** What is asked for in one world. */
 export function makeWishes(random: Random, count: number): Wish[] {
+  const [leastMs, mostMs] = random.pick([
+    [20, 3_000],
+    [20, 30_000],
+    [5_000, 60_000],
+  ]) as [number, number];
   return Array.from({ length: count }, (_, at) => {
     const elements = random.chance(0.25) ? random.int(1, 8) : 0;
     const tooLarge = random.chance(0.03);
     return {
       key: `key-${at}`,
       user: random.pick(["ada", "bob"]),
-      command: commands(random),
+      command: commands(random, leastMs, mostMs),
       cpuMilli: tooLarge ? 64_000 : random.pick([500, 1000, 1000, 2000]),
       memoryBytes: random.pick([GiB / 4, GiB, 2 * GiB]),
       timeLimitMs: random.chance(0.2) ? random.int(1_000, 10_000) : 600_000,

@@ -55,8 +55,11 @@ const faults: Readonly<Record<string, Fault>> = {
       if (random.chance(0.6)) world.stall(post, random.spread(3_000, 15_000));
   },
   hostGone(world, random) {
-    const { node } = random.pick(postsOf(world, "agent"));
-    const forMs = random.spread(12_000, 60_000);
+    // Rather one where something runs.
+    const busy = [...world.machines.values()].filter(({ processes }) => processes.size > 0);
+    const { hostId } = random.pick(busy.length > 0 ? busy : [...world.machines.values()]);
+    const { node } = world.posts.get(`agent-${hostId}`)!;
+    const forMs = random.spread(15_000, 60_000);
     world.say(`${node.name} is not heard for ${Math.round(forMs)} ms`);
     node.cutOff = true;
     world.after(forMs, () => (node.cutOff = false));
@@ -130,6 +133,9 @@ export function planFaults(world: World): void {
     const kind = random.pick(kinds);
     world.after(random.int(0, world.stormMs), () => faults[kind]!(world, random));
   }
+  // What leases are for, and rare among so much else.
+  for (let n = random.pick([0, 0, 1, 2, 4]); n > 0; n--)
+    world.after(random.int(5_000, world.stormMs / 2), () => faults["hostGone"]!(world, random));
 }
 
 /** Everything is mended and started again; what was done stays done. */

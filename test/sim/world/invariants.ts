@@ -23,6 +23,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
   #truth = new Map<string, TruthRow>();
   /** Ended elements that have no record of their own any more. */
   readonly folded = new Map<string, TruthRow>();
+  readonly #limits = new Map<number, number>();
   /** Runs that were ever made a process. */
   readonly begun = new Set<string>();
 
@@ -111,7 +112,10 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
       if (count < 0) this.#w.problem("sumsAreRight", `${count} tasks are in state ${state}`);
   }
 
-  /** Not more elements live than their array allows (a lower limit stops nothing that runs), and the array's own numbers are those of its elements. */
+  /**
+   * Not more elements live than their array allows, and the array's own numbers are those of its elements. A lower limit stops nothing that runs; one that comes
+   * in the same commit as placements may have come after them.
+   */
   arraysKeepTheirLimit(before: ReadonlyMap<string, TruthRow>, now: ReadonlyMap<string, TruthRow>): void {
     const liveOf = (rows: ReadonlyMap<string, TruthRow>, number: number): number =>
       [...rows.values()].filter((row) => row.number === number && isLiveRow(row)).length;
@@ -119,7 +123,9 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
       const live = liveOf(now, array.number);
       if (live !== array.live)
         this.#w.problem("arraysKeepTheirLimit", `array ${array.number} has ${live} live, and says ${array.live}`);
-      if (array.maxLive > 0 && live > array.maxLive && live > liveOf(before, array.number))
+      const sameLimit = this.#limits.get(array.number) === array.maxLive;
+      this.#limits.set(array.number, array.maxLive);
+      if (array.maxLive > 0 && live > array.maxLive && sameLimit && live > liveOf(before, array.number))
         this.#w.problem("arraysKeepTheirLimit", `array ${array.number} has ${live} live of ${array.maxLive} allowed`);
     }
   }
