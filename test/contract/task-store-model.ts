@@ -188,8 +188,9 @@ class Model {
   }
 }
 
-export function modelTests(make: MakeDatabase): void {
-  const runs = Number(process.env["BERTH_MODEL_RUNS"] ?? 150);
+/** `usualRuns`: how many sequences, where the environment does not say; a slow database has fewer in the quick run. */
+export function modelTests(make: MakeDatabase, usualRuns: number): void {
+  const runs = Number(process.env["BERTH_MODEL_RUNS"] ?? usualRuns);
 
   it(
     "moves tasks and elements as the state machine does, and the feed tells all of it",

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { connectMongo, mongoTaskStore } from "@berth/storage";
 import { sharedMongo } from "@berth/test-support";
+import type { MakeDatabase } from "./task-store-harness.ts";
 import { describeTaskStore } from "./task-store-suite.ts";
 
-describeTaskStore("MongoDB", async () => {
+const make: MakeDatabase = async () => {
   const server = await sharedMongo();
   const url = server.urlOf(`berth_test_${randomBytes(6).toString("hex")}`);
   return {
@@ -20,4 +21,6 @@ describeTaskStore("MongoDB", async () => {
     },
     remove: () => server.drop(url),
   };
-});
+};
+
+describeTaskStore("MongoDB", make, process.env["BERTH_TEST_SIZE"] === "slow" ? 300 : 40);

@@ -13,7 +13,7 @@ import { submitTests } from "./task-store-submits.ts";
 import { updateTests } from "./task-store-updates.ts";
 
 /** The contract of the TaskStore port. An adapter joins by one call with a maker of empty databases; it changes nothing here. */
-export function describeTaskStore(name: string, make: MakeDatabase): void {
+export function describeTaskStore(name: string, make: MakeDatabase, modelRuns = 150): void {
   describe(`TaskStore on ${name}`, () => {
     describe("submit", () => submitTests(make));
     describe("plans and leases", () => planTests(make));
@@ -25,6 +25,6 @@ export function describeTaskStore(name: string, make: MakeDatabase): void {
     describe("retention", () => retentionTests(make));
     describe("change feed and hosts", () => feedTests(make));
     describe("reading", () => readTests(make));
-    describe("any sequence of events", () => modelTests(make));
+    describe("any sequence of events", () => modelTests(make, modelRuns));
   });
 }
