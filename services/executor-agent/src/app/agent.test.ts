@@ -321,6 +321,21 @@ describe("Agent", () => {
     expect(control.last("1")).toMatchObject({ outcome: Outcome.TIMED_OUT });
   });
 
+  it("starts nothing new before it knows what the runs that it found may use", async () => {
+    const [driver, journal, control] = [simDriver({ capacity }), memoryJournal(), new Control()];
+    const old = memoryJournal();
+    const first = await startHost({ driver, journal: old });
+    await first.agent.onAssign(assign(old.id, [{ id: "1", command: ["sim", "10s"], cpuMilli: 3000 }]));
+    await first.end();
+    const { agent } = await startHost({ driver, journal, control });
+    await agent.onAssign(assign(journal.id, [{ id: "2", command: ["sim"], cpuMilli: 1000 }]));
+    expect(control.of("2")).toEqual([]);
+    control.reply = () => ({ missing: assign("of before", [{ id: "1", command: ["sim", "10s"], cpuMilli: 3000 }]) });
+    agent.wake();
+    await control.until(() => control.last("2")?.phase === RunPhase.ENDED);
+    expect(control.last("2")).toMatchObject({ outcome: Outcome.SUCCEEDED });
+  });
+
   it("finds its runs again after a restart, and starts none twice", async () => {
     const journal = memoryJournal();
     const driver = simDriver({ capacity });

@@ -54,6 +54,8 @@ export class RunTable {
   /** What was written and is on its way to the disk. */
   #flushing: Batch | undefined;
   #used: Resources = { cpuMilli: 0, memoryBytes: 0 };
+  /** Runs that were found without their spec. */
+  #unmeasured = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
   #writtenAtMs = -Infinity;
@@ -83,6 +85,11 @@ export class RunTable {
   /** What runs that take a place ask for, unknown ones included. */
   used(): Resources {
     return this.#used;
+  }
+
+  /** Whether that is all: not while there are runs whose spec is still to be told. Nobody will tell that of one that the database does not know. */
+  get knowsUse(): boolean {
+    return this.#unmeasured === 0;
   }
 
   /** Whether a run is or was here within the last hour. */
@@ -250,7 +257,8 @@ export class RunTable {
     this.earliestMs = Math.min(this.earliestMs, deadlineOf(held) ?? Infinity);
   }
 
-  #count({ needs: { resources } }: HeldRun, sign: 1 | -1): void {
+  #count({ needs: { resources }, specId, known }: HeldRun, sign: 1 | -1): void {
+    if (specId === undefined && known) this.#unmeasured += sign;
     this.#used = {
       cpuMilli: this.#used.cpuMilli + sign * resources.cpuMilli,
       memoryBytes: this.#used.memoryBytes + sign * resources.memoryBytes,

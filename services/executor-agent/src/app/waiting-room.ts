@@ -53,13 +53,13 @@ export class WaitingRoom {
   startSome(): void {
     const { table, driver, start, signal } = this.#deps;
     if (this.size === 0) return;
-    const ready = this.#runs.takeReady((key) => table.get(key), table.used(), driver.capacity());
+    const ready = table.knowsUse ? this.#runs.takeReady((key) => table.get(key), table.used(), driver.capacity()) : [];
     for (const key of ready) {
       const specId = table.get(key)?.specId;
       if (specId !== undefined) this.#lanes.open(key, specId);
     }
     if (ready.length > 0) start(ready);
-    if (this.#runs.size > 0 && driver.features().has("lanes")) this.#lineUp();
+    if (this.#runs.size > 0 && table.knowsUse && driver.features().has("lanes")) this.#lineUp();
     if (this.size > 0 && !signal.aborted && this.#timer === undefined)
       this.#timer = setTimeout(() => this.#giveBackLate(), lookEveryMs);
   }
