@@ -1,9 +1,9 @@
 import { isLive } from "@berth/core";
 import type { Outcome } from "@berth/core";
+import { killCode, outcomeCode, overCode, pendingCode, stateOf } from "../records/codes.ts";
+import { taskChange } from "../records/feed-row.ts";
 import { arrayOutcome, isDone } from "../../domain/array-record.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
-import { killCode, outcomeCode, overCode, pendingCode, stateOf } from "../sqlite/codes.ts";
-import { taskChange } from "../sqlite/feed-row.ts";
 import { chunkOf, unfold } from "./chunks.ts";
 import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
 import { chunkKey, taskKey } from "./collections.ts";

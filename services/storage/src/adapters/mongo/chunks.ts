@@ -1,7 +1,7 @@
 import type { ArrayRange } from "@berth/core";
-import { decodeChunk, indexesAChunk } from "../sqlite/folded-chunk.ts";
-import type { FoldedRow } from "../sqlite/folded-chunk.ts";
-import { unfolded } from "../sqlite/folded-elements.ts";
+import { decodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
+import type { FoldedRow } from "../records/folded-chunk.ts";
+import { unfolded } from "../records/unfolded.ts";
 import { taskKey } from "./collections.ts";
 import type { ChunkDoc, TaskDoc } from "./collections.ts";
 

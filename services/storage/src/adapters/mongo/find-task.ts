@@ -1,9 +1,9 @@
 import { RunSpec } from "@berth/contracts/types";
 import type { Attempt, Task } from "@berth/contracts/types";
-import { wireOutcome } from "../sqlite/codes.ts";
-import { taskMessage, unrecordedRow, usageOf } from "../sqlite/task-message.ts";
-import type { TaskColumns } from "../sqlite/columns.ts";
-import { readId } from "../sqlite/task-rows.ts";
+import { wireOutcome } from "../records/codes.ts";
+import type { TaskColumns } from "../records/columns.ts";
+import { readId } from "../records/task-life.ts";
+import { taskMessage, unrecordedRow, usageOf } from "../records/task-message.ts";
 import type { Batch } from "./batch.ts";
 import { taskKey } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";

@@ -1,7 +1,7 @@
+import { overCode } from "../records/codes.ts";
+import { encodeChunk } from "../records/folded-chunk.ts";
+import type { FoldedRow } from "../records/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
-import { overCode } from "../sqlite/codes.ts";
-import { encodeChunk } from "../sqlite/folded-chunk.ts";
-import type { FoldedRow } from "../sqlite/folded-chunk.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";

@@ -1,4 +1,4 @@
-import { freshRow } from "../sqlite/columns.ts";
+import { freshRow } from "../records/columns.ts";
 
 /** A record that was never placed. */
 export const freshTask = (number: number, idx: number, user: string, state: number, leaseMs = 0) => ({

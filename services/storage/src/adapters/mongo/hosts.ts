@@ -1,7 +1,7 @@
 import { Host } from "@berth/contracts/types";
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
-import { hostChange } from "../sqlite/feed-row.ts";
-import { feedForm, saidOf } from "../sqlite/host-table.ts";
+import { hostChange } from "../records/feed-row.ts";
+import { feedForm, saidOf } from "../records/host-form.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { HostDoc } from "./collections.ts";

@@ -1,10 +1,10 @@
 import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
-import { overCode, stateCode } from "../sqlite/codes.ts";
-import { filterOf, invalid, readPlace } from "../sqlite/list-tasks.ts";
-import { taskMessage } from "../sqlite/task-message.ts";
-import type { Wanted } from "../sqlite/list-elements.ts";
+import { overCode, stateCode } from "../records/codes.ts";
+import { filterOf, invalid, readPlace } from "../records/list-filter.ts";
+import type { Wanted } from "../records/list-filter.ts";
+import { taskMessage } from "../records/task-message.ts";
 import { openArray } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Query } from "./calls.ts";

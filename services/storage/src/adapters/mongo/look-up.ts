@@ -1,8 +1,8 @@
 import { RunKnowledge } from "@berth/contracts/store";
 import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
-import { killCode, overCode, pendingCode, placedCode } from "../sqlite/codes.ts";
-import { readId } from "../sqlite/task-rows.ts";
+import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
+import { readId } from "../records/task-life.ts";
 import { assignmentsFor } from "./assignments.ts";
 import type { Batch } from "./batch.ts";
 import type { Hosts } from "./hosts.ts";

@@ -1,8 +1,8 @@
 import { AppError } from "@berth/core";
 import { ReportAnswer } from "@berth/contracts/agent";
 import type { LoseRunsResponse, SubmitResult } from "@berth/contracts/store";
+import { overCode, stateOf } from "../records/codes.ts";
 import type { TaskStore } from "../../ports/task-store.ts";
-import { overCode, stateOf } from "../sqlite/codes.ts";
 import { applyReport, reportNeeds } from "./reports.ts";
 import { decide } from "./batch.ts";
 import type { Batch } from "./batch.ts";

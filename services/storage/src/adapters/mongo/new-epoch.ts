@@ -1,13 +1,13 @@
+import { stateOf } from "../records/codes.ts";
 import { databaseRestored } from "../../domain/loss.ts";
 import { isLive } from "@berth/core";
-import { stateOf } from "../sqlite/codes.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import type { WriterDoc } from "./collections.ts";
 import { giveUp } from "./lose-runs.ts";
 import type { Call } from "./transactions.ts";
 import { toTask } from "./task-doc.ts";
-import { uuidV7 } from "./uuid-v7.ts";
+import { uuidV7 } from "../records/uuid-v7.ts";
 
 /** Nobody knows how many numbers were given out after the copy was made: so many are left out. */
 const numbersLeftOut = 100_000;

@@ -3,10 +3,6 @@ import type { Outcome, Reason } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
-import { count } from "../../domain/array-record.ts";
-import { afterLoss } from "../../domain/loss.ts";
-import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
-import type { Phase } from "../../domain/news.ts";
 import {
   outcomeCode,
   outcomeOf,
@@ -16,10 +12,14 @@ import {
   runningCode,
   stateOf,
   suspendedCode,
-} from "../sqlite/codes.ts";
-import { splitList } from "../sqlite/feed-row.ts";
-import { leaseOf } from "../sqlite/lose-runs.ts";
-import { lifeOf, readId } from "../sqlite/task-rows.ts";
+} from "../records/codes.ts";
+import { splitList } from "../records/feed-row.ts";
+import { leaseOf } from "../records/lease-column.ts";
+import { lifeOf, readId } from "../records/task-life.ts";
+import { count } from "../../domain/array-record.ts";
+import { afterLoss } from "../../domain/loss.ts";
+import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
+import type { Phase } from "../../domain/news.ts";
 import type { Batch, OpenArray } from "./batch.ts";
 import { attemptKey } from "./collections.ts";
 import type { AttemptDoc, TaskDoc } from "./collections.ts";

@@ -1,8 +1,8 @@
 import { arraySize } from "@berth/core";
+import { overCode, stateCode } from "../records/codes.ts";
+import { readId } from "../records/task-life.ts";
 import { lookAtClock } from "../../domain/clock-doubt.ts";
 import type { ClockSeen } from "../../domain/clock-doubt.ts";
-import { overCode, stateCode } from "../sqlite/codes.ts";
-import { readId } from "../sqlite/task-rows.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import { attemptKey, chunkKey, taskKey } from "./collections.ts";

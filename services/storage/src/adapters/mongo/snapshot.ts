@@ -1,8 +1,8 @@
 import { TaskRow } from "@berth/contracts/store";
 import type { SnapshotResponse } from "@berth/contracts/store";
-import { overCode, pendingCode } from "../sqlite/codes.ts";
-import { taskChange } from "../sqlite/feed-row.ts";
-import { readId } from "../sqlite/task-rows.ts";
+import { overCode, pendingCode } from "../records/codes.ts";
+import { taskChange } from "../records/feed-row.ts";
+import { readId } from "../records/task-life.ts";
 import { openArray } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";

@@ -1,5 +1,5 @@
 import type { Document } from "mongodb";
-import type { SpecColumns } from "../sqlite/columns.ts";
+import type { SpecColumns } from "../records/columns.ts";
 
 export interface SpecDoc extends SpecColumns {
   readonly _id: number;

@@ -1,7 +1,7 @@
 import { AppError } from "@berth/core";
 import type { UpdateTaskRequest } from "@berth/contracts/store";
-import { overCode } from "../sqlite/codes.ts";
-import { readId } from "../sqlite/task-rows.ts";
+import { overCode } from "../records/codes.ts";
+import { readId } from "../records/task-life.ts";
 import type { Batch } from "./batch.ts";
 
 /** Changes what may be changed of a task that is not over. The limit is beside the spec, which stays as it was given. */

@@ -4,11 +4,6 @@ import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
 import type { Database } from "@berth/database";
-import { count } from "../../domain/array-record.ts";
-import { afterLoss } from "../../domain/loss.ts";
-import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
-import type { Phase } from "../../domain/news.ts";
-import type { Batch, OpenArray } from "./batch.ts";
 import {
   killCode,
   outcomeCode,
@@ -20,11 +15,18 @@ import {
   stateIn,
   stateOf,
   suspendedCode,
-} from "./codes.ts";
-import { feedColumns } from "./columns.ts";
-import type { FeedColumns, SpecColumns, TaskColumns } from "./columns.ts";
-import { giveUp, leaseOf, lostBefore } from "./lose-runs.ts";
-import { lifeOf, readId, readTask } from "./task-rows.ts";
+} from "../records/codes.ts";
+import { feedColumns } from "../records/columns.ts";
+import type { FeedColumns, SpecColumns, TaskColumns } from "../records/columns.ts";
+import { leaseOf } from "../records/lease-column.ts";
+import { lifeOf, readId } from "../records/task-life.ts";
+import { count } from "../../domain/array-record.ts";
+import { afterLoss } from "../../domain/loss.ts";
+import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
+import type { Phase } from "../../domain/news.ts";
+import type { Batch, OpenArray } from "./batch.ts";
+import { giveUp, lostBefore } from "./lose-runs.ts";
+import { readTask } from "./task-rows.ts";
 
 /** One status with what is needed to write it. */
 interface News {

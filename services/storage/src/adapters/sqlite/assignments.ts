@@ -2,7 +2,7 @@ import type { Assignment, AssignRequest } from "@berth/contracts/agent";
 import type { HostAssignments } from "@berth/contracts/store";
 import { RunSpec } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
-import { readId } from "./task-rows.ts";
+import { readId } from "../records/task-life.ts";
 
 interface Gathered {
   readonly specs: RunSpec[];

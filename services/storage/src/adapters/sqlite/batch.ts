@@ -1,11 +1,11 @@
 import type { Database } from "@berth/database";
 import type { Outcome } from "@berth/core";
+import { killCode, outcomeCode, overCode } from "../records/codes.ts";
+import { feedColumns, specColumns } from "../records/columns.ts";
+import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { taskChange } from "../records/feed-row.ts";
 import { arrayOutcome, isDone } from "../../domain/array-record.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
-import { killCode, outcomeCode, overCode } from "./codes.ts";
-import { feedColumns, specColumns } from "./columns.ts";
-import type { FeedColumns, SpecColumns } from "./columns.ts";
-import { taskChange } from "./feed-row.ts";
 import { RunningSums } from "./running-sums.ts";
 
 /** Gives out revisions. The only writer of the database owns the only one. A failed transaction leaves a gap, which nobody minds. */

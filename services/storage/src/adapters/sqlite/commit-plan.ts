@@ -3,15 +3,16 @@ import type { Outcome, TaskEvent } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import type { CommitPlanRequest, CommitPlanResponse, End, Placement } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
+import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode, stateIn } from "../records/codes.ts";
+import { feedColumns, freshRow } from "../records/columns.ts";
+import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { lifeOf, readId } from "../records/task-life.ts";
 import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/array-record.ts";
 import { assignmentsFor } from "./assignments.ts";
 import type { OpenArray, Batch } from "./batch.ts";
-import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode, stateIn } from "./codes.ts";
-import { feedColumns, freshRow } from "./columns.ts";
-import type { FeedColumns, SpecColumns } from "./columns.ts";
 import type { HostTable } from "./host-table.ts";
 import { schedulerTerm } from "./leases.ts";
-import { lifeOf, readId, readTask } from "./task-rows.ts";
+import { readTask } from "./task-rows.ts";
 
 /** Why a placement was not committed; empty: it was. */
 type Refusal = "" | "KILL_REQUESTED" | "NOT_PENDING" | "STALE_ATTEMPT" | "ARRAY_LIMIT" | "HOST_CHANGED" | "NOT_FOUND";

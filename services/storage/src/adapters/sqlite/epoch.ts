@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
 import type { Database } from "@berth/database";
+import { overCode, placedCode, suspendedCode } from "../records/codes.ts";
+import type { TaskColumns } from "../records/columns.ts";
 import { whyRestored } from "../../domain/database-life.ts";
 import type { DatabaseMark } from "../../domain/database-life.ts";
 import { databaseRestored } from "../../domain/loss.ts";
+import { uuidV7 } from "../records/uuid-v7.ts";
 import { Batch } from "./batch.ts";
-import { overCode, placedCode, suspendedCode } from "./codes.ts";
-import type { TaskColumns } from "./columns.ts";
 import { giveUp } from "./lose-runs.ts";
 
 export interface Opening {
@@ -92,13 +92,3 @@ const setMeta = (db: Database, key: string, value: string): void =>
   void db
     .sql("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
     .run(key, value);
-
-/** Time first, then random: epochs of one cluster sort by their making. */
-function uuidV7(at: number): string {
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(at, 0, 6);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}

@@ -1,10 +1,10 @@
 import type { ArrayRange } from "@berth/core";
 import type { Database } from "@berth/database";
+import { overCode } from "../records/codes.ts";
+import type { TaskColumns } from "../records/columns.ts";
+import { encodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
+import type { FoldedRow } from "../records/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
-import { overCode } from "./codes.ts";
-import type { TaskColumns } from "./columns.ts";
-import { encodeChunk, indexesAChunk } from "./folded-chunk.ts";
-import type { FoldedRow } from "./folded-chunk.ts";
 import { chunkRows } from "./folded-elements.ts";
 
 /** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */

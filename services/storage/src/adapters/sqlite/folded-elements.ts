@@ -1,10 +1,9 @@
 import type { Database } from "@berth/database";
-import { overCode, stateCode } from "./codes.ts";
-import type { TaskColumns } from "./columns.ts";
-import { decodeChunk, indexesAChunk } from "./folded-chunk.ts";
-import type { FoldedRow } from "./folded-chunk.ts";
+import type { TaskColumns } from "../records/columns.ts";
+import { decodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
+import type { FoldedRow } from "../records/folded-chunk.ts";
+import { unfolded } from "../records/unfolded.ts";
 
-const archivedCode = stateCode("archived");
 const chunksRemembered = 16;
 
 type Rows = ReadonlyMap<number, FoldedRow>;
@@ -27,16 +26,6 @@ export function chunkRows(db: Database, number: number, chunk: number, body: Uin
   if (known.size > chunksRemembered) known.delete(known.keys().next().value!);
   return entry.rows;
 }
-
-/** The same record as before it was folded. What belongs to an archived array is archived. */
-export const unfolded = (row: FoldedRow, whole: Pick<TaskColumns, "number" | "user" | "state">): TaskColumns => ({
-  ...row,
-  number: whole.number,
-  user: whole.user,
-  state: whole.state === archivedCode ? archivedCode : overCode,
-  request: 0,
-  lease_ms: 0,
-});
 
 /** An element that was folded; undefined where there is none. */
 export function readFolded(db: Database, number: number, idx: number): TaskColumns | undefined {

@@ -1,19 +1,10 @@
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
-import { Host, HostStatus } from "@berth/contracts/types";
+import { Host } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { hostChange } from "../records/feed-row.ts";
+import { feedForm, saidOf } from "../records/host-form.ts";
+import type { KnownHost } from "../records/host-form.ts";
 import type { Batch } from "./batch.ts";
-import { hostChange } from "./feed-row.ts";
-
-interface KnownHost {
-  /** What its agent said last, encoded: told apart by its bytes. */
-  said: Buffer;
-  journalId: string;
-  silent: boolean;
-  /** The operator who declared it lost; empty: nobody did since it was last seen. */
-  lostBy: string;
-  seenAt: number;
-  revision: number;
-}
 
 /** How often the times at which hosts were seen reach the disk. They are news of the moment: nothing waits for them. */
 const keepSeenMs = 10_000;
@@ -148,36 +139,4 @@ export class HostTable {
       }),
     };
   }
-}
-
-/** What matters of an agent's word. `used` counts only for runs that the database does not know: of its own it knows better. */
-export const saidOf = (host: Host): Buffer =>
-  Buffer.from(
-    Host.encode({
-      ...host,
-      used: host.unknownRuns.length > 0 ? host.used : undefined,
-      status: HostStatus.UNSPECIFIED,
-      reason: undefined,
-      seenTime: undefined,
-      liveTasks: 0,
-    }).finish(),
-  );
-
-export function feedForm(known: KnownHost): Host {
-  const { status, reason } = statusOf(known);
-  return { ...Host.decode(known.said), status, reason, seenTime: new Date(known.seenAt) };
-}
-
-function statusOf({ silent, lostBy }: KnownHost): Pick<Host, "status" | "reason"> {
-  if (lostBy !== "")
-    return {
-      status: HostStatus.LOST,
-      reason: {
-        code: "HOST_DECLARED_LOST",
-        message: `declared lost by ${lostBy}; it is up once its agent is heard again`,
-      },
-    };
-  if (!silent) return { status: HostStatus.UP, reason: undefined };
-  const message = "its agent has not been heard for a while; what runs there runs on";
-  return { status: HostStatus.SILENT, reason: { code: "HOST_SILENT", message } };
 }

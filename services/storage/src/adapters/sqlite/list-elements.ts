@@ -2,22 +2,25 @@ import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { killCode, outcomeCode, overCode, stateCode } from "../records/codes.ts";
+import { specColumns } from "../records/columns.ts";
+import type { SpecColumns, TaskColumns } from "../records/columns.ts";
+import { indexesAChunk } from "../records/folded-chunk.ts";
+import { bits } from "../records/list-filter.ts";
+import type { Wanted } from "../records/list-filter.ts";
+import { readId } from "../records/task-life.ts";
+import { taskMessage, unrecordedRow } from "../records/task-message.ts";
+import { unfolded } from "../records/unfolded.ts";
 import { readArray } from "./batch.ts";
 import type { OpenArray } from "./batch.ts";
-import { killCode, outcomeCode, overCode, stateCode } from "./codes.ts";
-import { specColumns } from "./columns.ts";
-import type { SpecColumns, TaskColumns } from "./columns.ts";
 import { chunkOf, lastOf } from "./fold.ts";
-import { indexesAChunk } from "./folded-chunk.ts";
-import { chunkRows, unfolded } from "./folded-elements.ts";
-import { readId, readTask } from "./task-rows.ts";
-import { taskMessage, unrecordedRow } from "./task-message.ts";
+import { chunkRows } from "./folded-elements.ts";
+import { readTask } from "./task-rows.ts";
 
 /** How much one call looks at before it answers with what it found; a chunk that is looked at in vain counts for some records. */
 const looksAtOnce = 8_000;
 const looksAChunk = 100;
 
-export type Wanted = (row: TaskColumns, spec: SpecColumns) => boolean;
 type Page = Omit<ListTasksResponse, "watchToken">;
 
 /**
@@ -145,7 +148,3 @@ class Elements {
       .all(number, from, upTo, this.#states, this.#outcomes) as unknown as TaskColumns[];
   }
 }
-
-/** No word: all of them. */
-export const bits = (codes: readonly number[]): number =>
-  codes.length === 0 ? 0x7fff : codes.reduce((set, code) => set | (1 << code), 0);

@@ -1,15 +1,16 @@
-import { AppError } from "@berth/core";
-import { outcomeFromWire, stateFromWire } from "@berth/contracts";
+import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { overCode, stateCode } from "../records/codes.ts";
+import { specColumns } from "../records/columns.ts";
+import type { SpecColumns, TaskColumns } from "../records/columns.ts";
+import { filterOf, invalid, readPlace } from "../records/list-filter.ts";
+import { readId } from "../records/task-life.ts";
+import { taskMessage, unrecordedRow } from "../records/task-message.ts";
 import { readArray } from "./batch.ts";
-import { outcomeCode, overCode, stateCode } from "./codes.ts";
-import { specColumns } from "./columns.ts";
-import type { SpecColumns, TaskColumns } from "./columns.ts";
 import { listElements } from "./list-elements.ts";
-import { readId, readTask } from "./task-rows.ts";
-import { taskMessage, unrecordedRow } from "./task-message.ts";
+import { readTask } from "./task-rows.ts";
 
 /** How many records one call looks at before it answers with what it found: a rare name among millions must not stop everything else. */
 const looksAtOnce = 2_000;
@@ -26,20 +27,6 @@ export function listTasks(db: Database, request: ListTasksRequest): Page {
   if (request.taskIds.length > 0) return byId(db, request, wanted);
   if (request.arrayId === "") return byNumber(db, request, size, wanted);
   return listElements(db, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
-}
-
-export const invalid = (field: string, rule: string) =>
-  new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
-
-export function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
-  const states = new Set(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
-  const outcomes = new Set(request.outcomes.map((outcome) => outcomeCode(outcomeFromWire(outcome))));
-  const prefix = request.name.endsWith("*") ? request.name.slice(0, -1) : undefined;
-  return (row, spec) =>
-    (request.user === "" || spec.user === request.user) &&
-    (states.size === 0 || states.has(row.state)) &&
-    (outcomes.size === 0 || outcomes.has(row.outcome)) &&
-    (request.name === "" || (prefix === undefined ? spec.name === request.name : spec.name.startsWith(prefix)));
 }
 
 function byNumber(
@@ -106,11 +93,4 @@ export function findTask(
   const array = readArray(db, at.number);
   const row = array && unrecordedRow(array, readTask(db, at.number, -1)!, at.idx);
   return row && { row, spec };
-}
-
-/** A page token is the place where the next page begins; the filter comes with each request. */
-export function readPlace(token: string, fallback: number): number {
-  if (token === "") return fallback;
-  if (!/^(0|[1-9][0-9]{0,15})$/.test(token)) throw invalid("page_token", "must come from the page before");
-  return Number(token);
 }

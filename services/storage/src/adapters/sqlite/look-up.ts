@@ -2,12 +2,13 @@ import { RunKnowledge } from "@berth/contracts/store";
 import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
+import { readId } from "../records/task-life.ts";
 import { assignmentsFor } from "./assignments.ts";
 import { readArray } from "./batch.ts";
-import { killCode, overCode, pendingCode, placedCode } from "./codes.ts";
 import type { HostTable } from "./host-table.ts";
 import { schedulerTerm } from "./leases.ts";
-import { readId, readTask } from "./task-rows.ts";
+import { readTask } from "./task-rows.ts";
 
 /** What is known of runs; and the assignments of those that their host should have and lacks. */
 export function lookUpRuns(

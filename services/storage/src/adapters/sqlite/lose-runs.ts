@@ -1,26 +1,20 @@
 import { AppError, killedReason, minHostLeaseMs, move } from "@berth/core";
-import type { HostLease, Reason } from "@berth/core";
+import type { Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { killCode, outcomeCode, overCode, pendingCode, placedCode, suspendedCode } from "../records/codes.ts";
+import { feedColumns } from "../records/columns.ts";
+import type { FeedColumns, TaskColumns } from "../records/columns.ts";
+import { splitList } from "../records/feed-row.ts";
+import { leaseOf } from "../records/lease-column.ts";
+import { lifeOf } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../../domain/loss.ts";
 import type { Silence } from "../../domain/loss.ts";
 import type { Batch, OpenArray } from "./batch.ts";
-import { killCode, outcomeCode, overCode, pendingCode, placedCode, suspendedCode } from "./codes.ts";
-import { feedColumns } from "./columns.ts";
-import type { FeedColumns, TaskColumns } from "./columns.ts";
-import { splitList } from "./feed-row.ts";
 import type { HostTable } from "./host-table.ts";
-import { lifeOf } from "./task-rows.ts";
-
-/** A lease as the database has it: positive, then the task is retried; negative, then it fails; 0: there is none. */
-export const leaseColumn = (lease: HostLease | undefined): number =>
-  lease ? (lease.after === "retry" ? lease.leaseMs : -lease.leaseMs) : 0;
-
-export const leaseOf = ({ lease_ms: column = 0 }: Pick<TaskColumns, "lease_ms">): HostLease | undefined =>
-  column === 0 ? undefined : { after: column > 0 ? "retry" : "fail", leaseMs: Math.abs(column) };
 
 /** Live records on a host that have a lease; reads nothing of others. */
 const leasedOn =

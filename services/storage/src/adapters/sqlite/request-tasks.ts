@@ -3,14 +3,15 @@ import type { TaskRequest } from "@berth/core";
 import { requestFromWire, toFailure } from "@berth/contracts";
 import type { RequestResult, RequestTasksRequest } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
+import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "../records/codes.ts";
+import { feedColumns, freshRow } from "../records/columns.ts";
+import type { FeedColumns, SpecColumns, TaskColumns } from "../records/columns.ts";
+import { lifeOf, readId } from "../records/task-life.ts";
+import { unrecordedRow } from "../records/task-message.ts";
 import { count, endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts";
 import type { Batch, OpenArray } from "./batch.ts";
 import { endRow } from "./commit-plan.ts";
-import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "./codes.ts";
-import { feedColumns, freshRow } from "./columns.ts";
-import type { FeedColumns, SpecColumns, TaskColumns } from "./columns.ts";
-import { unrecordedRow } from "./task-message.ts";
-import { lifeOf, readId, readTask } from "./task-rows.ts";
+import { readTask } from "./task-rows.ts";
 
 /** Notes what a user asks for of one task; what does not go is its result. */
 export function requestOne(

@@ -1,12 +1,12 @@
 import { arraySize } from "@berth/core";
 import { TaskRow } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
+import { overCode, pendingCode, stateCode } from "../records/codes.ts";
+import { feedColumns } from "../records/columns.ts";
+import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { readId } from "../records/task-life.ts";
 import type { Step } from "../../ports/task-store.ts";
 import type { Batch } from "./batch.ts";
-import { overCode, pendingCode, stateCode } from "./codes.ts";
-import { feedColumns } from "./columns.ts";
-import type { FeedColumns, SpecColumns } from "./columns.ts";
-import { readId } from "./task-rows.ts";
 
 const archivedCode = stateCode("archived");
 

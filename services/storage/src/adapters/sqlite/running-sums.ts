@@ -1,17 +1,7 @@
 import type { Database } from "@berth/database";
+import type { Charge } from "../records/charge.ts";
 
 const dayMs = 86_400_000;
-
-/** What a finished run is charged with. */
-export interface Charge {
-  readonly user: string;
-  readonly project: string;
-  readonly endedAt: number;
-  readonly cpuMs: number;
-  readonly wallMs: number;
-  readonly cpuMilli: number;
-  readonly memoryBytes: number;
-}
 
 interface DayUse {
   runs: number;

@@ -1,16 +1,17 @@
 import { TaskRow } from "@berth/contracts/store";
 import type { SnapshotResponse } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
+import { outcomeCode, overCode, pendingCode } from "../records/codes.ts";
+import { feedColumns, freshRow, specColumns } from "../records/columns.ts";
+import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { freshChange, taskChange } from "../records/feed-row.ts";
+import { readId } from "../records/task-life.ts";
 import { unrecorded } from "../../domain/array-record.ts";
 import { readArray } from "./batch.ts";
 import { breath } from "./change-feed.ts";
 import type { ChangeFeed } from "./change-feed.ts";
-import { outcomeCode, overCode, pendingCode } from "./codes.ts";
-import { feedColumns, freshRow, specColumns } from "./columns.ts";
-import type { FeedColumns, SpecColumns } from "./columns.ts";
-import { freshChange, taskChange } from "./feed-row.ts";
 import type { HostTable } from "./host-table.ts";
-import { readId, readTask } from "./task-rows.ts";
+import { readTask } from "./task-rows.ts";
 
 /** Rows a chunk: some 3 ms of the event loop. */
 const rowsAtOnce = 500;

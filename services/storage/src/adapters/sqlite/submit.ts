@@ -1,21 +1,19 @@
-import { createHash } from "node:crypto";
-import { AppError, arraySize, checkRange, hasIndex, splitTaskId } from "@berth/core";
+import { AppError, arraySize, hasIndex, splitTaskId } from "@berth/core";
 import { hostLeaseOf, toFailure } from "@berth/contracts";
 import type { SubmitResult } from "@berth/contracts/store";
-import { RunSpec, TaskSpec } from "@berth/contracts/types";
-import type { Identity } from "@berth/contracts/types";
+import { RunSpec } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { pendingCode } from "../records/codes.ts";
+import { freshRow } from "../records/columns.ts";
+import type { SpecColumns } from "../records/columns.ts";
+import { encodeDependencies, encodeHead, taskChange } from "../records/feed-row.ts";
+import { leaseColumn } from "../records/lease-column.ts";
+import { checked, specHash } from "../records/new-task.ts";
+import type { CheckedSpec } from "../records/new-task.ts";
 import { newArray } from "../../domain/array-record.ts";
 import type { StoredTask } from "../../ports/task-store.ts";
 import type { Batch } from "./batch.ts";
-import { pendingCode } from "./codes.ts";
-import { freshRow } from "./columns.ts";
-import type { SpecColumns } from "./columns.ts";
-import { encodeDependencies, encodeHead, taskChange } from "./feed-row.ts";
 import type { WaitedFor } from "./retention.ts";
-import { leaseColumn } from "./lose-runs.ts";
-
-export type CheckedSpec = RunSpec & { readonly spec: TaskSpec; readonly identity: Identity };
 
 /** Stores one task; what is wrong with it is its result, found before the first write. */
 export function submitOne(
@@ -65,19 +63,6 @@ export function submitOne(
     if (error instanceof AppError) return { taskId: "", existing: false, failure: toFailure(error) };
     throw error; // the database's own: the transaction's matter, not this task's
   }
-}
-
-export function checked({ task, number }: StoredTask): CheckedSpec {
-  const runSpec = task.runSpec;
-  if (!runSpec?.spec || !runSpec.identity || !runSpec.spec.resources) {
-    throw new AppError("invalid", "SPEC_INCOMPLETE", "run_spec: spec, resources and identity are needed", {
-      metadata: { field: "run_spec", rule: "must be complete" },
-    });
-  }
-  if (runSpec.spec.array) checkRange(runSpec.spec.array);
-  if (runSpec.spec.files.length > 0 && number === 0)
-    throw new Error("files of a task must be in place before it is stored");
-  return runSpec as CheckedSpec;
 }
 
 function checkDependency(batch: Batch, id: string, user: string, admin: boolean): void {
@@ -153,12 +138,4 @@ function insert(db: Database, batch: Batch, number: number, runSpec: CheckedSpec
   const parts: Pick<SpecColumns, "head" | "deps"> = { head, deps };
   batch.announceEncoded(revision, identity.user, taskChange(revision, freshRow(number, -1, pendingCode), parts, array));
   batch.sums.moved(identity.user, 0, pendingCode, array ? arraySize(array.range) : 1);
-}
-
-/** Tells whether two submits with one key wish the same; the order in which a map was sent is no difference. */
-export function specHash(spec: TaskSpec): Buffer {
-  const env = Object.fromEntries(Object.entries(spec.env).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return createHash("sha256")
-    .update(TaskSpec.encode({ ...spec, env }).finish())
-    .digest();
 }

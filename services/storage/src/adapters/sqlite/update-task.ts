@@ -1,9 +1,9 @@
 import { AppError } from "@berth/core";
 import type { UpdateTaskRequest } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
+import { overCode } from "../records/codes.ts";
+import { readId } from "../records/task-life.ts";
 import type { Batch } from "./batch.ts";
-import { overCode } from "./codes.ts";
-import { readId } from "./task-rows.ts";
 
 /** Changes what may be changed of a task that is not over. The limit is beside the spec, which stays as it was given. */
 export function updateTask(db: Database, batch: Batch, { taskId, user, admin, maxLive }: UpdateTaskRequest): void {

@@ -1,4 +1,4 @@
-/** A row of `tasks`, as SQLite gives it. */
+/** A record of a task, an array or an element, as both databases have it. */
 export interface TaskColumns {
   readonly number: number;
   readonly idx: number;
@@ -26,7 +26,7 @@ export interface TaskColumns {
   readonly stdout_bytes: number | null;
   readonly stderr_bytes: number | null;
   readonly enforced: string;
-  /** Of records that may live: see leaseColumn of lose-runs.ts. */
+  /** Of records that may live: see leaseColumn. */
   readonly lease_ms?: number;
 }
 

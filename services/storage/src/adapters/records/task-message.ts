@@ -1,0 +1,99 @@
+import { legacyStatus } from "@berth/core";
+import { TaskSpec } from "@berth/contracts/types";
+import type { Task, Usage } from "@berth/contracts/types";
+import { unrecorded } from "../../domain/array-record.ts";
+import type { ArrayRecord } from "../../domain/array-record.ts";
+import {
+  outcomeCode,
+  outcomeOf,
+  overCode,
+  pendingCode,
+  requestOf,
+  stateOf,
+  wireOutcome,
+  wireRequest,
+  wireState,
+} from "./codes.ts";
+import { freshRow } from "./columns.ts";
+import type { SpecColumns, TaskColumns } from "./columns.ts";
+import { arraySpecOf, decodeHead, progressOf, splitList } from "./feed-row.ts";
+
+const emptySpec: TaskSpec = TaskSpec.decode(new Uint8Array());
+
+/** A task as the API tells of it, as short as lists have it. */
+export function taskMessage(row: TaskColumns, spec: SpecColumns, array: ArrayRecord | undefined): Task {
+  const head = decodeHead(spec.head);
+  const stateKind = stateOf(row.state);
+  return {
+    id: row.idx < 0 ? `${row.number}` : `${row.number}.${row.idx}`,
+    spec: {
+      ...emptySpec,
+      name: spec.name,
+      project: spec.project,
+      resources: head.resources,
+      priority: head.priority,
+      timeLimitMs: head.timeLimitMs,
+      array: row.idx < 0 && array ? arraySpecOf(array) : undefined,
+    },
+    identity: { user: spec.user, uid: spec.uid, gid: spec.gid, groups: [] },
+    state: wireState(row.state),
+    detail: row.detail,
+    outcome: wireOutcome(row.outcome),
+    reason: row.reason_code === "" ? undefined : { code: row.reason_code, message: row.reason_message },
+    request: wireRequest(row.request),
+    attempt: row.attempt,
+    hostId: row.host,
+    exitCode: row.exit_code ?? undefined,
+    signal: row.signal ?? undefined,
+    createTime: new Date(spec.created_at),
+    placeTime: dateOf(row.placed_at),
+    startTime: dateOf(row.started_at),
+    endTime: dateOf(row.ended_at),
+    usage: usageOf(row),
+    progress: row.idx < 0 && array ? progressOf(array) : undefined,
+    enforced: splitList(row.enforced),
+    revision: row.revision,
+    attempts: [],
+    legacy: legacyStatus(stateKind, requestOf(row.request), outcomeOf(row.outcome)),
+    logSizes:
+      row.stdout_bytes === null ? undefined : { stdoutBytes: row.stdout_bytes, stderrBytes: row.stderr_bytes ?? 0 },
+    mounts: [],
+  };
+}
+
+export type UsageColumns = Pick<TaskColumns, "cpu_ms" | "peak_memory_bytes" | "wall_ms">;
+
+export const usageOf = (row: UsageColumns): Usage | undefined =>
+  row.wall_ms === null
+    ? undefined
+    : { cpuMs: row.cpu_ms ?? 0, peakMemoryBytes: row.peak_memory_bytes ?? undefined, wallMs: row.wall_ms };
+
+const dateOf = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
+
+/** An element without a record of its own, as one would be; undefined where the array has no such element. */
+export function unrecordedRow(array: ArrayRecord, whole: TaskColumns, idx: number): TaskColumns | undefined {
+  const place = unrecorded(array, idx);
+  if (place === undefined) return undefined;
+  const nothing = {
+    user: whole.user,
+    revision: whole.revision,
+    placed_at: null,
+    cpu_ms: null,
+    peak_memory_bytes: null,
+    wall_ms: null,
+    stdout_bytes: null,
+    stderr_bytes: null,
+    enforced: "",
+  };
+  if (place === "unclaimed") return { ...freshRow(whole.number, idx, pendingCode), ...nothing };
+  const ended =
+    whole.outcome === outcomeCode("rejected") || whole.outcome === outcomeCode("dependency_failed") ? whole : undefined;
+  return {
+    ...freshRow(whole.number, idx, Math.max(overCode, whole.state)),
+    ...nothing,
+    outcome: ended?.outcome ?? outcomeCode("killed"),
+    reason_code: ended?.reason_code ?? "KILLED_BY_USER",
+    reason_message: ended?.reason_message ?? "killed with its array",
+    ended_at: whole.ended_at,
+  };
+}

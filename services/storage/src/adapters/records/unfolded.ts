@@ -1,0 +1,15 @@
+import { overCode, stateCode } from "./codes.ts";
+import type { TaskColumns } from "./columns.ts";
+import type { FoldedRow } from "./folded-chunk.ts";
+
+const archivedCode = stateCode("archived");
+
+/** The same record as before it was folded. What belongs to an archived array is archived. */
+export const unfolded = (row: FoldedRow, whole: Pick<TaskColumns, "number" | "user" | "state">): TaskColumns => ({
+  ...row,
+  number: whole.number,
+  user: whole.user,
+  state: whole.state === archivedCode ? archivedCode : overCode,
+  request: 0,
+  lease_ms: 0,
+});
