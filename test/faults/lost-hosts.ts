@@ -122,13 +122,13 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       );
 
     /** What must hold whatever made the host vanish. */
-    async function loseAndReturn(vanish: () => void, comeBack: () => void): Promise<void> {
+    async function loseAndReturn(vanish: () => void | Promise<void>, comeBack: () => void): Promise<void> {
       const [retry, fail, wait] = [
         await runThere("retry", 250, leased("ON_HOST_LOST_RETRY")),
         await runThere("fail", 5_000, leased("ON_HOST_LOST_FAIL")),
         await runThere("wait", 400),
       ];
-      vanish();
+      await vanish();
       const stood = await untilStill(retry.file);
       await untilStill(fail.file);
       expect(await getTask(api, retry.id)).toMatchObject({ attempt: 1, state: TaskState.RUNNING });
@@ -168,6 +168,17 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
           () => process.kill(pid, "SIGCONT"),
         );
       });
+
+    if (driver === "docker")
+      it("does so though its agent is killed meanwhile: what is overdue is frozen by the next one", () =>
+        loseAndReturn(
+          async () => {
+            proxy.lose(1);
+            await new Promise((resolve) => setTimeout(resolve, leaseMs / 2));
+            await cluster.kill("agent");
+          },
+          () => proxy.lose(0),
+        ));
 
     it("lets a frozen run go on where its host is heard again in time", async () => {
       const { id, file } = await runThere("thaw", 200, leased("ON_HOST_LOST_RETRY"));

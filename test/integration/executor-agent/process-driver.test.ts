@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir, uptime } from "node:os";
 import { join } from "node:path";
@@ -13,7 +14,8 @@ const isRoot = process.getuid?.() === 0;
 const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const ann = { user: "ann", ...(isRoot ? { uid: 20_001, gid: 20_001 } : self), groups: isRoot ? [20_100, 20_200] : [] };
 const bob = { user: "bob", uid: 20_002, gid: 20_002, groups: [] };
-const epoch = "01930000-0000-7000-8000-00000badcafe";
+/** What another run of these tests left behind has other names. */
+const epoch = `01930000-0000-7000-8000-0000${randomBytes(4).toString("hex")}`;
 let lastTask = 0;
 
 /** A host on a directory of its own, whose agent comes and goes. */
@@ -333,7 +335,9 @@ describe("process driver", () => {
 
   it("freezes a run by itself at the end of its lease, agent or no agent, and lets it go on with a new one", async () => {
     const inMs = (ms: number): number => uptime() * 1000 + ms;
-    const ticking = "while :; do echo tick; sleep 0.02; done";
+    // One of its processes leaves the group.
+    const loop = (word: string): string => `i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo ${word}; sleep 0.02; done`;
+    const ticking = `setsid sh -c '${loop("away")}' & ${loop("tick")}`;
     const [held, free, suspended] = await Promise.all([
       host.run(ticking, { leaseUntilBootMs: inMs(4_000) }),
       host.run(ticking),
@@ -362,20 +366,29 @@ describe("process driver", () => {
     host.driver.extendLeases?.([{ run: suspended.run, untilBootMs: undefined }]);
     await host.driver.resumeTask(suspended.run);
     await until(() => !isStopped(suspended.run));
+    for (const task of [free, suspended]) {
+      await host.driver.killTask(task.run, "KILL");
+      await host.until(task, "ended");
+    }
+    await until(() => [held, free, suspended].every(({ run }) => statesOf(run).length === 0));
   });
 });
 
-/** Whether the main process of a run is stopped. */
-function isStopped(run: Run): boolean {
-  for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name))) {
+/** Whether all processes of a run are stopped. D: it waits for a child that was stopped between its making and its program. */
+const isStopped = (run: Run): boolean => {
+  const states = statesOf(run);
+  return states.includes("T") && states.every((state) => state === "T" || state === "D");
+};
+
+/** States of a run's processes, as the system words them. */
+function statesOf(run: Run): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, "latin1").includes(`BERTH_RUN=${runName(run)}\0`)) continue;
+      if (!readFileSync(`/proc/${pid}/environ`, "latin1").includes(`BERTH_RUN=${runName(run)}\0`)) return [];
       const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (group === pid) return state === "T";
+      return stat.slice(stat.lastIndexOf(")") + 2).split(" ", 1);
     } catch {
-      // gone
+      return []; // no process, or gone
     }
-  }
-  return false;
+  });
 }

@@ -1,5 +1,5 @@
 import { formatDuration, formatMemory, parseTaskId } from "@berth/core";
-import { outcomeFromWire, requestFromWire } from "@berth/contracts";
+import { hostLeaseOf, outcomeFromWire, requestFromWire } from "@berth/contracts";
 import { GetTaskResponse } from "@berth/contracts/api";
 import { TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
@@ -44,6 +44,7 @@ function describe(task: Task): string {
     ["script", spec?.script ? `${spec.script.trimEnd().split("\n").length} lines` : undefined],
     ["image", spec?.image],
     ["asks for", `${cpuOf(task)} cpu, ${memoryOf(task)} memory, at most ${formatDuration(spec?.timeLimitMs ?? 0)}`],
+    ["if its host is lost", lossWords(spec)],
     ["enforced there", task.enforced.join(", ")],
     ["priority", spec?.priority ? String(spec.priority) : undefined],
     ["waits for", spec?.dependencies.map((d) => `${d.taskId}${d.kind === "KIND_AFTER_OK" ? " (ok)" : ""}`).join(", ")],
@@ -74,6 +75,13 @@ function describe(task: Task): string {
   const said = facts.filter((fact): fact is [string, string] => Boolean(fact[1]));
   const width = Math.max(...said.map(([title]) => title.length));
   return said.map(([title, text]) => `${title.padEnd(width)}  ${printable(text)}`).join("\n");
+}
+
+/** Only where it is not the default, which is to wait. */
+function lossWords(spec: Task["spec"]): string | undefined {
+  const lease = spec && hostLeaseOf(spec);
+  if (!lease) return undefined;
+  return `frozen after ${formatDuration(lease.leaseMs)} unheard, then ${lease.after === "retry" ? "run again elsewhere" : "over as lost"}`;
 }
 
 function usageWords({ usage }: Task): string | undefined {

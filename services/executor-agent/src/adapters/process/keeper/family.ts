@@ -9,21 +9,34 @@ export function sendTo(pid: number, signal: NodeJS.Signals | string): void {
   }
 }
 
-/** Ends what descends from a run's process, whatever group it is in now. */
-export function killTree(root: number, key: string): void {
+/** Signals what descends from a run's process, whatever group it is in now. */
+export function signalTree(root: number, key: string, signal: NodeJS.Signals): void {
   if (process.platform !== "linux") return;
   const strays = childrenOf(process.pid).filter((pid) => pid !== root && runOf(pid) === nameOf(key));
-  for (const pid of [root, ...strays]) killDescendants(pid);
-  for (const pid of strays) sendTo(pid, "SIGKILL");
+  for (const pid of [root, ...strays]) signalDescendants(pid, signal);
+  for (const pid of strays) sendTo(pid, signal);
 }
 
 /** From the top down: what loses its parent meanwhile is on the list already. */
-export function killDescendants(root: number): void {
+export function signalDescendants(root: number, signal: NodeJS.Signals): void {
   const pending = childrenOf(root);
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     pending.push(...childrenOf(pid));
-    sendTo(pid, "SIGKILL");
+    sendTo(pid, signal);
   }
+}
+
+/** Makes all of a run stand still. What was being made meanwhile is found by the second look: its maker stands still by then. */
+export function stopRun(root: number, key: string): void {
+  sendTo(-root, "SIGSTOP");
+  signalTree(root, key, "SIGSTOP");
+  signalTree(root, key, "SIGSTOP");
+}
+
+/** Lets all of a run go on. */
+export function continueRun(root: number, key: string): void {
+  signalTree(root, key, "SIGCONT");
+  sendTo(-root, "SIGCONT");
 }
 
 export function childrenOf(pid: number): number[] {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { uptime } from "node:os";
 import { dirname } from "node:path";
-import { childrenOf, killDescendants, killTree, nameOf, runOf, sendTo } from "./family.ts";
+import { childrenOf, continueRun, nameOf, runOf, sendTo, signalDescendants, signalTree, stopRun } from "./family.ts";
 import { Leases } from "./leases.ts";
 import { findCommand, spawnFailure } from "./launch-faults.ts";
 import { reap, spawn } from "./native.ts";
@@ -95,9 +95,13 @@ export class Keeper {
     }
     const run = this.#runs.get(key);
     if (!run?.pid || run.x) return;
-    if (signal === "KILL") killTree(run.pid, key);
-    sendTo(-run.pid, `SIG${signal}`);
-    if (signal === "TERM" && (run.stopped || run.frozen)) sendTo(-run.pid, "SIGCONT");
+    if (signal === "STOP") stopRun(run.pid, key);
+    else if (signal === "CONT") continueRun(run.pid, key);
+    else {
+      if (signal === "KILL") signalTree(run.pid, key, "SIGKILL");
+      sendTo(-run.pid, `SIG${signal}`);
+    }
+    if (signal === "TERM" && (run.stopped || run.frozen)) continueRun(run.pid, key);
     // It was told to end: it is to be able to.
     if (signal === "TERM") this.#leases.delete(key);
     if (signal !== "KILL")
@@ -112,7 +116,7 @@ export class Keeper {
       this.#leases.set(k, u);
       if (!run.frozen || this.#leases.hasPassed(k)) continue;
       this.#runs.set(k, { ...run, frozen: false });
-      if (run.pid && !run.stopped) sendTo(-run.pid, "SIGCONT");
+      if (run.pid && !run.stopped) continueRun(run.pid, k);
     }
   }
 
@@ -120,7 +124,7 @@ export class Keeper {
   #freeze(key: string): void {
     const run = this.#runs.get(key);
     if (!run || (run.x ?? run.f)) return;
-    if (run.pid) sendTo(-run.pid, "SIGSTOP");
+    if (run.pid) stopRun(run.pid, key);
     this.#runs.set(key, { ...run, frozen: true });
   }
 
@@ -248,7 +252,7 @@ export class Keeper {
       const name = runOf(pid);
       const live = [...this.#byPid.values()].some((key) => nameOf(key) === name);
       if (live) continue;
-      killDescendants(pid);
+      signalDescendants(pid, "SIGKILL");
       sendTo(pid, "SIGKILL");
     }
   }
