@@ -1,4 +1,4 @@
-import { parseSimCommand } from "@berth/executor-agent/parts";
+import { parseSimCommand, RunLanes } from "@berth/executor-agent/parts";
 import type { SimPlan } from "@berth/executor-agent/parts";
 import { runKey } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
@@ -40,6 +40,8 @@ export interface MachineWatch {
 }
 
 const features: ReadonlySet<Feature> = new Set<Feature>(["memory", "cpu", "suspend", "cpu_time", "peak_memory"]);
+/** Of an engine that starts the next of a lane by itself, as a keeper does. */
+const laneFeatures: ReadonlySet<Feature> = new Set<Feature>([...features, "lanes"]);
 const unableAttempts = 2;
 const startMs = { low: 1, high: 200 } as const;
 
@@ -59,6 +61,7 @@ export class Machine {
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #watch: MachineWatch;
+  #lanes = new RunLanes<{ readonly k: string; readonly l?: string; readonly process: Process }>();
   #tell: (event: DriverEvent) => void = () => {};
 
   constructor(hostId: string, capacity: Resources, time: VirtualTime, random: Random, watch: MachineWatch) {
@@ -83,6 +86,7 @@ export class Machine {
   /** Everything that ran is gone; of some of it the engine still knows that it was there, and of what had ended how. */
   powerOff(): void {
     this.power.kill();
+    this.#lanes = new RunLanes();
     for (const [key, process] of this.processes) {
       if (process.phase === "over") continue;
       const began = process.phase === "running";
@@ -132,7 +136,7 @@ export class Machine {
     };
     return {
       getName: () => "sim",
-      features: () => features,
+      features: () => (this.keepsLeases ? laneFeatures : features),
       open: async () => {
         this.#tell = (event) => void time.at(agent, this.#random.spread(0.1, 10), () => tell(event));
       },
@@ -170,7 +174,12 @@ export class Machine {
         this.#change(process, false, false);
         if (!process.plan.ignoresTerm) this.#end(process, 15);
       },
-      takeBack: async () => {},
+      takeBack: async (runs) => {
+        for (const run of runs) {
+          const process = find(run);
+          if (process && this.#lanes.remove(runKey(run))) this.#giveBack(process, "OVER_CAPACITY");
+        }
+      },
       suspendTask: (run) => pause(run, true),
       resumeTask: (run) => pause(run, false),
       getMappingPort: async () => undefined,
@@ -191,7 +200,7 @@ export class Machine {
   }
 
   /** The start is recorded first: a second telling changes nothing. */
-  #take({ run, command, resources, leaseUntilBootMs }: TaskToRun): void {
+  #take({ run, command, resources, leaseUntilBootMs, lane }: TaskToRun): void {
     const key = runKey(run);
     if (this.processes.has(key) || !this.power.alive) return;
     const asked = parseSimCommand(command, 0);
@@ -216,6 +225,13 @@ export class Machine {
     };
     this.processes.set(key, process);
     if (this.keepsLeases) this.#lease(process, leaseUntilBootMs);
+    const isLive = (other: string): boolean => (this.processes.get(other)?.phase ?? "over") !== "over";
+    if (this.#lanes.enter({ k: key, ...(lane === undefined ? {} : { l: lane }), process }, isLive))
+      this.#start(process);
+  }
+
+  #start(process: Process): void {
+    const { run, plan } = process;
     process.timer = this.#time.at(this.power, this.#random.spread(startMs.low, startMs.high), () => {
       if (plan.end.kind === "failed" || plan.end.kind === "unable") {
         process.phase = "over";
@@ -252,8 +268,13 @@ export class Machine {
 
   #stopBeforeStart(process: Process): void {
     if (process.timer) process.timer.cancelled = true;
+    this.#lanes.remove(runKey(process.run));
+    this.#giveBack(process, "STOPPED_BEFORE_START");
+  }
+
+  #giveBack(process: Process, code: string): void {
     process.phase = "over";
-    const reason = { code: "STOPPED_BEFORE_START", message: "as simulated" };
+    const reason = { code, message: "as simulated" };
     this.#say(process, { kind: "unable", run: process.run, at: this.#now(), reason });
   }
 
@@ -303,5 +324,7 @@ export class Machine {
     process.end = end;
     this.#watch.told(process);
     this.#tell(end);
+    const next = this.#lanes.leave(runKey(process.run));
+    if (next) this.#start(next.process);
   }
 }

@@ -243,6 +243,7 @@ export class World {
 
   /** What the last invariants look at. */
   end(): Omit<End, "folded"> {
+    this.invariants.onCommit(); // folding is not announced
     const { database, client, machines, problem, used } = this;
     const service = this.#services.get(this.posts.get("storage")!.node.life!)!;
     return {

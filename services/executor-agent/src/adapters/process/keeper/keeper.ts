@@ -18,7 +18,7 @@ export class Keeper {
   readonly #runs = new Map<string, KeptRun>();
   readonly #byPid = new Map<number, string>();
   readonly #queue: StartRun[] = [];
-  readonly #lanes = new RunLanes();
+  readonly #lanes = new RunLanes<StartRun>();
   readonly #dirs = new Set<string>();
   readonly #leases = new Leases((key) => this.#freeze(key));
   readonly #records: RecordFiles;

@@ -15,7 +15,7 @@ const run = (k: string, l?: string): StartRun => ({
 
 describe("RunLanes", () => {
   it("lets what has no lane start, and what comes behind a live run wait for its end", () => {
-    const lanes = new RunLanes();
+    const lanes = new RunLanes<StartRun>();
     expect(lanes.enter(run("x"), () => false)).toBe(true);
     expect(lanes.enter(run("b", "a"), (key) => key === "a")).toBe(false);
     expect(lanes.enter(run("c", "a"), () => false)).toBe(false);
@@ -27,14 +27,14 @@ describe("RunLanes", () => {
   });
 
   it("starts the first that comes behind one that is over, and only that one", () => {
-    const lanes = new RunLanes();
+    const lanes = new RunLanes<StartRun>();
     expect(lanes.enter(run("b", "a"), () => false)).toBe(true);
     expect(lanes.enter(run("c", "a"), () => false)).toBe(false);
     expect(lanes.leave("b")?.k).toBe("c");
   });
 
   it("is stocked while each lane has some behind its current one", () => {
-    const lanes = new RunLanes();
+    const lanes = new RunLanes<StartRun>();
     expect(lanes.areStocked).toBe(false);
     for (const key of ["b", "c", "d"]) lanes.enter(run(key, "a"), () => true);
     expect(lanes.areStocked).toBe(true);
@@ -43,7 +43,7 @@ describe("RunLanes", () => {
   });
 
   it("takes out what waits, and not what runs", () => {
-    const lanes = new RunLanes();
+    const lanes = new RunLanes<StartRun>();
     for (const key of ["b", "c"]) lanes.enter(run(key, "a"), () => true);
     expect([lanes.remove("a"), lanes.remove("b"), lanes.remove("b")]).toEqual([false, true, false]);
     expect(lanes.leave("a")?.k).toBe("c");

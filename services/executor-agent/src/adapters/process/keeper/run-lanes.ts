@@ -1,20 +1,24 @@
-import type { StartRun } from "./protocol.ts";
+/** What of a run matters here. */
+interface Laned {
+  readonly k: string;
+  readonly l?: string;
+}
 
-interface Lane {
+interface Lane<R> {
   readonly name: string;
   /** The run whose end the others wait for. */
   current: string;
-  readonly waiting: StartRun[];
+  readonly waiting: R[];
 }
 
 /** A lane with fewer than these behind its current run wants more soon. */
 const stock = 3;
 
 /** Runs that wait for the end of another, so that the next starts the moment one is over, without a word from the agent. */
-export class RunLanes {
-  readonly #lanes = new Map<string, Lane>();
+export class RunLanes<R extends Laned> {
+  readonly #lanes = new Map<string, Lane<R>>();
   /** Of current runs, and of those that wait. */
-  readonly #laneOf = new Map<string, Lane>();
+  readonly #laneOf = new Map<string, Lane<R>>();
 
   /** Whether there are lanes, and none is about to run dry. */
   get areStocked(): boolean {
@@ -24,7 +28,7 @@ export class RunLanes {
   }
 
   /** Whether it may start now; otherwise it waits in its lane. A lane is named after the run that was there first. */
-  enter(run: StartRun, isLive: (key: string) => boolean): boolean {
+  enter(run: R, isLive: (key: string) => boolean): boolean {
     if (run.l === undefined) return true;
     const lane = this.#lanes.get(run.l);
     if (lane) {
@@ -33,7 +37,7 @@ export class RunLanes {
       return false;
     }
     const first = isLive(run.l);
-    const made: Lane = { name: run.l, current: first ? run.l : run.k, waiting: first ? [run] : [] };
+    const made: Lane<R> = { name: run.l, current: first ? run.l : run.k, waiting: first ? [run] : [] };
     this.#lanes.set(run.l, made);
     this.#laneOf.set(made.current, made);
     this.#laneOf.set(run.k, made);
@@ -41,7 +45,7 @@ export class RunLanes {
   }
 
   /** A run is over: the next of its lane, if it was its lane's current one. */
-  leave(key: string): StartRun | undefined {
+  leave(key: string): R | undefined {
     const lane = this.#laneOf.get(key);
     if (lane?.current !== key) return undefined;
     this.#laneOf.delete(key);
