@@ -4,91 +4,16 @@ import type { TaskRow } from "@berth/contracts/store";
 import { outcomeToWire, requestToWire, stateToWire } from "@berth/contracts";
 import { OnHostLost, Outcome, TaskState } from "@berth/contracts/types";
 import { isLive, isTerminal, killedReason, move } from "@berth/core";
-import type { Move, Outcome as OutcomeWord, TaskEvent, TaskLife, TaskRequest } from "@berth/core";
+import type { Move, TaskEvent, TaskLife } from "@berth/core";
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { elements, Model } from "./task-life-model.ts";
+import { step } from "./task-life-steps.ts";
+import type { Step } from "./task-life-steps.ts";
 import { Harness } from "./task-store-harness.ts";
 import type { MakeDatabase } from "./task-store-harness.ts";
 
-/** What can happen, in the words of whoever makes it happen. Attempts are told as a distance from the right one, so that wrong ones are tried, too. */
-type Step =
-  | { readonly kind: "place"; readonly task: number; readonly off: number; readonly host: "h1" | "h2" }
-  | { readonly kind: "end"; readonly task: number }
-  | { readonly kind: "request"; readonly task: number; readonly request: TaskRequest }
-  | {
-      readonly kind: "report";
-      readonly task: number;
-      readonly off: number;
-      readonly phase: "started" | "suspended" | "resumed" | "ended" | "refused";
-      readonly outcome: OutcomeWord;
-    }
-  | { readonly kind: "killArray" }
-  | { readonly kind: "fold" }
-  | { readonly kind: "archive" }
-  | { readonly kind: "limit"; readonly maxLive: number }
-  | { readonly kind: "lose"; readonly host: "h1" | "h2"; readonly by: "" | "root" }
-  | { readonly kind: "reopen" };
-
-const singles = 2;
 const leaseMs = 10_000;
-const elements = 4;
-const tasks = singles + elements;
-
-const task = fc.nat({ max: tasks - 1 });
-const off = fc.oneof(
-  { weight: 8, arbitrary: fc.constant(0) },
-  { weight: 1, arbitrary: fc.constant(-1) },
-  { weight: 1, arbitrary: fc.constant(1) },
-);
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constant("place" as const),
-      task,
-      off,
-      host: fc.constantFrom("h1" as const, "h2" as const),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("end" as const), task }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant("request" as const),
-      task,
-      request: fc.constantFrom<TaskRequest>("kill", "suspend", "resume"),
-    }),
-  },
-  {
-    weight: 10,
-    arbitrary: fc.record({
-      kind: fc.constant("report" as const),
-      task,
-      off,
-      phase: fc.constantFrom(
-        "started" as const,
-        "suspended" as const,
-        "resumed" as const,
-        "ended" as const,
-        "refused" as const,
-      ),
-      outcome: fc.constantFrom<OutcomeWord>("succeeded", "failed", "killed", "timed_out", "out_of_memory", "lost"),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant("lose" as const),
-      host: fc.constantFrom("h1" as const, "h2" as const),
-      by: fc.constantFrom("" as const, "" as const, "root" as const),
-    }),
-  },
-  { weight: 1, arbitrary: fc.constant({ kind: "killArray" as const }) },
-  { weight: 3, arbitrary: fc.constant({ kind: "fold" as const }) },
-  { weight: 1, arbitrary: fc.constant({ kind: "archive" as const }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("limit" as const), maxLive: fc.nat({ max: 3 }) }) },
-  { weight: 1, arbitrary: fc.constant({ kind: "reopen" as const }) },
-);
 
 const phases = {
   started: RunPhase.RUNNING,
@@ -99,96 +24,6 @@ const phases = {
 } as const;
 const failed = { code: "NO_HOST_LARGE_ENOUGH", message: "too large" };
 
-/** The state machine of the core, with an array's cursor and kill beside it: what the store has to agree with. */
-class Model {
-  readonly ids: string[];
-  readonly lives: TaskLife[];
-  readonly hosts: string[];
-  /** How often each was lost, and went back to pending by that. */
-  readonly losses: number[];
-  arrayKilled = false;
-  maxLive = 0;
-
-  constructor(ids: string[]) {
-    this.ids = ids;
-    this.lives = ids.map(() => ({ state: { kind: "pending", attempt: 0 }, request: undefined }));
-    this.hosts = ids.map(() => "h1");
-    this.losses = ids.map(() => 0);
-  }
-
-  isElement(at: number): boolean {
-    return at >= singles;
-  }
-
-  /** A kill of the array is a kill of each element; the wish itself is the array's. */
-  effective(at: number): TaskLife {
-    const life = this.lives[at]!;
-    return this.isElement(at) && this.arrayKilled && !isTerminal(life.state.kind) ? { ...life, request: "kill" } : life;
-  }
-
-  apply(at: number, event: TaskEvent): Move {
-    // The array's kill decides where a kill decides; it is not the element's own wish.
-    const decided = event.kind === "place" || event.kind === "refused" || event.kind === "lost";
-    const answer = move(decided ? this.effective(at) : this.lives[at]!, event);
-    if (answer.kind === "moved") this.lives[at] = answer.life;
-    return answer;
-  }
-
-  /** The first waits for its host; the others ask to be tried again. */
-  isRetried(at: number): boolean {
-    return at > 0;
-  }
-
-  lose(at: number): Move {
-    const { attempt } = this.lives[at]!.state;
-    const retry = this.isRetried(at) && this.losses[at]! < 5;
-    const answer = this.apply(at, { kind: "lost", attempt, retry, reason: { code: "LOST", message: "" } });
-    if (this.lives[at]!.state.kind === "pending") this.losses[at]! += 1;
-    return answer;
-  }
-
-  /** Live ones on a host. */
-  on(host: string): number[] {
-    return this.lives.flatMap(({ state }, at) => ("hostId" in state && state.hostId === host ? [at] : []));
-  }
-
-  elements(): TaskLife[] {
-    return this.lives.slice(singles);
-  }
-
-  get arrayOver(): boolean {
-    return this.elements().every(({ state }) => isTerminal(state.kind));
-  }
-
-  atLimit(at: number): boolean {
-    const live = this.elements().filter(({ state }) => isLive(state.kind)).length;
-    return this.isElement(at) && this.maxLive > 0 && live >= this.maxLive;
-  }
-
-  /** All that is over, elements together with their array. */
-  archive(): void {
-    this.lives.forEach(({ state }, at) => {
-      if (state.kind === "over" && (!this.isElement(at) || this.arrayOver)) this.apply(at, { kind: "archive" });
-    });
-  }
-
-  /** The next element that is to be claimed. */
-  cursor(): number {
-    const at = this.lives.findIndex(
-      (life, i) => this.isElement(i) && life.state.kind === "pending" && life.state.attempt === 0,
-    );
-    return at < 0 ? tasks : at;
-  }
-
-  killArray(): void {
-    if (this.arrayOver) return;
-    this.arrayKilled = true;
-    for (let at = singles; at < tasks; at++)
-      if (this.lives[at]!.state.kind === "pending") this.apply(at, { kind: "request", request: "kill" });
-  }
-}
-
-/** `usualRuns`: how many sequences, where the environment does not say; a slow database has fewer in the quick run. */
 export function modelTests(make: MakeDatabase, usualRuns: number): void {
   const runs = Number(process.env["BERTH_MODEL_RUNS"] ?? usualRuns);
 

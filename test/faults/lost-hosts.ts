@@ -164,8 +164,8 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       it("does so though its agent stands still", () => {
         const pid = cluster.pidOf("agent")!;
         return loseAndReturn(
-          () => process.kill(pid, "SIGSTOP"),
-          () => process.kill(pid, "SIGCONT"),
+          () => void process.kill(pid, "SIGSTOP"),
+          () => void process.kill(pid, "SIGCONT"),
         );
       });
 

@@ -1,3 +1,4 @@
+import { mongoMutants } from "./mongo.ts";
 import { promiseMutants } from "./promises.ts";
 import { schedulingMutants } from "./scheduling.ts";
 import { storeMutants } from "./store.ts";
@@ -105,5 +106,6 @@ export const mutants: readonly Mutant[] = [
   ...schedulingMutants,
   ...promiseMutants,
   ...storeMutants,
+  ...mongoMutants,
   ...systemMutants,
 ];

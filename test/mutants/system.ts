@@ -135,7 +135,7 @@ export const systemMutants: readonly Mutant[] = [
   {
     name: "foldedElementsStayAsTheyEnded",
     what: "elements that are folded together become alike",
-    file: `${sqlite}/folded-chunk.ts`,
+    file: "services/storage/src/adapters/records/folded-chunk.ts",
     find: "values.every((value) => value === first)",
     replace: "values.some((value) => value === first)",
     tests,

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { cpus } from "node:os";
+import { databaseInUse } from "@berth/test-support";
 
 /** Prints one benchmark's figures as a line of JSON, with what is needed to compare lines of different days. */
 export function report(benchmark: string, figures: Readonly<Record<string, unknown>>): void {
   process.stdout.write(
-    `${JSON.stringify({ benchmark, ...figures, cpus: cpus().length, node: process.version, at: new Date().toISOString() })}\n`,
+    `${JSON.stringify({ benchmark, ...figures, database: databaseInUse(), cpus: cpus().length, node: process.version, at: new Date().toISOString() })}\n`,
   );
 }
 

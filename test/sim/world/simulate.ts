@@ -9,6 +9,7 @@ export interface Simulated {
   readonly problems: readonly string[];
   readonly hash: string;
   readonly lines: readonly string[];
+  readonly said: ReadonlySet<string>;
   readonly virtualMs: number;
   readonly events: number;
 }
@@ -66,6 +67,7 @@ export async function simulate(seed: number, keepLines = false): Promise<Simulat
     problems: world.problems,
     hash: trace.hash,
     lines: trace.lines,
+    said: trace.said,
     virtualMs: time.nowMs,
     events: time.events,
   };

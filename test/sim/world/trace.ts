@@ -4,6 +4,8 @@ import type { Life, VirtualTime } from "./time.ts";
 /** What happened in a world, in order: a hash of it always, the lines where they are wanted. */
 export class Trace {
   readonly lines: string[] = [];
+  /** What processes said, each once: it tells whether a world came to where it hurts. */
+  readonly said = new Set<string>();
   readonly #keep: boolean;
   #hash = 0x811c_9dc5;
 
@@ -28,7 +30,9 @@ export class Trace {
     const write =
       (level: string) =>
       (message: string, fields?: object): void => {
-        if (!this.#keep || !life.alive) return;
+        if (!life.alive) return;
+        this.said.add(message);
+        if (!this.#keep) return;
         const more = fields ? JSON.stringify(fields, errorsAsText) : "";
         this.lines.push(`${(time.nowMs / 1000).toFixed(4)}   [${life.name} ${level}] ${message} ${more}`);
       };

@@ -48,6 +48,7 @@ const standIn = { package: "secantusdb", version: "0.6.0b17" };
  */
 export async function startMongo(): Promise<MongoServer> {
   const server = await found();
+  inUse = server.name;
   process.stderr.write(`MongoDB for tests: ${server.name}\n`);
   return server;
 }
@@ -60,6 +61,11 @@ async function found(): Promise<MongoServer> {
   if (process.env["BERTH_TEST_MONGO"] === "memory") return startMemoryServer();
   return startStandIn();
 }
+
+let inUse = "";
+
+/** On which database this process's clusters run, for the record. */
+export const databaseInUse = (): string => inUse || "SQLite";
 
 /** One server for all tests of a process, each with a database of its own. It ends with the process. */
 export function sharedMongo(): Promise<MongoServer> {

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
+import { AppError } from "@berth/core";
 import { AuthServiceService, Role } from "@berth/contracts/auth";
 import { openChannel } from "@berth/contracts/channel";
-import { createClient, Metadata } from "nice-grpc";
+import { createClient, ClientError, Metadata } from "nice-grpc";
 import { secret, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import type { Layout } from "./layout.ts";
@@ -74,6 +75,9 @@ export async function makeAdmin(
     });
     const { key } = await client.createKey({ user: who.name, name: keyName, ttlMs: 0 });
     return { password, key };
+  } catch (cause) {
+    if (!(cause instanceof ClientError)) throw cause;
+    throw new AppError("unavailable", "PEER_FAILED", `auth at ${auth} did not do it: ${cause.details}`, { cause });
   } finally {
     channel.close();
   }

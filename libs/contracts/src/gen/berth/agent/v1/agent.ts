@@ -216,7 +216,7 @@ export function reportAnswerToNumber(object: ReportAnswer): number {
 export const Verdict = {
   /** UNSPECIFIED - Not set; do nothing. */
   UNSPECIFIED: "VERDICT_UNSPECIFIED",
-  /** RUN - It is wanted. */
+  /** RUN - It is wanted. This word, and those to suspend and resume, let its lease count anew from when the question was sent. */
   RUN: "VERDICT_RUN",
   /** STOP - Killed, superseded or over: end it. The only word that ends a run. */
   STOP: "VERDICT_STOP",
