@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MiB } from "@berth/core";
 import { HostStatus, Outcome, TaskState } from "@berth/contracts/types";
@@ -6,6 +6,7 @@ import type { Task } from "@berth/contracts/types";
 import {
   apiOf,
   getTask,
+  killKeepers,
   lossyNatsProxy,
   startCluster,
   startSecondHost,
@@ -180,6 +181,23 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
           () => proxy.lose(0),
         ));
 
+    if (driver === "process")
+      it("runs a task again elsewhere whose run its own host lost", async () => {
+        const { id, file } = await runThere("vanished", 60, leased("ON_HOST_LOST_RETRY"));
+        const plain = await runThere("plain", 5_000);
+        killKeepers(join(cluster.data, "agent", "keepers"));
+        for (const run of [id, plain.id]) killProcesses(cluster.data, `-${run}-1`);
+        const reason = { code: "KEEPER_LOST" };
+        expect(await whenOver(api, plain.id)).toMatchObject({ outcome: Outcome.LOST, reason });
+        expect(await whenOver(api, id, 60_000)).toMatchObject({
+          outcome: Outcome.SUCCEEDED,
+          attempt: 2,
+          hostId: "second",
+          attempts: [{ attempt: 1, hostId: first, outcome: Outcome.LOST, reason }],
+        });
+        expect(ticksOf(file, 2)).toBe(60);
+      });
+
     it("lets a frozen run go on where its host is heard again in time", async () => {
       const { id, file } = await runThere("thaw", 200, leased("ON_HOST_LOST_RETRY"));
       proxy.lose(1);
@@ -222,4 +240,17 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       await untilStill(file);
     });
   });
+}
+
+/** Ends the processes of a run of the cluster there, by the end of its name. */
+function killProcesses(data: string, name: string): void {
+  for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
+      const run = /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(environment)?.[1];
+      if (run?.endsWith(name) && environment.includes(`BERTH_TASK_DIR=${data}/`)) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // gone
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import { copyMutants } from "./copies.ts";
 import { mongoMutants } from "./mongo.ts";
 import { promiseMutants } from "./promises.ts";
 import { schedulingMutants } from "./scheduling.ts";
@@ -106,6 +107,7 @@ export const mutants: readonly Mutant[] = [
   ...schedulingMutants,
   ...promiseMutants,
   ...storeMutants,
+  ...copyMutants,
   ...mongoMutants,
   ...systemMutants,
 ];

@@ -11,7 +11,10 @@ let hash = "";
 const said: Record<string, number> = {};
 for (let n = 0; n < count && broken < 5; n++) {
   const seed = first + n * step;
-  const world = await simulate(seed);
+  const world = await simulate(seed).catch((error: Error) => {
+    process.stdout.write(`${JSON.stringify({ seed, problems: [error.stack] })}\n`);
+    throw error;
+  });
   events += world.events;
   virtualMs += world.virtualMs;
   hash = world.hash;

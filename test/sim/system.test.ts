@@ -39,7 +39,9 @@ const hardPlaces = [
 
 /** Every `step`th world from the first; those that broke, as lines to read. */
 async function live(first: number, count: number, step: number): Promise<{ broken: string[]; summary: Summary }> {
-  const { stdout } = await run(process.execPath, [script("seeds.ts"), `${first}`, `${count}`, `${step}`]);
+  const { stdout } = await run(process.execPath, [script("seeds.ts"), `${first}`, `${count}`, `${step}`]).catch(
+    (failed: { stdout: string }) => failed,
+  );
   const lines = stdout
     .trim()
     .split("\n")

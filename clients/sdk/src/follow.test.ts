@@ -1,7 +1,8 @@
 import { AppError } from "@berth/core";
 import type { ReadLogRequest, ReadLogResponse, WatchTasksRequest, WatchTasksResponse } from "@berth/contracts/api";
 import { LogStream } from "@berth/contracts/store";
-import { describe, expect, it } from "vitest";
+import { TaskState } from "@berth/contracts/types";
+import { describe, expect, it, vi } from "vitest";
 import type { Berth } from "./connect.ts";
 import { followTasks, readOutput } from "./follow.ts";
 
@@ -89,6 +90,58 @@ describe("followTasks", () => {
       tokens.push(token);
     expect(tokens).toEqual(["e.1", "e.2", "e.3", ""]);
     expect(watch.asked.map(({ token }) => token)).toEqual(["e.0", "e.2", "e.2"]);
+  });
+
+  it("tells the end of a task once, also where another gateway tells it again", async () => {
+    const over = {
+      ...message("e.1"),
+      tasks: [
+        { id: "7", state: TaskState.OVER },
+        { id: "8", state: TaskState.RUNNING },
+      ],
+    };
+    const watch = streams<WatchTasksRequest, WatchTasksResponse>([
+      [over as WatchTasksResponse, away()],
+      [over as WatchTasksResponse, message("", true)],
+    ]);
+    const told: string[] = [];
+    for await (const { tasks } of followTasks({ tasks: { watchTasks: watch.call } } as unknown as Berth, {
+      token: "e.0",
+      user: "",
+      taskIds: [],
+    }))
+      told.push(...tasks.map(({ id }) => id));
+    expect(told).toEqual(["7", "8", "8"]);
+  });
+
+  it("leaves a watch that says nothing, and resumes it", async () => {
+    vi.useFakeTimers();
+    try {
+      const asked: string[] = [];
+      async function* call({ token }: WatchTasksRequest, { signal }: { signal: AbortSignal }) {
+        asked.push(token);
+        if (asked.length === 2) yield message("", true);
+        yield message("e.1");
+        await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+      }
+      const tokens: string[] = [];
+      const following = (async () => {
+        for await (const { token } of followTasks({ tasks: { watchTasks: call } } as unknown as Berth, {
+          token: "e.0",
+          user: "",
+          taskIds: [],
+        }))
+          tokens.push(token);
+      })();
+      await vi.advanceTimersByTimeAsync(16_000);
+      await following;
+      expect([asked, tokens]).toEqual([
+        ["e.0", "e.1"],
+        ["e.1", ""],
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("gives up after its patience, and stops when aborted", async () => {

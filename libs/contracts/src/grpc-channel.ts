@@ -50,11 +50,16 @@ class ListResolver implements experimental.Resolver {
   readonly #listener: Listener;
   #timer: NodeJS.Timeout | undefined;
   #toldAt = -Infinity;
+  /** Only names can come to mean something else; telling the same again would only make gRPC look at it again. */
+  readonly #hasNames: boolean;
   #destroyed = false;
 
   constructor(target: experimental.GrpcUri, listener: Listener) {
     this.#addresses = splitAddresses(target.path);
     this.#listener = listener;
+    this.#hasNames = this.#addresses.some(
+      (address) => !address.startsWith("unix:") && !/^(\[.*\]|[\d.]+):\d+$/.test(address),
+    );
   }
 
   static getDefaultAuthority({ path }: experimental.GrpcUri): string {
@@ -64,7 +69,7 @@ class ListResolver implements experimental.Resolver {
 
   updateResolution(): void {
     this.#destroyed = false;
-    if (this.#timer) return;
+    if (this.#timer || (this.#toldAt > 0 && !this.#hasNames)) return;
     const waitMs = Math.max(0, this.#toldAt + lookUpEveryMs - performance.now());
     this.#timer = setTimeout(() => void this.#resolve(), waitMs).unref();
     if (waitMs === 0) this.#timer.ref();
@@ -74,6 +79,7 @@ class ListResolver implements experimental.Resolver {
     this.#destroyed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#toldAt = -Infinity;
   }
 
   async #resolve(): Promise<void> {
@@ -84,6 +90,7 @@ class ListResolver implements experimental.Resolver {
     const endpoints = found.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     if (endpoints.length > 0) {
       this.#listener(experimental.statusOrFromValue(endpoints), noAttributes, null, "");
+      if (endpoints.length < found.length) this.updateResolution(); // a name that is not known yet
       return;
     }
     const reason = found.map((one) => (one.status === "rejected" ? String(one.reason) : "")).join("; ");
