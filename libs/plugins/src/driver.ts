@@ -141,7 +141,14 @@ export type DriverEvent =
       readonly stderrBytes?: number;
     }
   /** Found from an earlier life of the agent, still there. */
-  | { readonly kind: "found"; readonly run: Run; readonly startedAt: Date | undefined; readonly suspended: boolean };
+  | {
+      readonly kind: "found";
+      readonly run: Run;
+      readonly startedAt: Date | undefined;
+      readonly suspended: boolean;
+      /** It was started with a lease that nobody but the agent keeps. */
+      readonly leased?: boolean;
+    };
 
 /** Where a driver whose engine keeps output puts it. Appends at an offset; answers how much is stored then, which is more than asked where it was there before. */
 export interface LogSink {

@@ -19,6 +19,8 @@ export interface Process {
   /** Stands still because its lease ended; the engine's own doing. */
   frozen: boolean;
   lease: VirtualEvent | undefined;
+  /** Whether it was started with a lease. */
+  readonly leased: boolean;
   startedAt: Date | undefined;
   remainingMs: number;
   resumedAtMs: number;
@@ -153,6 +155,7 @@ export class Machine {
             run: process.run,
             startedAt: process.startedAt,
             suspended: !goes(process),
+            ...(this.keepsLeases ? {} : { leased: process.leased }),
           })),
           signal,
         );
@@ -216,6 +219,7 @@ export class Machine {
       paused: false,
       frozen: false,
       lease: undefined,
+      leased: leaseUntilBootMs !== undefined,
       startedAt: undefined,
       remainingMs: plan.durationMs,
       resumedAtMs: 0,

@@ -15,7 +15,7 @@ export interface Simulated {
 }
 
 /** After the storm everything must be over within this time. */
-const restMs = 900_000;
+const restMs = 1_800_000;
 const lookEveryMs = 1_000;
 /** More events than these are a world that spins. */
 const maxEvents = 400_000;

@@ -385,6 +385,31 @@ describe("Agent", () => {
     expect(second.control.syncs[0]?.statuses).toMatchObject([{ run: { taskId: "1" }, phase: RunPhase.RUNNING }]);
   });
 
+  it("lets nothing go on that has a lease of which only the lost journal knew, until it hears that it may", async () => {
+    const driver = simDriver({ capacity });
+    const journal = memoryJournal();
+    const first = await startHost({ journal, driver });
+    await first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "100ms"] }]));
+    await first.control.until(() => first.agent.liveRuns === 1);
+    await first.end();
+    const watchTasks: typeof driver.watchTasks = async function* (signal) {
+      for await (const events of driver.watchTasks(signal))
+        yield events.map((event) => (event.kind === "found" ? { ...event, leased: true } : event));
+    };
+    const control = new Control();
+    control.reply = () => ({ ready: false });
+    const second = await startHost({ driver: { ...driver, watchTasks }, control });
+    expect(second.agent.frozenRuns).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(control.of("1").some(({ phase }) => phase === RunPhase.ENDED)).toBe(false);
+    control.reply = ({ statuses }) => ({
+      verdicts: statuses.map(({ run }) => ({ run, verdict: Verdict.UNKNOWN, reason: "", by: "" })),
+    });
+    second.agent.wake();
+    await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
+    expect(control.last("1")).toMatchObject({ exitCode: 0 });
+  });
+
   describe("leases", () => {
     const wanted = ({ statuses }: SyncRequest): Partial<SyncReply> => ({
       verdicts: statuses.map(({ run }) => ({ run, verdict: Verdict.RUN, reason: "", by: "" })),

@@ -210,8 +210,10 @@ export class Agent {
           leftOver.push(event.run);
           continue;
         }
-        // What stands still does so until it is known why: it may be that its lease ended, and that it runs elsewhere by now.
-        held = { ...adopted(key, event.run), frozen: event.kind === "found" && event.suspended };
+        // What stands still does so until it is known why: it may be that its lease ended, and that it runs elsewhere by now. The same may be true of what has a
+        // lease of which only the journal knew how long it still was.
+        const frozen = event.kind === "found" && (event.suspended || event.leased === true);
+        held = { ...adopted(key, event.run), frozen };
         this.#deps.logger.warn("found a run that the journal does not have", {
           task: event.run.taskId,
           attempt: event.run.attempt,

@@ -37,7 +37,12 @@ export function onWord(held: HeldRun, word: Word, now: Date): HeldRun {
   const known = word.kind !== "unknown";
   // An end that was answered `unknown` is reported again only once the database knows the run.
   const answer = held.answer === "unknown" && known ? undefined : held.answer;
-  const next: HeldRun = held.known === known && held.answer === answer ? held : { ...held, known, answer };
+  // Nobody runs again what the database does not know: it need not stand still.
+  const frozen = held.frozen && known;
+  const next: HeldRun =
+    held.known === known && held.answer === answer && held.frozen === frozen
+      ? held
+      : { ...held, known, answer, frozen };
   if (!isLive(held)) return next;
   switch (word.kind) {
     case "run":

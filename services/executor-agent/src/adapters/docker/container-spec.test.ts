@@ -1,6 +1,6 @@
 import type { TaskToRun } from "@berth/plugins";
 import { describe, expect, it } from "vitest";
-import { containerBody, labelsOf, runOf } from "./container-spec.ts";
+import { containerBody, isLeased, labelsOf, runOf } from "./container-spec.ts";
 import type { ContainerSite } from "./container-spec.ts";
 
 const run = { epoch: "01930000-0000-7000-8000-0000c0ffee00", taskId: "17.4", attempt: 2 };
@@ -35,6 +35,13 @@ type Body = Readonly<Record<string, unknown>> & { HostConfig: Readonly<Record<st
 const bodyOf = (task: TaskToRun, site = aSite()): Body => containerBody(task, site, task.mounts) as Body;
 
 describe("containerBody", () => {
+  it("says whether the run has a lease", () => {
+    const labels = (task: TaskToRun) => bodyOf(task)["Labels"] as Record<string, string>;
+    expect(isLeased(labels(aTask({ leaseUntilBootMs: 1 })))).toBe(true);
+    expect(isLeased(labels(aTask()))).toBe(false);
+    expect(runOf("c", labels(aTask({ leaseUntilBootMs: 1 })))).toEqual(run);
+  });
+
   it("sets identity, limits and no privilege", () => {
     const { User, HostConfig } = bodyOf(aTask());
     expect(User).toBe("1000:100");

@@ -29,6 +29,11 @@ export const labelsOf = (clusterId: string, run: Run): Readonly<Record<string, s
   "berth.attempt": String(run.attempt),
 });
 
+/** Only the agent freezes it at its lease's end: one that has lost its journal must know that there is one. */
+const leased: Readonly<Record<string, string>> = { "berth.lease": "yes" };
+
+export const isLeased = (labels: Readonly<Record<string, string>> | null): boolean => labels?.["berth.lease"] === "yes";
+
 /** The run that a container of this cluster is of; undefined for one that is not ours. */
 export function runOf(clusterId: string, labels: Readonly<Record<string, string>> | null): Run | undefined {
   const {
@@ -56,7 +61,7 @@ export function containerBody(task: TaskToRun, site: ContainerSite, mounts: Task
     Env: Object.entries(environment(task)).map(([name, value]) => `${name}=${value}`),
     WorkingDir: task.workdir === undefined ? inside.taskDir : moved(task.workdir, task.taskDir, inside.taskDir),
     User: site.rootless ? "0:0" : `${identity.uid}:${identity.gid}`,
-    Labels: labelsOf(site.clusterId, task.run),
+    Labels: { ...labelsOf(site.clusterId, task.run), ...(task.leaseUntilBootMs === undefined ? {} : leased) },
     Hostname: hostname(task.run),
     Tty: false,
     OpenStdin: false,

@@ -3,7 +3,7 @@ import type { Resources, Run } from "@berth/core";
 import type { Driver, DriverEvent, LogSink, TaskToRun } from "@berth/plugins";
 import type { Logger } from "@berth/runtime";
 import { EventQueue } from "../event-queue.ts";
-import { runOf } from "./container-spec.ts";
+import { isLeased, runOf } from "./container-spec.ts";
 import type { ContainerSite } from "./container-spec.ts";
 import type { Engine } from "./engine.ts";
 import { featuresOf, isLocal, limitsOf } from "./engine-abilities.ts";
@@ -173,7 +173,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     if (at === undefined) return;
     held.paused = details.State.Paused;
     running(held, at);
-    found.push({ kind: "found", run, startedAt: at, suspended: held.paused });
+    found.push({ kind: "found", run, startedAt: at, suspended: held.paused, leased: isLeased(row.Labels) });
   }
 
   async function look(): Promise<void> {
