@@ -26,6 +26,8 @@ import { isLiveRow, readLastRevision, readTruth } from "./truth.ts";
 /** An agent that starts or goes on looks at its leases within this time. */
 const wakingMs = 3_000;
 
+const diskFull = (): AppError => new AppError("unavailable", "DISK_FULL", "the disk is full");
+
 /** A place with what is started there, again after each death. */
 export interface Post {
   readonly node: Node;
@@ -161,7 +163,9 @@ export class World {
           this.kill(post, "has ended");
         },
         (error: unknown) => {
-          if (life.alive && !stop.signal.aborted) this.#bug(life.name, error);
+          // Who cannot write at its start ends, and is started again.
+          const isExcused = stop.signal.aborted || AppError.from(error).reason === "DISK_FULL";
+          if (life.alive && !isExcused) this.#bug(life.name, error);
           if (life.alive) this.kill(post, "has failed");
         },
       );
@@ -289,7 +293,10 @@ export class World {
         surroundings.life,
         this.time,
         () => this.random.spread(0.2, 20),
-        (when) => this.#write(post, surroundings.life, when, "the journal"),
+        (when) => {
+          if (when === "before" && this.random.chance(post.node.failingWrites)) throw diskFull();
+          this.#write(post, surroundings.life, when, "the journal");
+        },
       );
       return startAgent(surroundings, this.machines.get(hostId)!, disk, journal, () => this.time.nowMs);
     });
@@ -333,6 +340,7 @@ export class World {
       transaction: (fn) => {
         const result = database.transaction(() => {
           const done = fn();
+          if (this.random.chance(node.failingWrites)) throw diskFull();
           this.#write(post, life, "before", "a commit");
           if (!life.alive) throw new AppError("unavailable", "KILLED", "this storage is dead");
           return done;
