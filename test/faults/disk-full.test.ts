@@ -14,6 +14,7 @@ const call = { patienceMs: 0, deadlineMs: 2_500 };
 describe.skipIf(process.getuid?.() !== 0 && !process.env["CI"])("a full disk under storage", () => {
   it("refuses submits, loses nothing that it acknowledged, and goes on when there is space again", async () => {
     const disk = mkdtempSync(join(tmpdir(), "berth-disk-"));
+    const files = mkdtempSync(join(tmpdir(), "berth-files-"));
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m,mode=0711`, "tmpfs", disk]);
     const reserve = join(disk, "reserve");
     writeFileSync(reserve, Buffer.alloc(reserveMiB * 2 ** 20));
@@ -21,7 +22,7 @@ describe.skipIf(process.getuid?.() !== 0 && !process.env["CI"])("a full disk und
       await using core = await startCore({
         names: ["storage", "auth", "gateway"],
         storageDir: disk,
-        env: { BERTH_FILES_DIR: join(tmpdir(), "berth-disk-files-unused") },
+        env: { BERTH_FILES_DIR: files },
       });
       const { berth } = await coreUser(core);
       const recorder = new Recorder(berth);
@@ -56,6 +57,7 @@ describe.skipIf(process.getuid?.() !== 0 && !process.env["CI"])("a full disk und
     } finally {
       execFileSync("umount", ["-l", disk]);
       rmSync(disk, { recursive: true });
+      rmSync(files, { recursive: true });
     }
   });
 });

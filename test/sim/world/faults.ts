@@ -99,6 +99,13 @@ const faults: Readonly<Record<string, Fault>> = {
     const generation = Number(/\d+$/.exec(world.disks.get(hostId)!.id)![0]) + 1;
     world.disks.set(hostId, new SimDisk(`journal-${hostId}-${generation}`));
   },
+  diskFull(world, random) {
+    const { node } = random.pick(postsOf(world, "storage", "agent"));
+    const forMs = random.spread(500, 20_000);
+    node.failingWrites = random.pick([0.2, 0.5, 1]);
+    world.say(`${node.failingWrites} of the writes at ${node.name} fail for ${Math.round(forMs)} ms`);
+    world.after(forMs, () => (node.failingWrites = 0));
+  },
   clockStep(world, random) {
     const post = random.pick(postsOf(world));
     post.wallOffsetMs = random.int(-30_000, 30_000);
@@ -149,6 +156,7 @@ export function mend(world: World): void {
     node.cutOff = false;
     node.streamLagMs = 0;
     node.dieAtWrite = undefined;
+    node.failingWrites = 0;
     world.wake(node);
     world.start(post);
   }

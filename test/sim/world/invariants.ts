@@ -9,9 +9,8 @@ export interface Witnesses {
   readonly database: Database;
   readonly client: Client;
   readonly machines: ReadonlyMap<string, Machine>;
-  readonly nowMs: () => number;
-  /** Whether two attempts of this task may make progress now, as it is declared. */
-  readonly mayOverlap: (taskId: string, processes: readonly Process[]) => boolean;
+  /** Whether these attempts of one task may make progress at once, as it is declared. */
+  readonly mayOverlap: (processes: readonly Process[]) => boolean;
   readonly problem: (invariant: string, what: string) => void;
 }
 
@@ -173,7 +172,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
     const all: Process[] = [];
     for (const machine of this.#w.machines.values())
       for (const other of machine.running()) if (other.run.taskId === taskId && goes(other)) all.push(other);
-    if (all.length > 1 && !this.#w.mayOverlap(taskId, all))
+    if (all.length > 1 && !this.#w.mayOverlap(all))
       this.#w.problem("oneAttemptMakesProgress", `${all.map(name).join(" and ")} make progress at once`);
   }
 

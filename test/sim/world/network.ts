@@ -12,6 +12,8 @@ export class Node {
   cutOff = false;
   /** What it hears of streams comes so much later. */
   streamLagMs = 0;
+  /** That part of its writes fails: its disk is full, or nearly. */
+  failingWrites = 0;
   /** Dies at its next write: before it is done, or right after. */
   dieAtWrite: "before" | "after" | undefined;
 

@@ -7,6 +7,7 @@ import type { Scheduler } from "@berth/scheduler";
 import { migrations } from "@berth/storage";
 import { BusServer } from "./bus.ts";
 import { Client, makeWishes } from "./client.ts";
+import { DeclaredWindow } from "./declared-window.ts";
 import { Invariants } from "./invariants.ts";
 import { SimDisk } from "./journal.ts";
 import type { End } from "./last-invariants.ts";
@@ -21,10 +22,9 @@ import { storeClient } from "./store-client.ts";
 import type { StoreClient, StoreService } from "./store-client.ts";
 import { Life, VirtualTime } from "./time.ts";
 import type { Trace } from "./trace.ts";
-import { isLiveRow, readLastRevision, readTruth } from "./truth.ts";
+import { readLastRevision } from "./truth.ts";
 
-/** An agent that starts or goes on looks at its leases within this time. */
-const wakingMs = 3_000;
+const diskFull = (): AppError => new AppError("unavailable", "DISK_FULL", "the disk is full");
 
 /** A place with what is started there, again after each death. */
 export interface Post {
@@ -60,13 +60,13 @@ export class World {
   readonly wishes: number;
   /** Until when things go wrong. */
   readonly stormMs: number;
+  readonly #users = new Life("users");
   readonly #processRandom: Random;
   readonly #services = new Map<Life, StoreService>();
   readonly #schedulers = new Map<Life, Scheduler<AssignRequest>>();
   /** Revision up to which a node has read the feed. */
   readonly #read = new Map<Node, number>();
-  /** Runs that were on a host when an operator declared it lost. */
-  readonly #declaredLost = new Set<string>();
+  readonly #window: DeclaredWindow;
   #committed = false;
   /** Last revision after which the invariants were looked at. */
   #checked = 0;
@@ -96,7 +96,13 @@ export class World {
     const hosts = this.random.int(2, 4);
     for (let n = 1; n <= hosts; n++) this.#addHost(`h${n}`);
     const users = new Node("users");
-    users.life = new Life("users");
+    users.life = this.#users;
+    this.#window = new DeclaredWindow({
+      database: this.database,
+      machines: this.machines,
+      agentOf: (hostId) => this.posts.get(`agent-${hostId}`)!.node,
+      nowMs: () => this.time.nowMs,
+    });
     this.stormMs = this.random.pick([30_000, 60_000, 60_000, 100_000]);
     this.wishes = this.random.int(4, 24);
     this.client = new Client(
@@ -110,13 +116,10 @@ export class World {
       database: this.database,
       client: this.client,
       machines: this.machines,
-      nowMs: () => this.time.nowMs,
-      mayOverlap: (taskId, processes) => this.#mayOverlap(taskId, processes),
-      problem: (invariant, what) => this.problem(invariant, what),
+      mayOverlap: (processes) => this.#window.covers(processes),
+      problem: this.problem,
     });
-    this.#users = users.life;
   }
-  readonly #users: Life;
 
   say(what: string): void {
     this.trace.add(this.time.nowMs, what);
@@ -161,7 +164,9 @@ export class World {
           this.kill(post, "has ended");
         },
         (error: unknown) => {
-          if (life.alive && !stop.signal.aborted) this.#bug(life.name, error);
+          // Who cannot write at its start ends, and is started again.
+          const isExcused = stop.signal.aborted || AppError.from(error).reason === "DISK_FULL";
+          if (life.alive && !isExcused) this.#bug(life.name, error);
           if (life.alive) this.kill(post, "has failed");
         },
       );
@@ -185,23 +190,7 @@ export class World {
 
   /** An operator says that a host is lost with all that is there. Rightly or not: what runs there is theirs to answer for. */
   async declareLost(hostId: string): Promise<void> {
-    await this.client.declareLost(hostId, () => {
-      for (const row of readTruth(this.database).values())
-        if (isLiveRow(row) && row.host === hostId) this.#declaredLost.add(`${row.id}#${row.attempt}`);
-    });
-  }
-
-  /**
-   * The declared window: a run on a host that an operator declared lost; and one that only its agent can freeze, while that agent is dead, stalled or just
-   * awake, since then nobody is there to do it.
-   */
-  #mayOverlap(_: string, processes: readonly Process[]): boolean {
-    return processes.some(({ run, hostId }) => {
-      if (this.#declaredLost.has(`${run.taskId}#${run.attempt}`)) return true;
-      const { life, awakeSinceMs } = this.posts.get(`agent-${hostId}`)!.node;
-      const isAwake = life?.alive === true && !life.paused && this.time.nowMs - awakeSinceMs > wakingMs;
-      return !this.machines.get(hostId)!.keepsLeases && !isAwake;
-    });
+    await this.client.declareLost(hostId, () => this.#window.declareLost(hostId));
   }
 
   /** Ends the life at a post at once; whoever keeps it starts the next a while later. */
@@ -290,7 +279,10 @@ export class World {
         surroundings.life,
         this.time,
         () => this.random.spread(0.2, 20),
-        (when) => this.#write(post, surroundings.life, when, "the journal"),
+        (when) => {
+          if (when === "before" && this.random.chance(post.node.failingWrites)) throw diskFull();
+          this.#write(post, surroundings.life, when, "the journal");
+        },
       );
       return startAgent(surroundings, this.machines.get(hostId)!, disk, journal, () => this.time.nowMs);
     });
@@ -334,6 +326,7 @@ export class World {
       transaction: (fn) => {
         const result = database.transaction(() => {
           const done = fn();
+          if (this.random.chance(node.failingWrites)) throw diskFull();
           this.#write(post, life, "before", "a commit");
           if (!life.alive) throw new AppError("unavailable", "KILLED", "this storage is dead");
           return done;

@@ -5,6 +5,8 @@ export interface CommitLoopOptions {
   readonly maxItems?: number;
   /** The most calls that may wait; more are refused with `unavailable` QUEUE_FULL. */
   readonly maxQueued?: number;
+  /** A call that waited longer is refused with `unavailable` QUEUE_TIMEOUT: whoever sent it has given up, or asked again. */
+  readonly maxWaitMs?: number;
 }
 
 /** A call with its result; a call that fails does so alone. */
@@ -13,6 +15,7 @@ export type Outcome = { readonly value: unknown } | { readonly failure: unknown 
 interface Entry<C> {
   readonly call: C;
   readonly weight: number;
+  readonly queuedAt: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -30,7 +33,7 @@ export interface CommitLoop<C> {
  */
 export function commitLoop<C>(
   commit: (calls: readonly C[]) => Promise<readonly Outcome[]>,
-  { maxItems = 512, maxQueued = 50_000 }: CommitLoopOptions = {},
+  { maxItems = 512, maxQueued = 50_000, maxWaitMs = 30_000 }: CommitLoopOptions = {},
 ): CommitLoop<C> {
   let waiting: Entry<C>[] = [];
   let running: Promise<void> | undefined;
@@ -40,12 +43,21 @@ export function commitLoop<C>(
     // Calls of the same turn of the event loop come along.
     await new Promise((resolve) => setImmediate(resolve));
     while (waiting.length > 0) {
+      refuseStale();
+      if (waiting.length === 0) break;
       const fitting = countFitting(waiting, maxItems);
       const batch = waiting.slice(0, fitting);
       waiting = waiting.slice(fitting);
       await settle(batch);
     }
     running = undefined;
+  }
+
+  function refuseStale(): void {
+    const before = performance.now() - maxWaitMs;
+    const fresh = waiting.findIndex(({ queuedAt }) => queuedAt >= before);
+    for (const { reject } of waiting.splice(0, fresh < 0 ? waiting.length : fresh))
+      reject(new AppError("unavailable", "QUEUE_TIMEOUT", `the database took no write for ${maxWaitMs / 1000} s`));
   }
 
   async function settle(batch: readonly Entry<C>[]): Promise<void> {
@@ -74,7 +86,7 @@ export function commitLoop<C>(
         if (closed) return reject(new AppError("unavailable", "STORAGE_CLOSED", "the storage is shutting down"));
         if (waiting.length >= maxQueued)
           return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} writes wait already`));
-        waiting.push({ call, weight, resolve, reject });
+        waiting.push({ call, weight, queuedAt: performance.now(), resolve, reject });
         running ??= drain();
       });
     },

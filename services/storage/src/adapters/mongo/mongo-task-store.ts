@@ -38,6 +38,7 @@ import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { Stuck } from "./stuck.ts";
 import { submitNeeds, submitOne } from "./submit.ts";
+import { TaskCache } from "./task-cache.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
 import { updateTask } from "./updates.ts";
@@ -61,7 +62,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
   const limits = options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 };
   const clock = new DatabaseClock(options.now);
   const { writer: found, copy } = await prepare(calls, clock, options.now);
-  const opened = await beginLife(calls, found, options.newEpoch ?? "", clock.now());
+  const { writer: opened, before } = await beginLife(calls, found, options.newEpoch ?? "", clock.now());
   const { epoch } = opened;
   const feed = new Feed(calls, opened, options.onStream ?? nothing);
   const hosts = new Hosts(calls, clock);
@@ -74,6 +75,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     copy,
     now: options.now,
     specs,
+    tasks: new TaskCache(),
     stuck: new Stuck(calls, copy, clock),
     hosts: (revision, session) => hosts.at(revision, session),
     committed({ revision, hosts: changed, rows, atMs }) {
@@ -281,6 +283,6 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     await feed.close();
     throw error;
   });
-  if (epoch !== found.epoch) options.onRenewed?.({ epoch, before: found.epoch, lost });
+  if (before !== undefined) options.onRenewed?.({ epoch, before, lost });
   return answering(store);
 }

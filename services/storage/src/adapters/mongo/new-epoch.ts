@@ -13,12 +13,18 @@ import { uuidV7 } from "../records/uuid-v7.ts";
 const numbersLeftOut = 100_000;
 const runsAtOnce = 500;
 
+export interface Life {
+  readonly writer: WriterDoc;
+  /** The epoch before, where this store began a new one. */
+  readonly before: string | undefined;
+}
+
 /**
  * Begins a new epoch where an operator says, by another word than the last, that the database was restored from a copy; nothing in a MongoDB tells so by itself.
  * Of several copies that are told so, one does. Others that run on with the epoch of before are refused their next write.
  */
-export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: string, now: number): Promise<WriterDoc> {
-  if (word === "" || writer.new_epoch === word) return writer;
+export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: string, now: number): Promise<Life> {
+  if (word === "" || writer.new_epoch === word) return { writer, before: undefined };
   const isNew = writer.revision === 0 && writer.number === 0;
   const renewed = {
     new_epoch: word,
@@ -26,7 +32,7 @@ export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: stri
   };
   const filter = { _id: "writer", new_epoch: writer.new_epoch, epoch: writer.epoch, revision: writer.revision };
   const taken = await calls.findOneAndUpdate("meta", filter, { $set: renewed });
-  if (taken) return taken as unknown as WriterDoc;
+  if (taken) return { writer: taken as unknown as WriterDoc, before: isNew ? undefined : writer.epoch };
   const [found] = await calls.find("meta", { _id: "writer" });
   return beginLife(calls, found as unknown as WriterDoc, word, now);
 }

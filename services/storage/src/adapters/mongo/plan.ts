@@ -15,10 +15,11 @@ import type { SpecDoc } from "./spec-doc.ts";
 import type { Needs } from "./needs.ts";
 
 export function planNeeds(needs: Needs, { placements, ends }: CommitPlanRequest): void {
-  for (const { taskId } of placements) {
+  for (const { taskId, attempt } of placements) {
     const id = readId(taskId);
     if (!id) continue;
-    needs.task(id.number, id.idx);
+    // An element in its turn has no record yet.
+    needs.task(id.number, attempt === 1 ? -1 : id.idx);
     needs.runSpecs.add(id.number);
   }
   for (const { taskId } of ends) {

@@ -9,6 +9,7 @@ import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit }
 import { Needs } from "./needs.ts";
 import type { SpecCache } from "./spec-cache.ts";
 import type { Stuck } from "./stuck.ts";
+import type { TaskCache } from "./task-cache.ts";
 import { Work } from "./work.ts";
 
 /** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
@@ -25,6 +26,7 @@ export interface TransactionDeps {
   /** The database's clock where a test moves it; its own without. */
   readonly now: (() => number) | undefined;
   readonly specs: SpecCache;
+  readonly tasks: TaskCache;
   readonly stuck: Stuck;
   /** The hosts as they are at that revision. */
   hosts(revision: number, session: Session | undefined): Promise<ReadonlyMap<string, HostDoc>>;
@@ -138,7 +140,7 @@ class Attempt {
   }
 
   async #write(session: Session, writer: WriterDoc): Promise<void> {
-    const { calls, hosts, specs, committed } = this.#deps;
+    const { calls, hosts, specs, tasks, committed } = this.#deps;
     const work = new Work(
       calls,
       writer,
@@ -146,6 +148,7 @@ class Attempt {
       writer.at.getTime(),
       session,
       specs,
+      tasks.at(writer.turn),
     );
     const needs = new Needs();
     for (const call of this.#batch) call.needs(needs);
@@ -167,6 +170,7 @@ class Attempt {
     this.mayBeStored = true;
     await calls.commit(session);
     specs.remember(work.specs);
+    tasks.remember(writer.turn + 1, work.tasks);
     committed({
       revision: work.counters.revision,
       hosts: work.changes.hosts,

@@ -28,6 +28,7 @@ export class Work {
   readonly changes = new Changes();
   readonly counters: Counters;
   readonly #cache: SpecCache;
+  readonly #known: ReadonlyMap<string, TaskDoc>;
   readonly #leases: ReadonlyMap<string, LeaseDoc>;
   readonly #specs = new Map<number, SpecDoc | undefined>();
   readonly #tasks = new Map<string, TaskDoc | undefined>();
@@ -48,7 +49,10 @@ export class Work {
     at: number,
     session: Session | undefined,
     cache: SpecCache,
+    /** Records that are known to hold. */
+    known: ReadonlyMap<string, TaskDoc> = new Map(),
   ) {
+    this.#known = known;
     this.#cache = cache;
     this.calls = calls;
     this.session = session;
@@ -191,7 +195,17 @@ export class Work {
     for (const number of numbers) if (!this.#specs.has(number)) this.#specs.set(number, undefined);
   }
 
-  async #loadTasks(keys: readonly string[]): Promise<void> {
+  /** All records that it had in hand or made, once its transaction is committed. */
+  get tasks(): ReadonlyMap<string, TaskDoc | undefined> {
+    return new Map([...this.#tasks, ...this.changes.tasks]);
+  }
+
+  async #loadTasks(wanted: readonly string[]): Promise<void> {
+    const keys = wanted.filter((key) => {
+      const known = this.#known.get(key);
+      if (known) this.#has(known);
+      return !known;
+    });
     for (const doc of await this.#byId("tasks", keys)) this.#has(toTask(doc));
     for (const key of keys) if (!this.#tasks.has(key)) this.#tasks.set(key, undefined);
   }
