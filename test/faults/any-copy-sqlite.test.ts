@@ -1,0 +1,3 @@
+import { describeAnyCopy } from "./any-copy.ts";
+
+describeAnyCopy("SQLite", ["storage"], async () => ({ env: {}, close: async () => {} }));
