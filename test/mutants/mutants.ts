@@ -1,4 +1,5 @@
 import { copyMutants } from "./copies.ts";
+import { lostHostMutants } from "./lost-hosts.ts";
 import { mongoMutants } from "./mongo.ts";
 import { promiseMutants } from "./promises.ts";
 import { schedulingMutants } from "./scheduling.ts";
@@ -100,13 +101,14 @@ export const mutants: readonly Mutant[] = [
     name: "runs-unplaced",
     what: "news starts a pending task",
     file: machine,
-    find: `return event.kind === "refused" ? { kind: "unchanged" } : { kind: "superseded" };`,
+    find: `return event.kind === "refused" || event.kind === "lost" ? { kind: "unchanged" } : { kind: "superseded" };`,
     replace: `return moved({ kind: "running", attempt: state.attempt, hostId: "" }, request);`,
     tests: machineTests,
   },
   ...schedulingMutants,
   ...promiseMutants,
   ...storeMutants,
+  ...lostHostMutants,
   ...copyMutants,
   ...mongoMutants,
   ...systemMutants,

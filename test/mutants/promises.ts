@@ -37,14 +37,14 @@ export const promiseMutants: readonly Mutant[] = [
   {
     name: "agent-stops-what-is-absent",
     what: "a run that the answer to a sync does not name is stopped",
-    file: "services/executor-agent/src/app/agent.ts",
-    find: "    const changed: string[] = [];",
-    replace: `    const changed: string[] = [];
-    for (const held of [...this.#table.values()]) {
-      if (!isLive(held) || verdicts.some(({ run }) => run && runKey(run) === held.key)) continue;
-      this.#table.change(onWord(held, { kind: "stop", cause: "over", by: "" }), "now");
-      changed.push(held.key);
-    }`,
+    file: "services/executor-agent/src/app/verdicts.ts",
+    find: "  let urgent = false;",
+    replace: `  let urgent = false;
+  for (const held of [...table.values()]) {
+    if (!isLive(held) || verdicts.some(({ run }) => run && runKey(run) === held.key)) continue;
+    table.change(onWord(held, { kind: "stop", cause: "over", by: "" }, now.at), "now");
+    urgent = true;
+  }`,
     tests: ["services/executor-agent"],
   },
   {

@@ -1,0 +1,112 @@
+import type { Mutant } from "./mutants.ts";
+
+const agent = "services/executor-agent/src/domain";
+const agentTests = [`${agent}/steps.test.ts`];
+
+/** Of leases of runs, lost hosts and restored databases. */
+export const lostHostMutants: readonly Mutant[] = [
+  {
+    name: "lease-of-a-run-from-its-answer",
+    what: "a run's lease counts from when the answer came, not from when the question was sent",
+    file: `${agent}/lease.ts`,
+    find: "Math.max(held.renewedElapsedMs, askedElapsedMs)",
+    replace: "Math.max(held.renewedElapsedMs, askedElapsedMs, now.elapsedMs)",
+    tests: agentTests,
+  },
+  {
+    name: "unknown-runs-are-frozen",
+    what: "a run that the database does not know is frozen when its lease ends",
+    file: `${agent}/lease.ts`,
+    find: "if (!(held.needs.leaseMs > 0) || !held.known || !isLive(held)) return undefined;",
+    replace: "if (!(held.needs.leaseMs > 0) || !isLive(held)) return undefined;",
+    tests: agentTests,
+  },
+  {
+    name: "frozen-runs-get-their-grace",
+    what: "a frozen run that was superseded goes on until its grace is over",
+    file: `${agent}/steps.ts`,
+    find: `if (frozen && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];`,
+    replace: "",
+    tests: agentTests,
+  },
+  {
+    name: "late-messages-start-runs",
+    what: "a run starts though its lease passed on its way to the host",
+    file: `${agent}/steps.ts`,
+    find: `return held.frozen ? [] : [{ name: "start", key }];`,
+    replace: `return [{ name: "start", key }];`,
+    tests: agentTests,
+  },
+  {
+    name: "frozen-is-reported-as-suspended",
+    what: "the control plane is told that a frozen run is suspended",
+    file: "services/executor-agent/src/app/run-status.ts",
+    find: `held.wish === "suspend" ? RunPhase.SUSPENDED : RunPhase.RUNNING`,
+    replace: "RunPhase.SUSPENDED",
+    tests: ["services/executor-agent/src/app/agent.test.ts"],
+  },
+  {
+    name: "keeper-freezes-nothing",
+    what: "a keeper leaves runs alone when their lease ends",
+    file: "services/executor-agent/src/adapters/process/keeper/keeper.ts",
+    find: "new Leases((key) => this.#freeze(key))",
+    replace: "new Leases(() => {})",
+    tests: ["test/integration/executor-agent/process-driver.test.ts"],
+  },
+  {
+    name: "lost-without-listening",
+    what: "a watcher that has just started may give runs up",
+    file: "services/storage/src/domain/loss.ts",
+    find: "Math.min(silence.silentMs, silence.listenedMs, placedAgoMs)",
+    replace: "Math.min(silence.silentMs, placedAgoMs)",
+    tests: ["services/storage/src/domain/loss.test.ts"],
+  },
+  {
+    name: "listening-while-deaf",
+    what: "a watcher counts time in which it stood still as listening",
+    file: "services/watcher/src/domain/hearing.ts",
+    find: "if (!canHear || nowMs - this.#lookedMs > longestGapMs) this.#sinceMs = nowMs;",
+    replace: "if (!canHear) this.#sinceMs = nowMs;",
+    tests: ["services/watcher"],
+  },
+  {
+    name: "returned-hosts-judged-by-the-view",
+    what: "a host that comes back is judged by what the feed has told so far",
+    file: "services/watcher/src/app/watcher.ts",
+    find: "if (!isSteady) {",
+    replace: "if (!isSteady && verdicts.length < 0) {",
+    tests: ["services/watcher"],
+  },
+  {
+    name: "lost-for-ever",
+    what: "a task that is lost again and again is tried again and again",
+    file: "services/storage/src/domain/loss.ts",
+    find: "if (lostBefore < lostRetriesAtMost)",
+    replace: "if (lostBefore >= 0)",
+    tests: ["test/contract/task-store.test.ts"],
+  },
+  {
+    name: "wait-is-lost-too",
+    what: "a reported loss is retried whatever the task asks for",
+    file: "services/storage/src/adapters/sqlite/apply-reports.ts",
+    find: `if (lease?.after !== "retry") return false;`,
+    replace: "",
+    tests: ["test/contract/task-store.test.ts"],
+  },
+  {
+    name: "restored-goes-on",
+    what: "a database that lost what it acknowledged goes on under its epoch",
+    file: "services/storage/src/domain/database-life.ts",
+    find: "mark.revision > found.revision",
+    replace: "mark.revision < 0",
+    tests: ["services/storage/src/adapters/sqlite/epoch.test.ts"],
+  },
+  {
+    name: "numbers-come-twice",
+    what: "a restored database gives out task numbers that were given out before",
+    file: "services/storage/src/adapters/sqlite/sqlite-task-store.ts",
+    find: "Math.max(stored, numberFloor(db))",
+    replace: "Math.max(stored, 0)",
+    tests: ["services/storage/src/adapters/sqlite/epoch.test.ts"],
+  },
+];
