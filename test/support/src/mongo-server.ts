@@ -115,9 +115,15 @@ const namer =
   };
 
 async function drop(url: string): Promise<void> {
-  const { MongoClient } = await import("mongodb");
+  const { MongoClient, UUID } = await import("mongodb");
   const client = await MongoClient.connect(url);
   try {
+    // Stores that were killed may have left transactions open, for which a drop would wait.
+    const copies = await client.db().collection("copies").find().toArray();
+    const sessions = copies.map(({ session }) => ({
+      id: new UUID(Buffer.from((session as { buffer: Uint8Array }).buffer)),
+    }));
+    if (sessions.length > 0) await client.db("admin").command({ killSessions: sessions });
     await client.db().dropDatabase();
   } finally {
     await client.close();
