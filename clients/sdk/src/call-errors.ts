@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AppError } from "@berth/core";
+import type { SubmitTasksResponse } from "@berth/contracts/api";
 import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
 import { ClientError, Metadata } from "nice-grpc-common";
 import type { CallOptions, ClientMiddleware, ClientMiddlewareCall } from "nice-grpc-common";
@@ -46,6 +47,12 @@ function isRepeatable(path: string, request: unknown): boolean {
   const named = ({ requestId, dryRun }: Submit): boolean => Boolean(requestId) || dryRun === true;
   if (path.endsWith("/SubmitTask")) return named(request as Submit);
   return path.endsWith("/SubmitTasks") ? ((request as Submit).tasks ?? []).every(named) : true;
+}
+
+/** Whether of some tasks nobody knows whether they were submitted; with their request ids all of them may be submitted again. */
+function leavesOpen(path: string, answer: unknown): boolean {
+  if (!path.endsWith("/SubmitTasks")) return false;
+  return (answer as SubmitTasksResponse).results.some(({ failure }) => failure?.code === "unavailable");
 }
 
 /**
@@ -96,19 +103,20 @@ async function unary<Q, R>(
   const either = signal ? AbortSignal.any([signal, late]) : late;
   for (let attempt = 0; ; attempt++) {
     const sent = send(either);
+    const waitMs = Math.min(1_000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
+    const mayRepeat = (): boolean =>
+      (attempt < others || performance.now() - startedAt + waitMs < times.patienceMs) && isRepeatable(path, request);
     try {
-      const step = await call.next(request, sent.options).next();
-      return step.value as R;
+      const answer = (await call.next(request, sent.options).next()).value as R;
+      if (!leavesOpen(path, answer) || !mayRepeat()) return answer;
     } catch (thrown) {
       signal?.throwIfAborted();
       if (late.aborted)
         throw new AppError("unavailable", "NO_ANSWER", `${server} did not answer within ${times.deadlineMs / 1000} s`);
       const error = sent.trailer.toAppError(thrown);
-      const waitMs = Math.min(1_000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
-      const patient = attempt < others || performance.now() - startedAt + waitMs < times.patienceMs;
-      if (error.code !== "unavailable" || !patient || !isRepeatable(path, request)) throw error;
-      await pause(waitMs, signal);
+      if (error.code !== "unavailable" || !mayRepeat()) throw error;
     }
+    await pause(waitMs, signal);
   }
 }
 
