@@ -86,11 +86,11 @@ export const lostHostMutants: readonly Mutant[] = [
     tests: ["test/contract/task-store.test.ts"],
   },
   {
-    name: "wait-is-lost-too",
-    what: "a reported loss is retried whatever the task asks for",
-    file: "services/storage/src/adapters/sqlite/apply-reports.ts",
-    find: `if (lease?.after !== "retry") return false;`,
-    replace: "",
+    name: "operators-lose-only-leases",
+    what: "an operator's word gives up only runs that have a lease",
+    file: "services/storage/src/adapters/sqlite/lose-runs.ts",
+    find: "rows(db, liveOn, hostId)",
+    replace: "rows(db, leasedOn, hostId)",
     tests: ["test/contract/task-store.test.ts"],
   },
   {
