@@ -484,6 +484,28 @@ describe("Agent", () => {
       expect(control.last("1")).toMatchObject({ signal: 9 });
     });
 
+    it("freezes a run as soon as it has begun whose lease passed while it was being started", async () => {
+      const { driver, said } = watched();
+      const journal = memoryJournal();
+      const begin = Promise.withResolvers<void>();
+      const slow = {
+        ...driver,
+        runTasks: async (tasks: Parameters<typeof driver.runTasks>[0]) =>
+          void begin.promise.then(() => driver.runTasks(tasks)),
+      };
+      const { agent, control } = await startHost({ driver: slow, journal });
+      control.reply = wanted;
+      await control.until(() => control.syncs.length > 0);
+      control.reply = () => {
+        throw new Error("cut off");
+      };
+      await agent.onAssign(assign(journal.id, [{ id: "1", command: long, leaseMs: 300 }]));
+      await eventually(() => agent.frozenRuns === 1);
+      begin.resolve();
+      await eventually(() => said.length > 0);
+      expect(said).toEqual(["stop 1"]);
+    });
+
     it("begins no run whose lease passed on its way here, before it is asked about", async () => {
       const journal = memoryJournal();
       const control = new Control();

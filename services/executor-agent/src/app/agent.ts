@@ -4,7 +4,7 @@ import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
 import { isLive, isOfThisLife } from "../domain/held-run.ts";
 import type { Answer, HeldRun } from "../domain/held-run.ts";
-import { askEveryMs, onLease } from "../domain/lease.ts";
+import { askEveryMs, isToStand, onLease } from "../domain/lease.ts";
 import { adopted, onAbsent, onAnswer, onDriverNews, onReboot } from "../domain/news.ts";
 import { nextSteps } from "../domain/steps.ts";
 import type { StepName } from "../domain/steps.ts";
@@ -229,7 +229,7 @@ export class Agent {
         this.#noteEnd(next);
       } else {
         this.#reporter.add(next);
-        if (next.stop || next.wish === "suspend") this.#table.change(next, "now");
+        if (next.stop || isToStand(next)) this.#table.change(next, "now");
       }
     }
     // Their ends were stored for good; the agent died before it could tell the driver.
