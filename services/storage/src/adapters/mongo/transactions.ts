@@ -43,6 +43,9 @@ export interface TransactionDeps {
 }
 
 const copyForgottenMs = 86_400_000;
+/** Another copy that wrote so lately is given a moment after each of our writes: whoever is refused would else never find the document free. */
+const neighbourMs = 60_000;
+const longestPauseMs = 15;
 
 /**
  * Commits calls in one transaction that nobody else's can overlap: its first write is the writer document. Whoever comes second there is refused at once
@@ -53,17 +56,20 @@ const copyForgottenMs = 86_400_000;
  */
 export function transactions(deps: TransactionDeps) {
   let seq = 0;
+  let notBefore = 0;
 
   return async function commit(batch: readonly Call[]): Promise<readonly Outcome[]> {
     seq += 1;
     const mine = seq;
     const until = performance.now() + deps.patienceMs;
     let unknown: Outcome[] | undefined;
+    if (performance.now() < notBefore) await pause(notBefore - performance.now());
     for (let tries = 1; ; tries++) {
       const attempt = new Attempt(deps, mine, batch);
       try {
         const outcomes = await attempt.run(unknown);
         deps.stuck.wentOn();
+        notBefore = attempt.hasNeighbours ? performance.now() + 1 + 2 * Math.random() : 0;
         return outcomes;
       } catch (error) {
         // Nobody told that it is not stored: then it may be.
@@ -74,7 +80,7 @@ export function transactions(deps: TransactionDeps) {
         if (performance.now() > until) throw gaveUp(unknown !== undefined, error);
         deps.onRetry(unknown ? "unknown" : "conflict");
         if (tries > 3) await deps.stuck.look().catch(() => {}); // where nobody answers, nobody is stuck
-        await pause(Math.min(100, 1 + Math.random() * 2 ** Math.min(tries + 1, 7)));
+        await pause(1 + Math.random() * Math.min(longestPauseMs, 2 ** tries));
       }
     }
   };
@@ -90,6 +96,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** One try at a transaction. */
 class Attempt {
   readonly outcomes: Outcome[] = [];
+  hasNeighbours = false;
   /** From the moment when its commit is asked for. */
   mayBeStored = false;
   readonly #deps: TransactionDeps;
@@ -141,6 +148,9 @@ class Attempt {
 
   async #write(session: Session, writer: WriterDoc): Promise<void> {
     const { calls, hosts, specs, tasks, committed } = this.#deps;
+    this.hasNeighbours = Object.entries(writer.copies).some(
+      ([id, { at }]) => id !== this.#deps.copy && writer.at.getTime() - at.getTime() < neighbourMs,
+    );
     const work = new Work(
       calls,
       writer,
