@@ -207,8 +207,8 @@ export class Machine {
     const key = runKey(run);
     if (this.processes.has(key) || !this.power.alive) return;
     const asked = parseSimCommand(command, 0);
-    // Its host is not unable for ever: then it would be tried for ever.
-    const able = asked.end.kind === "unable" && run.attempt > unableAttempts;
+    // Not for ever: then it would be tried for ever, or for longer than a world has.
+    const able = (asked.end.kind === "unable" || asked.end.kind === "lost") && run.attempt > unableAttempts;
     const plan: SimPlan = able ? { ...asked, end: { kind: "exit", code: 0 } } : asked;
     const process: Process = {
       run,

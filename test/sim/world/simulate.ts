@@ -56,6 +56,7 @@ export async function simulate(seed: number, keepLines = false): Promise<Simulat
       if (time.events > maxEvents) world.problem("bug", `still busy after ${maxEvents} events`);
       return over || world.problems.length > 0;
     });
+    world.invariants.onCommit(); // folding announces nothing
     if (world.problems.length === 0) await checkTheEnd({ ...world.end(), folded: world.invariants.folded });
   } finally {
     process.off("unhandledRejection", onUnhandled);
