@@ -19,6 +19,8 @@ export interface Process {
   /** Stands still because its lease ended; the engine's own doing. */
   frozen: boolean;
   lease: VirtualEvent | undefined;
+  /** Started with a lease that only its agent keeps. */
+  readonly leased: boolean;
   /** Whether it was started with a lease. */
   readonly leased: boolean;
   startedAt: Date | undefined;
@@ -155,6 +157,7 @@ export class Machine {
             run: process.run,
             startedAt: process.startedAt,
             suspended: !goes(process),
+            leased: process.leased,
             ...(this.keepsLeases ? {} : { leased: process.leased }),
           })),
           signal,
@@ -219,6 +222,7 @@ export class Machine {
       paused: false,
       frozen: false,
       lease: undefined,
+      leased: leaseUntilBootMs !== undefined && !this.keepsLeases,
       leased: leaseUntilBootMs !== undefined,
       startedAt: undefined,
       remainingMs: plan.durationMs,
