@@ -21,8 +21,6 @@ export interface Process {
   lease: VirtualEvent | undefined;
   /** Started with a lease that only its agent keeps. */
   readonly leased: boolean;
-  /** Whether it was started with a lease. */
-  readonly leased: boolean;
   startedAt: Date | undefined;
   remainingMs: number;
   resumedAtMs: number;
@@ -158,7 +156,6 @@ export class Machine {
             startedAt: process.startedAt,
             suspended: !goes(process),
             leased: process.leased,
-            ...(this.keepsLeases ? {} : { leased: process.leased }),
           })),
           signal,
         );
@@ -223,7 +220,6 @@ export class Machine {
       frozen: false,
       lease: undefined,
       leased: leaseUntilBootMs !== undefined && !this.keepsLeases,
-      leased: leaseUntilBootMs !== undefined,
       startedAt: undefined,
       remainingMs: plan.durationMs,
       resumedAtMs: 0,
