@@ -57,6 +57,19 @@ describe("faults between the adapter and MongoDB", () => {
     await once(store, ["a"]);
   });
 
+  it("finds it also where a server that was started again knows of no such transaction", async () => {
+    await using database = await mongoDatabase();
+    const { store, faults } = await database.open();
+    const [task] = await submit(store, "a");
+    await store.syncHosts({ hosts: [aHost("h1")], silentHostIds: [], silentAfterMs: 0 });
+    const { term } = await store.acquireLease({ name: "scheduler", holder: "tests", ttlMs: 60_000 });
+    faults.plan.push(at("commit", "after", () => serverError(251, "TransientTransactionError")));
+    const placement = { taskId: task!.taskId, attempt: 1, hostId: "h1", journalId: "journal-h1" };
+    const plan = await store.commitPlan({ term, placements: [placement], ends: [] });
+    expect(plan.placementRefusals).toEqual([""]);
+    expect(plan.assignments).toHaveLength(1);
+  });
+
   it("does again what was lost with its commit, once", async () => {
     await using database = await mongoDatabase();
     const { store, faults } = await database.open();

@@ -72,10 +72,14 @@ export function transactions(deps: TransactionDeps) {
         notBefore = attempt.hasNeighbours ? performance.now() + 1 + 2 * Math.random() : 0;
         return outcomes;
       } catch (error) {
-        // Nobody told that it is not stored: then it may be.
-        const mayBeStored = attempt.mayBeStored && !isTransient(error);
-        if (mayBeStored) unknown = attempt.outcomes;
-        const again = mayBeStored || isUnknownCommit(error) || isPassing(error) || isDuplicateKey(error);
+        // Also where the server says that it knows of no such transaction: one that was started again may have forgotten what it committed.
+        if (attempt.mayBeStored) unknown = attempt.outcomes;
+        const again =
+          attempt.mayBeStored ||
+          isTransient(error) ||
+          isUnknownCommit(error) ||
+          isPassing(error) ||
+          isDuplicateKey(error);
         if (!again || (isDuplicateKey(error) && tries > 5)) throw error;
         if (performance.now() > until) throw gaveUp(unknown !== undefined, error);
         deps.onRetry(unknown ? "unknown" : "conflict");
