@@ -154,7 +154,7 @@ class Trailer {
     if (!(thrown instanceof ClientError)) return AppError.from(thrown);
     const bytes = this.#metadata?.get(detailsKey);
     const details = bytes && decodeStatusDetails(bytes);
-    const code = errorCodeOf(thrown.code);
+    const code = errorCodeOf(thrown.code, thrown.details);
     if (details) return new AppError(code, details.reason, thrown.details, { metadata: details.metadata });
     const metadata = { server: this.#server };
     if (code === "unavailable")

@@ -23,9 +23,13 @@ export const detailsKey = "grpc-status-details-bin";
 
 export const statusOf = (code: ErrorCode): number => statuses[code];
 
-/** What a gRPC status means for a client; anything that ours never send is `internal`, but for lost or late calls. */
-export function errorCodeOf(status: number): ErrorCode {
+/**
+ * What a gRPC status means for a client; anything that ours never send is `internal`, but for lost or late calls. `text`: the status' own. The library calls it
+ * INTERNAL when a connection breaks while it writes; errors of ours come with details.
+ */
+export function errorCodeOf(status: number, text = ""): ErrorCode {
   if (status === 1 || status === 4) return "unavailable"; // CANCELLED, DEADLINE_EXCEEDED: outcome unknown
+  if (status === statuses.internal && text.startsWith("Received RST_STREAM")) return "unavailable";
   const found = Object.entries(statuses).find(([, n]) => n === status);
   return (found?.[0] as ErrorCode | undefined) ?? "internal";
 }

@@ -193,6 +193,7 @@ export async function startCore({
     async [Symbol.asyncDispose]() {
       await closing.close();
       for (const name of running.keys()) await kill(name);
+      for (const name of running.keys()) sayErrors(name, logOf(name));
       killKeepers(join(dir, "agent", "keepers"));
       await nats.kill();
       rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
@@ -206,6 +207,12 @@ export async function startCore({
     throw error;
   }
   return core;
+}
+
+/** What a service calls an error is one of the code, or of the test; either way somebody wants to read it. */
+function sayErrors(name: string, log: string): void {
+  const errors = log.split("\n").filter((line) => line.includes('"level":"error"'));
+  for (const line of errors.slice(0, 5)) process.stderr.write(`${name}: ${line.slice(0, 2_000)}\n`);
 }
 
 /** One that every task may write to: `scratch`. */
