@@ -23,31 +23,35 @@ export function cachingResolver(
 ): Resolver {
   const cache = new Cache<Resolved>({ ...options, maxEntries: 10_000 });
 
-  function ask(user: string, missing: ReadonlyMap<string, TaskSpec>): void {
+  function ask(user: string, missing: ReadonlyMap<string, TaskSpec>): [string, Promise<Resolved>][] {
     const submits = [...missing.values()].map(({ project, image, volumes }) => ({ project, image, volumes }));
     const answer = auth.resolveSubmits({ user, submits });
-    [...missing.keys()].forEach((key, at) => {
+    return [...missing.keys()].map((key, at) => {
       const one = answer.then(({ identity, results }) => {
         const result = results[at];
         if (!identity || !result) throw new AppError("internal", "BAD_ANSWER", "auth left out a result");
         if (result.failure) throw fromFailure(result.failure);
         return { identity, mounts: result.mounts };
       });
-      void cache.set(key, one);
+      return [key, cache.set(key, one)];
     });
   }
 
   return {
     async resolve(user, specs) {
       const keys = specs.map(({ project, image, volumes }) => JSON.stringify([user, project, image, volumes]));
+      // Looked up once each: what is there now may be too old a moment later.
+      const found = new Map<string, Promise<Resolved>>();
       const missing = new Map<string, TaskSpec>();
       keys.forEach((key, at) => {
-        if (!cache.get(key)) missing.set(key, specs[at]!);
+        if (found.has(key) || missing.has(key)) return;
+        const known = cache.get(key);
+        if (known) found.set(key, known);
+        else missing.set(key, specs[at]!);
       });
-      if (missing.size > 0) ask(user, missing);
-      const distinct = [...new Set(keys)];
-      const found = await Promise.all(distinct.map((key) => cache.get(key)!.catch(itsOwn)));
-      const results = new Map(distinct.map((key, at) => [key, found[at]!]));
+      if (missing.size > 0) for (const [key, one] of ask(user, missing)) found.set(key, one);
+      const settled = await Promise.all([...found].map(async ([key, one]) => [key, await one.catch(itsOwn)] as const));
+      const results = new Map(settled);
       return keys.map((key) => results.get(key)!);
     },
   };
