@@ -480,6 +480,15 @@ describe("nextSteps", () => {
     expect(phase).toMatchObject({ end: { wallMs: 700 } });
   });
 
+  it("gives no grace to a run that was superseded and whose lease it was never told", () => {
+    const now: Now = { at: new Date(1_000_000), elapsedMs: 1_000_000 };
+    const running = onDriverNews(adopted("k", runs[0]!), { kind: "started", at: now.at }, now);
+    const steps = (cause: "killed" | "superseded") =>
+      nextSteps(onWord(running, { kind: "stop", cause, by: "" }, now.at), now, { suspend: true });
+    expect(steps("superseded")).toEqual([{ name: "kill", key: "k" }]);
+    expect(steps("killed")).toEqual([{ name: "term", key: "k" }]);
+  });
+
   it("says what an end means", () => {
     const exit = {
       startedAt: undefined,

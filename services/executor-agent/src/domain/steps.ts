@@ -59,10 +59,12 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
   }
 }
 
-function stopSteps({ key, stop, needs, frozen }: HeldRun, now: Now): Step[] {
+function stopSteps({ key, stop, needs, frozen, specId }: HeldRun, now: Now): Step[] {
   if (!stop) return [];
   // TERM would let it go on for its grace, and its task may run elsewhere by now. Who kills a task wants its clean end.
-  if (frozen && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];
+  // The same of one that was found: nobody told us of its lease, at whose end its driver may have frozen it.
+  const mayStand = frozen || specId === undefined;
+  if (mayStand && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];
   const sinceMs = now.elapsedMs - stop.sentElapsedMs;
   switch (stop.stage) {
     case "wanted":
