@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SubmitTaskRequest } from "@berth/contracts/api";
 import { TaskState } from "@berth/contracts/types";
+import type { Task } from "@berth/contracts/types";
 import { apiOf, startCluster } from "@berth/test-support";
 import { perSecond, processFigures, report, round } from "./measure.ts";
 
@@ -34,14 +35,14 @@ async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
       spec: { command: ["/bin/true"], array: { first: 1, last: count, step: 1, maxLive: 0 } },
     }),
   );
-  for (;;) {
-    const { task } = await api.tasks.getTask({ taskId });
-    if (task?.state === TaskState.OVER) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  let task: Task | undefined;
+  while (task?.state !== TaskState.OVER) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    ({ task } = await api.tasks.getTask({ taskId }));
   }
-  const ms = performance.now() - from;
-  const { task } = await api.tasks.getTask({ taskId });
-  if (task?.progress?.ended["succeeded"] !== count) throw new Error(`not all succeeded: ${JSON.stringify(task)}`);
+  // Looking less often costs the others less: the end is the one that was stored, by the same machine's clock.
+  const ms = performance.now() - from - (Date.now() - task.endTime!.getTime());
+  if (task.progress?.ended["succeeded"] !== count) throw new Error(`not all succeeded: ${JSON.stringify(task)}`);
   const cpuUs = Object.fromEntries(
     names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - before[i]!) * 1000) / count)]),
   );
