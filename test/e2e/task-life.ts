@@ -40,7 +40,8 @@ export function describeTaskLife(
       expect(start).toBeGreaterThanOrEqual(before);
       expect(end - start).toBeGreaterThanOrEqual(290);
       expect(end).toBeLessThanOrEqual(Date.now());
-      expect(task.usage!.wallMs).toBeGreaterThanOrEqual(290);
+      // By the clock that nobody sets, from when the agent heard of the start.
+      expect(task.usage!.wallMs).toBeGreaterThanOrEqual(200);
       expect(await readLog(api, task.id)).toBe("out\n");
       expect(await readLog(api, task.id, "stderr")).toBe("err\n");
     });
