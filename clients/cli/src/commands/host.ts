@@ -35,7 +35,9 @@ export function register(program: Command): void {
         return berth.hosts.declareHostLost({ hostId: name, force: options.force ?? false });
       });
       if (options.json) return printJson(DeclareHostLostResponse.toJSON(answer));
-      print(`${name} is lost: ${answer.retried} tasks wait for another host, ${answer.lost} are over as lost`);
+      print(
+        `${name} is lost: of its tasks, ${answer.retried} wait for another host and ${answer.lost} are over as lost`,
+      );
     });
 }
 

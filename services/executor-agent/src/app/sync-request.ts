@@ -24,7 +24,8 @@ export function syncRequest(
       id: hostId,
       driver: driver.getName(),
       capacity: { ...driver.capacity() },
-      features: [...driver.features()],
+      // In lanes or not: that is between the driver and us.
+      features: [...driver.features()].filter((feature) => feature !== "lanes"),
       journalId: journal.id,
       bootId: clock.bootId,
       version,
