@@ -224,7 +224,7 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       const lost = await cluster.berth(["host", "lost", first, "--yes"]);
       expect([lost.code, lost.stdout]).toEqual([
         0,
-        `${first} is lost: 0 tasks wait for another host, 1 are over as lost\n`,
+        `${first} is lost: of its tasks, 0 wait for another host and 1 are over as lost\n`,
       ]);
       expect(await getTask(api, id)).toMatchObject({
         state: TaskState.OVER,
