@@ -1,147 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir, uptime } from "node:os";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { uptime } from "node:os";
 import { join } from "node:path";
-import { MiB, runKey, runName } from "@berth/core";
-import type { Run } from "@berth/core";
-import { processDriver } from "@berth/executor-agent";
-import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
-import { silentLogger } from "@berth/runtime";
+import { MiB, runKey } from "@berth/core";
+import type { TaskToRun } from "@berth/plugins";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-
-const isRoot = process.getuid?.() === 0;
-const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-const ann = { user: "ann", ...(isRoot ? { uid: 20_001, gid: 20_001 } : self), groups: isRoot ? [20_100, 20_200] : [] };
-const bob = { user: "bob", uid: 20_002, gid: 20_002, groups: [] };
-/** What another run of these tests left behind has other names. */
-const epoch = `01930000-0000-7000-8000-0000${randomBytes(4).toString("hex")}`;
-let lastTask = 0;
-
-/** A host on a directory of its own, whose agent comes and goes. */
-class Host {
-  readonly dir = mkdtempSync(join(tmpdir(), "berth-process-"));
-  readonly #bootId: string;
-  driver!: Driver;
-  events: DriverEvent[] = [];
-  #stop = new AbortController();
-  #reading: Promise<void> = Promise.resolve();
-  #waiting: (() => void)[] = [];
-
-  constructor(bootId = "boot-one") {
-    this.#bootId = bootId;
-    chmodSync(this.dir, 0o777);
-  }
-
-  async open(): Promise<readonly DriverEvent[]> {
-    this.driver = processDriver({
-      dataDir: join(this.dir, "data"),
-      runDir: this.dir,
-      bootId: this.#bootId,
-      capacity: (machine) => machine,
-      env: { PATH: process.env["PATH"] ?? "" },
-      logger: silentLogger,
-    });
-    this.events = [];
-    this.#stop = new AbortController();
-    await this.driver.open(this.#stop.signal);
-    const first = Promise.withResolvers<readonly DriverEvent[]>();
-    this.#reading = this.#read(first.resolve);
-    return first.promise;
-  }
-
-  async #read(onFirst: (batch: readonly DriverEvent[]) => void): Promise<void> {
-    for await (const batch of this.driver.watchTasks(this.#stop.signal)) {
-      onFirst(batch);
-      this.events.push(...batch);
-      for (const wake of this.#waiting.splice(0)) wake();
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#stop.abort(new Error("closed"));
-    await this.#reading;
-    await this.driver.close();
-  }
-
-  task(command: string, more: Partial<TaskToRun> = {}): TaskToRun {
-    const run: Run = { epoch, taskId: String((lastTask += 1)), attempt: 1 };
-    return {
-      run,
-      identity: ann,
-      image: "",
-      command: ["/bin/sh", "-c", command],
-      env: { PATH: "/usr/bin:/bin", BERTH_RUN: runName(run) },
-      workdir: undefined,
-      resources: { cpuMilli: 100, memoryBytes: 1024 * MiB },
-      mounts: [],
-      network: "none",
-      taskDir: join(this.dir, `${more.identity?.uid ?? ann.uid}`, run.taskId, "work"),
-      controlDir: undefined,
-      stdoutPath: join(this.dir, `${more.identity?.uid ?? ann.uid}`, run.taskId, "out"),
-      stderrPath: join(this.dir, `${more.identity?.uid ?? ann.uid}`, run.taskId, "err"),
-      ...more,
-    };
-  }
-
-  async run(command: string, more?: Partial<TaskToRun>): Promise<TaskToRun> {
-    const task = this.task(command, more);
-    await this.driver.runTasks([task]);
-    return task;
-  }
-
-  async until<K extends DriverEvent["kind"]>(
-    { run }: TaskToRun,
-    ...kinds: K[]
-  ): Promise<Extract<DriverEvent, { kind: K }>> {
-    for (;;) {
-      const found = this.events.find(
-        (event) => runKey(event.run) === runKey(run) && (kinds as string[]).includes(event.kind),
-      );
-      if (found) return found as Extract<DriverEvent, { kind: K }>;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-  }
-
-  output = ({ stdoutPath }: TaskToRun): string => readFileSync(stdoutPath, "utf8");
-
-  /** A line that a task prints when it is ready to be disturbed. */
-  async printed(task: TaskToRun, text: string): Promise<void> {
-    await until(() => existsSync(task.stdoutPath) && this.output(task).includes(text));
-  }
-
-  get keepers(): number[] {
-    const folder = join(this.dir, "data", "keepers");
-    return existsSync(folder)
-      ? readdirSync(folder).map(
-          (name) => (JSON.parse(readFileSync(join(folder, name, "keeper.pid"), "utf8")) as { pid: number }).pid,
-        )
-      : [];
-  }
-
-  async killKeepers(): Promise<void> {
-    for (const pid of this.keepers) {
-      process.kill(pid, "SIGKILL");
-      await until(() => !isThere(pid));
-    }
-  }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!isSo()) {
-    if (Date.now() > end) throw new Error(`waited too long for ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-function isThere(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-  } catch {
-    return false;
-  }
-}
+import { Host, bob, isRoot, isStopped, isThere, statesOf, until } from "./process-host.ts";
 
 describe("process driver", () => {
   let host: Host;
@@ -295,6 +159,19 @@ describe("process driver", () => {
     }
   });
 
+  it("starts what waits in a lane once, though the keeper that lined it up is killed", async () => {
+    const first = await host.run("echo up; sleep 60");
+    const lane = runKey(first.run);
+    const behind = [await host.run("echo once; exit 5", { lane }), await host.run("echo once; exit 5", { lane })];
+    await host.printed(first, "up");
+    expect(behind.map((task) => existsSync(task.stdoutPath))).toEqual([false, false]);
+    await host.killKeepers();
+    for (const task of behind) {
+      expect(await host.until(task, "ended", "lost")).toMatchObject({ kind: "ended", exitCode: 5 });
+      expect(host.output(task)).toBe("once\n");
+    }
+  });
+
   it.runIf(isRoot)("says that a full disk is its host's fault, and starts again once there is room", async () => {
     const disk = join(host.dir, "disk");
     mkdirSync(disk);
@@ -373,22 +250,3 @@ describe("process driver", () => {
     await until(() => [held, free, suspended].every(({ run }) => statesOf(run).length === 0));
   });
 });
-
-/** Whether all processes of a run are stopped. D: it waits for a child that was stopped between its making and its program. */
-const isStopped = (run: Run): boolean => {
-  const states = statesOf(run);
-  return states.includes("T") && states.every((state) => state === "T" || state === "D");
-};
-
-/** States of a run's processes, as the system words them. */
-function statesOf(run: Run): string[] {
-  return readdirSync("/proc").flatMap((pid) => {
-    try {
-      if (!readFileSync(`/proc/${pid}/environ`, "latin1").includes(`BERTH_RUN=${runName(run)}\0`)) return [];
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ", 1);
-    } catch {
-      return []; // no process, or gone
-    }
-  });
-}

@@ -195,6 +195,7 @@ export class Agent {
     this.#table.commit();
     // All of them, changed or not: ends that were not answered, stops that were not carried out.
     this.#table.actNow(all.map(({ key }) => key));
+    this.#waiting.giveBackFound(found);
   }
 
   #onEvents(events: readonly DriverEvent[]): void {

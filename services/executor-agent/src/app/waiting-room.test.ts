@@ -111,5 +111,16 @@ describe("WaitingRoom", () => {
     add(accepted(1, 1), accepted(2, 1), accepted(3, 1));
     at(1_500);
     await expect.poll(() => takenBack).toEqual([runKey(run(3))]);
+    at(3_000);
+    await expect.poll(() => takenBack).toEqual([runKey(run(3)), runKey(run(3))]); // the first word may be lost
+  });
+
+  it("gives back what waits since an earlier life of the agent, and not what has begun", () => {
+    const { room, takenBack } = setUp(true);
+    room.giveBackFound([
+      { kind: "found", run: run(1), startedAt: new Date(0), suspended: false },
+      { kind: "found", run: run(2), startedAt: undefined, suspended: false },
+    ]);
+    expect(takenBack).toEqual([runKey(run(2))]);
   });
 });

@@ -1,4 +1,5 @@
 import type { Run } from "@berth/core";
+import type { DriverEvent } from "@berth/plugins";
 import { tooLong } from "../domain/admission.ts";
 import { Lanes } from "../domain/lanes.ts";
 import { onTurn } from "../domain/news.ts";
@@ -19,7 +20,6 @@ export class WaitingRoom {
   readonly #deps: WaitingRoomDeps;
   readonly #runs = new WaitingRuns();
   readonly #lanes = new Lanes();
-  readonly #joined = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: WaitingRoomDeps) {
@@ -31,9 +31,14 @@ export class WaitingRoom {
     return this.#runs.size + this.#lanes.waiting;
   }
 
-  /** The lane that a run joined, until it was handed on. */
+  /** The lane in which a run waits; undefined where it has a place of its own. */
   laneOf(key: string): string | undefined {
-    return this.#joined.get(key);
+    return this.#lanes.laneOf(key);
+  }
+
+  /** What waits in a lane since an earlier life of the agent is given back: nobody here knows any more behind which run, and for how long. */
+  giveBackFound(found: readonly DriverEvent[]): void {
+    this.#takeBack(found.flatMap((event) => (event.kind === "found" && !event.startedAt ? event.run : [])));
   }
 
   /** A run is over: the one behind it has its place now. */
@@ -70,19 +75,14 @@ export class WaitingRoom {
     const { elapsedMs } = clock.now();
     const joined = this.#runs.takeWhile(
       (key) => table.get(key),
-      ({ key, specId }) => {
-        const lane = specId === undefined ? undefined : this.#lanes.join(key, specId, elapsedMs);
-        if (lane !== undefined) this.#joined.set(key, lane);
-        return lane !== undefined;
-      },
+      ({ key, specId }) => specId !== undefined && this.#lanes.join(key, specId, elapsedMs) !== undefined,
     );
     if (joined.length > 0) start(joined);
-    this.#joined.clear();
   }
 
   #giveBackLate(): void {
     this.#timer = undefined;
-    const { table, clock, driver } = this.#deps;
+    const { table, clock } = this.#deps;
     const { at, elapsedMs } = clock.now();
     for (const key of this.#runs.takeLate(elapsedMs)) {
       const held = table.get(key);
@@ -90,11 +90,12 @@ export class WaitingRoom {
       const reason = tooLong("other tasks of this host took longer than expected");
       table.change({ ...held, phase: { kind: "refused", reason, refusedAt: at } }, "now");
     }
-    const late = this.#lanes
-      .takeLate(elapsedMs)
-      .flatMap((key) => table.get(key) ?? [])
-      .map(({ run }): Run => run);
-    if (late.length > 0) void driver.takeBack(late).catch(() => {});
+    this.#takeBack(this.#lanes.late(elapsedMs).flatMap((key) => table.get(key)?.run ?? []));
     this.startSome();
+  }
+
+  /** What has begun meanwhile goes on. */
+  #takeBack(runs: readonly Run[]): void {
+    if (runs.length > 0) void this.#deps.driver.takeBack(runs).catch(() => {});
   }
 }

@@ -24,6 +24,15 @@ describe("Lanes", () => {
     expect(lanes.waiting).toBe(0);
   });
 
+  it("knows in which lane a run waits, until it is its turn", () => {
+    const lanes = new Lanes();
+    lanes.open("a", 1);
+    lanes.join("b", 1, 0);
+    expect(["a", "b", "x"].map((key) => lanes.laneOf(key))).toEqual([undefined, "a", undefined]);
+    lanes.leave("a");
+    expect(lanes.laneOf("b")).toBeUndefined();
+  });
+
   it("has room for a few behind each", () => {
     const lanes = new Lanes();
     lanes.open("a", 1);
@@ -31,14 +40,17 @@ describe("Lanes", () => {
     expect(joined).toHaveLength(10);
   });
 
-  it("names those that wait too long once, and not the one whose turn came", () => {
+  it("names those that wait too long, again if they wait on, and not the one whose turn came", () => {
     const lanes = new Lanes();
     lanes.open("a", 1);
     lanes.join("b", 1, 0);
     lanes.join("c", 1, 0);
     lanes.leave("a");
-    expect(lanes.takeLate(1_000)).toEqual([]);
-    expect(lanes.takeLate(1_001)).toEqual(["c"]);
-    expect(lanes.takeLate(9_000)).toEqual([]);
+    expect(lanes.late(1_000)).toEqual([]);
+    expect(lanes.late(1_001)).toEqual(["c"]);
+    expect(lanes.late(2_001)).toEqual([]);
+    expect(lanes.late(2_002)).toEqual(["c"]);
+    lanes.leave("c");
+    expect(lanes.late(9_000)).toEqual([]);
   });
 });

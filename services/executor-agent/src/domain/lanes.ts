@@ -44,6 +44,11 @@ export class Lanes {
     return shortest.id;
   }
 
+  /** The lane in which a run waits; undefined where it has a place of its own, or is not here. */
+  laneOf(key: string): string | undefined {
+    return this.#sinceMs.has(key) ? this.#laneOf.get(key)?.id : undefined;
+  }
+
   /** A run is over, or was taken back: the one that takes its place now, if it had one and there is a next. */
   leave(key: string): string | undefined {
     const lane = this.#laneOf.get(key);
@@ -58,10 +63,10 @@ export class Lanes {
     return next;
   }
 
-  /** Those that have waited too long; each is told once. */
-  takeLate(elapsedMs: number): string[] {
+  /** Those that have waited too long. They still wait: one is named again when it has waited as long once more, as word of the first time may be lost. */
+  late(elapsedMs: number): string[] {
     const late = [...this.#sinceMs].filter(([, since]) => elapsedMs - since > longestWaitMs).map(([key]) => key);
-    for (const key of late) this.#sinceMs.set(key, Infinity);
+    for (const key of late) this.#sinceMs.set(key, elapsedMs);
     return late;
   }
 }

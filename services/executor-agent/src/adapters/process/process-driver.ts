@@ -218,12 +218,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       if (!runs.get(runKey(run))?.keeper && signal === "TERM") send(run, "CONT");
     },
     async takeBack(unwanted) {
-      const byKeeper = new Map<Keeper, string[]>();
-      for (const key of unwanted.map(runKey)) {
-        const keeper = runs.get(key)?.keeper;
-        if (keeper) byKeeper.set(keeper, [...(byKeeper.get(keeper) ?? []), key]);
-      }
-      for (const [keeper, keys] of byKeeper) keeper.link.takeBack(keys);
+      for (const [keeper, keys] of byKeeper(unwanted.map(runKey), (key) => key)) keeper.link.takeBack(keys);
     },
     async suspendTask(run) {
       send(run, "STOP");

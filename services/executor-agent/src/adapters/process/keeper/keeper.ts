@@ -135,8 +135,13 @@ export class Keeper {
       return run && (run.x ?? run.f) && this.#runs.delete(key);
     });
     this.#records.write(gone.map((k) => ({ k, z: 1 })));
-    this.#records.compact(this.#runs.values(), this.#runs.size);
+    this.#records.compact(this.#recorded(), this.#runs.size);
     if (this.isEmpty) this.#onEmpty();
+  }
+
+  /** All but those that wait in their lanes: a record of one would say that it may have begun. */
+  *#recorded(): Generator<KeptRun> {
+    for (const run of this.#runs.values()) if (!this.#lanes.waits(run.k)) yield run;
   }
 
   /** Takes note of all children that have ended. */

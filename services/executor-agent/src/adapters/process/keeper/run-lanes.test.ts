@@ -45,7 +45,9 @@ describe("RunLanes", () => {
   it("takes out what waits, and not what runs", () => {
     const lanes = new RunLanes<StartRun>();
     for (const key of ["b", "c"]) lanes.enter(run(key, "a"), () => true);
+    expect(["a", "b", "c", "x"].map((key) => lanes.waits(key))).toEqual([false, true, true, false]);
     expect([lanes.remove("a"), lanes.remove("b"), lanes.remove("b")]).toEqual([false, true, false]);
     expect(lanes.leave("a")?.k).toBe("c");
+    expect(["b", "c"].map((key) => lanes.waits(key))).toEqual([false, false]);
   });
 });

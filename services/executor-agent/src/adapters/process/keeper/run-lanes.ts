@@ -55,6 +55,12 @@ export class RunLanes<R extends Laned> {
     return next;
   }
 
+  /** Whether it waits for another's end. */
+  waits(key: string): boolean {
+    const lane = this.#laneOf.get(key);
+    return lane !== undefined && lane.current !== key;
+  }
+
   /** Takes out one that waits. */
   remove(key: string): boolean {
     const lane = this.#laneOf.get(key);
