@@ -51,7 +51,7 @@ export const copyMutants: readonly Mutant[] = [
     file: "libs/runtime/src/grpc-client.ts",
     find: "hasCopies ? Math.max(leastTryMs, deadlineMs / triesADeadline) : deadlineMs",
     replace: "deadlineMs",
-    tests: ["libs/runtime/src/grpc.test.ts"],
+    tests: ["libs/runtime/src/grpc-copies.test.ts"],
   },
   {
     name: "silent-stream-is-waited-for",

@@ -38,7 +38,8 @@ export interface CoreProcesses extends AsyncDisposable {
   readonly store: GrpcClient<typeof TaskStoreServiceService>;
   readonly schedule: GrpcClient<typeof ScheduleServiceService>;
   readonly auth: GrpcClient<typeof AuthServiceService>;
-  start(name: CoreName): Promise<void>;
+  /** Resolves when it is ready; `env` is stronger than what all are given. */
+  start(name: CoreName, env?: Readonly<Record<string, string>>): Promise<void>;
   /** Kill -9; resolves when it is gone. */
   kill(name: CoreName): Promise<void>;
   /** STOP and CONT. */
@@ -113,7 +114,7 @@ export async function startCore({
     ...env,
   };
 
-  async function start(name: CoreName): Promise<void> {
+  async function start(name: CoreName, own: Readonly<Record<string, string>> = {}): Promise<void> {
     const service = name.replace(/2$/, "") as CoreService;
     const ready = join(dir, `${name}.ready`);
     rmSync(ready, { force: true });
@@ -132,6 +133,7 @@ export async function startCore({
           BERTH_DATA_DIR:
             service === "storage" && storageDir ? storageDir : join(dir, service === "agent" ? name : service),
           BERTH_READY_FILE: ready,
+          ...own,
         },
         stdio: ["ignore", log, log],
       },

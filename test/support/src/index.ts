@@ -9,6 +9,8 @@ export * from "./submit.ts";
 export * from "./store-tasks.ts";
 export * from "./core-processes.ts";
 export * from "./core-user.ts";
+export * from "./echo-service.ts";
+export * from "./held-link.ts";
 export * from "./history.ts";
 export * from "./history-recorder.ts";
 export * from "./keepers.ts";

@@ -1,5 +1,5 @@
-import { createServer, connect } from "node:net";
 import type { Socket } from "node:net";
+import { startProxy } from "./proxy.ts";
 
 export interface LossyProxy {
   /** Where a client connects instead of the server. */
@@ -23,37 +23,20 @@ export async function lossyNatsProxy(
   const random = mulberry32(seed);
   let losing = probability;
   const counts = { passed: 0, dropped: 0 };
-  const sockets = new Set<Socket>();
   const keep = () => {
     const drop = random() < losing;
     counts[drop ? "dropped" : "passed"]++;
     return !drop;
   };
-  const server = createServer((client) => {
-    const upstream = connect(target);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
+  const proxy = await startProxy(target, { host: "127.0.0.1", port: 0 }, (client, upstream) => {
     pipeFrames(client, upstream, keep);
     pipeFrames(upstream, client, keep);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
   return {
-    url: `nats://127.0.0.1:${address.port}`,
+    url: `nats://127.0.0.1:${proxy.port}`,
     counts,
     lose: (next) => void (losing = next),
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close: () => proxy.close(),
   };
 }
 
