@@ -31,17 +31,11 @@ const asksALife = 8;
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
-  #term = 0;
   #untilMs = -Infinity;
   #failures = 0;
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
-  }
-
-  /** Term of the lease while it is held; else 0. */
-  get term(): number {
-    return this.held ? this.#term : 0;
   }
 
   get held(): boolean {
@@ -81,7 +75,6 @@ export class LeaseKeeper {
     try {
       const answer = await acquire(ttlMs, signal);
       this.#failures = 0;
-      this.#term = answer.term;
       this.#untilMs = answer.held ? sentAtMs + ttlMs : -Infinity;
       return answer;
     } catch (thrown) {
