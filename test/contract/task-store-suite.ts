@@ -10,6 +10,7 @@ import { readTests } from "./task-store-reads.ts";
 import { reportTests } from "./task-store-reports.ts";
 import { retentionTests } from "./task-store-retention.ts";
 import { submitTests } from "./task-store-submits.ts";
+import { unableTests } from "./task-store-unable.ts";
 import { updateTests } from "./task-store-updates.ts";
 
 /** The contract of the TaskStore port. An adapter joins by one call with a maker of empty databases; it changes nothing here. */
@@ -18,6 +19,7 @@ export function describeTaskStore(name: string, make: MakeDatabase, modelRuns = 
     describe("submit", () => submitTests(make));
     describe("plans and leases", () => planTests(make));
     describe("reports and requests", () => reportTests(make));
+    describe("what no host can start", () => unableTests(make));
     describe("arrays", () => arrayTests(make));
     describe("lost hosts", () => lostTests(make));
     describe("updates", () => updateTests(make));

@@ -3,52 +3,17 @@ import type { SimPlan } from "@berth/executor-agent/parts";
 import { runKey } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
+import { goes } from "./process.ts";
+import type { MachineWatch, Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import { Life } from "./time.ts";
-import type { VirtualEvent, VirtualTime } from "./time.ts";
-
-/** One virtual process of a run: the truth of what happens on a host, whoever knows of it. */
-export interface Process {
-  readonly run: Run;
-  readonly resources: Resources;
-  readonly plan: SimPlan;
-  readonly hostId: string;
-  phase: "starting" | "running" | "over";
-  /** Told to stand still. */
-  paused: boolean;
-  /** Stands still because its lease ended; the engine's own doing. */
-  frozen: boolean;
-  lease: VirtualEvent | undefined;
-  /** Started with a lease that only its agent keeps. */
-  readonly leased: boolean;
-  startedAt: Date | undefined;
-  remainingMs: number;
-  resumedAtMs: number;
-  /** How long it made progress, in milliseconds. */
-  progressMs: number;
-  timer: VirtualEvent | undefined;
-  end: DriverEvent | undefined;
-}
-
-/** Told of what runs, at once. */
-export interface MachineWatch {
-  /** A run is made a process. */
-  began(process: Process): void;
-  /** A process makes progress from now on. */
-  goes(process: Process): void;
-  ended(process: Process): void;
-  /** Its end can be told from now on. */
-  told(process: Process): void;
-}
+import type { VirtualTime } from "./time.ts";
 
 const features: ReadonlySet<Feature> = new Set<Feature>(["memory", "cpu", "suspend", "cpu_time", "peak_memory"]);
 /** Of an engine that starts the next of a lane by itself, as a keeper does. */
 const laneFeatures: ReadonlySet<Feature> = new Set<Feature>([...features, "lanes"]);
 const unableAttempts = 2;
 const startMs = { low: 1, high: 200 } as const;
-
-/** Whether it makes progress, as far as nobody made it stand still. */
-export const goes = ({ paused, frozen }: Process): boolean => !paused && !frozen;
 
 /** A host's machine with its engine: what runs on it lives and dies with its power, not with its agent. */
 export class Machine {
@@ -207,7 +172,7 @@ export class Machine {
     const key = runKey(run);
     if (this.processes.has(key) || !this.power.alive) return;
     const asked = parseSimCommand(command, 0);
-    // Not for ever: then it would be tried for ever, or for longer than a world has.
+    // Not for ever: it would be tried for longer than a world has.
     const able = (asked.end.kind === "unable" || asked.end.kind === "lost") && run.attempt > unableAttempts;
     const plan: SimPlan = able ? { ...asked, end: { kind: "exit", code: 0 } } : asked;
     const process: Process = {

@@ -40,3 +40,17 @@ const passing: ReadonlySet<string> = new Set([
 
 /** Whether the task should rather not come back to the host that refused it. */
 export const speaksAgainstHost = (reason: Reason): boolean => !passing.has(reason.code);
+
+/** A task that hosts were unable to start so often is not tried again: rather the task is the cause. Each of them rests up to half a minute after it, so one host alone is asked for minutes. */
+export const unableAtMost = 20;
+
+/** Why a task ends with one more refusal that speaks against its host; undefined: it goes back to the queue. */
+export function endOfUnable(reason: Reason, earlier: readonly Reason[]): Reason | undefined {
+  if (!speaksAgainstHost(reason)) return undefined;
+  const unable = earlier.filter(speaksAgainstHost).length;
+  if (unable < unableAtMost) return undefined;
+  return {
+    ...reason,
+    message: `${reason.message}; hosts were unable to start it ${unable} times before, and it is not tried again`,
+  };
+}

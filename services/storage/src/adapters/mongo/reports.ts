@@ -2,12 +2,14 @@ import { isLive, move } from "@berth/core";
 import type { Outcome, Reason } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
+import { Outcome as WireOutcome } from "@berth/contracts/types";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
 import {
   outcomeCode,
   outcomeOf,
   overCode,
   pendingCode,
+  placedCode,
   requestCode,
   runningCode,
   stateOf,
@@ -18,12 +20,12 @@ import { leaseOf } from "../records/lease-column.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss } from "../../domain/loss.ts";
-import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
+import { endOfUnable, eventOf, speaksAgainstHost } from "../../domain/news.ts";
 import type { Phase } from "../../domain/news.ts";
 import type { Batch, OpenArray } from "./batch.ts";
 import { attemptKey } from "./collections.ts";
 import type { AttemptDoc, TaskDoc } from "./collections.ts";
-import { giveUp, lostBefore } from "./lose-runs.ts";
+import { attemptNeeds, giveUp, lostBefore } from "./lose-runs.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 import type { Needs } from "./needs.ts";
 
@@ -46,6 +48,12 @@ export function reportNeeds(needs: Needs, epoch: string, { statuses }: ReportReq
 
 /** One host's reports; an answer for each. */
 export function applyReport(batch: Batch, epoch: string, report: ReportRequest): ReportReply {
+  batch.foresee((needs) => {
+    for (const status of report.statuses) {
+      const row = concernsAttempts(status) && recordOf(batch, epoch, status);
+      if (row && !isPlainEnd(row, status)) attemptNeeds(needs, row);
+    }
+  });
   return { answers: report.statuses.map((status) => answer(batch, epoch, report.hostId, status)) };
 }
 
@@ -57,6 +65,20 @@ const phases: Readonly<Record<string, Phase>> = {
   [RunPhase.ENDED]: "ended",
   [RunPhase.REFUSED]: "refused",
 };
+
+const concernsAttempts = ({ phase }: RunStatus): boolean => phase === RunPhase.ENDED || phase === RunPhase.REFUSED;
+
+/** The end of a run that nobody gave up: nothing of it is kept beside its record. */
+const isPlainEnd = (row: TaskDoc, { phase, outcome, run }: RunStatus): boolean =>
+  phase === RunPhase.ENDED &&
+  outcome !== WireOutcome.LOST &&
+  run?.attempt === row.attempt &&
+  isLive(stateOf(row.state));
+
+function recordOf(batch: Batch, epoch: string, { run }: RunStatus): TaskDoc | undefined {
+  const id = run?.epoch === epoch ? readId(run.taskId) : undefined;
+  return id && batch.spec(id.number) && batch.task(id.number, id.idx);
+}
 
 function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
   const phase = phases[status.phase];
@@ -70,11 +92,12 @@ function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus):
   // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
   if (attempt === row.attempt && row.host !== hostId) return ReportAnswer.UNKNOWN;
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
-  const news: News = { hostId, status, phase, attempt, outcome, reason: status.reason ?? { code: "", message: "" } };
+  const said: News = { hostId, status, phase, attempt, outcome, reason: status.reason ?? { code: "", message: "" } };
   const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
-  if (retriesLost(batch, news, row)) return ReportAnswer.COMMITTED;
+  if (retriesLost(batch, said, row)) return ReportAnswer.COMMITTED;
+  const news = phase === "refused" ? notForEver(batch, said, row, array) : said;
   const kind = stateOf(row.state);
-  const event = eventOf(phase, kind, attempt, outcome, news.reason);
+  const event = eventOf(news.phase, kind, attempt, news.outcome, news.reason);
   if (!event) {
     if (attempt < row.attempt || row.state === pendingCode) return ReportAnswer.SUPERSEDED;
     if (phase === "preparing" && kind === "placed" && row.detail !== status.detail)
@@ -104,6 +127,18 @@ function retriesLost(batch: Batch, { phase, outcome, attempt, reason, status }: 
   if (lease?.after !== "retry") return false;
   giveUp(batch, row, afterLoss(lease, reason, lostBefore(batch, row)), status);
   return true;
+}
+
+/** A refusal; or the end of its task, where hosts were unable to start it too often. */
+function notForEver(batch: Batch, said: News, row: TaskDoc, array: OpenArray | undefined): News {
+  if (!speaksAgainstHost(said.reason)) return said;
+  if (row.state !== placedCode || row.attempt !== said.attempt || lifeOf(row, array).request === "kill") return said;
+  const earlier = batch
+    .history(row.number, row.idx)
+    .filter(({ outcome }) => outcome === 0)
+    .map(({ reason_code: code, reason_message: message }) => ({ code, message }));
+  const end = endOfUnable(said.reason, earlier);
+  return end ? { ...said, phase: "ended", outcome: "failed", reason: end } : said;
 }
 
 /** Writes a move that the state machine allows, with the sums, and the array's side of it. */

@@ -10,6 +10,7 @@ import {
   outcomeOf,
   overCode,
   pendingCode,
+  placedCode,
   requestCode,
   runningCode,
   stateIn,
@@ -22,7 +23,7 @@ import { leaseOf } from "../records/lease-column.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss } from "../../domain/loss.ts";
-import { eventOf, speaksAgainstHost } from "../../domain/news.ts";
+import { endOfUnable, eventOf, speaksAgainstHost } from "../../domain/news.ts";
 import type { Phase } from "../../domain/news.ts";
 import type { Batch, OpenArray } from "./batch.ts";
 import { giveUp, lostBefore } from "./lose-runs.ts";
@@ -55,9 +56,10 @@ function answer(db: Database, batch: Batch, epoch: string, hostId: string, statu
   if (!status.run || !spec || status.run.attempt < 1) return ReportAnswer.UNKNOWN;
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
   const reason = status.reason ?? { code: "", message: "" };
-  const news: News = { hostId, status, phase, ...id, attempt: status.run.attempt, outcome, reason };
-  if (phase === "ended" && outcome === "lost" && retryLost(db, batch, news)) return ReportAnswer.COMMITTED;
+  const said: News = { hostId, status, phase, ...id, attempt: status.run.attempt, outcome, reason };
+  if (phase === "ended" && outcome === "lost" && retryLost(db, batch, said)) return ReportAnswer.COMMITTED;
   const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
+  const news = phase === "refused" ? notForEver(db, said, array) : said;
   const row = write(db, batch, news, array);
   if (!row) return explain(db, batch, news, spec, array);
   batch.announce(row.revision, row, spec);
@@ -73,6 +75,22 @@ function retryLost(db: Database, batch: Batch, { number, idx, attempt, hostId, r
   if (lease?.after !== "retry") return false;
   giveUp(db, batch, row, afterLoss(lease, reason, lostBefore(db, row)), status);
   return true;
+}
+
+/** A refusal; or the end of its task, where hosts were unable to start it too often. */
+function notForEver(db: Database, said: News, array: OpenArray | undefined): News {
+  const { number, idx, attempt, hostId, reason } = said;
+  if (!speaksAgainstHost(reason)) return said;
+  const row = readTask(db, number, idx);
+  if (!row || row.state !== placedCode || row.attempt !== attempt || row.host !== hostId) return said;
+  if (lifeOf(row, array).request === "kill") return said;
+  const earlier = db
+    .sql(
+      "SELECT reason_code AS code, reason_message AS message FROM attempts WHERE number = ? AND idx = ? AND outcome = 0",
+    )
+    .all(number, idx) as unknown as Reason[];
+  const end = endOfUnable(reason, earlier);
+  return end ? { ...said, phase: "ended", outcome: "failed", reason: end } : said;
 }
 
 const phases: Readonly<Record<string, Phase>> = {
