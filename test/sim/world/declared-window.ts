@@ -1,5 +1,6 @@
 import type { Database } from "@berth/database";
-import type { Machine, Process } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Process } from "./process.ts";
 import type { Node } from "./network.ts";
 import { isLiveRow, readTruth } from "./truth.ts";
 

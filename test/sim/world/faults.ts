@@ -1,7 +1,8 @@
 import { SimDisk } from "./journal.ts";
 import { fairWeather } from "./network.ts";
 import type { Random } from "./random.ts";
-import type { Post, World } from "./world.ts";
+import type { Post } from "./post.ts";
+import type { World } from "./world.ts";
 
 type Fault = (world: World, random: Random) => void;
 

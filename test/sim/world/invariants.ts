@@ -1,7 +1,8 @@
 import type { Database } from "@berth/database";
 import type { Client } from "./client.ts";
-import { goes } from "./machine.ts";
-import type { Machine, MachineWatch, Process } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import { goes } from "./process.ts";
+import type { MachineWatch, Process } from "./process.ts";
 import { codes, isLiveRow, readArrays, readCounts, readCpuMilli, readLoad, readTruth } from "./truth.ts";
 import type { TruthRow } from "./truth.ts";
 

@@ -12,34 +12,19 @@ import { Invariants } from "./invariants.ts";
 import { SimDisk } from "./journal.ts";
 import type { End } from "./last-invariants.ts";
 import { Machine } from "./machine.ts";
-import type { Process } from "./machine.ts";
+import { diskFull, mortalDatabase } from "./mortal-database.ts";
 import { Network, Node } from "./network.ts";
+import { newPost } from "./post.ts";
+import type { Post } from "./post.ts";
 import { seeded } from "./random.ts";
 import type { Random } from "./random.ts";
 import { startAgent, startScheduler, startStorage, startWatcher } from "./services.ts";
-import type { Started, Surroundings } from "./services.ts";
 import { storeClient } from "./store-client.ts";
 import type { StoreClient, StoreService } from "./store-client.ts";
 import { Life, VirtualTime } from "./time.ts";
 import type { Trace } from "./trace.ts";
 import { readLastRevision } from "./truth.ts";
-
-const diskFull = (): AppError => new AppError("unavailable", "DISK_FULL", "the disk is full");
-
-/** A place with what is started there, again after each death. */
-export interface Post {
-  readonly node: Node;
-  readonly kind: "storage" | "scheduler" | "watcher" | "agent";
-  /** How fast the clocks of its next life go. */
-  rate: number;
-  /** How far the wall clock there is off. */
-  wallOffsetMs: number;
-  /** Not to be started again for now: its machine is off. */
-  down: boolean;
-  lives: number;
-  stop: AbortController;
-  start(surroundings: Omit<Surroundings, "store">, store: StoreClient): Started;
-}
+import { watchMachine } from "./watch-machine.ts";
 
 /** One simulated cluster, from a seed. */
 export class World {
@@ -79,8 +64,14 @@ export class World {
     this.network = new Network(this.time, seeded(seed * 4 + 1), say, (error) => this.#bug("a call", error));
     this.bus = new BusServer(this.network, seeded(seed * 4 + 3));
     this.database = openSqlite(":memory:", { migrations });
-    const storage = this.#post("storage", "storage", (surroundings) => {
-      const started = startStorage(this.#mortal(surroundings), surroundings);
+    const storage: Post = this.#post("storage", "storage", (surroundings) => {
+      const { life } = surroundings;
+      const database = mortalDatabase(this.database, life, {
+        fails: () => this.random.chance(storage.node.failingWrites),
+        onWrite: (when) => this.#write(storage, life, when, "a commit"),
+        onCommitted: () => (this.#committed = true),
+      });
+      const started = startStorage(database, surroundings);
       this.#services.set(surroundings.life, started.service);
       return started;
     });
@@ -258,20 +249,7 @@ export class World {
 
   #addHost(hostId: string): void {
     const capacity = { cpuMilli: this.random.pick([2000, 3000, 4000]), memoryBytes: this.random.pick([4, 6, 8]) * GiB };
-    const watch = {
-      began: (process: Process): void => {
-        this.say(`${hostId} begins ${process.run.taskId}#${process.run.attempt}`);
-        this.invariants.began(process);
-      },
-      goes: (process: Process): void => this.invariants.goes(process),
-      ended: (process: Process): void => {
-        this.say(`${hostId} ends ${process.run.taskId}#${process.run.attempt}`);
-      },
-      told: ({ run, end }: Process): void => {
-        if (end?.kind === "ended") this.used.set(`${run.taskId}#${run.attempt}`, end.usage.cpuMs ?? 0);
-      },
-    };
-    this.machines.set(hostId, new Machine(hostId, capacity, this.time, this.random, watch));
+    this.machines.set(hostId, new Machine(hostId, capacity, this.time, this.random, watchMachine(hostId, this)));
     this.disks.set(hostId, new SimDisk(`journal-${hostId}-1`));
     const post = this.#post(`agent-${hostId}`, "agent", (surroundings) => {
       const disk = this.disks.get(hostId)!;
@@ -289,9 +267,7 @@ export class World {
   }
 
   #post(name: string, kind: Post["kind"], start: Post["start"]): Post {
-    const node = new Node(name);
-    const stop = new AbortController();
-    const post = { node, kind, rate: 1, wallOffsetMs: 0, down: false, lives: 0, stop, start };
+    const post = newPost(name, kind, start);
     this.posts.set(name, post);
     return post;
   }
@@ -315,27 +291,6 @@ export class World {
   #write(post: Post, life: Life, when: "before" | "after", what: string): void {
     if (post.node.life !== life || !life.alive || post.node.dieAtWrite !== when) return;
     this.kill(post, `is killed ${when} ${what}`);
-  }
-
-  /** The database as one life of storage has it: what that did not commit is undone by its death. */
-  #mortal({ life, node }: Pick<Surroundings, "life" | "node">): Database {
-    const { database } = this;
-    const post = this.posts.get(node.name)!;
-    return {
-      ...database,
-      transaction: (fn) => {
-        const result = database.transaction(() => {
-          const done = fn();
-          if (this.random.chance(node.failingWrites)) throw diskFull();
-          this.#write(post, life, "before", "a commit");
-          if (!life.alive) throw new AppError("unavailable", "KILLED", "this storage is dead");
-          return done;
-        });
-        this.#committed = true;
-        this.#write(post, life, "after", "a commit");
-        return result;
-      },
-    };
   }
 
   #bug(where: string, error: unknown): void {

@@ -1,0 +1,36 @@
+import type { Database } from "@berth/database";
+import { AppError } from "@berth/core";
+import type { Life } from "./time.ts";
+
+export interface MortalDeps {
+  /** Whether this write finds the disk full. */
+  fails(): boolean;
+  /** The moments around a commit, in which the life may end. */
+  onWrite(when: "before" | "after"): void;
+  /** The database has more than before, whoever lives. */
+  onCommitted(): void;
+}
+
+/** What a write says where there is no room. */
+export const diskFull = (): AppError => new AppError("unavailable", "DISK_FULL", "the disk is full");
+
+/** The database as one life of storage has it: what that did not commit is undone by its death. */
+export const mortalDatabase = (
+  database: Database,
+  life: Life,
+  { fails, onWrite, onCommitted }: MortalDeps,
+): Database => ({
+  ...database,
+  transaction: (fn) => {
+    const result = database.transaction(() => {
+      const done = fn();
+      if (fails()) throw diskFull();
+      onWrite("before");
+      if (!life.alive) throw new AppError("unavailable", "KILLED", "this storage is dead");
+      return done;
+    });
+    onCommitted();
+    onWrite("after");
+    return result;
+  },
+});

@@ -1,0 +1,41 @@
+import type { SimPlan } from "@berth/executor-agent/parts";
+import type { Resources, Run } from "@berth/core";
+import type { DriverEvent } from "@berth/plugins";
+import type { VirtualEvent } from "./time.ts";
+
+/** One virtual process of a run: the truth of what happens on a host, whoever knows of it. */
+export interface Process {
+  readonly run: Run;
+  readonly resources: Resources;
+  readonly plan: SimPlan;
+  readonly hostId: string;
+  phase: "starting" | "running" | "over";
+  /** Told to stand still. */
+  paused: boolean;
+  /** Stands still because its lease ended; the engine's own doing. */
+  frozen: boolean;
+  lease: VirtualEvent | undefined;
+  /** Started with a lease that only its agent keeps. */
+  readonly leased: boolean;
+  startedAt: Date | undefined;
+  remainingMs: number;
+  resumedAtMs: number;
+  /** How long it made progress, in milliseconds. */
+  progressMs: number;
+  timer: VirtualEvent | undefined;
+  end: DriverEvent | undefined;
+}
+
+/** Whether it makes progress, as far as nobody made it stand still. */
+export const goes = ({ paused, frozen }: Process): boolean => !paused && !frozen;
+
+/** Told of what runs, at once. */
+export interface MachineWatch {
+  /** A run is made a process. */
+  began(process: Process): void;
+  /** A process makes progress from now on. */
+  goes(process: Process): void;
+  ended(process: Process): void;
+  /** Its end can be told from now on. */
+  told(process: Process): void;
+}
