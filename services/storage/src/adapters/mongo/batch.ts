@@ -9,7 +9,7 @@ import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc
 import { chunkKey, taskKey } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 import { Changes } from "./changes.ts";
-import { NotLoaded } from "./needs.ts";
+import { Needs, NotLoaded } from "./needs.ts";
 import type { Counters, Work } from "./work.ts";
 
 /** A record before it is stored. */
@@ -49,6 +49,13 @@ export class Batch {
 
   get sums() {
     return this.changes.sums;
+  }
+
+  /** Asks for much at once (specs, tasks, attempts) before it is looked at one by one: each lack runs the decision again from its beginning. */
+  foresee(add: (needs: Needs) => void): void {
+    const needs = new Needs();
+    add(needs);
+    if (!this.#work.holds(needs)) throw new NotLoaded(add);
   }
 
   nextRevision(): number {

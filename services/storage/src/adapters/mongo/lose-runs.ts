@@ -13,6 +13,7 @@ import type { Batch, OpenArray } from "./batch.ts";
 import { attemptKey } from "./collections.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
+import type { Needs } from "./needs.ts";
 
 /** Gives up runs on a host: those whose lease and margin have passed, or, for an operator, all. `heardAt`: when any copy last heard of it. */
 export function loseRuns(
@@ -29,11 +30,18 @@ export function loseRuns(
   const silence: Silence = { silentMs: batch.at - heardAt, listenedMs, marginMs: Math.max(0, marginMs) };
   const live = batch.liveOn(hostId);
   const lost = by === "" ? live.filter((row) => isDue(row, silence, batch.at)) : live;
+  batch.foresee((needs) => {
+    for (const row of lost) {
+      needs.task(row.number, row.idx);
+      if (leaseOf(row)) attemptNeeds(needs, row);
+    }
+  });
   const reason = by === "" ? hostLost(hostId, silence.silentMs) : hostDeclaredLost(hostId, by);
   const response: LoseRunsResponse = { retried: [], lost: [] };
   for (const row of lost) {
     const run = { epoch, taskId: idOf(row), attempt: row.attempt };
-    const isRetried = giveUp(batch, row, afterLoss(leaseOf(row), reason, lostBefore(batch, row)));
+    const lease = leaseOf(row);
+    const isRetried = giveUp(batch, row, afterLoss(lease, reason, lease ? lostBefore(batch, row) : 0));
     (isRetried ? response.retried : response.lost).push(run);
   }
   if (by !== "") hosts.put(batch, { ...host, silent: true, lost_by: by, revision: batch.nextRevision() });
@@ -45,9 +53,17 @@ export const isDue = (row: TaskDoc, silence: Silence, now: number): boolean =>
 
 const idOf = ({ number, idx }: TaskDoc): string => (idx < 0 ? `${number}` : `${number}.${idx}`);
 
+const attemptsOf = ({ number, idx }: TaskDoc, upTo: number): string[] =>
+  Array.from({ length: upTo }, (_, before) => attemptKey(number, idx, before + 1));
+
+/** What is kept of its attempts, with the present one. */
+export function attemptNeeds(needs: Needs, row: TaskDoc): void {
+  for (const id of attemptsOf(row, row.attempt)) needs.attempts.add(id);
+}
+
 /** How many attempts of a task were lost, without the present one. */
-export const lostBefore = (batch: Batch, { number, idx }: TaskDoc): number =>
-  batch.history(number, idx).filter(({ outcome }) => outcome === outcomeCode("lost")).length;
+export const lostBefore = (batch: Batch, row: TaskDoc): number =>
+  attemptsOf(row, row.attempt - 1).filter((id) => batch.attempt(id)?.outcome === outcomeCode("lost")).length;
 
 /**
  * Gives up a live record's attempt. True: its task waits again, and the attempt is kept with what it used. False: it is over. `status`: what its host said of

@@ -7,7 +7,7 @@ import { openArray } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
-import { findTask } from "./find-task.ts";
+import { findNeeds, findTask } from "./find-task.ts";
 import type { Hosts } from "./hosts.ts";
 import { toTask } from "./task-doc.ts";
 import type { Needs } from "./needs.ts";
@@ -50,17 +50,18 @@ export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncG
 
 function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, session: Session): Promise<Buffer[]> {
   const needs = (wanted: Needs) => {
-    for (const row of rows) {
-      wanted.specs.add(row.number);
-      for (const number of row.parents ?? []) wanted.task(number, -1);
-    }
+    for (const row of rows) wanted.specs.add(row.number);
   };
   return deps.inspect(
     needs,
     (batch) => {
+      const waits = rows.map((row) => dependenciesOf(batch, row).filter((taskId) => !told.has(taskId)));
+      batch.foresee((wanted) => {
+        for (const taskId of waits.flat()) findNeeds(wanted, taskId);
+      });
       // Run again where a parent was not in hand yet: what was told is known only at its end.
       const toldNow = new Set<string>();
-      const changes = rows.flatMap((row) => [...parentsOf(batch, row, told, toldNow), liveChange(batch, row)]);
+      const changes = rows.flatMap((row, at) => [...parentsOf(batch, waits[at]!, toldNow), liveChange(batch, row)]);
       for (const parent of toldNow) told.add(parent);
       return changes;
     },
@@ -71,12 +72,17 @@ function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, 
 const liveChange = (batch: Batch, row: TaskDoc): Buffer =>
   taskChange(row.revision, row, batch.spec(row.number)!, row.array && openArray(row, row.array));
 
-/** Feed rows of parents that are over; those that live have rows of their own. */
-function parentsOf(batch: Batch, row: TaskDoc, told: ReadonlySet<string>, toldNow: Set<string>): Buffer[] {
+/** Ids of what a pending task waits for. */
+function dependenciesOf(batch: Batch, row: TaskDoc): string[] {
   const { deps } = batch.spec(row.number)!;
   if (deps === null || row.state !== pendingCode) return [];
-  return TaskRow.decode(deps).dependencies.flatMap(({ taskId }) => {
-    if (told.has(taskId) || toldNow.has(taskId)) return [];
+  return TaskRow.decode(deps).dependencies.map(({ taskId }) => taskId);
+}
+
+/** Feed rows of parents that are over; those that live have rows of their own. */
+function parentsOf(batch: Batch, taskIds: readonly string[], toldNow: Set<string>): Buffer[] {
+  return taskIds.flatMap((taskId) => {
+    if (toldNow.has(taskId)) return [];
     const found = readId(taskId) && findTask(batch, taskId);
     if (!found || found.row.state < overCode) return [];
     toldNow.add(taskId);

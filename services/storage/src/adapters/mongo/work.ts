@@ -158,6 +158,11 @@ export class Work {
     return [...new Map([...this.#leases, ...this.changes.leases]).values()];
   }
 
+  /** Whether all of that is in hand, as far as it can be asked for by its key. */
+  holds({ specs, tasks, attempts }: Needs): boolean {
+    return are(specs, this.#specs) && are(tasks, this.#tasks) && are(attempts, this.#attempts);
+  }
+
   /** Reads what is not in hand, one after the other: a transaction has one question under way. */
   async load(needs: Needs): Promise<void> {
     const whole = [...needs.runSpecs].filter((number) => this.#specs.get(number)?.run_spec === undefined);
@@ -276,6 +281,9 @@ export class Work {
     ];
   }
 }
+
+const are = <K>(wanted: ReadonlySet<K>, inHand: ReadonlyMap<K, unknown>): boolean =>
+  [...wanted].every((key) => inHand.has(key));
 
 const stored = (tasks: ReadonlyMap<string, TaskDoc | undefined>) =>
   new Map([...tasks].map(([key, task]) => [key, task && fromTask(task)] as const));
