@@ -1,6 +1,7 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
+import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
 /** How many rows one answer may have, and how many of others' rows a reader of one user skips at once. */
 const rowsAtOnce = 500;
@@ -8,6 +9,8 @@ const rowsSkipped = 5_000;
 
 /** With no news, a reader hears that often that there is none. */
 const heartbeatMs = 5_000;
+
+const purgedKey = "purged_up_to";
 
 export interface FeedLimits {
   readonly keepMs: number;
@@ -28,8 +31,8 @@ export class ChangeFeed {
     this.#db = db;
     this.#epoch = epoch;
     this.#limits = limits;
-    this.#last = Number(db.sql("SELECT max(revision) AS last FROM changes").get()?.["last"] ?? 0);
-    this.#purgedUpTo = Number(db.sql("SELECT value FROM meta WHERE key = 'purged_up_to'").get()?.["value"] ?? 0);
+    this.#last = lastRevision(db);
+    this.#purgedUpTo = Number(readMeta(db, purgedKey) ?? 0);
   }
 
   /**
@@ -46,7 +49,7 @@ export class ChangeFeed {
 
   /** After each commit. */
   committed(): void {
-    this.#last = this.#lastRow();
+    this.#last = lastRevision(this.#db);
     this.#commits += 1;
     if (this.#waiters.length === 0) return;
     const waiters = this.#waiters;
@@ -121,9 +124,7 @@ export class ChangeFeed {
     const upTo = this.#dueUpTo(now, atMost);
     if (upTo < 0) return;
     this.#db.sql("DELETE FROM changes WHERE revision <= ?").run(upTo);
-    this.#db
-      .sql("INSERT INTO meta (key, value) VALUES ('purged_up_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
-      .run(String(upTo));
+    writeMeta(this.#db, purgedKey, String(upTo));
     // Even if this is not committed: a reader that is sent to start again too early is only slower.
     this.#purgedUpTo = upTo;
   }
@@ -138,12 +139,8 @@ export class ChangeFeed {
       )
       .get(now - this.#limits.keepMs, atMost);
     const due = Math.max(this.#last - this.#limits.keepRows, Number(old?.["old"] ?? 0));
-    const upTo = Math.min(due, first + atMost - 1, this.#lastRow() - 1);
+    const upTo = Math.min(due, first + atMost - 1, lastRevision(this.#db) - 1);
     return upTo < first ? -1 : upTo;
-  }
-
-  #lastRow(): number {
-    return Number(this.#db.sql("SELECT max(revision) AS last FROM changes").get()?.["last"] ?? 0);
   }
 }
 

@@ -7,6 +7,7 @@ import { databaseRestored } from "../../domain/loss.ts";
 import { uuidV7 } from "../records/uuid-v7.ts";
 import { Batch } from "./batch.ts";
 import { giveUp } from "./lose-runs.ts";
+import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
 export interface Opening {
   readonly now: number;
@@ -32,32 +33,32 @@ export interface Renewed {
  * ask for: their runs may have ended, or may still run, and nobody can tell. Undefined: its life goes on.
  */
 export function beginLife(db: Database, { now, inode, mark, newEpoch }: Opening): Renewed | undefined {
-  const isNew = meta(db, "epoch") === "";
+  const isNew = readMeta(db, "epoch") === undefined;
   const epoch = epochOf(db, now);
   const why =
     whyRestored(
       {
         epoch,
-        epochBefore: meta(db, "epoch_before"),
+        epochBefore: readMeta(db, "epoch_before") ?? "",
         revision: lastRevision(db),
         inode,
-        notedInode: meta(db, "inode"),
+        notedInode: readMeta(db, "inode") ?? "",
       },
       mark,
-    ) ?? (newEpoch !== "" && newEpoch !== meta(db, "new_epoch") ? "an operator said so" : undefined);
+    ) ?? (newEpoch !== "" && newEpoch !== readMeta(db, "new_epoch") ? "an operator said so" : undefined);
   return db.transaction(() => {
-    if (meta(db, "inode") !== inode) setMeta(db, "inode", inode);
-    if (newEpoch !== "" && newEpoch !== meta(db, "new_epoch")) setMeta(db, "new_epoch", newEpoch);
+    if (readMeta(db, "inode") !== inode) writeMeta(db, "inode", inode);
+    if (newEpoch !== "" && newEpoch !== readMeta(db, "new_epoch")) writeMeta(db, "new_epoch", newEpoch);
     return why === undefined || isNew ? undefined : renew(db, now, epoch, why, mark?.number ?? 0);
   });
 }
 
 function renew(db: Database, now: number, before: string, why: string, number: number): Renewed {
   const epoch = uuidV7(now);
-  setMeta(db, "epoch", epoch);
-  setMeta(db, "epoch_before", before);
+  writeMeta(db, "epoch", epoch);
+  writeMeta(db, "epoch_before", before);
   // Numbers that were given out after the copy was made name other tasks for whoever got them.
-  if (number > numberFloor(db)) setMeta(db, "number_floor", String(number));
+  if (number > numberFloor(db)) writeMeta(db, "number_floor", String(number));
   const live = db
     .sql(
       `SELECT * FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host <> '' ORDER BY number, idx`,
@@ -71,24 +72,12 @@ function renew(db: Database, now: number, before: string, why: string, number: n
 
 /** The database's own name for its life, made with it. */
 export function epochOf(db: Database, at: number): string {
-  const known = meta(db, "epoch");
-  if (known !== "") return known;
+  const known = readMeta(db, "epoch");
+  if (known !== undefined) return known;
   const epoch = uuidV7(at);
-  db.transaction(() => setMeta(db, "epoch", epoch));
+  db.transaction(() => writeMeta(db, "epoch", epoch));
   return epoch;
 }
 
 /** No task has a smaller number from now on. */
-export const numberFloor = (db: Database): number => Number(meta(db, "number_floor"));
-
-/** Of the last durable change: its row is never purged. */
-export const lastRevision = (db: Database): number =>
-  Number(db.sql("SELECT max(revision) AS last FROM changes").get()?.["last"] ?? 0);
-
-const meta = (db: Database, key: string): string =>
-  String(db.sql("SELECT value FROM meta WHERE key = ?").get(key)?.["value"] ?? "");
-
-const setMeta = (db: Database, key: string, value: string): void =>
-  void db
-    .sql("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
-    .run(key, value);
+export const numberFloor = (db: Database): number => Number(readMeta(db, "number_floor") ?? 0);

@@ -30,7 +30,10 @@ export class Folder {
     this.#db = db;
   }
 
-  /** Folds about `limit` elements that ended before a time. `more`: it has not been everywhere since it began. */
+  /**
+   * Folds elements that ended before a time: `limit` of them, and at most a chunk more; looks at four times as many records, and an array costs ten looks even where
+   * it has none. `more`: it has not been everywhere since it began.
+   */
   step(limit: number, endedBefore: number): Step {
     let done = 0;
     for (let looks = 0; done < limit && looks < limit * looksAFold;) {
@@ -66,7 +69,7 @@ export class Folder {
       .get(this.#place.number) as unknown as Unsettled | undefined;
   }
 
-  /** All records of the next chunk that has any, as far as the cursor. */
+  /** All records of the next chunk that has any, as far as the cursor: as many as a chunk has indexes at most. */
   #nextRecords(array: Unsettled): TaskColumns[] {
     const next = this.#db
       .sql("SELECT idx FROM tasks WHERE number = ? AND idx > ? AND idx >= 0 AND idx < ? ORDER BY idx LIMIT 1")

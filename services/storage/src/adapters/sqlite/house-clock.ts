@@ -1,8 +1,10 @@
 import type { Database } from "@berth/database";
 import { lookAtClock } from "../../domain/clock-doubt.ts";
 import type { ClockSeen } from "../../domain/clock-doubt.ts";
+import { readMeta, writeMeta } from "./meta.ts";
 
 const keepEveryMs = 600_000;
+const clockKey = "clock_believed_at";
 
 /** Whether the clock is believed for what removes things; the last time that was is kept in the database. */
 export class HouseClock {
@@ -14,7 +16,7 @@ export class HouseClock {
   constructor(db: Database, onDoubt: (believedAtMs: number, nowMs: number) => void) {
     this.#db = db;
     this.#onDoubt = onDoubt;
-    const kept = db.sql("SELECT value FROM meta WHERE key = 'clock_believed_at'").get()?.["value"];
+    const kept = readMeta(db, clockKey);
     this.#keptAt = kept === undefined ? -Infinity : Number(kept);
     this.#seen = { believedAtMs: kept === undefined ? undefined : Number(kept) };
   }
@@ -26,11 +28,7 @@ export class HouseClock {
     this.#seen = seen;
     if (!believed && before.doubtSinceMs === undefined) this.#onDoubt(seen.believedAtMs!, now);
     if (believed && Math.abs(now - this.#keptAt) >= keepEveryMs) {
-      this.#db
-        .sql(
-          "INSERT INTO meta (key, value) VALUES ('clock_believed_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        )
-        .run(String(now));
+      writeMeta(this.#db, clockKey, String(now));
       this.#keptAt = now;
     }
     return believed;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { openSqlite } from "@berth/database";
-import { beginLife, lastRevision } from "./epoch.ts";
+import { beginLife } from "./epoch.ts";
 import { inodeOf, openMarkFile } from "./mark-file.ts";
 import { migrations } from "./schema.ts";
 import { sqliteTaskStore } from "./sqlite-task-store.ts";
@@ -33,7 +33,7 @@ export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: O
     const store = sqliteTaskStore(database, {
       ...options,
       onCommit(items, ms) {
-        const revision = lastRevision(database);
+        const revision = store.lastRevision();
         if (revision !== marked) mark.write({ epoch: store.epoch, revision, number: store.lastNumber(), inode });
         marked = revision;
         options.onCommit?.(items, ms);
