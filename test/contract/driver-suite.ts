@@ -1,7 +1,8 @@
 import { runKey } from "@berth/core";
 import type { Run } from "@berth/core";
-import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
+import type { Driver, TaskToRun } from "@berth/plugins";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { DriverWatch } from "./driver-watch.ts";
 
 /** One driver under test, with what it runs on. */
 export interface DriverUnderTest {
@@ -31,62 +32,19 @@ const epoch = "01930000-0000-7000-8000-0000c0ffee00";
 let lastTask = Math.floor(Math.random() * 1_000_000) * 1000;
 const newRun = (): Run => ({ epoch, taskId: String((lastTask += 1)), attempt: 1 });
 
-/** Reads a driver's events, and waits for some. */
-class Watch {
-  readonly events: DriverEvent[] = [];
-  readonly #stop = new AbortController();
-  #first = Promise.withResolvers<readonly DriverEvent[]>();
-  #waiting: (() => void)[] = [];
-  readonly #reading: Promise<void>;
-
-  constructor(driver: Driver) {
-    this.#reading = this.#read(driver);
-  }
-
-  /** What was found at open. */
-  get first(): Promise<readonly DriverEvent[]> {
-    return this.#first.promise;
-  }
-
-  async #read(driver: Driver): Promise<void> {
-    for await (const batch of driver.watchTasks(this.#stop.signal)) {
-      this.#first.resolve(batch);
-      this.events.push(...batch);
-      for (const wake of this.#waiting.splice(0)) wake();
-    }
-  }
-
-  of(run: Run): DriverEvent[] {
-    return this.events.filter((event) => runKey(event.run) === runKey(run));
-  }
-
-  async until<K extends DriverEvent["kind"]>(run: Run, ...kinds: K[]): Promise<Extract<DriverEvent, { kind: K }>> {
-    for (;;) {
-      const found = this.of(run).find(({ kind }) => (kinds as string[]).includes(kind));
-      if (found) return found as Extract<DriverEvent, { kind: K }>;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort(new Error("test over"));
-    await this.#reading.catch(() => {});
-  }
-}
-
 /** What every driver keeps. */
 export function describeDriver(name: string, start: () => Promise<DriverUnderTest>, commands: Commands): void {
   describe(`Driver ${name}`, () => {
     let its: DriverUnderTest;
     let driver: Driver;
-    let watch: Watch;
+    let watch: DriverWatch;
     const used: Run[] = [];
     const never = new AbortController().signal;
 
     const open = async (): Promise<void> => {
       driver = await its.make();
       await driver.open(never);
-      watch = new Watch(driver);
+      watch = new DriverWatch(driver);
     };
     const close = async (): Promise<void> => {
       await watch.stop();
