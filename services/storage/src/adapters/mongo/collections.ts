@@ -137,7 +137,6 @@ export interface WriterDoc {
   /** Revision of the last change of a host. */
   readonly hosts_revision: number;
   readonly purged_up_to: number;
-  readonly purged_at: Date;
   readonly leases: readonly LeaseDoc[];
   /** The operator's last word that it was restored. */
   readonly new_epoch: string;

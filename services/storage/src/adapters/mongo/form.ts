@@ -64,7 +64,6 @@ async function makeWriter(calls: MongoCalls, at: number): Promise<void> {
     turn: 0,
     hosts_revision: 0,
     purged_up_to: 0,
-    purged_at: new Date(at),
     leases: [],
     new_epoch: "",
     copies: {},

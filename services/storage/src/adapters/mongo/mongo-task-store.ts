@@ -23,7 +23,7 @@ import { lookUpNeeds, lookUpRuns } from "./look-up.ts";
 import { loseRuns } from "./lose-runs.ts";
 import type { MongoTaskStoreOptions } from "./options.ts";
 import { commitPlan, planNeeds } from "./plan.ts";
-import { purge } from "./purge.ts";
+import { Purge } from "./purge.ts";
 import { requestNeeds, requestOne } from "./requests.ts";
 import {
   archiveNeeds,
@@ -94,7 +94,8 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       onCommit(batch.length, performance.now() - from);
       return outcomes;
     } catch (error) {
-      hosts.interrupted();
+      // An error of a call itself says nothing of the database: nobody may keep hosts from being silent by it.
+      if (error instanceof AppError && error.code === "unavailable") hosts.interrupted();
       throw error;
     }
   });
@@ -127,6 +128,9 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     await work.load(all);
     return decide(work, fn);
   }
+  /** So long ago by a clock that is believed; undefined while it is not. */
+  const longAgo = (afterMs: number): Promise<number | undefined> =>
+    write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
   async function look(taskId: string): Promise<Found | undefined> {
     return inspect(
       (needs) => findNeeds(needs, taskId),
@@ -183,12 +187,12 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
     fold: (limit) => folder.step(limit, foldAfterMs),
     async expired(afterMs, limit) {
-      const before = await write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
+      const before = await longAgo(afterMs);
       return before === undefined ? [] : (await endedBefore(calls, 0, before, limit)).map(String);
     },
     archive: async (taskIds) => (await writeEach(taskIds, archiveNeeds, archiveOne)).filter(Boolean).length,
     async deleteRecords(afterMs, limit) {
-      const before = await write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
+      const before = await longAgo(afterMs);
       if (before === undefined) return { done: 0, more: false };
       if (await removeRemains(calls)) return { done: 0, more: true };
       const numbers = await endedBefore(calls, 1, before, limit);
@@ -270,7 +274,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
     nextCommit: (signal, ms) => feed.next(signal, ms),
     lastRevision: () => feed.last,
-    housekeeping: () => purge(calls, limits, feed, clock.now(), write),
+    housekeeping: () => purge.step(),
     async close() {
       await loop.close();
       await hosts.close().catch(nothing);
@@ -278,6 +282,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       await calls.close();
     },
   };
+  const purge = new Purge({ calls, feed, limits, now: () => clock.now(), write });
   const folder = new Folder(calls, (call, weight) => write(call.needs, call.decide, weight));
   const lost = await giveUpRestored(calls, opened, write).catch(async (error: unknown) => {
     await feed.close();

@@ -4,44 +4,78 @@ import { deletedAfterMs } from "./feed.ts";
 import type { Feed, FeedLimits } from "./feed.ts";
 import type { Call } from "./transactions.ts";
 
-/** How many rows one step looks at. */
+/** How many rows one step marks, and deletes, at the most. */
 const atMost = 5_000;
 
+const idOnly = { sort: { _id: 1 }, limit: 1, projection: { _id: 1 } } as const;
+
+export interface PurgeDeps {
+  readonly calls: MongoCalls;
+  readonly feed: Feed;
+  readonly limits: FeedLimits;
+  /** The database's clock. */
+  now(): number;
+  write(needs: Call["needs"], decide: (batch: Batch) => void): Promise<void>;
+  /** Our own clock, in ms; it only measures how long a mark has been there. */
+  readonly elapsed?: () => number;
+}
+
 /**
- * One step of purging the feed. What is due is first marked in the writer document; it is deleted only a while later, when every reader of every copy has looked
- * there: none reads on over a gap.
+ * Purges the feed, a small step a call. What is due is first marked in the writer document; it is deleted only a while after, when every reader of every copy
+ * has looked there: none reads on over a gap. Marks go on meanwhile; which one waits to be deleted is only in memory, and a store that starts waits again.
  */
-export async function purge(
-  calls: MongoCalls,
-  limits: FeedLimits,
-  feed: Feed,
-  now: number,
-  write: (needs: Call["needs"], decide: (batch: Batch) => void) => Promise<void>,
-): Promise<boolean> {
-  const writer = await feed.look();
-  const { purged_up_to: marked, purged_at: markedAt, revision } = writer;
-  const [first] = await calls.find(
-    "changes",
-    { _id: { $gt: marked } },
-    { sort: { _id: 1 }, limit: 1, projection: { at: 1 } },
-  );
-  const [deletable] = await calls.find("changes", { _id: { $lte: marked } }, { limit: 1, projection: { _id: 1 } });
-  if (deletable && now - markedAt.getTime() >= deletedAfterMs)
-    await calls.deleteMany("changes", { _id: { $lte: marked } });
-  if (!first) return false;
-  const sort = { _id: 1 as const };
-  const old = await calls.find("changes", { _id: { $gt: marked } }, { sort, limit: atMost, projection: { at: 1 } });
-  const tooOld = old.filter(({ at }) => now - (at as Date).getTime() > limits.keepMs).at(-1);
-  // The last row stays: it tells when the database was written last.
-  const upTo = Math.min(revision - 1, Math.max(Number(tooOld?.["_id"] ?? 0), revision - limits.keepRows));
-  if (upTo <= marked) return false;
-  await write(
-    () => {},
-    (batch) => {
-      if (upTo <= batch.counters.purgedUpTo) return;
-      batch.counters.purgedUpTo = upTo;
-      batch.counters.purgedAt = batch.at;
-    },
-  );
-  return old.length === atMost && tooOld !== undefined;
+export class Purge {
+  readonly #deps: PurgeDeps;
+  readonly #elapsed: () => number;
+  /** A mark, and since when we know of it. */
+  #waiting: { readonly upTo: number; readonly since: number } | undefined;
+
+  constructor(deps: PurgeDeps) {
+    this.#deps = deps;
+    this.#elapsed = deps.elapsed ?? (() => performance.now());
+  }
+
+  /** One step; tells whether there is more to do at once. */
+  async step(): Promise<boolean> {
+    const { purged_up_to: marked, revision } = await this.#deps.feed.look();
+    const deletesOn = await this.#delete(marked);
+    const marksOn = await this.#mark(marked, revision);
+    return deletesOn || marksOn;
+  }
+
+  async #delete(marked: number): Promise<boolean> {
+    const { calls } = this.#deps;
+    this.#waiting ??= { upTo: marked, since: this.#elapsed() };
+    const { upTo, since } = this.#waiting;
+    if (this.#elapsed() - since < deletedAfterMs) return false;
+    const [first] = await calls.find("changes", { _id: { $lte: upTo } }, idOnly);
+    if (!first) {
+      this.#waiting = { upTo: marked, since: this.#elapsed() };
+      return false;
+    }
+    // Revisions have no gaps.
+    await calls.deleteMany("changes", { _id: { $lte: Math.min(upTo, Number(first["_id"]) + atMost - 1) } });
+    return true;
+  }
+
+  async #mark(marked: number, revision: number): Promise<boolean> {
+    const { calls, limits, write } = this.#deps;
+    const options = { sort: { _id: 1 }, limit: atMost, projection: { at: 1 } } as const;
+    const now = this.#deps.now();
+    const unmarked = { _id: { $gt: marked } };
+    const [oldest] = await calls.find("changes", unmarked, { ...options, limit: 1 });
+    const isOld = ({ at }: { readonly at?: Date }) => now - at!.getTime() > limits.keepMs;
+    const old = oldest && isOld(oldest) ? await calls.find("changes", unmarked, options) : [];
+    const tooOld = old.filter(isOld).at(-1);
+    // The last row stays: it tells when the database was written last.
+    const upTo = Math.min(revision - 1, Math.max(Number(tooOld?.["_id"] ?? 0), revision - limits.keepRows));
+    if (upTo <= marked) return false;
+    await write(
+      () => {},
+      (batch) => {
+        batch.counters.purgedUpTo = Math.max(batch.counters.purgedUpTo, upTo);
+      },
+    );
+    return old.length === atMost && tooOld === old.at(-1);
+  }
 }

@@ -205,7 +205,6 @@ class Attempt {
         revision: counters.revision,
         number: counters.number,
         purged_up_to: counters.purgedUpTo,
-        purged_at: new Date(counters.purgedAt),
         hosts_revision: hostsRevision,
         ...(counters.believedAt === undefined ? {} : { believed_at: counters.believedAt }),
         ...(changes.leases.size > 0 ? { leases: work.leases() } : {}),

@@ -15,7 +15,6 @@ export interface Counters {
   revision: number;
   number: number;
   purgedUpTo: number;
-  purgedAt: number;
   believedAt: number | undefined;
 }
 
@@ -63,7 +62,6 @@ export class Work {
       revision: writer.revision,
       number: writer.number,
       purgedUpTo: writer.purged_up_to,
-      purgedAt: writer.purged_at.getTime(),
       believedAt: writer.believed_at,
     };
   }
