@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import { later, needs, now, running, stepNames } from "../testing/held-runs.ts";
+import { askEveryMs, neverMs, onLease, renewed } from "./lease.ts";
+import { onPaused, onWord } from "./news.ts";
+import { deadlineOf } from "./steps.ts";
+
+describe("leases", () => {
+  it("freezes a run at the end of its lease, and lets it go on with the next answer that comes in time", () => {
+    const held = running({ renewedElapsedMs: now.elapsedMs });
+    expect(deadlineOf(held)).toBe(now.elapsedMs + 4_000);
+    expect(onLease(held, later(3_999))).toBe(held);
+    const frozen = onLease(held, later(4_000));
+    expect(stepNames(frozen)).toEqual(["suspend"]);
+    expect(deadlineOf(frozen)).toBe(now.elapsedMs + 5_000); // the time limit counts on
+    const still = onPaused(frozen, true);
+    expect(stepNames(still)).toEqual([]);
+    // An answer to a question of before counts from the question: too late.
+    expect(renewed(still, now.elapsedMs + 500, later(4_600))).toMatchObject({ frozen: true });
+    const thawed = renewed(still, now.elapsedMs + 4_500, later(4_600));
+    expect(stepNames(thawed)).toEqual(["resume"]);
+    expect(deadlineOf(thawed)).toBe(now.elapsedMs + 5_000);
+    // A user's suspend is another thing: it stays.
+    const suspended = onPaused(onWord(held, { kind: "suspend" }, now.at), true);
+    const both = onLease(suspended, later(4_000));
+    expect(stepNames(renewed(both, now.elapsedMs + 4_500, later(4_600)))).toEqual([]);
+  });
+
+  it("freezes nothing without a lease, of an unknown database, or that is told to stop", () => {
+    const old = { renewedElapsedMs: neverMs };
+    expect(onLease(running({ ...old, needs: { ...needs, leaseMs: 0 } }), now).frozen).toBe(false);
+    expect(onLease(running({ ...old, known: false }), now).frozen).toBe(false);
+    const stopped = onWord(running(old), { kind: "stop", cause: "killed", by: "ann" }, now.at);
+    expect(onLease(stopped, now).frozen).toBe(false);
+  });
+
+  it("ends a frozen run at once where it may run elsewhere, and with its grace where somebody asked for its end", () => {
+    const frozen = onLease(running({ renewedElapsedMs: neverMs }), now);
+    expect(stepNames(onWord(frozen, { kind: "stop", cause: "superseded", by: "" }, now.at))).toEqual(["kill"]);
+    expect(stepNames(onWord(frozen, { kind: "stop", cause: "killed", by: "ann" }, now.at))).toEqual(["term"]);
+  });
+
+  it("does not start a run whose lease passed on the way, until it is asked about", () => {
+    const accepted = onLease(running({ phase: { kind: "accepted" }, renewedElapsedMs: neverMs }), now);
+    expect(stepNames(accepted)).toEqual([]);
+    expect(stepNames(renewed(accepted, now.elapsedMs, now))).toEqual(["start"]);
+  });
+
+  it("asks three times within the shortest lease", () => {
+    expect(askEveryMs([])).toBe(Infinity);
+    expect(askEveryMs([running(), running({ needs: { ...needs, leaseMs: 900 } })])).toBe(300);
+    expect(askEveryMs([running({ known: false })])).toBe(Infinity);
+  });
+});
