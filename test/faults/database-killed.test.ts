@@ -4,10 +4,10 @@ import {
   coreUser,
   faultsOf,
   ledgerScript,
-  mongoForCore,
   mulberry32,
   Recorder,
   startCore,
+  startOwnMongo,
   until,
 } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
@@ -20,13 +20,15 @@ const seed = Number(process.env["BERTH_TEST_SEED"] ?? Date.now() % 1_000_000);
 describe("MongoDB's server, killed and started again under load", () => {
   it(`loses and doubles nothing, ${kills} times (seed ${seed})`, async () => {
     const random = mulberry32(seed);
-    const { env, server, close } = await mongoForCore();
-    // One that is not ours is not ours to kill; then this shows only that the load runs well on it.
-    const { kill = async () => {}, start = async () => {} } = server;
+    const server = await startOwnMongo();
     {
       await using core = await startCore({
         names: ["storage", "storage2", "auth", "gateway", "gateway2", "scheduler", "watcher", "agent"],
-        env: { BERTH_CAPACITY_CPU: String(capacity), BERTH_CAPACITY_MEMORY: "8G", ...env },
+        env: {
+          BERTH_CAPACITY_CPU: String(capacity),
+          BERTH_CAPACITY_MEMORY: "8G",
+          BERTH_DATABASE: server.urlOf("killed"),
+        },
       });
       const { berth } = await coreUser(core);
       const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
@@ -49,9 +51,9 @@ describe("MongoDB's server, killed and started again under load", () => {
       for (let round = 0; round < kills; round++) {
         const before = recorder.endsOf("w");
         await until(() => recorder.endsOf("w") > before + 3 + random() * 10, "some to end", 60_000);
-        await kill();
+        await server.kill();
         await new Promise((resolve) => setTimeout(resolve, random() * 2_000));
-        await start();
+        await server.start();
       }
       ends = true;
       await Promise.all(submitting);
@@ -66,6 +68,6 @@ describe("MongoDB's server, killed and started again under load", () => {
       expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
       berth.close();
     }
-    await close();
+    await server.close();
   });
 });

@@ -1,17 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { startMongo } from "./mongo-server.ts";
-import type { MongoServer } from "./mongo-server.ts";
 
 /** A MongoDB of this test's own, and what services are told of it. */
 export async function mongoForCore(): Promise<{
   readonly env: Readonly<Record<string, string>>;
-  readonly server: MongoServer;
   close(): Promise<void>;
 }> {
   const server = await startMongo();
   const name = `berth_core_${randomBytes(6).toString("hex")}`;
   return {
-    server,
     env: { BERTH_DATABASE: server.urlOf(name) },
     async close() {
       await server.drop(server.urlOf(name)).catch(() => {});

@@ -19,14 +19,9 @@ export * from "./leaders.ts";
 export * from "./memory-log-sink.ts";
 export * from "./planner.ts";
 export * from "./docker-cluster.ts";
-export {
-  databaseInUse,
-  sharedMongo,
-  startMongo,
-  testDatabase,
-  type MongoServer,
-  type TestDatabase,
-} from "./mongo-server.ts";
+export { databaseInUse, sharedMongo, testDatabase, type TestDatabase } from "./mongo-server.ts";
+export type { MongoServer } from "./mongo-access.ts";
+export { startOwnMongo, type OwnMongoServer } from "./mongo-process.ts";
 export { mongoForCore } from "./core-mongo.ts";
 export { startSecondCopy } from "./second-copy.ts";
 export { startSecondHost } from "./second-host.ts";
