@@ -3,10 +3,9 @@ import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, openSync, closeSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "@berth/cli/cluster";
 import { killKeepers, repositoryRoot, runBerth, startNats, until } from "@berth/test-support";
 import type { NatsServer } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -18,6 +17,7 @@ describe("copies of services, started by berth serve", () => {
   let dir: string;
   let nats: NatsServer;
   let env: string;
+  let first: ReturnType<typeof runBerth>;
   const ports = new Map<string, number>();
   const running = new Map<string, ChildProcess>();
   const addressOf = (service: string, copies = 2): string =>
@@ -67,7 +67,7 @@ describe("copies of services, started by berth serve", () => {
     const password = randomBytes(12).toString("hex");
     nats = await startNats({ dir: join(dir, "nats"), user: "control", password });
     for (const service of [...twice, "storage", "agent"])
-      for (const copy of [1, 2]) ports.set(`${service}${copy}`, await freePort());
+      for (const copy of [1, 2]) ports.set(`${service}${copy}`, await freePort(0));
     env = join(dir, "cluster.env");
     const settings = {
       BERTH_CLUSTER_ID: "copies",
@@ -88,6 +88,8 @@ describe("copies of services, started by berth serve", () => {
         .join(""),
     );
     await serve("storage");
+    // Before there is an auth to ask, as somebody does who pastes all lines at once.
+    first = berth("user", "first", "ada", "--env", env, "--uid", String(process.getuid?.() || 20_000));
     await Promise.all(twice.flatMap((service) => [serve(service, 1), serve(service, 2)]));
     await serve("agent", 1, { BERTH_DRIVER: "process", BERTH_DATA_DIR: join(dir, "agent"), BERTH_RUN_DIR: dir });
   }, 60_000);
@@ -99,9 +101,9 @@ describe("copies of services, started by berth serve", () => {
   });
 
   it("log in by a list of gateways and run a task", async () => {
-    const first = await berth("user", "first", "ada", "--env", env, "--uid", String(process.getuid?.() || 20_000));
-    expect(first).toMatchObject({ code: 0 });
-    const login = await runBerth(["login", addressOf("gateway"), "--key-stdin"], { input: first.stdout, env: mine });
+    const { code, stdout, stderr } = await first;
+    expect(code, stderr).toBe(0);
+    const login = await runBerth(["login", addressOf("gateway"), "--key-stdin"], { input: stdout, env: mine });
     expect(login, login.stderr).toMatchObject({ code: 0 });
     expect(await berth("run", "-q", "--", "echo", "hello")).toEqual({ code: 0, stdout: "hello\n", stderr: "" });
     const status = await berth("status");
@@ -138,12 +140,3 @@ describe("copies of services, started by berth serve", () => {
     expect(storage.stdout + storage.stderr).toContain("an embedded store has exactly one");
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

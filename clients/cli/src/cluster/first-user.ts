@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AppError } from "@berth/core";
 import { AuthServiceService, Role } from "@berth/contracts/auth";
 import { openChannel } from "@berth/contracts/channel";
-import { createClient, ClientError, Metadata } from "nice-grpc";
+import { createClient, ClientError, Metadata, waitForChannelReady } from "nice-grpc";
 import { secret, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import type { Layout } from "./layout.ts";
@@ -53,7 +53,13 @@ export interface Admin {
   readonly home: string;
 }
 
-/** Makes an admin, with a generated password, and an API key, by asking auth with the cluster's secret. One that is there already gets another key. */
+/** Services that are started just before are waited for; also how long what is asked may take. */
+const patienceMs = 30_000;
+
+/**
+ * Makes an admin, with a generated password, and an API key, by asking auth with the cluster's secret. One that is there already gets another key. Throws
+ * `unavailable` PEER_FAILED where auth refuses or does not answer.
+ */
 export async function makeAdmin(
   auth: string,
   clusterSecret: string,
@@ -61,9 +67,11 @@ export async function makeAdmin(
   keyName: string,
 ): Promise<{ readonly password: string | undefined; readonly key: string }> {
   const channel = openChannel(auth);
+  const late = AbortSignal.timeout(patienceMs);
   try {
+    await waitForChannelReady(channel, new Date(Date.now() + patienceMs));
     const client = createClient(AuthServiceService, channel, {
-      "*": { metadata: Metadata({ authorization: `Berth ${clusterSecret}` }) },
+      "*": { metadata: Metadata({ authorization: `Berth ${clusterSecret}` }), signal: late },
     });
     const identity = { user: who.name, uid: who.uid, gid: who.gid, groups: [] };
     const user = { name: who.name, identity, role: Role.ADMIN, home: who.home, email: "", createTime: undefined };
@@ -76,8 +84,9 @@ export async function makeAdmin(
     const { key } = await client.createKey({ user: who.name, name: keyName, ttlMs: 0 });
     return { password, key };
   } catch (cause) {
-    if (!(cause instanceof ClientError)) throw cause;
-    throw new AppError("unavailable", "PEER_FAILED", `auth at ${auth} did not do it: ${cause.details}`, { cause });
+    if (!late.aborted && !(cause instanceof ClientError)) throw cause;
+    const why = cause instanceof ClientError ? cause.details : `no answer within ${patienceMs / 1000} s`;
+    throw new AppError("unavailable", "PEER_FAILED", `auth at ${auth} did not do it: ${why}`, { cause });
   } finally {
     channel.close();
   }
