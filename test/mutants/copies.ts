@@ -56,10 +56,10 @@ export const copyMutants: readonly Mutant[] = [
   {
     name: "silent-stream-is-waited-for",
     what: "a stream that says nothing is read for ever",
-    file: "libs/runtime/src/while-heard.ts",
+    file: "libs/contracts/src/while-heard.ts",
     find: '    stop.abort(new AppError("unavailable", "STREAM_SILENT"',
     replace: '    void (new AppError("unavailable", "STREAM_SILENT"',
-    tests: ["libs/runtime/src/while-heard.test.ts"],
+    tests: ["libs/contracts/src/while-heard.test.ts"],
   },
   {
     name: "submits-without-request-id",

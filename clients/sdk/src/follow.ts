@@ -2,6 +2,7 @@ import { AppError } from "@berth/core";
 import type { ReadLogResponse, WatchTasksRequest, WatchTasksResponse } from "@berth/contracts/api";
 import { LogStream } from "@berth/contracts/store";
 import { TaskState } from "@berth/contracts/types";
+import { whileHeard } from "@berth/contracts/while-heard";
 import { pause } from "./call-errors.ts";
 import type { Berth } from "./connect.ts";
 
@@ -50,18 +51,12 @@ export function followTasks(
   let { token } = request;
   const ends = new Ends();
   return again(options, async function* (progress) {
-    const silence = new Silence(options.signal);
-    try {
-      for await (const message of berth.tasks.watchTasks({ ...request, token }, { signal: silence.signal })) {
-        silence.end();
-        progress();
-        yield ends.onlyNew(message);
-        token = message.token || token;
-        if (message.startAgain) return;
-        silence.begin();
-      }
-    } finally {
-      silence.close();
+    const open = (signal: AbortSignal) => berth.tasks.watchTasks({ ...request, token }, { signal });
+    for await (const message of whileHeard(open, { signal: options.signal, silenceMs, service: berth.server })) {
+      progress();
+      yield ends.onlyNew(message);
+      token = message.token || token;
+      if (message.startAgain) return;
     }
     // A server that stops may end a stream without an error; only we end a watch.
     throw new AppError("unavailable", "STREAM_ENDED", "the watch ended");
@@ -84,41 +79,6 @@ class Ends {
     });
     return tasks.length === message.tasks.length ? message : { ...message, tasks };
   }
-}
-
-/** Aborts with the outer signal, or where nothing is heard for too long; the time that the reader takes does not count. */
-class Silence {
-  readonly #stop = new AbortController();
-  readonly #outer: AbortSignal | undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(outer: AbortSignal | undefined) {
-    this.#outer = outer;
-    if (outer?.aborted) this.#onAbort();
-    else outer?.addEventListener("abort", this.#onAbort);
-    this.begin();
-  }
-
-  get signal(): AbortSignal {
-    return this.#stop.signal;
-  }
-
-  begin(): void {
-    const silent = new AppError("unavailable", "WATCH_SILENT", `nothing was heard for ${silenceMs / 1000} s`);
-    this.#timer = setTimeout(() => this.#stop.abort(silent), silenceMs);
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-
-  close(): void {
-    this.end();
-    this.#outer?.removeEventListener("abort", this.#onAbort);
-    this.#stop.abort(new AppError("unavailable", "WATCH_LEFT", "the watch was left"));
-  }
-
-  readonly #onAbort = (): void => this.#stop.abort(this.#outer?.reason);
 }
 
 export interface OutputRequest {

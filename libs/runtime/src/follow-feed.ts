@@ -1,9 +1,9 @@
 import { AppError } from "@berth/core";
 import { Change, type TaskStoreServiceService } from "@berth/contracts/store";
+import { whileHeard } from "@berth/contracts/while-heard";
 import type { GrpcClient } from "./grpc-client.ts";
 import type { Logger } from "./logger.ts";
 import { backoffMs, sleep } from "./retry.ts";
-import { whileHeard } from "./while-heard.ts";
 
 /** Who reads the change feed. Calls come one after the other, never after the follower's signal is aborted. */
 export interface FeedReader {

@@ -34,4 +34,4 @@ export {
   type SpanOptions,
 } from "./telemetry.ts";
 export { guardNodeVersion } from "./version-guard.ts";
-export { whileHeard, type WhileHeardOptions } from "./while-heard.ts";
+export { whileHeard, type WhileHeardOptions } from "@berth/contracts/while-heard";

@@ -1,12 +1,12 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { sleep } from "./retry.ts";
 import { whileHeard } from "./while-heard.ts";
 
 const silenceMs = 60;
 
 async function* words(count: number, everyMs: number, stop: AbortSignal): AsyncGenerator<number> {
   for (let n = 1; n <= count; n++) {
-    await sleep(everyMs, stop);
+    await wait(everyMs, undefined, { signal: stop });
     yield n;
   }
 }
@@ -18,7 +18,7 @@ async function hear(
   const heard: number[] = [];
   for await (const n of whileHeard(open, { signal, silenceMs, service: "storage" })) {
     heard.push(n);
-    await sleep(takesMs);
+    await wait(takesMs);
   }
   return heard;
 }

@@ -1,7 +1,7 @@
 import { AppError } from "@berth/core";
 
 export interface WhileHeardOptions {
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Longer than the time between two words of a stream that is well. */
   readonly silenceMs: number;
   /** Who is heard, in the words of an error message. */
@@ -16,10 +16,10 @@ export async function* whileHeard<T>(
   open: (stop: AbortSignal) => AsyncIterable<T>,
   { signal, silenceMs, service }: WhileHeardOptions,
 ): AsyncGenerator<T> {
-  signal.throwIfAborted();
+  signal?.throwIfAborted();
   const stop = new AbortController();
-  const onAbort = (): void => stop.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const onAbort = (): void => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
   const onSilence = (): void =>
     stop.abort(new AppError("unavailable", "STREAM_SILENT", `${service} said nothing for ${silenceMs} ms`));
   let timer = setTimeout(onSilence, silenceMs);
@@ -29,8 +29,11 @@ export async function* whileHeard<T>(
       yield part;
       timer = setTimeout(onSilence, silenceMs);
     }
+  } catch (thrown) {
+    stop.signal.throwIfAborted();
+    throw thrown;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
+    signal?.removeEventListener("abort", onAbort);
   }
 }
