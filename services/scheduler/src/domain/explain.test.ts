@@ -2,17 +2,12 @@ import { GiB } from "@berth/core";
 import { fifoRanking } from "@berth/plugins";
 import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
+import { queueOf } from "../testing/cycles.ts";
 import { planCycle, policyWith } from "./cycle.ts";
 import { explain } from "./explain.ts";
-import type { FeedRow } from "./feed.ts";
 import { standardFilters } from "./filters.ts";
-import { Queue } from "./queue.ts";
+import type { Queue } from "./queue.ts";
 
-function queueOf(...rows: FeedRow[]): Queue {
-  const queue = new Queue();
-  for (const row of rows) queue.apply(row, 0);
-  return queue;
-}
 const why = (queue: Queue, id: string) => explain(queue, id, standardFilters);
 const full = aHostRow("h1", { capacity: { cpuMilli: 1000, memoryBytes: GiB } });
 const taken = aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" });

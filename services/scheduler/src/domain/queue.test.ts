@@ -1,11 +1,8 @@
-import { fifoRanking } from "@berth/plugins";
 import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
-import { planCycle, policyWith } from "./cycle.ts";
+import { plan } from "../testing/cycles.ts";
 import { brokenInvariant } from "./invariants.ts";
 import { Queue } from "./queue.ts";
-
-const plan = (queue: Queue) => planCycle(queue, policyWith(fifoRanking()), 60_000, () => 0.5);
 
 function held() {
   const queue = new Queue();
