@@ -23,3 +23,11 @@ const shape = {
 
 /** Throws `invalid` CONFIG_INVALID with every fault. */
 export const readWatcherConfig = (env: NodeJS.ProcessEnv) => readConfig(shape, { env });
+
+const dayMs = 86_400_000;
+
+/** Both ages in milliseconds, as storage wants them. */
+export const agesOf = (config: { readonly retentionDays: number; readonly retentionRecordsDays: number }) => ({
+  archiveAfterMs: Math.round(config.retentionDays * dayMs),
+  deleteAfterMs: Math.round(config.retentionRecordsDays * dayMs),
+});

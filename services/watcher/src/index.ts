@@ -1,6 +1,2 @@
-/** The watcher's parts, for simulations; the service itself is `main.ts`. */
-export { grpcRunStore, grpcTimerLease } from "./adapters/grpc/run-store.ts";
-export { natsWaker, serveAgents } from "./adapters/nats/agent-server.ts";
-export { HouseKeeping } from "./app/house-keeping.ts";
-export { runTimers } from "./app/timers.ts";
-export { Watcher } from "./app/watcher.ts";
+/** The watcher put together, for simulations; the service itself is `main.ts`. */
+export { startWatching, type Watching, type WatchingDeps } from "./start-watching.ts";

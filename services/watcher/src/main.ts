@@ -1,7 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
 import { TaskStoreServiceService } from "@berth/contracts/store";
-import type { Host } from "@berth/contracts/types";
 import { connectBus } from "@berth/nats";
 import {
   createLogger,
@@ -12,16 +10,12 @@ import {
   runService,
   serveGrpc,
   serveMetrics,
-  sleep,
   startTelemetry,
 } from "@berth/runtime";
-import { grpcRunStore, grpcTimerLease } from "./adapters/grpc/run-store.ts";
 import { watcherMetrics } from "./adapters/metrics.ts";
-import { natsWaker, serveAgents } from "./adapters/nats/agent-server.ts";
-import { HouseKeeping } from "./app/house-keeping.ts";
-import { runTimers } from "./app/timers.ts";
-import { Watcher } from "./app/watcher.ts";
-import { readWatcherConfig } from "./config.ts";
+import { agesOf, readWatcherConfig } from "./config.ts";
+import { startWatching } from "./start-watching.ts";
+import type { Watching } from "./start-watching.ts";
 
 await runService({
   name: "watcher",
@@ -30,10 +24,9 @@ await runService({
     const logger = createLogger({ service: "watcher", level: config.logLevel });
     await startTelemetry({ service: "watcher", otlpUrl: config.otlpUrl, closing });
 
-    const authorization = internalAuthorization(config.clusterSecret);
     const client = grpcClient(TaskStoreServiceService, grpcChannel(config.storage, { closing }), {
       service: "storage",
-      authorization,
+      authorization: internalAuthorization(config.clusterSecret),
     });
     const bus = connectBus({
       servers: config.natsUrl,
@@ -43,20 +36,6 @@ await runService({
       closing,
       logger,
     });
-    const instruments = watcherMetrics({ live: () => watcher.view.liveCount, lagMs: () => watcher.lagMs });
-    const store = grpcRunStore(client, { logger, now: () => new Date(), onReports: instruments.reports });
-    const watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest> = new Watcher({
-      store,
-      waker: natsWaker(bus),
-      instruments,
-      logger,
-      now: () => performance.now(),
-      lossMarginMs: config.lossMarginMs,
-      canHear: () => bus.connected,
-    });
-    const listening = setInterval(() => watcher.listen(), 1_000);
-    closing.add(() => clearInterval(listening));
-
     const server = await serveGrpc({
       address: config.listen,
       services: [],
@@ -64,41 +43,33 @@ await runService({
       logger,
       closing,
     });
-    const lease = grpcTimerLease(client, `watcher-${randomUUID()}`);
-    const dayMs = 86_400_000;
-    const ages = {
-      archiveAfterMs: Math.round(config.retentionDays * dayMs),
-      deleteAfterMs: Math.round(config.retentionRecordsDays * dayMs),
-    };
-    const house = new HouseKeeping({
-      step: (until) => client.keepHouse(ages, { signal: until, deadlineMs: 600_000 }),
-      logger,
-      now: () => performance.now(),
-      sleep,
-    });
-    const timers = {
-      lease,
-      logger,
-      ttlMs: 6_000,
-      everyMs: 1_000,
-      onTick: () => {
-        house.onTick(signal);
-        return watcher.onTick();
+    const watching: Watching = startWatching(
+      {
+        client,
+        bus,
+        name: `watcher-${randomUUID()}`,
+        lossMarginMs: config.lossMarginMs,
+        ages: agesOf(config),
+        houseDeadlineMs: 600_000,
+        instruments: watcherMetrics({
+          live: () => watching.watcher.view.liveCount,
+          lagMs: () => watching.watcher.lagMs,
+        }),
+        logger,
+        random: Math.random,
       },
-      monotonic: () => performance.now(),
-      random: Math.random,
-      sleep,
-    };
-    const running = Promise.all([store.follow(watcher, signal), runTimers(timers, signal)]);
+      signal,
+    );
+    const { running } = watching;
     closing.add(async () => void (await running));
-    serveAgents(bus, watcher, signal);
-    if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
+    const addresses = { grpc: server.address };
+    if (config.metricsAddress === undefined) return { addresses, running };
     const metrics = await serveMetrics({
       address: config.metricsAddress,
       closing,
       logger,
       healthy: () => server.serving,
     });
-    return { addresses: { grpc: server.address, metrics }, running };
+    return { addresses: { ...addresses, metrics }, running };
   },
 });

@@ -1,5 +1,4 @@
-import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
-import type { Host } from "@berth/contracts/types";
+import type { AssignRequest } from "@berth/contracts/agent";
 import type { Database } from "@berth/database";
 import { Agent, busControlPlane, serveAgent, simFiles } from "@berth/executor-agent/parts";
 import { fifoRanking } from "@berth/plugins";
@@ -8,7 +7,7 @@ import type { Logger } from "@berth/runtime";
 import { grpcPlanStore, natsDispatcher, policyWith, Scheduler } from "@berth/scheduler";
 import { keepHouse, sqliteTaskStore, taskStoreService } from "@berth/storage";
 import type { FileStore } from "@berth/storage";
-import { grpcRunStore, grpcTimerLease, HouseKeeping, natsWaker, runTimers, serveAgents, Watcher } from "@berth/watcher";
+import { startWatching } from "@berth/watcher";
 import { simBus } from "./bus.ts";
 import type { BusServer } from "./bus.ts";
 import type { SimDisk } from "./journal.ts";
@@ -74,53 +73,21 @@ export function startScheduler({ life, node, bus, store, logger, random, signal 
   return { scheduler, running: scheduler.run(signal) };
 }
 
-export function startWatcher({
-  life,
-  node,
-  bus: server,
-  store: client,
-  logger,
-  random,
-  signal,
-}: Surroundings): Started {
-  const bus = simBus(server, node, life);
-  const store = grpcRunStore(client, { logger, now: () => new Date(), onReports: idle });
-  const watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest> = new Watcher({
-    store,
-    waker: natsWaker(bus),
-    instruments: { sync: idle, verdict: idle, woke: idle, lost: idle },
-    logger,
-    now: () => performance.now(),
-    lossMarginMs,
-    canHear: () => bus.connected,
-  });
-  setInterval(() => watcher.listen(), 1_000);
-  const house = new HouseKeeping({
-    step: (until) => client.keepHouse(ages, { signal: until, deadlineMs: 60_000 }),
-    logger,
-    now: () => performance.now(),
-    sleep,
-  });
-  const running = Promise.all([
-    store.follow(watcher, signal),
-    runTimers(
-      {
-        lease: grpcTimerLease(client, life.name),
-        logger,
-        ttlMs: 6_000,
-        everyMs: 1_000,
-        onTick: () => {
-          house.onTick(signal);
-          return watcher.onTick();
-        },
-        monotonic: () => performance.now(),
-        random,
-        sleep,
-      },
-      signal,
-    ),
-  ]);
-  serveAgents(bus, watcher, signal);
+export function startWatcher({ life, node, bus, store, logger, random, signal }: Surroundings): Started {
+  const { running } = startWatching(
+    {
+      client: store,
+      bus: simBus(bus, node, life),
+      name: life.name,
+      lossMarginMs,
+      ages,
+      houseDeadlineMs: 60_000,
+      instruments: { sync: idle, verdict: idle, woke: idle, lost: idle, reports: idle },
+      logger,
+      random,
+    },
+    signal,
+  );
   return { running };
 }
 

@@ -1,0 +1,75 @@
+import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
+import type { KeepHouseRequest, TaskStoreServiceService } from "@berth/contracts/store";
+import type { Host } from "@berth/contracts/types";
+import type { Bus } from "@berth/nats";
+import { sleep } from "@berth/runtime";
+import type { GrpcClient, Logger } from "@berth/runtime";
+import { grpcRunStore, grpcTimerLease } from "./adapters/grpc/run-store.ts";
+import type { RunStoreOptions } from "./adapters/grpc/run-store.ts";
+import { natsWaker, serveAgents } from "./adapters/nats/agent-server.ts";
+import { HouseKeeping } from "./app/house-keeping.ts";
+import { runTimers } from "./app/timers.ts";
+import { Watcher } from "./app/watcher.ts";
+import type { Instruments } from "./ports/instruments.ts";
+
+export interface WatchingDeps {
+  readonly client: GrpcClient<typeof TaskStoreServiceService>;
+  readonly bus: Bus;
+  /** Its own name, by which it holds the lease of the timers. */
+  readonly name: string;
+  /** Between the end of a run's lease and giving it up, in milliseconds. */
+  readonly lossMarginMs: number;
+  /** When files and records of ended tasks go. */
+  readonly ages: KeepHouseRequest;
+  /** How long storage may take for one step of that, in milliseconds: a task may have very many files. */
+  readonly houseDeadlineMs: number;
+  readonly instruments: Instruments & { readonly reports: RunStoreOptions["onReports"] };
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+export interface Watching {
+  readonly watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>;
+  /** Settles when all of it has ended; rejects where it cannot go on. */
+  readonly running: Promise<unknown>;
+}
+
+/** Puts a watcher together and lets it run until aborted: it follows the feed, answers agents, and runs the timers while it holds their lease. */
+export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching {
+  const { client, bus, name, lossMarginMs, ages, houseDeadlineMs, instruments, logger, random } = deps;
+  const monotonic = () => performance.now();
+  const store = grpcRunStore(client, { logger, now: () => new Date(), onReports: instruments.reports });
+  const watcher: Watching["watcher"] = new Watcher({
+    store,
+    waker: natsWaker(bus),
+    instruments,
+    logger,
+    now: monotonic,
+    lossMarginMs,
+    canHear: () => bus.connected,
+  });
+  const listening = setInterval(() => watcher.listen(), 1_000);
+  signal.addEventListener("abort", () => clearInterval(listening));
+  const house = new HouseKeeping({
+    step: (until) => client.keepHouse(ages, { signal: until, deadlineMs: houseDeadlineMs }),
+    logger,
+    now: monotonic,
+    sleep,
+  });
+  const timers = {
+    lease: grpcTimerLease(client, name),
+    logger,
+    ttlMs: 6_000,
+    everyMs: 1_000,
+    onTick() {
+      house.onTick(signal);
+      return watcher.onTick();
+    },
+    monotonic,
+    random,
+    sleep,
+  };
+  const running = Promise.all([store.follow(watcher, signal), runTimers(timers, signal)]);
+  serveAgents(bus, watcher, signal);
+  return { watcher, running };
+}
