@@ -1,7 +1,7 @@
 import type { Mutant } from "./mutants.ts";
 
 const agent = "services/executor-agent/src/domain";
-const agentTests = [`${agent}/steps.test.ts`];
+const agentTests = [agent];
 
 /** Of leases of runs, lost hosts and restored databases. */
 export const lostHostMutants: readonly Mutant[] = [
@@ -25,8 +25,8 @@ export const lostHostMutants: readonly Mutant[] = [
     name: "frozen-runs-get-their-grace",
     what: "a frozen run that was superseded goes on until its grace is over",
     file: `${agent}/steps.ts`,
-    find: `if (frozen && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];`,
-    replace: "",
+    find: "const mayStand = frozen || specId === undefined;",
+    replace: "const mayStand = specId === undefined;",
     tests: agentTests,
   },
   {
@@ -43,7 +43,7 @@ export const lostHostMutants: readonly Mutant[] = [
     file: "services/executor-agent/src/app/run-status.ts",
     find: `held.wish === "suspend" ? RunPhase.SUSPENDED : RunPhase.RUNNING`,
     replace: "RunPhase.SUSPENDED",
-    tests: ["services/executor-agent/src/app/agent.test.ts"],
+    tests: ["services/executor-agent/src/app/agent-leases.test.ts"],
   },
   {
     name: "keeper-freezes-nothing",

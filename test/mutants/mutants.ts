@@ -1,4 +1,5 @@
 import { copyMutants } from "./copies.ts";
+import { laneMutants } from "./lanes.ts";
 import { lostHostMutants } from "./lost-hosts.ts";
 import { mongoMutants } from "./mongo.ts";
 import { promiseMutants } from "./promises.ts";
@@ -109,6 +110,7 @@ export const mutants: readonly Mutant[] = [
   ...promiseMutants,
   ...storeMutants,
   ...lostHostMutants,
+  ...laneMutants,
   ...copyMutants,
   ...mongoMutants,
   ...systemMutants,

@@ -165,6 +165,14 @@ describe("process driver", () => {
     const behind = [await host.run("echo once; exit 5", { lane }), await host.run("echo once; exit 5", { lane })];
     await host.printed(first, "up");
     expect(behind.map((task) => existsSync(task.stdoutPath))).toEqual([false, false]);
+    // So much that its record is written anew, with what is left.
+    const far = `/${"far/".repeat(50_000)}`;
+    for (let n = 0; n < 12; n += 1) {
+      const task = await host.run("true", { stdoutPath: far, stderrPath: far });
+      await host.until(task, "unable");
+      await host.driver.settle([task.run]);
+    }
+    await host.until(await host.run("true"), "ended");
     await host.killKeepers();
     for (const task of behind) {
       expect(await host.until(task, "ended", "lost")).toMatchObject({ kind: "ended", exitCode: 5 });

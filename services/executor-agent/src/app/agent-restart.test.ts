@@ -86,6 +86,30 @@ describe("an agent that starts again", () => {
     expect(second.control.syncs[0]?.statuses).toMatchObject([{ run: { taskId: "1" }, phase: RunPhase.RUNNING }]);
   });
 
+  it("gives back what waits in a lane since before, and nothing that has begun", async () => {
+    const journal = memoryJournal();
+    const driver = simDriver({ capacity });
+    const first = await startHost({ journal, driver });
+    await first.agent.onAssign(
+      assign(journal.id, [
+        { id: "1", command: ["sim", "10s"] },
+        { id: "2", command: ["sim", "10s"] },
+      ]),
+    );
+    await first.end();
+    const watchTasks: typeof driver.watchTasks = async function* (signal) {
+      for await (const events of driver.watchTasks(signal))
+        yield events.map((event) =>
+          event.kind === "found" && event.run.taskId === "2" ? { ...event, startedAt: undefined } : event,
+        );
+    };
+    const given: string[] = [];
+    const takeBack: typeof driver.takeBack = async (unwanted) =>
+      void given.push(...unwanted.map(({ taskId }) => taskId));
+    await startHost({ journal, driver: { ...driver, watchTasks, takeBack } });
+    expect(given).toEqual(["2"]);
+  });
+
   it("lets nothing go on that has a lease of which only the lost journal knew, until it hears that it may", async () => {
     const { driver, said } = watchedDriver();
     const journal = memoryJournal();

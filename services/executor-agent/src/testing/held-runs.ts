@@ -22,6 +22,7 @@ export const later = (ms: number): Now => ({ at: new Date(now.at.getTime() + ms)
 /** A run that began at that moment. */
 export const running = (more: Partial<HeldRun> = {}): HeldRun => ({
   ...adopted("e/1/1", runs[0]!),
+  specId: 1,
   needs,
   phase: { kind: "running", startedAt: now.at, startedElapsedMs: now.elapsedMs },
   ...more,
