@@ -168,7 +168,12 @@ async function startSupervisor(layout: Layout, root: string): Promise<void> {
   // One that runs old settings gives way; what it keeps runs on and is adopted.
   if (present) {
     process.kill(present.pid, "SIGUSR2");
-    while (findProcess(layout.run, "supervisor")) await new Promise((resolve) => setTimeout(resolve, 20));
+    const until = Date.now() + readyWithinMs;
+    while (findProcess(layout.run, "supervisor")) {
+      if (Date.now() > until)
+        throw new AppError("unavailable", "NOT_READY", `the supervisor (pid ${present.pid}) does not give way; end it`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
   const log = openSync(join(layout.logs, "supervisor.log"), "a", 0o600);
   const child = spawn(

@@ -5351,7 +5351,7 @@ export const TaskStoreServiceService = {
     responseSerialize: (value: UpdateTaskResponse): Buffer => Buffer.from(UpdateTaskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdateTaskResponse => UpdateTaskResponse.decode(value),
   },
-  /** Gives up runs on a host that is lost. Codes: NOT_FOUND, UNAVAILABLE. */
+  /** Gives up runs on a host that is lost; again, it finds none and answers so. Codes: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE. */
   loseRuns: {
     path: "/berth.store.v1.TaskStoreService/LoseRuns" as const,
     requestStream: false as const,
@@ -5404,7 +5404,7 @@ export interface TaskStoreServiceServer extends UntypedServiceImplementation {
   countTasks: handleUnaryCall<CountTasksRequest, CountTasksResponse>;
   /** Changes what may be changed of a task that is not over. Codes: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNAVAILABLE. */
   updateTask: handleUnaryCall<UpdateTaskRequest, UpdateTaskResponse>;
-  /** Gives up runs on a host that is lost. Codes: NOT_FOUND, UNAVAILABLE. */
+  /** Gives up runs on a host that is lost; again, it finds none and answers so. Codes: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE. */
   loseRuns: handleUnaryCall<LoseRunsRequest, LoseRunsResponse>;
   /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
   keepHouse: handleUnaryCall<KeepHouseRequest, KeepHouseResponse>;
@@ -5633,7 +5633,7 @@ export interface TaskStoreServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UpdateTaskResponse) => void,
   ): ClientUnaryCall;
-  /** Gives up runs on a host that is lost. Codes: NOT_FOUND, UNAVAILABLE. */
+  /** Gives up runs on a host that is lost; again, it finds none and answers so. Codes: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE. */
   loseRuns(
     request: LoseRunsRequest,
     callback: (error: ServiceError | null, response: LoseRunsResponse) => void,
