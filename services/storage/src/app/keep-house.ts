@@ -1,4 +1,5 @@
 import { AppError } from "@berth/core";
+import { sleep } from "@berth/runtime";
 
 export interface Housekeeping {
   /** One small step of what is due; tells whether more is. */
@@ -20,17 +21,6 @@ export async function keepHouse(store: Housekeeping, logger: Log, signal: AbortS
       if (!(error instanceof AppError) || error.reason === "EPOCH_CHANGED") throw error;
       logger.warn("housekeeping failed; it is tried again", { reason: error.reason });
     }
-    await pause(everyMs, signal);
+    await sleep(everyMs, signal).catch(() => {}); // aborted: the loop ends
   }
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });

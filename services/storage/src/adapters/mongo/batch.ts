@@ -74,6 +74,11 @@ export class Batch {
     return this.changes.specs.has(number) ? this.changes.specs.get(number) : this.#work.wholeSpec(number);
   }
 
+  /** The spec as it was given, of a task that is there. */
+  encodedSpec(number: number): Uint8Array {
+    return this.wholeSpec(number)!.run_spec!;
+  }
+
   /** A task's, an array's or an element's record, folded or not. */
   task(number: number, idx: number): TaskDoc | undefined {
     const record = this.#record(number, idx);

@@ -157,6 +157,9 @@ export const taskKey = (number: number, idx: number): string =>
 /** Greater than the keys of all elements of an array, smaller than the next number's. */
 export const afterElements = (number: number): string => `${padded(number)}/`;
 
+/** Greater than the keys of all chunks of an array, smaller than the next number's. */
+export const afterChunks = (number: number): string => `${padded(number)}0`;
+
 export const chunkKey = (number: number, chunk: number): string => `${padded(number)}/${padded(chunk)}`;
 
 export const attemptKey = (number: number, idx: number, attempt: number): string =>

@@ -1,4 +1,5 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
+import { sleep } from "@berth/runtime";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
 import { RecentRows } from "./recent-rows.ts";
 import type { FeedRow } from "./changes.ts";
@@ -150,7 +151,7 @@ export class Feed {
   async #lookNowAndThen(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await pause(this.#isWatched ? lookMs : lookUnwatchedMs, signal);
+      await sleep(this.#isWatched ? lookMs : lookUnwatchedMs, signal).catch(() => {}); // aborted: the loop ends
       if (!signal.aborted) await this.look().catch(() => {}); // readers see it by themselves
     }
   }
@@ -170,7 +171,7 @@ export class Feed {
       }
       this.#setWatched(false);
       await this.#watch?.close().catch(() => {});
-      await pause(watchAgainMs, signal);
+      await sleep(watchAgainMs, signal).catch(() => {});
     }
   }
 
@@ -201,15 +202,3 @@ function revisionOf(event: unknown): number {
   const { updateDescription } = event as { updateDescription?: { updatedFields?: { revision?: number } } };
   return updateDescription?.updatedFields?.revision ?? 0;
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });

@@ -45,7 +45,7 @@ export function wholeNeeds(needs: Needs, taskId: string): void {
 /** The same with everything: the spec as it was given, mounts and earlier attempts. */
 export function wholeMessage(batch: Batch, found: Found): Task {
   const { row } = found;
-  const runSpec = RunSpec.decode(batch.wholeSpec(row.number)!.run_spec!);
+  const runSpec = RunSpec.decode(batch.encodedSpec(row.number));
   const attempts = batch.history(row.number, row.idx).map((earlier): Attempt => ({
     attempt: earlier.attempt,
     hostId: earlier.host,

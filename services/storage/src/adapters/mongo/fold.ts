@@ -5,7 +5,7 @@ import type { Step } from "../../ports/task-store.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
-import { chunkKey, taskKey } from "./collections.ts";
+import { afterElements, chunkKey, taskKey } from "./collections.ts";
 import type { ArrayDoc, ChunkDoc, TaskDoc } from "./collections.ts";
 import { toTask } from "./task-doc.ts";
 import type { Call } from "./transactions.ts";
@@ -61,7 +61,7 @@ export class Folder {
     return found && (toTask(found) as Array);
   }
 
-  /** Keys of all records of the next chunk that has any, as far as the cursor. */
+  /** Keys of the records that are to go into one chunk: the next one, from our place on, for which there are any. None beyond the cursor; at most a chunk's. */
   async #nextRecords({ number, array }: Array): Promise<string[]> {
     const from = taskKey(number, Math.max(array.first, this.#place.idx + 1));
     const options = { sort: { _id: 1 as const }, projection: { _id: 1 } };
@@ -90,7 +90,7 @@ export class Folder {
   /** Nothing is left of it but itself and its chunks: no later walk comes here, and it may be archived. */
   async #settle({ number, state }: Array): Promise<void> {
     if (state < overCode) return;
-    const elements = { _id: { $gte: taskKey(number, 0), $lt: `${taskKey(number, -1)}/` } };
+    const elements = { _id: { $gte: taskKey(number, 0), $lt: afterElements(number) } };
     if ((await this.#calls.find("tasks", elements, { limit: 1, projection: { _id: 1 } })).length > 0) return;
     await this.#write(
       {

@@ -3,7 +3,7 @@ import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store
 import { hostChange } from "../records/feed-row.ts";
 import { feedForm, saidOf } from "../records/host-form.ts";
 import type { Batch } from "./batch.ts";
-import type { MongoCalls, Session } from "./calls.ts";
+import type { MongoCalls, Query, Session } from "./calls.ts";
 import type { HostDoc } from "./collections.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import { bytes } from "./spec-doc.ts";
@@ -100,14 +100,15 @@ export class Hosts {
 
   /** When anybody last heard of hosts. Nobody can have while the database or this store was down: that counts as having heard of all. */
   async heardAt(ids: readonly string[]): Promise<Map<string, number>> {
-    const docs = await this.#calls.find("host_seen", ids.length > 0 ? { _id: { $in: ids } } : {});
+    const seen = await this.#seenAt({ _id: { $in: ids } });
+    return new Map(ids.map((id) => [id, Math.max(seen(id), this.#listeningSince)]));
+  }
+
+  /** When any copy saw a host; 0: none did. */
+  async #seenAt(filter: Query): Promise<(id: string) => number> {
+    const docs = await this.#calls.find("host_seen", filter);
     const told = new Map(docs.map((doc) => [String(doc["_id"]), Number(doc["at"])]));
-    return new Map(
-      (ids.length > 0 ? ids : [...this.#known.keys()]).map((id) => [
-        id,
-        Math.max(told.get(id) ?? 0, this.#seen.get(id) ?? 0, this.#listeningSince),
-      ]),
-    );
+    return (id) => Math.max(told.get(id) ?? 0, this.#seen.get(id) ?? 0);
   }
 
   /** What of an agent's words has to be written. */
@@ -155,16 +156,11 @@ export class Hosts {
 
   /** With what is used there now. */
   async list(hosts: ReadonlyMap<string, HostDoc>): Promise<ListHostsResponse> {
-    const [seen, sums] = await Promise.all([
-      this.#calls.find("host_seen", {}),
-      this.#calls.find("sums", { kind: "load" }),
-    ]);
-    const told = new Map(seen.map((doc) => [String(doc["_id"]), Number(doc["at"])]));
+    const [seen, sums] = await Promise.all([this.#seenAt({}), this.#calls.find("sums", { kind: "load" })]);
     const loads = new Map(sums.map((sum) => [String(sum["host"]), sum]));
     return {
       hosts: [...hosts].map(([id, known]) => {
-        const seenAt = Math.max(known.seen_at, this.#seen.get(id) ?? 0, told.get(id) ?? 0);
-        const host = feedForm(knownForm(known, seenAt));
+        const host = feedForm(knownForm(known, Math.max(known.seen_at, seen(id))));
         const load = loads.get(id);
         return {
           ...host,

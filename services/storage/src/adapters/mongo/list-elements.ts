@@ -13,7 +13,7 @@ import { openArray } from "./batch.ts";
 import type { OpenArray } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
-import { afterElements, chunkKey, taskKey } from "./collections.ts";
+import { afterChunks, afterElements, chunkKey, taskKey } from "./collections.ts";
 import type { ChunkDoc, TaskDoc } from "./collections.ts";
 import type { ListDeps, Page } from "./list-tasks.ts";
 import { toTask } from "./task-doc.ts";
@@ -115,7 +115,7 @@ class Elements {
   /** The next chunk with an outcome that is asked for. Bodies stay where they are: a bit test in the server would be one more thing that a server may lack. */
   async #nextChunk(from: number): Promise<number | undefined> {
     const { number } = this.#array;
-    const filter = { _id: { $gte: chunkKey(number, from), $lt: `${taskKey(number, -1)}0` } };
+    const filter = { _id: { $gte: chunkKey(number, from), $lt: afterChunks(number) } };
     const options = { sort: { _id: 1 as const }, projection: { outcomes: 1 } };
     const found = await this.#calls.find("folded", filter, options);
     const next = found.find((doc) => (Number(doc["outcomes"]) & this.#outcomes) !== 0);

@@ -2,8 +2,8 @@ import { RunKnowledge } from "@berth/contracts/store";
 import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
 import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
+import { gatherAssignments } from "../records/assignments.ts";
 import { readId } from "../records/task-life.ts";
-import { assignmentsFor } from "./assignments.ts";
 import type { Batch } from "./batch.ts";
 import type { Hosts } from "./hosts.ts";
 import { schedulerTerm } from "./leases.ts";
@@ -27,19 +27,23 @@ export function lookUpRuns(
   hosts: Hosts,
   { hostId, runs, assign, specsOf }: LookUpRunsRequest,
 ): LookUpRunsResponse {
-  const wanted = assignmentsFor(batch, epoch, schedulerTerm(batch.lease("scheduler")));
+  const wanted = gatherAssignments(
+    (number) => batch.encodedSpec(number),
+    epoch,
+    schedulerTerm(batch.lease("scheduler")),
+  );
   for (const run of assign) {
     const row = taskOf(batch, epoch, run);
     if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) continue;
     if (row.request === killCode || (row.idx >= 0 && batch.array(row.number)?.request === killCode)) continue;
     // A run that was placed for another journal may have been begun under that one: it is never offered again.
     if (row.journal !== hosts.journalOf(batch.host(hostId))) continue;
-    wanted.add(hostId, { number: row.number, taskId: run.taskId }, run.attempt, row.journal);
+    wanted.add(hostId, run.taskId, run.attempt, row.journal);
   }
   for (const run of specsOf) {
     const row = taskOf(batch, epoch, run);
     if (row && knowledge(batch, epoch, hostId, run) === RunKnowledge.CURRENT)
-      wanted.add(hostId, { number: row.number, taskId: run.taskId }, run.attempt, row.journal);
+      wanted.add(hostId, run.taskId, run.attempt, row.journal);
   }
   return { runs: runs.map((run) => knowledge(batch, epoch, hostId, run)), assign: wanted.forHost(hostId) };
 }

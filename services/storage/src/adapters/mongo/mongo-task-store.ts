@@ -2,6 +2,7 @@ import { AppError } from "@berth/core";
 import { ReportAnswer } from "@berth/contracts/agent";
 import type { LoseRunsResponse, SubmitResult } from "@berth/contracts/store";
 import { overCode, stateOf } from "../records/codes.ts";
+import { changeLimit } from "../records/update-task.ts";
 import type { TaskStore } from "../../ports/task-store.ts";
 import { applyReport, reportNeeds } from "./reports.ts";
 import { decide } from "./batch.ts";
@@ -25,15 +26,8 @@ import type { MongoTaskStoreOptions } from "./options.ts";
 import { commitPlan, planNeeds } from "./plan.ts";
 import { Purge } from "./purge.ts";
 import { requestNeeds, requestOne } from "./requests.ts";
-import {
-  archiveNeeds,
-  archiveOne,
-  HouseClock,
-  deleteNeeds,
-  deleteOne,
-  endedBefore,
-  removeRemains,
-} from "./retention.ts";
+import { removeRemains } from "./remains.ts";
+import { archiveNeeds, archiveOne, HouseClock, deleteNeeds, deleteOne, endedBefore } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { Stuck } from "./stuck.ts";
@@ -41,7 +35,6 @@ import { submitNeeds, submitOne } from "./submit.ts";
 import { TaskCache } from "./task-cache.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
-import { updateTask } from "./updates.ts";
 import { Needs } from "./needs.ts";
 import { Work } from "./work.ts";
 
@@ -128,6 +121,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     await work.load(all);
     return decide(work, fn);
   }
+  const hostsNow = async () => hosts.at((await feed.look()).hosts_revision);
   /** So long ago by a clock that is believed; undefined while it is not. */
   const longAgo = (afterMs: number): Promise<number | undefined> =>
     write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
@@ -173,13 +167,13 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     async updateTask(request) {
       await write(
         (needs) => requestNeeds(needs, request.taskId),
-        (batch) => updateTask(batch, request),
+        (batch) => changeLimit(batch, request),
       );
       return store.get({ taskId: request.taskId, user: "" });
     },
     async loseRuns(request): Promise<LoseRunsResponse> {
-      const known = await hosts.at((await feed.look()).hosts_revision);
-      const heardAt = known.has(request.hostId) ? (await hosts.heardAt([request.hostId])).get(request.hostId)! : 0;
+      const isKnown = (await hostsNow()).has(request.hostId);
+      const heardAt = isKnown ? (await hosts.heardAt([request.hostId])).get(request.hostId)! : 0;
       return write(
         (needs) => needs.hosts.add(request.hostId),
         (batch) => loseRuns(batch, hosts, epoch, heardAt, request),
@@ -249,7 +243,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
         (batch) => lookUpRuns(batch, epoch, hosts, request),
       );
     },
-    listHosts: async () => hosts.list(await hosts.at((await feed.look()).hosts_revision)),
+    listHosts: async () => hosts.list(await hostsNow()),
     async countTasks({ user }) {
       const sums = await calls.find("sums", user === "" ? { kind: "count" } : { kind: "count", user });
       const byState: Record<string, number> = {};

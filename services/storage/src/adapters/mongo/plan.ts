@@ -3,9 +3,9 @@ import type { Reason } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import type { CommitPlanRequest, CommitPlanResponse, End, Placement } from "@berth/contracts/store";
 import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode } from "../records/codes.ts";
+import { gatherAssignments } from "../records/assignments.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/array-record.ts";
-import { assignmentsFor } from "./assignments.ts";
 import type { Batch, OpenArray, TaskRecord } from "./batch.ts";
 import { freshTask } from "./fresh-task.ts";
 import type { TaskDoc } from "./collections.ts";
@@ -39,7 +39,7 @@ export function commitPlan(batch: Batch, hosts: Hosts, epoch: string, plan: Comm
       { metadata: { term: String(term) } },
     );
   }
-  const assigned = assignmentsFor(batch, epoch, term);
+  const assigned = gatherAssignments((number) => batch.encodedSpec(number), epoch, term);
   const placementRefusals = plan.placements.map((placement) => {
     const { hostId, taskId, attempt, journalId } = placement;
     const id = readId(taskId);
@@ -47,7 +47,7 @@ export function commitPlan(batch: Batch, hosts: Hosts, epoch: string, plan: Comm
     const spec = id && batch.spec(id.number);
     if (!spec) return "NOT_FOUND";
     const refusal = place(batch, spec, placement, id.idx);
-    if (refusal === "") assigned.add(hostId, { number: id.number, taskId }, attempt, journalId);
+    if (refusal === "") assigned.add(hostId, taskId, attempt, journalId);
     return refusal;
   });
   const endRefusals = plan.ends.map((end) => endPending(batch, end));

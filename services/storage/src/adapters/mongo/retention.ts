@@ -5,7 +5,7 @@ import { lookAtClock } from "../../domain/clock-doubt.ts";
 import type { ClockSeen } from "../../domain/clock-doubt.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
-import { attemptKey, chunkKey, taskKey } from "./collections.ts";
+import { taskKey } from "./collections.ts";
 import type { Needs } from "./needs.ts";
 
 const archivedCode = stateCode("archived");
@@ -75,17 +75,5 @@ export function deleteOne(batch: Batch, number: number): boolean {
   batch.changes.tasks.set(row._id, undefined);
   batch.changes.specs.set(number, undefined);
   batch.sums.moved(spec.user, archivedCode, 0, array ? arraySize(array.range) : 1);
-  return true;
-}
-
-/** Removes what is left of arrays that were deleted; nobody finds it any more. Tells whether there was any. */
-export async function removeRemains(calls: MongoCalls): Promise<boolean> {
-  const [found] = await calls.find("remains", {}, { limit: 1 });
-  if (!found) return false;
-  const number = Number(found["_id"]);
-  const range = (from: string) => ({ _id: { $gte: from, $lt: `${taskKey(number, -1)}0` } });
-  await calls.deleteMany("folded", range(chunkKey(number, 0)));
-  await calls.deleteMany("attempts", range(attemptKey(number, 0, 0).slice(0, 17)));
-  await calls.deleteMany("remains", { _id: number });
   return true;
 }

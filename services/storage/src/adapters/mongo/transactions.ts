@@ -1,4 +1,5 @@
 import { AppError } from "@berth/core";
+import { sleep } from "@berth/runtime";
 import type { Batch } from "./batch.ts";
 import { decide } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
@@ -63,7 +64,7 @@ export function transactions(deps: TransactionDeps) {
     const mine = seq;
     const until = performance.now() + deps.patienceMs;
     let unknown: Outcome[] | undefined;
-    if (performance.now() < notBefore) await pause(notBefore - performance.now());
+    if (performance.now() < notBefore) await sleep(notBefore - performance.now());
     for (let tries = 1; ; tries++) {
       const attempt = new Attempt(deps, mine, batch);
       try {
@@ -84,7 +85,7 @@ export function transactions(deps: TransactionDeps) {
         if (performance.now() > until) throw gaveUp(unknown !== undefined, error);
         deps.onRetry(unknown ? "unknown" : "conflict");
         if (tries > 3) await deps.stuck.look().catch(() => {}); // where nobody answers, nobody is stuck
-        await pause(1 + Math.random() * Math.min(longestPauseMs, 2 ** tries));
+        await sleep(1 + Math.random() * Math.min(longestPauseMs, 2 ** tries));
       }
     }
   };
@@ -94,8 +95,6 @@ const gaveUp = (isUnknown: boolean, cause: unknown) =>
   isUnknown
     ? new AppError("unavailable", "COMMIT_UNKNOWN", "the database did not say whether it committed", { cause })
     : new AppError("unavailable", "COMMIT_FAILED", "the database could not commit", { cause });
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One try at a transaction. */
 class Attempt {

@@ -6,13 +6,13 @@ import type { Database } from "@berth/database";
 import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode, stateIn } from "../records/codes.ts";
 import { feedColumns, freshRow } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { gatherAssignments } from "../records/assignments.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/array-record.ts";
-import { assignmentsFor } from "./assignments.ts";
 import type { OpenArray, Batch } from "./batch.ts";
 import type { HostTable } from "./host-table.ts";
 import { schedulerTerm } from "./leases.ts";
-import { readTask } from "./task-rows.ts";
+import { encodedSpec, readTask } from "./task-rows.ts";
 
 /** Why a placement was not committed; empty: it was. */
 type Refusal = "" | "KILL_REQUESTED" | "NOT_PENDING" | "STALE_ATTEMPT" | "ARRAY_LIMIT" | "HOST_CHANGED" | "NOT_FOUND";
@@ -34,7 +34,7 @@ export function commitPlan(
       { metadata: { term: String(term) } },
     );
   }
-  const assigned = assignmentsFor(db, epoch, term);
+  const assigned = gatherAssignments((number) => encodedSpec(db, number), epoch, term);
   const placementRefusals = plan.placements.map((placement) => {
     const refusal = place(db, batch, hosts, placement);
     if (refusal === "") assigned.add(placement.hostId, placement.taskId, placement.attempt, placement.journalId);

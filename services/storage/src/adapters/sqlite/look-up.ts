@@ -3,12 +3,12 @@ import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/sto
 import type { Run } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
+import { gatherAssignments } from "../records/assignments.ts";
 import { readId } from "../records/task-life.ts";
-import { assignmentsFor } from "./assignments.ts";
 import { readArray } from "./batch.ts";
 import type { HostTable } from "./host-table.ts";
 import { schedulerTerm } from "./leases.ts";
-import { readTask } from "./task-rows.ts";
+import { encodedSpec, readTask } from "./task-rows.ts";
 
 /** What is known of runs; and the assignments of those that their host should have and lacks. */
 export function lookUpRuns(
@@ -17,7 +17,7 @@ export function lookUpRuns(
   hosts: HostTable,
   { hostId, runs, assign, specsOf }: LookUpRunsRequest,
 ): LookUpRunsResponse {
-  const wanted = assignmentsFor(db, epoch, schedulerTerm(db));
+  const wanted = gatherAssignments((number) => encodedSpec(db, number), epoch, schedulerTerm(db));
   for (const run of assign) {
     const row = taskOf(db, epoch, run);
     if (

@@ -1,31 +1,10 @@
-import { AppError } from "@berth/core";
 import type { UpdateTaskRequest } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
-import { overCode } from "../records/codes.ts";
-import { readId } from "../records/task-life.ts";
+import { changeLimit } from "../records/update-task.ts";
 import type { Batch } from "./batch.ts";
 
-/** Changes what may be changed of a task that is not over. The limit is beside the spec, which stays as it was given. */
-export function updateTask(db: Database, batch: Batch, { taskId, user, admin, maxLive }: UpdateTaskRequest): void {
-  const metadata = { task_id: taskId };
-  const id = readId(taskId);
-  const spec = id && batch.spec(id.number);
-  if (!spec) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata });
-  if (spec.user !== user && !admin)
-    throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, { metadata });
-  if (maxLive === undefined) return;
-  if (!Number.isSafeInteger(maxLive) || maxLive < 0)
-    throw new AppError("invalid", "INVALID_FIELD", "max_live: must be 0 (no limit) or more", {
-      metadata: { field: "max_live", rule: "must be 0 (no limit) or more" },
-    });
-  const array = id.idx < 0 && spec.is_array === 1 ? batch.array(id.number) : undefined;
-  if (!array)
-    throw new AppError("invalid", "NOT_AN_ARRAY", `${taskId} is not an array: it has no elements to limit`, {
-      metadata,
-    });
-  if (array.state >= overCode) throw new AppError("precondition", "NOT_LIVE", `array ${taskId} is over`, { metadata });
-  if (array.maxLive === maxLive) return;
-  db.sql("UPDATE arrays SET max_live = ? WHERE number = ?").run(maxLive, id.number);
-  array.maxLive = maxLive;
-  array.dirty = true;
+/** See changeLimit. The limit is no part of what is written of an array at the end of a batch. */
+export function updateTask(db: Database, batch: Batch, request: UpdateTaskRequest): void {
+  const changed = changeLimit(batch, request);
+  if (changed !== undefined) db.sql("UPDATE arrays SET max_live = ? WHERE number = ?").run(request.maxLive!, changed);
 }

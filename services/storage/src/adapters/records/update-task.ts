@@ -1,18 +1,27 @@
 import { AppError } from "@berth/core";
 import type { UpdateTaskRequest } from "@berth/contracts/store";
-import { overCode } from "../records/codes.ts";
-import { readId } from "../records/task-life.ts";
-import type { Batch } from "./batch.ts";
+import { overCode } from "./codes.ts";
+import type { SpecColumns } from "./columns.ts";
+import { readId } from "./task-life.ts";
 
-/** Changes what may be changed of a task that is not over. The limit is beside the spec, which stays as it was given. */
-export function updateTask(batch: Batch, { taskId, user, admin, maxLive }: UpdateTaskRequest): void {
+/** What of a batch an update looks at and changes. */
+interface Open {
+  spec(number: number): Pick<SpecColumns, "user" | "is_array"> | undefined;
+  array(number: number): { readonly state: number; maxLive: number; dirty: boolean } | undefined;
+}
+
+/**
+ * Changes what may be changed of a task that is not over: how many elements of an array may live at once. The limit is beside the spec, which stays as it was
+ * given. Answers the number of the array that changed, if one did. Throws `not-found`, `denied`, `invalid` or `precondition`.
+ */
+export function changeLimit(batch: Open, { taskId, user, admin, maxLive }: UpdateTaskRequest): number | undefined {
   const metadata = { task_id: taskId };
   const id = readId(taskId);
   const spec = id && batch.spec(id.number);
   if (!spec) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata });
   if (spec.user !== user && !admin)
     throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, { metadata });
-  if (maxLive === undefined) return;
+  if (maxLive === undefined) return undefined;
   if (!Number.isSafeInteger(maxLive) || maxLive < 0)
     throw new AppError("invalid", "INVALID_FIELD", "max_live: must be 0 (no limit) or more", {
       metadata: { field: "max_live", rule: "must be 0 (no limit) or more" },
@@ -23,7 +32,8 @@ export function updateTask(batch: Batch, { taskId, user, admin, maxLive }: Updat
       metadata,
     });
   if (array.state >= overCode) throw new AppError("precondition", "NOT_LIVE", `array ${taskId} is over`, { metadata });
-  if (array.maxLive === maxLive) return;
+  if (array.maxLive === maxLive) return undefined;
   array.maxLive = maxLive;
   array.dirty = true;
+  return id.number;
 }

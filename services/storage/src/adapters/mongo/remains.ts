@@ -1,0 +1,29 @@
+import type { MongoCalls } from "./calls.ts";
+import { afterChunks, afterElements, attemptKey, chunkKey } from "./collections.ts";
+
+/** The most documents that one step removes. */
+const atOnce = 1_000;
+
+/**
+ * A step of removing what a deleted array left: its chunks, then its elements' earlier attempts. Its record went before, so nobody looks for them: a step needs no
+ * transaction, and one that is cut off or done twice does no harm. Answers whether any array had left something.
+ */
+export async function removeRemains(calls: MongoCalls): Promise<boolean> {
+  const [array] = await calls.find("remains", {}, { limit: 1 });
+  if (!array) return false;
+  const number = Number(array["_id"]);
+  const removed =
+    (await removeSome(calls, "folded", chunkKey(number, 0), afterChunks(number))) ||
+    (await removeSome(calls, "attempts", attemptKey(number, 0, 0), afterElements(number)));
+  if (!removed) await calls.deleteMany("remains", { _id: number });
+  return true;
+}
+
+async function removeSome(calls: MongoCalls, name: "folded" | "attempts", from: string, before: string) {
+  const range = { _id: { $gte: from, $lt: before } };
+  const found = await calls.find(name, range, { sort: { _id: 1 }, limit: atOnce, projection: { _id: 1 } });
+  const last = found.at(-1);
+  if (!last) return false;
+  await calls.deleteMany(name, { _id: { $gte: from, $lte: String(last["_id"]) } });
+  return true;
+}
