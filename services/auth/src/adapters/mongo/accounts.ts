@@ -1,5 +1,5 @@
 import type { AuthUser } from "@berth/plugins";
-import type { Collection, Db, Document, MongoClient } from "mongodb";
+import type { Collection, Db, Document, MongoClient, ReadConcern } from "mongodb";
 import { AppError } from "@berth/core";
 import { uidTaken, userExists } from "../../ports/accounts.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
@@ -37,15 +37,24 @@ export interface MongoAccounts {
   close(): Promise<void>;
 }
 
-/** Users, API keys and the token key in the MongoDB of `url`, beside the storage's database. The driver is loaded only now. */
+/**
+ * Users, API keys and the token key in the MongoDB of `url`, beside the storage's database. The driver is loaded only now. Throws `unavailable`
+ * DATABASE_UNAVAILABLE, as each of its methods does.
+ */
 export async function openMongoAccounts(url: string): Promise<MongoAccounts> {
   const { MongoClient: Client } = await import("mongodb");
-  const client = new Client(url, { appName: "berth-auth", serverSelectionTimeoutMS: 5_000, ignoreUndefined: true });
+  const client = new Client(url, {
+    appName: "berth-auth",
+    serverSelectionTimeoutMS: 5_000,
+    connectTimeoutMS: 5_000,
+    socketTimeoutMS: 30_000, // without it a call whose answer is lost on its way would never end
+    ignoreUndefined: true,
+  });
   try {
     await client.connect();
     const db = client.db(databaseOf(client), {
       writeConcern: { w: "majority", journal: true },
-      readConcern: { level: "majority" } as NonNullable<Parameters<MongoClient["db"]>[1]>["readConcern"] & object,
+      readConcern: { level: "majority" } as ReadConcern,
       readPreference: "primary",
     });
     for (const [name, forms] of Object.entries(indexes))
