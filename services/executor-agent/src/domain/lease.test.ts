@@ -45,6 +45,13 @@ describe("leases", () => {
     expect(stepNames(renewed(accepted, now.elapsedMs, now))).toEqual(["start"]);
   });
 
+  it("freezes at once what becomes known with a lease that has passed", () => {
+    const unknown = running({ known: false, renewedElapsedMs: neverMs });
+    const wanted = onWord(unknown, { kind: "run" }, now.at);
+    expect(renewed(wanted, now.elapsedMs - 4_000, now)).toMatchObject({ known: true, frozen: true });
+    expect(renewed(wanted, now.elapsedMs - 3_999, now)).toMatchObject({ known: true, frozen: false });
+  });
+
   it("asks three times within the shortest lease", () => {
     expect(askEveryMs([])).toBe(Infinity);
     expect(askEveryMs([running(), running({ needs: { ...needs, leaseMs: 900 } })])).toBe(300);

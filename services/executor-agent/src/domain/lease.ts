@@ -22,15 +22,14 @@ export function onLease(held: HeldRun, now: Now): HeldRun {
 
 /**
  * The control plane wants this very run. Its lease counts from when the question was sent: at no later time does the server know that this host was there. A
- * frozen run goes on, if that lease has not passed as well.
+ * frozen run goes on, if that lease has not passed as well; where it has, one that was unknown until now, and so had none, stands still from here on.
  */
 export function renewed(held: HeldRun, askedElapsedMs: number, now: Now): HeldRun {
   if (!isLive(held) || !(held.needs.leaseMs > 0)) return held;
   const renewedElapsedMs = Math.max(held.renewedElapsedMs, askedElapsedMs);
   const frozen = held.frozen && renewedElapsedMs + held.needs.leaseMs <= now.elapsedMs;
-  return renewedElapsedMs === held.renewedElapsedMs && frozen === held.frozen
-    ? held
-    : { ...held, renewedElapsedMs, frozen };
+  const next = onLease({ ...held, renewedElapsedMs, frozen }, now);
+  return renewedElapsedMs === held.renewedElapsedMs && next.frozen === held.frozen ? held : next;
 }
 
 /** Whether its process is to stand still: asked for, or because nobody answers. */
