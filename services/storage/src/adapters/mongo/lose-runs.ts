@@ -2,6 +2,7 @@ import { AppError, killedReason, move } from "@berth/core";
 import type { Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
+import { chargeOf } from "../records/charge.ts";
 import { killCode, outcomeCode, overCode, pendingCode } from "../records/codes.ts";
 import { splitList } from "../records/feed-row.ts";
 import { leaseOf } from "../records/lease-column.ts";
@@ -106,16 +107,7 @@ export function giveUp(
         ...used,
       });
   }
-  if (usage)
-    batch.sums.charge({
-      user: spec.user,
-      project: spec.project,
-      endedAt,
-      cpuMs: usage.cpuMs,
-      wallMs: usage.wallMs,
-      cpuMilli: spec.cpu_milli,
-      memoryBytes: spec.memory_bytes,
-    });
+  if (usage) batch.sums.charge(chargeOf(spec, usage, endedAt));
   if (!array) return isRetried;
   array.dirty = true;
   array.live -= 1;

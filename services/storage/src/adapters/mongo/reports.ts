@@ -4,6 +4,7 @@ import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { Outcome as WireOutcome } from "@berth/contracts/types";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
+import { chargeOf } from "../records/charge.ts";
 import {
   outcomeCode,
   outcomeOf,
@@ -17,6 +18,7 @@ import {
 } from "../records/codes.ts";
 import { splitList } from "../records/feed-row.ts";
 import { leaseOf } from "../records/lease-column.ts";
+import { phaseFromWire } from "../records/report-phase.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss } from "../../domain/loss.ts";
@@ -57,15 +59,6 @@ export function applyReport(batch: Batch, epoch: string, report: ReportRequest):
   return { answers: report.statuses.map((status) => answer(batch, epoch, report.hostId, status)) };
 }
 
-const phases: Readonly<Record<string, Phase>> = {
-  [RunPhase.ACCEPTED]: "accepted",
-  [RunPhase.PREPARING]: "preparing",
-  [RunPhase.RUNNING]: "running",
-  [RunPhase.SUSPENDED]: "suspended",
-  [RunPhase.ENDED]: "ended",
-  [RunPhase.REFUSED]: "refused",
-};
-
 const concernsAttempts = ({ phase }: RunStatus): boolean => phase === RunPhase.ENDED || phase === RunPhase.REFUSED;
 
 /** The end of a run that nobody gave up: nothing of it is kept beside its record. */
@@ -81,7 +74,7 @@ function recordOf(batch: Batch, epoch: string, { run }: RunStatus): TaskDoc | un
 }
 
 function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
-  const phase = phases[status.phase];
+  const phase = phaseFromWire(status.phase);
   if (!phase) return ReportAnswer.LATER; // of a newer agent: nothing is known to be false
   const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
   const spec = id && batch.spec(id.number);
@@ -156,7 +149,7 @@ function takeIn(
   batch.sums.loaded(news.hostId, -1, spec);
   if (news.phase === "refused") keepAttempt(batch, news, row);
   const used = news.phase === "ended" ? news.status.usage : undefined;
-  if (used) charge(batch, spec, news, written.ended_at ?? batch.at);
+  if (used) batch.sums.charge(chargeOf(spec, used, written.ended_at ?? batch.at));
   if (!array) return;
   array.dirty = true;
   array.live -= 1;
@@ -231,18 +224,6 @@ function refused(batch: Batch, { reason }: News, row: TaskDoc, array: OpenArray 
   };
 }
 
-function charge(batch: Batch, spec: SpecDoc, { status }: News, endedAt: number): void {
-  batch.sums.charge({
-    user: spec.user,
-    project: spec.project,
-    endedAt,
-    cpuMs: status.usage?.cpuMs ?? 0,
-    wallMs: status.usage?.wallMs ?? 0,
-    cpuMilli: spec.cpu_milli,
-    memoryBytes: spec.memory_bytes,
-  });
-}
-
 function keepAttempt(batch: Batch, { attempt, hostId, reason }: News, { number, idx }: TaskDoc): void {
   const id = attemptKey(number, idx, attempt);
   if (batch.attempt(id)) return;
@@ -285,5 +266,5 @@ function keepLateUse(batch: Batch, news: News, { number, idx }: TaskDoc, spec: S
     ended_at: endedAt,
   };
   batch.changes.attempts.set(id, used);
-  charge(batch, spec, news, endedAt);
+  batch.sums.charge(chargeOf(spec, usage, endedAt));
 }

@@ -1,3 +1,6 @@
+import type { Usage } from "@berth/contracts/types";
+import type { SpecColumns } from "./columns.ts";
+
 /** What a finished run is charged with. */
 export interface Charge {
   readonly user: string;
@@ -8,3 +11,16 @@ export interface Charge {
   readonly cpuMilli: number;
   readonly memoryBytes: number;
 }
+
+type Payer = Pick<SpecColumns, "user" | "project" | "cpu_milli" | "memory_bytes">;
+
+/** What a run of that spec is charged with that used so much. */
+export const chargeOf = (spec: Payer, usage: Usage, endedAt: number): Charge => ({
+  user: spec.user,
+  project: spec.project,
+  endedAt,
+  cpuMs: usage.cpuMs,
+  wallMs: usage.wallMs,
+  cpuMilli: spec.cpu_milli,
+  memoryBytes: spec.memory_bytes,
+});

@@ -1,9 +1,10 @@
 import { isLive, move, sources } from "@berth/core";
 import type { Move, Outcome, Reason, StateKind, TaskRequest } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
-import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
+import { ReportAnswer } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
 import type { Database } from "@berth/database";
+import { chargeOf } from "../records/charge.ts";
 import {
   killCode,
   outcomeCode,
@@ -20,6 +21,7 @@ import {
 import { feedColumns } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns, TaskColumns } from "../records/columns.ts";
 import { leaseOf } from "../records/lease-column.ts";
+import { phaseFromWire } from "../records/report-phase.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss } from "../../domain/loss.ts";
@@ -49,7 +51,7 @@ export function applyReport(db: Database, batch: Batch, epoch: string, report: R
 }
 
 function answer(db: Database, batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
-  const phase = phases[status.phase];
+  const phase = phaseFromWire(status.phase);
   if (!phase) return ReportAnswer.LATER; // of a newer agent: nothing is known to be false
   const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
   const spec = id && batch.spec(id.number);
@@ -92,15 +94,6 @@ function notForEver(db: Database, said: News, array: OpenArray | undefined): New
   const end = endOfUnable(reason, earlier);
   return end ? { ...said, phase: "ended", outcome: "failed", reason: end } : said;
 }
-
-const phases: Readonly<Record<string, Phase>> = {
-  [RunPhase.ACCEPTED]: "accepted",
-  [RunPhase.PREPARING]: "preparing",
-  [RunPhase.RUNNING]: "running",
-  [RunPhase.SUSPENDED]: "suspended",
-  [RunPhase.ENDED]: "ended",
-  [RunPhase.REFUSED]: "refused",
-};
 
 /** Conditional on attempt, host and the states that the state machine allows. Texts are made once: a statement is found by its text. */
 const update = (what: string, from: readonly StateKind[], more = ""): string =>
@@ -209,7 +202,7 @@ function afterMove(
   batch.sums.loaded(news.hostId, -1, spec);
   if (news.phase === "refused") keepAttempt(db, batch, news);
   const used = news.phase === "ended" ? news.status.usage : undefined;
-  if (used) charge(batch, spec, news, row.ended_at ?? batch.at);
+  if (used) batch.sums.charge(chargeOf(spec, used, row.ended_at ?? batch.at));
   if (!array) return;
   array.dirty = true;
   array.live -= 1;
@@ -217,18 +210,6 @@ function afterMove(
   array.wallMs += used?.wallMs ?? 0;
   if (row.state === overCode) count(array, outcomeOf(row.outcome)!, 1);
   else array.waiting += 1;
-}
-
-function charge(batch: Batch, spec: SpecColumns, { status }: News, endedAt: number): void {
-  batch.sums.charge({
-    user: spec.user,
-    project: spec.project,
-    endedAt,
-    cpuMs: status.usage?.cpuMs ?? 0,
-    wallMs: status.usage?.wallMs ?? 0,
-    cpuMilli: spec.cpu_milli,
-    memoryBytes: spec.memory_bytes,
-  });
 }
 
 function keepAttempt(db: Database, batch: Batch, news: News): void {
@@ -295,5 +276,5 @@ function keepLateUse(db: Database, batch: Batch, news: News, spec: SpecColumns):
       usage.peakMemoryBytes ?? null,
       usage.wallMs,
     );
-  if (Number(kept.changes) > 0) charge(batch, spec, news, endedAt);
+  if (Number(kept.changes) > 0) batch.sums.charge(chargeOf(spec, usage, endedAt));
 }

@@ -4,6 +4,7 @@ import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { chargeOf } from "../records/charge.ts";
 import { killCode, outcomeCode, overCode, pendingCode, placedCode, suspendedCode } from "../records/codes.ts";
 import { feedColumns } from "../records/columns.ts";
 import type { FeedColumns, TaskColumns } from "../records/columns.ts";
@@ -102,16 +103,7 @@ export function giveUp(
   batch.sums.loaded(row.host, -1, spec);
   if (isRetried) keepLost(db, row, reason, endedAt, status);
   const usage = status?.usage;
-  if (usage)
-    batch.sums.charge({
-      user: spec.user,
-      project: spec.project,
-      endedAt,
-      cpuMs: usage.cpuMs,
-      wallMs: usage.wallMs,
-      cpuMilli: spec.cpu_milli,
-      memoryBytes: spec.memory_bytes,
-    });
+  if (usage) batch.sums.charge(chargeOf(spec, usage, endedAt));
   if (!array) return isRetried;
   array.dirty = true;
   array.live -= 1;
