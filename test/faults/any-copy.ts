@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { MiB } from "@berth/core";
-import { coreUser, faultsOf, ledgerScript, mulberry32, Recorder, startCore, until } from "@berth/test-support";
+import { coreUser, ledgerTask, mulberry32, Recorder, startCore, until } from "@berth/test-support";
 import type { CoreName } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
+import { expectNothingAmiss } from "./nothing-amiss.ts";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 const kills = slow ? 80 : 10;
@@ -32,13 +32,8 @@ export function describeAnyCopy(
         });
         const { berth } = await coreUser(core);
         const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
-        const stop = new AbortController();
-        const watches = await Promise.all(["w0", "w1"].map((name) => recorder.watch(name, stop.signal)));
-        const spec = {
-          script: ledgerScript("ledger", "0.2"),
-          resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
-          volumes: [{ name: "scratch" }],
-        };
+        for (const name of ["w0", "w1"]) await recorder.watch(name);
+        const spec = ledgerTask("0.2");
         let next = 0;
         let ends = false;
         const submitting = Array.from({ length: 2 }, async () => {
@@ -68,15 +63,8 @@ export function describeAnyCopy(
         await Promise.all(away.values());
         ends = true;
         await Promise.all(submitting);
-        await recorder.untilOver();
-        await until(() => ["w0", "w1"].every((name) => recorder.endsOf(name) >= next), "all ends to be told");
-        stop.abort();
-        await Promise.all(watches.map(({ ended }) => ended));
-        const history = await recorder.history({ wholeWatches: ["w0", "w1"], capacity, mayHaveUntold: false });
+        const history = await expectNothingAmiss(recorder, next, { capacity, mayHaveUntold: false });
         process.stderr.write(`${next} tasks, ${kills} kills, ${history.told.length} answers and events\n`);
-        expect(history.stored).toHaveLength(next);
-        expect(faultsOf(history)).toEqual([]);
-        expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
         berth.close();
       }
       await prepared.close();

@@ -1,16 +1,7 @@
 import { join } from "node:path";
-import { MiB } from "@berth/core";
-import {
-  coreUser,
-  faultsOf,
-  ledgerScript,
-  mulberry32,
-  Recorder,
-  startCore,
-  startOwnMongo,
-  until,
-} from "@berth/test-support";
+import { coreUser, ledgerTask, mulberry32, Recorder, startCore, startOwnMongo, until } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
+import { expectNothingAmiss } from "./nothing-amiss.ts";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 const kills = slow ? 15 : 3;
@@ -32,13 +23,8 @@ describe("MongoDB's server, killed and started again under load", () => {
       });
       const { berth } = await coreUser(core);
       const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
-      const stop = new AbortController();
-      const watch = await recorder.watch("w", stop.signal);
-      const spec = {
-        script: ledgerScript("ledger", "0.2"),
-        resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
-        volumes: [{ name: "scratch" }],
-      };
+      await recorder.watch("w");
+      const spec = ledgerTask("0.2");
       let next = 0;
       let ends = false;
       const submitting = Array.from({ length: 3 }, async () => {
@@ -57,15 +43,8 @@ describe("MongoDB's server, killed and started again under load", () => {
       }
       ends = true;
       await Promise.all(submitting);
-      await recorder.untilOver();
-      await until(() => recorder.endsOf("w") >= next, "all ends to be told");
-      stop.abort();
-      await watch.ended;
-      const history = await recorder.history({ wholeWatches: ["w"], capacity, mayHaveUntold: false });
+      await expectNothingAmiss(recorder, next, { capacity, mayHaveUntold: false });
       process.stderr.write(`${next} tasks on ${server.name}, killed ${kills} times\n`);
-      expect(history.stored).toHaveLength(next);
-      expect(faultsOf(history)).toEqual([]);
-      expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
       berth.close();
     }
     await server.close();

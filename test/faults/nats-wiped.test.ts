@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { MiB } from "@berth/core";
-import { coreUser, faultsOf, ledgerScript, mulberry32, Recorder, startCore, until } from "@berth/test-support";
-import { describe, expect, it } from "vitest";
+import { coreUser, ledgerTask, mulberry32, Recorder, startCore, until } from "@berth/test-support";
+import { describe, it } from "vitest";
+import { expectNothingAmiss } from "./nothing-amiss.ts";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 const wipes = slow ? 15 : 3;
@@ -18,13 +18,8 @@ describe("a bus that is killed and comes back empty", () => {
     });
     const { berth } = await coreUser(core);
     const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
-    const stop = new AbortController();
-    const watch = await recorder.watch("w", stop.signal);
-    const spec = {
-      script: ledgerScript("ledger", "0.2"),
-      resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
-      volumes: [{ name: "scratch" }],
-    };
+    await recorder.watch("w");
+    const spec = ledgerTask("0.2");
     for (let wipe = 0; wipe < wipes; wipe++) {
       const tasks = Array.from({ length: tasksEach }, (_, n) => ({ requestId: `r${wipe}-${n}`, spec }));
       await recorder.submit(tasks);
@@ -34,14 +29,7 @@ describe("a bus that is killed and comes back empty", () => {
       await new Promise((resolve) => setTimeout(resolve, random() * 1_500));
       await core.startNats();
     }
-    await recorder.untilOver();
-    await until(() => recorder.endsOf("w") >= wipes * tasksEach, "all ends to be told");
-    stop.abort();
-    await watch.ended;
-    const history = await recorder.history({ wholeWatches: ["w"], capacity });
-    expect(history.stored).toHaveLength(wipes * tasksEach);
-    expect(faultsOf(history)).toEqual([]);
-    expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
+    await expectNothingAmiss(recorder, wipes * tasksEach, { capacity });
     berth.close();
   });
 });

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { MiB } from "@berth/core";
-import { coreUser, faultsOf, ledgerScript, mulberry32, Recorder, startCore, until } from "@berth/test-support";
+import { coreUser, ledgerTask, mulberry32, Recorder, startCore, until } from "@berth/test-support";
 import type { CoreName } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
+import { expectNothingAmiss } from "./nothing-amiss.ts";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 const tasks = slow ? 400 : 80;
@@ -29,16 +29,9 @@ export function describePublicWatch(
         });
         const { berth, again } = await coreUser(core);
         const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
-        const stop = new AbortController();
         const others = [again(), again()];
-        const watches = await Promise.all(
-          [berth, ...others].map((from, n) => recorder.watch(`w${n}`, stop.signal, from)),
-        );
-        const spec = {
-          script: ledgerScript("ledger", "0.05"),
-          resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
-          volumes: [{ name: "scratch" }],
-        };
+        for (const [n, from] of [berth, ...others].entries()) await recorder.watch(`w${n}`, from);
+        const spec = ledgerTask("0.05");
         for (let kill = 0; kill < kills; kill++) {
           const from = kill * (tasks / kills);
           const before = recorder.endsOf("w0");
@@ -49,12 +42,8 @@ export function describePublicWatch(
           await core.kill(victim);
           await core.start(victim);
         }
-        await recorder.untilOver();
-        await until(() => [0, 1, 2].every((n) => recorder.endsOf(`w${n}`) >= tasks), "all ends to be told");
-        stop.abort();
-        await Promise.all(watches.map(({ ended }) => ended));
+        await expectNothingAmiss(recorder, tasks, { capacity: 8 });
         expect(recorder.taskIds).toHaveLength(tasks);
-        expect(faultsOf(await recorder.history({ wholeWatches: ["w0", "w1", "w2"], capacity: 8 }))).toEqual([]);
         for (const each of [berth, ...others]) each.close();
       }
       await prepared.close();

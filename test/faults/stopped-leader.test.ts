@@ -1,17 +1,7 @@
 import { join } from "node:path";
-import { MiB } from "@berth/core";
-import {
-  coreUser,
-  faultsOf,
-  leaderOf,
-  ledgerScript,
-  metric,
-  Recorder,
-  startCore,
-  startHeldLink,
-  until,
-} from "@berth/test-support";
+import { coreUser, leaderOf, ledgerTask, metric, Recorder, startCore, startHeldLink, until } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
+import { expectNothingAmiss } from "./nothing-amiss.ts";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 const tasks = slow ? 1_500 : 500;
@@ -32,13 +22,8 @@ describe("a leader that is stopped for longer than its lease while tasks fill th
     await core.start("scheduler2");
     const { berth } = await coreUser(core);
     const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
-    const stop = new AbortController();
-    const watch = await recorder.watch("w", stop.signal);
-    const spec = {
-      script: ledgerScript("ledger", "0.1"),
-      resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
-      volumes: [{ name: "scratch" }],
-    };
+    await recorder.watch("w");
+    const spec = ledgerTask("0.1");
     await recorder.submit(Array.from({ length: tasks }, (_, n) => ({ requestId: `r${n}`, spec })));
     await until(() => recorder.endsOf("w") >= capacity / 2, "some to have ended");
 
@@ -62,14 +47,7 @@ describe("a leader that is stopped for longer than its lease while tasks fill th
     await until(async () => (await metric(core, leader, "berth_scheduler_stale_term_total")) > 0, "a stale plan");
     expect(core.logOf(leader)).toContain("storage refused a plan of an older term");
     await until(async () => (await metric(core, leader, "berth_scheduler_term")) === 0, "it to stand by");
-    await recorder.untilOver();
-    await until(() => recorder.endsOf("w") >= tasks, "all ends to be told");
-    stop.abort();
-    await watch.ended;
-    const history = await recorder.history({ wholeWatches: ["w"], capacity });
-    expect(history.stored).toHaveLength(tasks);
-    expect(faultsOf(history)).toEqual([]);
-    expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
+    await expectNothingAmiss(recorder, tasks, { capacity });
     berth.close();
   });
 });

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { MiB } from "@berth/core";
-import { coreUser, faultsOf, leaderOf, ledgerScript, Recorder, startCore, until } from "@berth/test-support";
+import { coreUser, leaderOf, ledgerTask, Recorder, startCore } from "@berth/test-support";
 import type { CoreName } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
+import { expectNothingAmiss } from "./nothing-amiss.ts";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 /** Longer than the leases of the scheduler and of the timers. */
@@ -40,13 +40,8 @@ describe(`services that are stopped for ${stopMs / 1000} s and go on`, () => {
     });
     const { berth } = await coreUser(core);
     const recorder = new Recorder(berth, join(core.dir, "scratch", "ledger"));
-    const stop = new AbortController();
-    const watch = await recorder.watch("w", stop.signal);
-    const spec = {
-      script: ledgerScript("ledger", "0.3"),
-      resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
-      volumes: [{ name: "scratch" }],
-    };
+    await recorder.watch("w");
+    const spec = ledgerTask("0.3");
     let submitted = 0;
     for (const victims of rounds) {
       const pids = await Promise.all(victims.map(async (victim) => pidOf(victim)));
@@ -76,14 +71,7 @@ describe(`services that are stopped for ${stopMs / 1000} s and go on`, () => {
         noticedMs + (victims.includes("storage") ? stopMs : 0),
       );
     }
-    await recorder.untilOver();
-    await until(() => recorder.endsOf("w") >= submitted, "all ends to be told");
-    stop.abort();
-    await watch.ended;
-    const history = await recorder.history({ wholeWatches: ["w"], capacity });
-    expect(history.stored).toHaveLength(submitted);
-    expect(faultsOf(history)).toEqual([]);
-    expect(history.stored.filter(({ outcome }) => outcome !== "succeeded")).toEqual([]);
+    await expectNothingAmiss(recorder, submitted, { capacity });
     berth.close();
 
     async function pidOf(victim: Victim): Promise<number> {

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { AppError } from "@berth/core";
+import { AppError, MiB } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import { ListTasksRequest, SubmitTaskRequest } from "@berth/contracts/api";
 import { TaskState } from "@berth/contracts/types";
 import type { Task, TaskSpec } from "@berth/contracts/types";
 import { followTasks } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
+import { until } from "./cluster.ts";
 import type { History, Stored, Told, View, Wrote } from "./history.ts";
 import type { Wish } from "./submit.ts";
 
@@ -19,8 +20,10 @@ export class Recorder {
   readonly #berth: Berth;
   readonly #ledger: string | undefined;
   #untold = false;
+  readonly #stop = new AbortController();
+  readonly #watches = new Map<string, Promise<void>>();
 
-  /** `ledger`: the file that tasks of `ledgerScript` write to. */
+  /** `ledger`: the file that tasks of `ledgerTask` write to. */
   constructor(berth: Berth, ledger?: string) {
     this.#berth = berth;
     this.#ledger = ledger;
@@ -69,8 +72,9 @@ export class Recorder {
     }
   }
 
-  /** Watches everything from now on; resolves once the watch has begun. It goes on until aborted. */
-  async watch(name: string, signal: AbortSignal, berth = this.#berth): Promise<{ readonly ended: Promise<void> }> {
+  /** Watches everything from now on, until `whole`; resolves once the watch has begun. */
+  async watch(name: string, berth = this.#berth): Promise<void> {
+    const { signal } = this.#stop;
     const begun = Promise.withResolvers<void>();
     const watching = async (): Promise<void> => {
       for await (const message of followTasks(berth, { token: "", user: "", taskIds: [] }, { signal })) {
@@ -85,8 +89,8 @@ export class Recorder {
       begun.reject(error);
       if (!signal.aborted) throw error;
     });
+    this.#watches.set(name, ended);
     await begun.promise;
-    return { ended };
   }
 
   /** How many ends of tasks a watch told. */
@@ -134,6 +138,16 @@ export class Recorder {
     }
   }
 
+  /** Waits until so many tasks are over and each watch has told so many ends, and ends the watches; then everything. */
+  async whole(tasks: number, more: Partial<Pick<History, "capacity" | "mayHaveUntold">> = {}): Promise<History> {
+    await this.untilOver();
+    const wholeWatches = [...this.#watches.keys()];
+    await until(() => wholeWatches.every((name) => this.endsOf(name) >= tasks), "all ends to be told");
+    this.#stop.abort();
+    await Promise.all(this.#watches.values());
+    return this.history({ wholeWatches, ...more });
+  }
+
   /** Everything, with what the store says now. */
   async history(more: Partial<Pick<History, "wholeWatches" | "capacity" | "mayHaveUntold">> = {}): Promise<History> {
     const stored = (await this.list()).map((task): Stored => ({
@@ -153,18 +167,23 @@ function viewOf(task: Task): View {
   return { state, attempt: task.attempt, outcome: over ? outcomeFromWire(task.outcome) : undefined };
 }
 
-/** A script that writes its start and its end to a file of the volume `scratch`, outside Berth. */
-export const ledgerScript = (file: string, seconds: string, exitCode = 0): string => `say() {
-  echo "$BERTH_TASK_ID $BERTH_ATTEMPT $1 $(($(date +%s%N) / 1000000))" >> "$BERTH_VOLUME_SCRATCH/${file}"
+const ledgerScript = (seconds: string): string => `say() {
+  echo "$BERTH_TASK_ID $BERTH_ATTEMPT $1 $(($(date +%s%N) / 1000000))" >> "$BERTH_VOLUME_SCRATCH/ledger"
 }
 say start
 sleep ${seconds}
 say end
-exit ${exitCode}
 `;
 
-/** What tasks of `ledgerScript` wrote. */
-export function readLedger(path: string): Wrote[] {
+/** A task of one cpu that writes its start and its end to `ledger` in the volume `scratch`, outside Berth. */
+export const ledgerTask = (seconds: string): Wish => ({
+  script: ledgerScript(seconds),
+  resources: { cpuMilli: 1_000, memoryBytes: 16 * MiB },
+  volumes: [{ name: "scratch" }],
+});
+
+/** What tasks of `ledgerTask` wrote. */
+function readLedger(path: string): Wrote[] {
   if (!existsSync(path)) return [];
   return readFileSync(path, "utf8")
     .split("\n")
