@@ -1,3 +1,4 @@
+import { ListTasksRequest } from "@berth/contracts/store";
 import { connectMongo, mongoTaskStore } from "@berth/storage";
 import type { MongoTaskStore } from "@berth/storage";
 import { aNewTask, startOwnMongo } from "@berth/test-support";
@@ -42,16 +43,7 @@ it(`MongoDB's server killed ${rounds} times under two stores loses and doubles n
     const names = new Map<string, string>();
     let pageToken = "";
     do {
-      const page = await stores[0]!.list({
-        user: "",
-        states: [],
-        outcomes: [],
-        name: "",
-        arrayId: "",
-        pageSize: 1_000,
-        pageToken,
-        taskIds: [],
-      });
+      const page = await stores[0]!.list(ListTasksRequest.fromPartial({ pageSize: 1_000, pageToken }));
       for (const { id, spec } of page.tasks) {
         expect(names.has(spec!.name), `${spec!.name} is there twice`).toBe(false);
         names.set(spec!.name, id);

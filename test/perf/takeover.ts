@@ -1,4 +1,4 @@
-import { Change } from "@berth/contracts/store";
+import { Change, ListTasksRequest } from "@berth/contracts/store";
 import { TaskState } from "@berth/contracts/types";
 import { aNewTask, leaderOf, startCore, until } from "@berth/test-support";
 import { median, report, round } from "./measure.ts";
@@ -15,16 +15,7 @@ await using core = await startCore({
 /** When placements were heard of. */
 const placedAt: number[] = [];
 const stop = new AbortController();
-const { watchToken } = await core.store.listTasks({
-  user: "",
-  states: [],
-  outcomes: [],
-  name: "",
-  arrayId: "",
-  pageSize: 1,
-  pageToken: "",
-  taskIds: [],
-});
+const { watchToken } = await core.store.listTasks(ListTasksRequest.fromPartial({ pageSize: 1 }));
 const reading = (async () => {
   const feed = core.store.changes({ token: watchToken, user: "", tasksOnly: true }, { signal: stop.signal });
   for await (const part of feed) {
