@@ -10,7 +10,7 @@ import type { ArrayDoc, ChunkDoc, TaskDoc } from "./collections.ts";
 import { toTask } from "./task-doc.ts";
 import type { Call } from "./transactions.ts";
 
-/** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */
+/** A step ends when it has looked at so many records for each that it may fold: those that live, or ended just now, are looked at in vain. */
 const looksAFold = 4;
 
 interface Array extends TaskDoc {

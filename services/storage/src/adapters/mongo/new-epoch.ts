@@ -1,4 +1,4 @@
-import { stateOf } from "../records/codes.ts";
+import { pendingCode, stateOf } from "../records/codes.ts";
 import { databaseRestored } from "../../domain/loss.ts";
 import { isLive } from "@berth/core";
 import type { Batch } from "./batch.ts";
@@ -48,7 +48,7 @@ export async function giveUpRestored(
   let lost = 0;
   let after = "";
   for (;;) {
-    const filter = { live: 1, _id: { $gt: after }, revision: { $lte: upTo } };
+    const filter = { live: 1, _id: { $gt: after }, revision: { $lte: upTo }, state: { $ne: pendingCode } };
     const found = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: runsAtOnce });
     const rows = found.map(toTask);
     const last = rows.at(-1);

@@ -7,7 +7,7 @@ import { gatherAssignments } from "../records/assignments.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/array-record.ts";
 import type { Batch, OpenArray, TaskRecord } from "./batch.ts";
-import { freshTask } from "./fresh-task.ts";
+import { freshTask } from "../records/columns.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
 import { schedulerTerm } from "./leases.ts";

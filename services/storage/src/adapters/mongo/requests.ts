@@ -7,7 +7,7 @@ import { lifeOf, readId } from "../records/task-life.ts";
 import { unrecordedRow } from "../records/task-message.ts";
 import { endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts";
 import type { Batch, OpenArray } from "./batch.ts";
-import { freshTask } from "./fresh-task.ts";
+import { freshTask } from "../records/columns.ts";
 import type { TaskDoc } from "./collections.ts";
 import { endRecord } from "./plan.ts";
 import type { SpecDoc } from "./spec-doc.ts";

@@ -9,7 +9,7 @@ import { checked, specHash } from "../records/new-task.ts";
 import type { CheckedSpec } from "../records/new-task.ts";
 import { newArray } from "../../domain/array-record.ts";
 import type { StoredTask } from "../../ports/task-store.ts";
-import { freshTask } from "./fresh-task.ts";
+import { freshTask } from "../records/columns.ts";
 import type { Batch } from "./batch.ts";
 import { clientKeyOf } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";

@@ -1,6 +1,6 @@
 import type { Document } from "mongodb";
 import type { TaskDoc } from "./collections.ts";
-import { freshTask } from "./fresh-task.ts";
+import { freshTask } from "../records/columns.ts";
 
 /** What an index or a filter looks at; it is always said. */
 const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host"]);

@@ -67,7 +67,7 @@ export interface SpecColumns {
 export const specColumns =
   "number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps";
 
-/** A task that was never placed: what its feed row says. */
+/** What the feed tells of a task that was never placed. */
 export const freshRow = (number: number, idx: number, state: number): FeedColumns => ({
   number,
   idx,
@@ -86,4 +86,19 @@ export const freshRow = (number: number, idx: number, state: number): FeedColumn
   signal: null,
   started_at: null,
   ended_at: null,
+});
+
+/** A record that was never placed. */
+export const freshTask = (number: number, idx: number, user: string, state: number, leaseMs = 0) => ({
+  ...freshRow(number, idx, state),
+  user,
+  revision: 0,
+  placed_at: null,
+  cpu_ms: null,
+  peak_memory_bytes: null,
+  wall_ms: null,
+  stdout_bytes: null,
+  stderr_bytes: null,
+  enforced: "",
+  lease_ms: leaseMs,
 });

@@ -14,7 +14,7 @@ import {
   wireRequest,
   wireState,
 } from "./codes.ts";
-import { freshRow } from "./columns.ts";
+import { freshTask } from "./columns.ts";
 import type { SpecColumns, TaskColumns } from "./columns.ts";
 import { arraySpecOf, decodeHead, progressOf, splitList } from "./feed-row.ts";
 
@@ -74,23 +74,13 @@ const dateOf = (ms: number | null): Date | undefined => (ms === null ? undefined
 export function unrecordedRow(array: ArrayRecord, whole: TaskColumns, idx: number): TaskColumns | undefined {
   const place = unrecorded(array, idx);
   if (place === undefined) return undefined;
-  const nothing = {
-    user: whole.user,
-    revision: whole.revision,
-    placed_at: null,
-    cpu_ms: null,
-    peak_memory_bytes: null,
-    wall_ms: null,
-    stdout_bytes: null,
-    stderr_bytes: null,
-    enforced: "",
-  };
-  if (place === "unclaimed") return { ...freshRow(whole.number, idx, pendingCode), ...nothing };
+  const { number, user, revision } = whole;
+  if (place === "unclaimed") return { ...freshTask(number, idx, user, pendingCode), revision };
   const ended =
     whole.outcome === outcomeCode("rejected") || whole.outcome === outcomeCode("dependency_failed") ? whole : undefined;
   return {
-    ...freshRow(whole.number, idx, Math.max(overCode, whole.state)),
-    ...nothing,
+    ...freshTask(number, idx, user, Math.max(overCode, whole.state)),
+    revision,
     outcome: ended?.outcome ?? outcomeCode("killed"),
     reason_code: ended?.reason_code ?? "KILLED_BY_USER",
     reason_message: ended?.reason_message ?? "killed with its array",
