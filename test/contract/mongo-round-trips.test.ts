@@ -1,4 +1,5 @@
 import { RunPhase } from "@berth/contracts/agent";
+import type { RunStatus } from "@berth/contracts/agent";
 import { Dependency_Kind, OnHostLost, Outcome } from "@berth/contracts/types";
 import { aHost, aNewTask, aStatus } from "@berth/test-support";
 import { expect, it } from "vitest";
@@ -58,24 +59,26 @@ it("a host's loss is written with a few questions, however many ran there, and h
   }
 });
 
-it("so are reports of runs that their host lost, and of runs that had been given up", async () => {
+it("so are reports of runs that their host lost or cannot start, and of runs that had been given up", async () => {
   await using here = await running();
-  const report = (attempt: number) => () =>
+  const report = (attempt: number, phase: RunPhase, more: Partial<RunStatus>) => () =>
     here.store.applyReports({
       reports: [
         {
           hostId: "h1",
           journalId: "journal-h1",
-          statuses: here.ids.map((id) =>
-            aStatus(here.store.epoch, id, attempt, RunPhase.ENDED, { outcome: Outcome.LOST }),
-          ),
+          statuses: here.ids.map((id) => aStatus(here.store.epoch, id, attempt, phase, more)),
         },
       ],
     });
-  expect(await here.questions(report(1))).toBeLessThan(atMost);
+  const lost = report(1, RunPhase.ENDED, { outcome: Outcome.LOST });
+  expect(await here.questions(lost)).toBeLessThan(atMost);
   expect(await here.store.countTasks({ user: "" })).toMatchObject({ byState: { pending: many } });
   await here.place(here.ids, 2);
-  expect(await here.questions(report(1))).toBeLessThan(atMost); // late
+  expect(await here.questions(lost)).toBeLessThan(atMost); // late
+  const unable = report(2, RunPhase.REFUSED, { reason: { code: "DRIVER_DOWN", message: "not here" } });
+  expect(await here.questions(unable)).toBeLessThan(atMost);
+  expect(await here.store.countTasks({ user: "" })).toMatchObject({ byState: { pending: many } });
 });
 
 it("so is a snapshot of tasks that each wait for another element", async () => {

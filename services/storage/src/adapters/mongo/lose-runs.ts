@@ -10,11 +10,11 @@ import { lifeOf } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../../domain/loss.ts";
 import type { Silence } from "../../domain/loss.ts";
+import { attemptNeeds, lostBefore } from "./attempts.ts";
 import type { Batch, OpenArray } from "./batch.ts";
 import { attemptKey } from "./collections.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
-import type { Needs } from "./needs.ts";
 
 /** Gives up runs on a host: those whose lease and margin have passed, or, for an operator, all. `heardAt`: when any copy last heard of it. */
 export function loseRuns(
@@ -53,18 +53,6 @@ export const isDue = (row: TaskDoc, silence: Silence, now: number): boolean =>
   leaseHasPassed(leaseOf(row), silence, now - (row.placed_at ?? 0));
 
 const idOf = ({ number, idx }: TaskDoc): string => (idx < 0 ? `${number}` : `${number}.${idx}`);
-
-const attemptsOf = ({ number, idx }: TaskDoc, upTo: number): string[] =>
-  Array.from({ length: upTo }, (_, before) => attemptKey(number, idx, before + 1));
-
-/** What is kept of its attempts, with the present one. */
-export function attemptNeeds(needs: Needs, row: TaskDoc): void {
-  for (const id of attemptsOf(row, row.attempt)) needs.attempts.add(id);
-}
-
-/** How many attempts of a task were lost, without the present one. */
-export const lostBefore = (batch: Batch, row: TaskDoc): number =>
-  attemptsOf(row, row.attempt - 1).filter((id) => batch.attempt(id)?.outcome === outcomeCode("lost")).length;
 
 /**
  * Gives up a live record's attempt. True: its task waits again, and the attempt is kept with what it used. False: it is over. `status`: what its host said of

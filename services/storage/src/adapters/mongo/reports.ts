@@ -1,5 +1,4 @@
 import { isLive, move } from "@berth/core";
-import type { Outcome, Reason } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { Outcome as WireOutcome } from "@berth/contracts/types";
@@ -23,23 +22,13 @@ import { lifeOf, readId } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss } from "../../domain/loss.ts";
 import { endOfUnable, eventOf, speaksAgainstHost } from "../../domain/news.ts";
-import type { Phase } from "../../domain/news.ts";
+import { attemptNeeds, earlierAttempts, keepAttempt, keepLateUse, lostBefore } from "./attempts.ts";
 import type { Batch, OpenArray } from "./batch.ts";
-import { attemptKey } from "./collections.ts";
-import type { AttemptDoc, TaskDoc } from "./collections.ts";
-import { attemptNeeds, giveUp, lostBefore } from "./lose-runs.ts";
-import type { SpecDoc } from "./spec-doc.ts";
+import type { TaskDoc } from "./collections.ts";
+import { giveUp } from "./lose-runs.ts";
 import type { Needs } from "./needs.ts";
-
-/** One status with what is needed to take it in. */
-interface News {
-  readonly hostId: string;
-  readonly status: RunStatus;
-  readonly phase: Phase;
-  readonly attempt: number;
-  readonly outcome: Outcome;
-  readonly reason: Reason;
-}
+import type { News } from "./news.ts";
+import type { SpecDoc } from "./spec-doc.ts";
 
 export function reportNeeds(needs: Needs, epoch: string, { statuses }: ReportRequest): void {
   for (const { run } of statuses) {
@@ -126,8 +115,7 @@ function retriesLost(batch: Batch, { phase, outcome, attempt, reason, status }: 
 function notForEver(batch: Batch, said: News, row: TaskDoc, array: OpenArray | undefined): News {
   if (!speaksAgainstHost(said.reason)) return said;
   if (row.state !== placedCode || row.attempt !== said.attempt || lifeOf(row, array).request === "kill") return said;
-  const earlier = batch
-    .history(row.number, row.idx)
+  const earlier = earlierAttempts(batch, row)
     .filter(({ outcome }) => outcome === 0)
     .map(({ reason_code: code, reason_message: message }) => ({ code, message }));
   const end = endOfUnable(said.reason, earlier);
@@ -224,47 +212,6 @@ function refused(batch: Batch, { reason }: News, row: TaskDoc, array: OpenArray 
   };
 }
 
-function keepAttempt(batch: Batch, { attempt, hostId, reason }: News, { number, idx }: TaskDoc): void {
-  const id = attemptKey(number, idx, attempt);
-  if (batch.attempt(id)) return;
-  batch.changes.attempts.set(id, {
-    ...givenUp(id, attempt, hostId, reason, batch.at),
-    outcome: 0,
-    cpu_ms: null,
-    peak_memory_bytes: null,
-    wall_ms: null,
-  });
-}
-
-const givenUp = (_id: string, attempt: number, host: string, reason: Reason, endedAt: number) => ({
-  _id,
-  attempt,
-  host,
-  reason_code: reason.code,
-  reason_message: reason.message,
-  ended_at: endedAt,
-});
-
 /** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
 const isGivenUp = (row: TaskDoc, { attempt, phase }: News): boolean =>
   phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;
-
-/** What a run used that was superseded or given up is known only now; it was used all the same. Beside its task, whose end stands; once. */
-function keepLateUse(batch: Batch, news: News, { number, idx }: TaskDoc, spec: SpecDoc): void {
-  const { usage, endTime } = news.status;
-  if (news.phase !== "ended" || !usage) return;
-  const id = attemptKey(number, idx, news.attempt);
-  const known = batch.attempt(id);
-  if (known && known.wall_ms !== null) return;
-  const endedAt = endTime?.getTime() ?? batch.at;
-  const used: AttemptDoc = {
-    ...(known ?? givenUp(id, news.attempt, news.hostId, news.reason, endedAt)),
-    outcome: outcomeCode(news.outcome),
-    cpu_ms: usage.cpuMs,
-    peak_memory_bytes: usage.peakMemoryBytes ?? null,
-    wall_ms: usage.wallMs,
-    ended_at: endedAt,
-  };
-  batch.changes.attempts.set(id, used);
-  batch.sums.charge(chargeOf(spec, usage, endedAt));
-}

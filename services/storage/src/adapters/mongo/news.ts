@@ -1,0 +1,13 @@
+import type { Outcome, Reason } from "@berth/core";
+import type { RunStatus } from "@berth/contracts/agent";
+import type { Phase } from "../../domain/news.ts";
+
+/** One status with what is needed to take it in. */
+export interface News {
+  readonly hostId: string;
+  readonly status: RunStatus;
+  readonly phase: Phase;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+}
