@@ -60,4 +60,20 @@ export const storeMutants: readonly Mutant[] = [
     replace: "    cleaned.push(taskId);\n    await files.clean(taskId).catch(() => {});",
     tests: ["services/storage/src/app"],
   },
+  {
+    name: "unable-for-ever",
+    what: "a task that its hosts are unable to start is tried once more than is said",
+    file: "services/storage/src/domain/news.ts",
+    find: "unable < unableAtMost",
+    replace: "unable <= unableAtMost",
+    tests: contract,
+  },
+  {
+    name: "kill-of-what-no-host-starts",
+    what: "a task that was to be killed ends as one that no host could start",
+    file: "services/storage/src/adapters/sqlite/apply-reports.ts",
+    find: 'if (lifeOf(row, array).request === "kill") return said;',
+    replace: "",
+    tests: contract,
+  },
 ];

@@ -104,8 +104,8 @@ export const systemMutants: readonly Mutant[] = [
     name: "pendingTasksHaveAReason-feed",
     what: "a reader's place in the feed may be one that no row has yet",
     file: `${sqlite}/change-feed.ts`,
-    find: "this.#last = this.#lastRow();",
-    replace: "this.#last = this.#lastRow() + 2;",
+    find: "this.#last = lastRevision(this.#db);",
+    replace: "this.#last = lastRevision(this.#db) + 2;",
     tests,
   },
   {
