@@ -1,4 +1,5 @@
 import { Change } from "@berth/contracts/store";
+import { HostStatus } from "@berth/contracts/types";
 import type { MongoTaskStore } from "@berth/storage";
 import { aHost, aNewTask } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
@@ -200,6 +201,20 @@ describe("faults between the adapter and MongoDB", () => {
     clock.nowMs += 30_000;
     await sync(["h1"]);
     expect(await statusOf()).not.toBe(up);
+  });
+
+  it("calls a host silent also where a call fails by its own fault meanwhile", async () => {
+    const clock = { nowMs: Date.UTC(2026, 10, 24) };
+    await using database = await mongoDatabase();
+    const { store, faults } = await database.open({ now: () => clock.nowMs });
+    const sync = (silent: readonly string[], seen: readonly string[] = []) =>
+      store.syncHosts({ hosts: seen.map((id) => aHost(id)), silentHostIds: [...silent], silentAfterMs: 30_000 });
+    await sync([], ["h1"]);
+    clock.nowMs += 31_000;
+    faults.plan.push(at("bulkWrite", "before", () => serverError(10_334), of("specs")));
+    await expect(submit(store, "a")).rejects.toThrow();
+    await sync(["h1"]);
+    expect((await store.listHosts()).hosts).toMatchObject([{ id: "h1", status: HostStatus.SILENT }]);
   });
 
   it("goes on telling of changes when the history of the change stream is lost", async () => {
