@@ -1,6 +1,7 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import { sleep } from "@berth/runtime";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
+import { Commits } from "../records/commits.ts";
 import { RecentRows } from "./recent-rows.ts";
 import type { FeedRow } from "./changes.ts";
 import type { MongoCalls, Watch } from "./calls.ts";
@@ -36,8 +37,7 @@ export class Feed {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[];
   readonly #recent = new RecentRows();
-  #waiters: (() => void)[] = [];
-  #commits = 0;
+  readonly #commits = new Commits();
   #last: number;
   #purgedUpTo: number;
   #viewedAt = performance.now();
@@ -83,30 +83,12 @@ export class Feed {
 
   /** Something was committed, with or without a row. */
   wake(): void {
-    this.#commits += 1;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter();
+    this.#commits.tell();
   }
 
   /** Resolves at the next commit, after `ms` or when aborted. */
   next(signal: AbortSignal, ms: number): Promise<void> {
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        signal.removeEventListener("abort", given);
-        clearTimeout(timer);
-        resolve();
-      };
-      const given = () => {
-        const at = this.#waiters.indexOf(done);
-        if (at >= 0) this.#waiters.splice(at, 1);
-        done();
-      };
-      const timer = setTimeout(given, ms);
-      signal.addEventListener("abort", given);
-      this.#waiters.push(done);
-    });
+    return this.#commits.next(signal, ms);
   }
 
   async *read(request: ChangesRequest, signal: AbortSignal): AsyncGenerator<ChangesResponse> {
@@ -120,7 +102,7 @@ export class Feed {
     while (!signal.aborted) {
       if (performance.now() - this.#viewedAt > viewTrustedMs || toldAt === 0) await this.look();
       if (seen < this.#purgedUpTo) return yield startAgain;
-      const commits = this.#commits;
+      const commits = this.#commits.count;
       const last = this.#last;
       const upTo = Math.min(last, seen + width);
       const rows = seen < upTo ? await this.#rows(seen, upTo, request) : [];
@@ -130,7 +112,7 @@ export class Feed {
         yield { token: this.token(seen), changes: rows, startAgain: false };
         if (seen === last) toldAt = rows.length > 0 && toldAt === 0 ? 0 : performance.now();
       }
-      if (seen === last && commits === this.#commits && toldAt > 0)
+      if (seen === last && commits === this.#commits.count && toldAt > 0)
         await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)));
     }
   }

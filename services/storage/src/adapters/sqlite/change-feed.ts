@@ -1,6 +1,7 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
+import { Commits } from "../records/commits.ts";
 import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
 /** How many rows one answer may have, and how many of others' rows a reader of one user skips at once. */
@@ -22,8 +23,7 @@ export class ChangeFeed {
   readonly #db: Database;
   readonly #epoch: string;
   readonly #limits: FeedLimits;
-  #waiters: (() => void)[] = [];
-  #commits = 0;
+  readonly #commits = new Commits();
   #last: number;
   #purgedUpTo: number;
 
@@ -50,31 +50,12 @@ export class ChangeFeed {
   /** After each commit. */
   committed(): void {
     this.#last = lastRevision(this.#db);
-    this.#commits += 1;
-    if (this.#waiters.length === 0) return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter();
+    this.#commits.tell();
   }
 
   /** Resolves at the next commit, after `ms` or when aborted. */
   next(signal: AbortSignal, ms?: number): Promise<void> {
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        signal.removeEventListener("abort", given);
-        clearTimeout(timer);
-        resolve();
-      };
-      const given = () => {
-        const at = this.#waiters.indexOf(done);
-        if (at >= 0) this.#waiters.splice(at, 1);
-        done();
-      };
-      const timer = ms === undefined ? undefined : setTimeout(given, ms);
-      signal.addEventListener("abort", given);
-      this.#waiters.push(done);
-    });
+    return this.#commits.next(signal, ms);
   }
 
   async *read(request: ChangesRequest, signal: AbortSignal): AsyncGenerator<ChangesResponse> {
@@ -86,7 +67,7 @@ export class ChangeFeed {
     let toldAt = 0; // a reader that has everything hears so at once, then now and then
     while (!signal.aborted) {
       if (seen < this.#purgedUpTo) return yield startAgain;
-      const commits = this.#commits;
+      const commits = this.#commits.count;
       const last = this.#last;
       const upTo = Math.min(last, seen + width);
       const rows = seen < upTo ? select(seen, upTo) : [];
@@ -97,7 +78,7 @@ export class ChangeFeed {
         if (seen === last) toldAt = rows.length > 0 && toldAt === 0 ? 0 : performance.now();
       }
       if (seen < last) await breath();
-      else if (commits === this.#commits && toldAt > 0)
+      else if (commits === this.#commits.count && toldAt > 0)
         await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)));
     }
   }
