@@ -159,7 +159,7 @@ describe("process driver", () => {
     }
   });
 
-  it("starts what waits in a lane once, though the keeper that lined it up is killed", async () => {
+  it("gives back what waits in a lane whose keeper is killed: what it waits behind still has its place", async () => {
     const first = await host.run("echo up; sleep 60");
     const lane = runKey(first.run);
     const behind = [await host.run("echo once; exit 5", { lane }), await host.run("echo once; exit 5", { lane })];
@@ -175,9 +175,13 @@ describe("process driver", () => {
     await host.until(await host.run("true"), "ended");
     await host.killKeepers();
     for (const task of behind) {
-      expect(await host.until(task, "ended", "lost")).toMatchObject({ kind: "ended", exitCode: 5 });
-      expect(host.output(task)).toBe("once\n");
+      expect(await host.until(task, "unable", "ended", "lost")).toMatchObject({
+        kind: "unable",
+        reason: { code: "OVER_CAPACITY" },
+      });
     }
+    await host.until(await host.run("true"), "ended"); // the next keeper starts what is new
+    expect(behind.map((task) => existsSync(task.stdoutPath))).toEqual([false, false]);
   });
 
   it.runIf(isRoot)("says that a full disk is its host's fault, and starts again once there is room", async () => {

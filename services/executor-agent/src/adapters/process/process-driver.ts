@@ -33,6 +33,8 @@ interface Kept {
   readonly over: boolean;
 }
 
+const keeperGone = { code: "OVER_CAPACITY", message: "its turn was to come after a run whose keeper was killed" };
+
 /** Nobody used it for so long: its memory is worth more than the 60 ms of a start. */
 const idleKeeperMs = 10 * 60_000;
 
@@ -101,7 +103,11 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     if (before) logger.warn("a keeper is gone; its tasks run on, and nobody waits for them", { pid: before.link.pid });
     orphans.adopt(dir, (key) => runs.get(key)?.over ?? false);
     if (!before) return;
-    startAgain(tasksOf(before, (key) => !orphans.has(runOfKey(key))));
+    const unbegun = tasksOf(before, (key) => !orphans.has(runOfKey(key)));
+    startAgain(unbegun.filter(({ lane }) => lane === undefined));
+    // What they waited behind may still run, and nobody here sees its end: a place of their own is not theirs to take.
+    for (const { run } of unbegun.filter(({ lane }) => lane !== undefined))
+      tell({ kind: "unable", run, at: new Date(), reason: keeperGone });
     for (const [key, kept] of runs) {
       if (kept.keeper !== before) continue;
       runs.delete(key);
