@@ -87,10 +87,12 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
     const ticksOf = (name: string, attempt: number): number =>
       ticks(name).filter((line) => line === String(attempt)).length;
 
-    /** Submits until one runs on the first host. */
+    /** Submits until one runs on the first host. What comes to the other meanwhile stays, and so does a quarter of it beside: it is full soon. */
     async function runThere(name: string, count: number, more: Wish = {}): Promise<{ id: string; file: string }> {
       const elsewhere: string[] = [];
-      for (let n = 0; n < 40; n += 1) {
+      const cpuMilli = Math.floor((await api.hosts.listHosts({})).hosts[0]!.capacity!.cpuMilli / 4);
+      const quarter: Wish = { script: "sleep 600", resources: { cpuMilli, memoryBytes: 16 * MiB } };
+      for (let n = 0; n < 20; n += 1) {
         const file = `${name}-${(made += 1)}`;
         const id = await submit(api, ticker(file, count, more));
         const task = await whenRunning(api, id);
@@ -99,6 +101,9 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
           await until(() => ticks(file).length > 2, "the first ticks");
           return { id, file };
         }
+        const filler = await submit(api, quarter);
+        if ((await whenRunning(api, filler)).hostId === first) await cluster.berth(["kill", filler]);
+        else elsewhere.push(filler);
         elsewhere.push(id);
       }
       throw new Error(`nothing comes to ${first}`);

@@ -144,6 +144,21 @@ describe("process driver", () => {
     await until(() => readdirSync(join(host.dir, "data", "lost-keepers")).length === 0);
   });
 
+  it("hears what an agent said last before it tells the next one what it keeps", async () => {
+    const task = await host.run("exit 4");
+    await host.until(task, "ended");
+    const [keeper = 0] = host.keepers;
+    process.kill(keeper, "SIGSTOP");
+    const before = host.driver;
+    // Its connection comes to the keeper first.
+    const next = host.open();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await before.settle([task.run]);
+    await before.close();
+    process.kill(keeper, "SIGCONT");
+    expect(await next).toEqual([]);
+  });
+
   it("starts each run once though the keeper is killed while it starts them", async () => {
     const tasks = Array.from({ length: 60 }, () => host.task("echo once; exit 2"));
     await host.driver.runTasks(tasks.slice(0, 20));

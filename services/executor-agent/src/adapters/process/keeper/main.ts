@@ -18,6 +18,8 @@ const idleMs = 60_000;
 const startedDelayMs = 3;
 /** While each lane has enough to go on, nobody is idle for want of this news. */
 const endedDelayMs = 8;
+/** An agent that does not let go, though another is there: it stands still. */
+const lastWordsMs = 500;
 
 process.umask(0o077);
 process.on("SIGHUP", () => {});
@@ -57,9 +59,20 @@ function writePid(): void {
   renameSync(draft, join(dir, "keeper.pid"));
 }
 
-/** One agent at a time; the newest is it. */
+/** One agent at a time; the newest is it. The one before may have died with words still on their way: they are heard first, and the welcome tells what came of them. */
 function accept(next: Socket): void {
-  connection?.destroy();
+  next.on("error", () => {});
+  const before = connection;
+  if (!before) return welcome(next);
+  const timer = setTimeout(() => before.destroy(), lastWordsMs);
+  before.once("close", () => {
+    clearTimeout(timer);
+    accept(next);
+  });
+}
+
+function welcome(next: Socket): void {
+  if (next.destroyed) return; // while it waited
   connection = next;
   news.clear(); // the welcome has it
   clearTimeout(idleTimer);
@@ -71,7 +84,6 @@ function accept(next: Socket): void {
       next.destroy();
     }
   });
-  next.on("error", () => {});
   next.on("close", () => {
     if (connection !== next) return;
     connection = undefined;
