@@ -8,9 +8,9 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
-  renameSync,
   rmSync,
   statfsSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -93,19 +93,19 @@ async function startStandIn(): Promise<OwnMongoServer> {
   return child({ name: `${version} (a stand-in)`, dir, url, command: () => [path, args], ready: () => answers(port) });
 }
 
-/** Kept between runs; made under another name and then renamed, so that it is whole or not there. */
+/** Kept between runs. It stays where it was made, as its scripts name that place; a link leads there once it is whole. */
 function installStandIn(): string {
-  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const dir = join(cache, "berth", `${standIn.package}-${standIn.version}`);
-  const path = join(dir, "bin", "secantusd-rs");
+  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "berth");
+  const link = join(cache, `mongo-stand-in-${standIn.version}`);
+  const path = join(link, "bin", "secantusd-rs");
   if (existsSync(path)) return path;
-  mkdirSync(join(cache, "berth"), { recursive: true });
-  const making = mkdtempSync(join(cache, "berth", "making-"));
+  mkdirSync(cache, { recursive: true });
+  const making = mkdtempSync(`${link}-`);
   try {
     execFileSync("python3", ["-m", "venv", making], { stdio: "pipe" });
     const wanted = `${standIn.package}==${standIn.version}`;
     execFileSync(join(making, "bin/pip"), ["install", "-q", "--no-deps", "--pre", wanted], { stdio: "pipe" });
-    renameSync(making, dir);
+    symlinkSync(making, link);
   } catch (cause) {
     rmSync(making, { recursive: true, force: true });
     if (existsSync(path)) return path; // another test file was quicker
