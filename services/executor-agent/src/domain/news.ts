@@ -5,6 +5,7 @@ import type { Answer, End, HeldRun, Phase, Started, StopCause } from "./held-run
 import { neverMs } from "./lease.ts";
 import { endOfExit, endWithoutExit } from "./outcome.ts";
 import type { Exit } from "./outcome.ts";
+import { limitEnd } from "./steps.ts";
 import type { Now } from "./steps.ts";
 
 /** What the control plane says about a run. */
@@ -214,11 +215,7 @@ export const onReboot = (held: HeldRun, now: Now): HeldRun =>
 
 /** A run whose time limit is reached is to stop. */
 export function onTime(held: HeldRun, now: Now): HeldRun {
-  if (held.stop || held.needs.timeLimitMs <= 0) return held;
-  if (held.phase.kind !== "running" && held.phase.kind !== "suspended") return held;
-  return now.elapsedMs - held.phase.startedElapsedMs >= held.needs.timeLimitMs
-    ? decideStop(held, "timed_out", "")
-    : held;
+  return !held.stop && limitEnd(held) <= now.elapsedMs ? decideStop(held, "timed_out", "") : held;
 }
 
 /** A signal was sent. */

@@ -1,7 +1,11 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { later, needs, now, running, runs, stepNames } from "../testing/held-runs.ts";
+import type { HeldRun } from "./held-run.ts";
+import { onLease } from "./lease.ts";
 import { adopted, onDriverNews, onPaused, onSignalled, onTime, onWord } from "./news.ts";
 import { deadlineOf, nextSteps } from "./steps.ts";
+import type { Now } from "./steps.ts";
 
 describe("nextSteps", () => {
   it("leaves a run alone that nobody stopped, known or not", () => {
@@ -28,6 +32,27 @@ describe("nextSteps", () => {
     expect(onTime(running(), set).stop).toBeUndefined();
     expect(onTime(running(), { ...set, elapsedMs: now.elapsedMs + 5_000 }).stop).toMatchObject({ cause: "timed_out" });
     expect(onTime(running({ needs: { ...needs, timeLimitMs: 0 } }), later(1e9)).stop).toBeUndefined();
+  });
+
+  it("has something to do at the very moment for which it wants to be woken, however odd the clock's numbers", () => {
+    const ms = fc.double({ min: 0.001, max: 1e9, noNaN: true });
+    const changed = (held: HeldRun, at: Now): boolean =>
+      onLease(onTime(held, at), at) !== held || stepNames(held, at).length > 0;
+    fc.assert(
+      fc.property(ms, ms, ms, ms, (began, timeLimitMs, graceMs, leaseMs) => {
+        const at = (elapsedMs: number): Now => ({ at: now.at, elapsedMs });
+        const phase = { kind: "running", startedAt: now.at, startedElapsedMs: began } as const;
+        const limited = running({ needs: { ...needs, timeLimitMs, leaseMs: 0 }, phase });
+        const leased = running({ needs: { ...needs, timeLimitMs: 0, leaseMs }, phase, renewedElapsedMs: began });
+        const stopped = onWord(
+          running({ needs: { ...needs, graceMs } }),
+          { kind: "stop", cause: "killed", by: "" },
+          now.at,
+        );
+        const [termed, killed] = (["term", "kill"] as const).map((stage) => onSignalled(stopped, stage, at(began)));
+        for (const held of [limited, leased, termed!, killed!]) expect(changed(held, at(deadlineOf(held)!))).toBe(true);
+      }),
+    );
   });
 
   it("suspends only where the driver can", () => {

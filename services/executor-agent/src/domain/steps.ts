@@ -1,6 +1,6 @@
 import { unreachable } from "@berth/core";
-import { hasStarted, isLive } from "./held-run.ts";
-import type { HeldRun } from "./held-run.ts";
+import { isLive } from "./held-run.ts";
+import type { HeldRun, Stop } from "./held-run.ts";
 import { isToStand, leaseEnd } from "./lease.ts";
 
 /** The least that a host can do next for a run. Each is safe to do twice. */
@@ -59,37 +59,38 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
   }
 }
 
-function stopSteps({ key, stop, needs, frozen, specId }: HeldRun, now: Now): Step[] {
+function stopSteps(held: HeldRun, now: Now): Step[] {
+  const { key, stop, frozen, specId } = held;
   if (!stop) return [];
   // TERM would let it go on for its grace, and its task may run elsewhere by now. Who kills a task wants its clean end.
   // The same of one that was found: nobody told us of its lease, at whose end its driver may have frozen it.
   const mayStand = frozen || specId === undefined;
   if (mayStand && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];
-  const sinceMs = now.elapsedMs - stop.sentElapsedMs;
-  switch (stop.stage) {
-    case "wanted":
-      return [{ name: "term", key }];
-    case "term":
-      return sinceMs >= needs.graceMs ? [{ name: "kill", key }] : [];
-    case "kill":
-      return sinceMs >= killAgainMs ? [{ name: "kill", key }] : [];
-  }
+  if (stop.stage === "wanted") return [{ name: "term", key }];
+  return signalEnd(held, stop) <= now.elapsedMs ? [{ name: "kill", key }] : [];
 }
 
-/** When this run next needs a look though nothing happens, on the elapsed clock; undefined: never. */
+/** When the signal that was sent has had its time. */
+const signalEnd = ({ needs }: HeldRun, { stage, sentElapsedMs }: Stop): number =>
+  sentElapsedMs + (stage === "term" ? needs.graceMs : killAgainMs);
+
+/** When a run's time limit is reached, on the elapsed clock; Infinity: it has none, or has not begun. */
+export const limitEnd = ({ phase, needs }: HeldRun): number =>
+  (phase.kind === "running" || phase.kind === "suspended") && needs.timeLimitMs > 0
+    ? phase.startedElapsedMs + needs.timeLimitMs
+    : Infinity;
+
+/**
+ * When this run next needs a look though nothing happens, on the elapsed clock; undefined: never. By the very sums by which it is acted upon: a fraction of a
+ * nanosecond between them, and a run that was looked at in time would be due no more.
+ */
 export function deadlineOf(held: HeldRun): number | undefined {
   if (!isLive(held)) return undefined;
   if (held.stop) {
     if (held.phase.kind === "accepted") return undefined;
-    if (held.stop.stage === "wanted") return 0;
-    return held.stop.sentElapsedMs + (held.stop.stage === "term" ? held.needs.graceMs : killAgainMs);
+    return held.stop.stage === "wanted" ? 0 : signalEnd(held, held.stop);
   }
   const freezeAt = held.frozen ? Infinity : (leaseEnd(held) ?? Infinity);
-  const limitAt =
-    hasStarted(held) && held.needs.timeLimitMs > 0 ? startedElapsedMs(held) + held.needs.timeLimitMs : Infinity;
-  const at = Math.min(freezeAt, limitAt);
+  const at = Math.min(freezeAt, limitEnd(held));
   return at === Infinity ? undefined : at;
 }
-
-const startedElapsedMs = ({ phase }: HeldRun): number =>
-  phase.kind === "running" || phase.kind === "suspended" ? phase.startedElapsedMs : 0;
