@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MiB } from "@berth/core";
 import { HostStatus, Outcome, TaskState } from "@berth/contracts/types";
@@ -7,6 +7,7 @@ import {
   apiOf,
   getTask,
   killKeepers,
+  killProcessesOf,
   lossyNatsProxy,
   startCluster,
   startSecondHost,
@@ -191,7 +192,7 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
         const { id, file } = await runThere("vanished", 60, leased("ON_HOST_LOST_RETRY"));
         const plain = await runThere("plain", 5_000);
         killKeepers(join(cluster.data, "agent", "keepers"));
-        for (const run of [id, plain.id]) killProcesses(cluster.data, `-${run}-1`);
+        for (const run of [id, plain.id]) killProcessesOf(cluster.data, `-${run}-1`);
         const reason = { code: "KEEPER_LOST" };
         expect(await whenOver(api, plain.id)).toMatchObject({ outcome: Outcome.LOST, reason });
         expect(await whenOver(api, id, 60_000)).toMatchObject({
@@ -245,17 +246,4 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       await untilStill(file);
     });
   });
-}
-
-/** Ends the processes of a run of the cluster there, by the end of its name. */
-function killProcesses(data: string, name: string): void {
-  for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
-      const run = /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(environment)?.[1];
-      if (run?.endsWith(name) && environment.includes(`BERTH_TASK_DIR=${data}/`)) process.kill(Number(pid), "SIGKILL");
-    } catch {
-      // gone
-    }
-  }
 }

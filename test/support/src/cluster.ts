@@ -14,15 +14,19 @@ export interface Ran {
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A program that runs it, with its arguments. */
+  readonly through?: readonly string[];
+}
+
 /** A cluster of this test's own, brought up and used through the `berth` command, as a user would. */
 export interface TestCluster extends AsyncDisposable {
   readonly data: string;
   readonly layout: Layout;
   /** Runs `berth` with these arguments against this cluster. */
-  berth(
-    args: readonly string[],
-    options?: { readonly input?: string; readonly env?: Readonly<Record<string, string>> },
-  ): Promise<Ran>;
+  berth(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** As `berth`, with `--json` at the end; fails unless the exit code is 0. */
   json<T>(args: readonly string[]): Promise<T>;
   /** Kill -9 of one process; resolves when it is gone. */
@@ -75,12 +79,10 @@ export async function startCluster(options: {
 }
 
 /** Runs the launcher; the test's own environment passes only what a program needs. */
-export function runBerth(
-  args: readonly string[],
-  options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<Ran> {
+export function runBerth(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(join(repositoryRoot, "berth"), [...args], {
+    const [program = "", ...words] = [...(options.through ?? []), join(repositoryRoot, "berth"), ...args];
+    const child = spawn(program, words, {
       env: {
         PATH: process.env["PATH"],
         HOME: process.env["HOME"],

@@ -16,3 +16,17 @@ export const keepersIn = (folder: string): KnownProcess[] =>
 export function killKeepers(folder: string): void {
   for (const { pid } of keepersIn(folder)) process.kill(pid, "SIGKILL");
 }
+
+/** Kills the processes of a cluster's runs whose name ends so; all of its runs by default. */
+export function killProcessesOf(data: string, nameEnd = ""): void {
+  for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
+      const run = /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(environment)?.[1];
+      if (run?.endsWith(nameEnd) && environment.includes(`BERTH_TASK_DIR=${data}/`))
+        process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // gone
+    }
+  }
+}
