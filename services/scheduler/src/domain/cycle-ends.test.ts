@@ -4,6 +4,8 @@ import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { later, lot, plan, queueOf, tasks } from "../testing/cycles.ts";
 import { planCycle, policyWith } from "./cycle.ts";
+import type { TaskFacts } from "./feed.ts";
+import { brokenInvariant } from "./invariants.ts";
 
 describe("planCycle, ends", () => {
   it("ends what asks for more than any host has, once the hosts have been known for a while", () => {
@@ -42,12 +44,17 @@ describe("planCycle, ends", () => {
   });
 
   it("plans an end again that storage refused without saying why", () => {
-    const queue = queueOf(aHostRow("h1"), aTaskRow("1", { needs: { cpuMilli: 64_000, memoryBytes: 1 } }));
+    const failed: Partial<TaskFacts> = { state: "over", attempt: 1, outcome: "failed" };
+    const waits: Partial<TaskFacts> = { dependencies: ["9", "10"].map((taskId) => ({ kind: "afterok", taskId })) };
+    const rows = [aTaskRow("9"), aTaskRow("9", failed), aTaskRow("1", waits), aTaskRow("10", { priority: -1 })];
+    const queue = queueOf(aHostRow("h1"), ...rows, aTaskRow("2", { needs: { cpuMilli: 64_000, memoryBytes: 1 } }));
     const made = plan(queue);
+    expect(made.ends.map(({ record }) => record.id).toSorted()).toEqual(["1", "2"]);
     queue.hold(made);
-    queue.settle(made, { placementRefusals: [], endRefusals: ["NOT_PENDING"] }, later);
+    queue.settle(made, { placementRefusals: [""], endRefusals: ["NOT_PENDING", "NOT_PENDING"] }, later);
+    expect(brokenInvariant(queue)).toBeUndefined();
     expect(plan(queue).ends).toEqual([]);
     queue.tick(later + 1000);
-    expect(plan(queue).ends).toHaveLength(1);
+    expect(plan(queue).ends).toHaveLength(2);
   });
 });

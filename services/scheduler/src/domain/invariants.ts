@@ -13,10 +13,11 @@ export function brokenInvariant(queue: Queue): string | undefined {
       return `${record.id}: ${record.phase}, but ${record.queuedIn ? "" : "not "}in a shape`;
     if (record.onHost !== (record.host !== undefined))
       return `${record.id}: ${record.phase}, but ${record.host ? "" : "no "}host`;
-    if (record.impossible && record.phase !== "blocked" && record.phase !== "ending")
-      return `${record.id}: can never run, but is ${record.phase}`;
-    if (record.unmet && record.phase !== "blocked" && record.phase !== "ending")
-      return `${record.id}: waits for others, but is ${record.phase}`;
+    // Doubtful where its end was refused: storage knows better, and tells.
+    const isSetAside =
+      record.phase === "blocked" || record.phase === "ending" || (record.phase === "doubtful" && record.impossible);
+    if (record.impossible && !isSetAside) return `${record.id}: can never run, but is ${record.phase}`;
+    if (record.unmet && !isSetAside) return `${record.id}: waits for others, but is ${record.phase}`;
     if (record.array && record.phase === "queued" && (record.array.exhausted || record.array.atLimit()))
       return `${record.id}: queued with nothing to claim`;
     if (!record.host) continue;
