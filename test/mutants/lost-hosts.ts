@@ -109,4 +109,21 @@ export const lostHostMutants: readonly Mutant[] = [
     replace: "Math.max(stored, 0)",
     tests: ["services/storage/src/adapters/sqlite/epoch.test.ts"],
   },
+  {
+    name: "due-by-another-sum",
+    what: "a run is woken for its time limit a fraction of a nanosecond before that is reached, and never again",
+    file: "services/executor-agent/src/domain/news.ts",
+    find: "return !held.stop && limitEnd(held) <= now.elapsedMs ?",
+    replace:
+      "return !held.stop && now.elapsedMs - (limitEnd(held) - held.needs.timeLimitMs) >= held.needs.timeLimitMs ?",
+    tests: ["services/executor-agent/src/domain/steps.test.ts"],
+  },
+  {
+    name: "last-words-unheard",
+    what: "a keeper lets go of an agent that died without reading what it said last",
+    file: "services/executor-agent/src/adapters/process/keeper/main.ts",
+    find: "  if (!before) return welcome(next);\n",
+    replace: "  before?.destroy();\n  if (!before) return welcome(next);\n",
+    tests: ["test/integration/executor-agent/process-driver.test.ts"],
+  },
 ];
