@@ -17,22 +17,24 @@ export const perSecond = (count: number, ms: number): number => Math.round((coun
 
 export const round = (value: number, digits = 2): number => Math.round(value * 10 ** digits) / 10 ** digits;
 
-/** Processor time and proportional memory of processes, from /proc; children included where they are listed. */
-export function processFigures(pids: readonly number[]): { cpuMs: number; pssBytes: number } {
+/** Processor time and proportional memory of processes, from /proc; children included where they are listed. `endedMs`: processor time of their children that have ended. */
+export function processFigures(pids: readonly number[]): { cpuMs: number; endedMs: number; pssBytes: number } {
   const ticksMs = 1000 / Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
   let cpuMs = 0;
+  let endedMs = 0;
   let pssBytes = 0;
   for (const pid of pids) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       cpuMs += (Number(fields[11]) + Number(fields[12])) * ticksMs;
+      endedMs += (Number(fields[13]) + Number(fields[14])) * ticksMs;
       pssBytes += Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0) * 1024;
     } catch {
       // ended meanwhile
     }
   }
-  return { cpuMs, pssBytes };
+  return { cpuMs, endedMs, pssBytes };
 }
 
 /** The processes and all their descendants. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { SubmitTaskRequest } from "@berth/contracts/api";
 import { TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
-import { apiOf, startCluster } from "@berth/test-support";
+import { apiOf, keepersIn, startCluster } from "@berth/test-support";
 import { perSecond, processFigures, report, round } from "./measure.ts";
 
 /** No-op tasks of one array with the process driver until all are over, beside `xargs -n1 -P4 /bin/true` in the same run, in turns. */
@@ -16,19 +16,23 @@ await using cluster = await startCluster({ driver: "process" });
 const api = apiOf(cluster);
 const names = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "nats"] as const;
 
-function xargs(): number {
+const usOf = (ms: number): number => Math.round((ms * 1000) / count);
+
+function xargs(): { ms: number; cpuUs: number } {
   const folder = mkdtempSync(join(tmpdir(), "xargs-"));
   writeFileSync(join(folder, "in"), `${Array.from({ length: count }, (_, i) => i).join("\n")}\n`);
+  const before = processFigures([process.pid]).endedMs;
   const from = performance.now();
   spawnSync("sh", ["-c", `xargs -n1 -P4 /bin/true < ${join(folder, "in")}`]);
   const ms = performance.now() - from;
   rmSync(folder, { recursive: true });
-  return ms;
+  return { ms, cpuUs: usOf(processFigures([process.pid]).endedMs - before) };
 }
 
 async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   const pids = names.map((name) => cluster.pidOf(name)!);
-  const before = pids.map((pid) => processFigures([pid]).cpuMs);
+  const keepers = keepersIn(join(cluster.data, "agent", "keepers")).map(({ pid }) => pid);
+  const before = [...pids, ...keepers].map((pid) => processFigures([pid]));
   const from = performance.now();
   const { taskId } = await api.tasks.submitTask(
     SubmitTaskRequest.fromPartial({
@@ -43,9 +47,14 @@ async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   // Looking less often costs the others less: the end is the one that was stored, by the same machine's clock.
   const ms = performance.now() - from - (Date.now() - task.endTime!.getTime());
   if (task.progress?.ended["succeeded"] !== count) throw new Error(`not all succeeded: ${JSON.stringify(task)}`);
-  const cpuUs = Object.fromEntries(
-    names.map((name, i) => [name, Math.round(((processFigures([pids[i]!]).cpuMs - before[i]!) * 1000) / count)]),
-  );
+  const after = [...pids, ...keepers].map((pid) => processFigures([pid]));
+  const cpuUs = Object.fromEntries(names.map((name, i) => [name, usOf(after[i]!.cpuMs - before[i]!.cpuMs)]));
+  // The last is the keeper; its children are the tasks themselves: their exec and their exit.
+  const [keeper, keeperThen] = [after.at(-1)!, before.at(-1)!];
+  Object.assign(cpuUs, {
+    keeper: usOf(keeper.cpuMs - keeperThen.cpuMs),
+    tasks: usOf(keeper.endedMs - keeperThen.endedMs),
+  });
   return { ms, cpuUs };
 }
 
@@ -53,7 +62,8 @@ xargs();
 await berth();
 const ratios: number[] = [];
 for (let i = 0; i < rounds; i++) {
-  const anchor = perSecond(count, xargs());
+  const alone = xargs();
+  const anchor = perSecond(count, alone.ms);
   const ran = await berth();
   const rate = perSecond(count, ran.ms);
   ratios.push(rate / anchor);
@@ -62,7 +72,7 @@ for (let i = 0; i < rounds; i++) {
     rate,
     xargs: anchor,
     ratio: round(rate / anchor),
-    cpuUsPerTask: ran.cpuUs,
+    cpuUsPerTask: { ...ran.cpuUs, ofXargs: alone.cpuUs },
     reach: 0.65,
   });
 }
