@@ -1,3 +1,3 @@
 import { describeTaskLife } from "./task-life.ts";
 
-describeTaskLife("process", async () => ({ env: {}, close: async () => {} }));
+describeTaskLife("process");

@@ -1,29 +1,23 @@
 import { MiB } from "@berth/core";
 import { Outcome, TaskRequest, TaskState } from "@berth/contracts/types";
 import { apiOf, getTask, readLog, startCluster, submit, taskWhen, whenOver, whenRunning } from "@berth/test-support";
-import type { Api, TestCluster } from "@berth/test-support";
+import type { Api, Prepare, TestCluster } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const small = { cpuMilli: 100, memoryBytes: 32 * MiB };
 
 /** What a user sees of a task's life, with either driver. */
-export function describeTaskLife(
-  driver: "process" | "docker",
-  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
-): void {
+export function describeTaskLife(driver: "process" | "docker", prepare?: Prepare): void {
   describe(`a task's life with the ${driver} driver`, () => {
     let cluster: TestCluster;
-    let prepared: Awaited<ReturnType<typeof prepare>>;
     let api: Api;
     beforeAll(async () => {
-      prepared = await prepare();
-      cluster = await startCluster({ driver, env: prepared.env });
+      cluster = await startCluster({ driver, ...(prepare && { prepare }) });
       api = apiOf(cluster);
     }, 120_000);
     afterAll(async () => {
       api?.close();
       await cluster?.close();
-      await prepared?.close();
     }, 60_000);
 
     const kill = async (taskId: string) =>

@@ -4,7 +4,7 @@ import { isAlive } from "@berth/cli/cluster";
 import type { KnownProcess } from "@berth/cli/cluster";
 import { MiB } from "@berth/core";
 import { apiOf, Ledger, mulberry32, startCluster, until } from "@berth/test-support";
-import type { TestCluster } from "@berth/test-support";
+import type { Prepare, TestCluster } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
@@ -24,23 +24,13 @@ const leastRunning = 4;
 const leastWaiting = 50;
 
 /** Kill -9 of any one process, at random moments while tasks run and wait: all end once, with the right code. */
-export function describeKill9(
-  driver: "process" | "docker",
-  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
-): void {
+export function describeKill9(driver: "process" | "docker", prepare?: Prepare): void {
   const seed = Number(process.env["BERTH_TEST_SEED"] ?? Date.now() % 1_000_000);
   describe(`kill -9 with the ${driver} driver (seed ${seed})`, () => {
     const random = mulberry32(seed);
     let cluster: TestCluster;
-    let prepared: Awaited<ReturnType<typeof prepare>>;
-    beforeAll(async () => {
-      prepared = await prepare();
-      cluster = await startCluster({ driver, env: prepared.env });
-    }, 120_000);
-    afterAll(async () => {
-      await cluster?.close();
-      await prepared?.close();
-    }, 60_000);
+    beforeAll(async () => void (cluster = await startCluster({ driver, ...(prepare && { prepare }) })), 120_000);
+    afterAll(() => cluster?.close(), 60_000);
 
     for (const victim of victims.filter((name) => driver === "process" || name !== "keeper")) {
       it(`of ${victim}: every task ends once, with its own code`, async () => {

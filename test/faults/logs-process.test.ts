@@ -1,3 +1,3 @@
 import { describeLogs } from "./logs.ts";
 
-describeLogs("process", async () => ({ env: {}, close: async () => {} }));
+describeLogs("process");

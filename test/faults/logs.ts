@@ -1,27 +1,17 @@
 import { MiB } from "@berth/core";
 import { Outcome } from "@berth/contracts/types";
 import { apiOf, readLog, startCluster, submit, until, whenOver, whenRunning } from "@berth/test-support";
-import type { TestCluster } from "@berth/test-support";
+import type { Prepare, TestCluster } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const lines = 200_000;
 
 /** The agent dies three times under a task that prints a lot. */
-export function describeLogs(
-  driver: "process" | "docker",
-  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
-): void {
+export function describeLogs(driver: "process" | "docker", prepare?: Prepare): void {
   describe(`output with the ${driver} driver`, () => {
     let cluster: TestCluster;
-    let prepared: Awaited<ReturnType<typeof prepare>>;
-    beforeAll(async () => {
-      prepared = await prepare();
-      cluster = await startCluster({ driver, env: prepared.env });
-    }, 120_000);
-    afterAll(async () => {
-      await cluster?.close();
-      await prepared?.close();
-    }, 60_000);
+    beforeAll(async () => void (cluster = await startCluster({ driver, ...(prepare && { prepare }) })), 120_000);
+    afterAll(() => cluster?.close(), 60_000);
 
     it(`has each of ${lines} lines once and in order, though the agent was killed three times`, async () => {
       const api = apiOf(cluster);

@@ -17,7 +17,7 @@ import {
   whenOver,
   whenRunning,
 } from "@berth/test-support";
-import type { Api, LossyProxy, TestCluster, Wish } from "@berth/test-support";
+import type { Api, LossyProxy, Prepare, TestCluster, Wish } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const leaseMs = 10_000;
@@ -26,12 +26,8 @@ const marginMs = 12_000;
 const standsStillMs = 3_000;
 
 /** Hosts that vanish and come back, with short leases: one whose network is cut, or whose agent stands still, and another on the same machine. */
-export function describeLostHosts(
-  driver: "process" | "docker",
-  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
-): void {
+export function describeLostHosts(driver: "process" | "docker", prepare?: Prepare): void {
   describe(`a lost host with the ${driver} driver`, () => {
-    let prepared: Awaited<ReturnType<typeof prepare>>;
     let cluster: TestCluster;
     let proxy: LossyProxy;
     let other: AsyncDisposable;
@@ -40,8 +36,7 @@ export function describeLostHosts(
     let made = 0;
 
     beforeAll(async () => {
-      prepared = await prepare();
-      cluster = await startCluster({ driver, env: prepared.env });
+      cluster = await startCluster({ driver, ...(prepare && { prepare }) });
       expect((await cluster.down()).code).toBe(0);
       const file = JSON.parse(readFileSync(cluster.layout.clusterFile, "utf8")) as { natsPort: number; hostId: string };
       first = file.hostId;
@@ -60,7 +55,6 @@ export function describeLostHosts(
       await other?.[Symbol.asyncDispose]();
       await cluster?.close();
       await proxy?.close();
-      await prepared?.close();
     }, 60_000);
 
     /** Ticks into a file outside Berth: a pause or a second run shows. */

@@ -1,3 +1,3 @@
 import { describeOutage } from "./outage.ts";
 
-describeOutage("process", async () => ({ env: {}, close: async () => {} }));
+describeOutage("process");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { MiB } from "@berth/core";
 import { Outcome } from "@berth/contracts/types";
 import { apiOf, getTask, readLog, startCluster, submit, until, whenOver, whenRunning } from "@berth/test-support";
-import type { TestCluster } from "@berth/test-support";
+import type { Prepare, TestCluster } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
@@ -11,21 +11,11 @@ const outageMs = slow ? 120_000 : 20_000;
 const small = { cpuMilli: 100, memoryBytes: 32 * MiB };
 
 /** The control plane goes away under a running task. */
-export function describeOutage(
-  driver: "process" | "docker",
-  prepare: () => Promise<{ env: Readonly<Record<string, string>>; close(): Promise<void> }>,
-): void {
+export function describeOutage(driver: "process" | "docker", prepare?: Prepare): void {
   describe(`an outage of the control plane with the ${driver} driver`, () => {
     let cluster: TestCluster;
-    let prepared: Awaited<ReturnType<typeof prepare>>;
-    beforeAll(async () => {
-      prepared = await prepare();
-      cluster = await startCluster({ driver, env: prepared.env });
-    }, 120_000);
-    afterAll(async () => {
-      await cluster?.close();
-      await prepared?.close();
-    }, 60_000);
+    beforeAll(async () => void (cluster = await startCluster({ driver, ...(prepare && { prepare }) })), 120_000);
+    afterAll(() => cluster?.close(), 60_000);
 
     /** Ticks into a file outside Berth, so that a pause or a second start would show. */
     const ticker = (name: string, ticks: number) => ({

@@ -38,19 +38,32 @@ export interface TestCluster extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Gets what a cluster's driver needs, as an engine; closed once the cluster is down. */
+export type Prepare = () => Promise<{ readonly env: Readonly<Record<string, string>>; close(): Promise<void> }>;
+
+const nothing: Prepare = async () => ({ env: {}, close: async () => {} });
+
 /** Brings a cluster up in a directory of its own, on ports of its own. */
 export async function startCluster(options: {
   readonly driver: "process" | "docker" | "sim";
   readonly up?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  readonly prepare?: Prepare;
 }): Promise<TestCluster> {
+  const prepared = await (options.prepare ?? nothing)();
   // Tasks of other users pass through it to their own directory.
   const data = mkdtempSync(join(tmpdir(), "berth-test-"));
   chmodSync(data, 0o711);
   const layout = layoutOf(data);
   const database = await testDatabase();
   const wishes = [...(database ? ["--database", database.url] : []), ...(options.up ?? [])];
-  const env = { BERTH_DATA: data, XDG_CONFIG_HOME: join(data, "config"), NO_COLOR: "1", ...options.env };
+  const env = {
+    BERTH_DATA: data,
+    XDG_CONFIG_HOME: join(data, "config"),
+    NO_COLOR: "1",
+    ...prepared.env,
+    ...options.env,
+  };
   const berth: TestCluster["berth"] = (args, extra = {}) => runBerth(args, { ...extra, env: { ...env, ...extra.env } });
   const cluster: TestCluster = {
     data,
@@ -70,12 +83,14 @@ export async function startCluster(options: {
       if (ran.code !== 0) throw new Error(`berth down --kill: exit code ${ran.code}\n${ran.stdout}${ran.stderr}`);
       rmSync(data, { recursive: true, force: true, maxRetries: 3 });
       await database?.remove();
+      await prepared.close();
     },
     [Symbol.asyncDispose]: () => cluster.close(),
   };
   const ran = await cluster.up();
-  if (ran.code !== 0) throw new Error(`berth up: exit code ${ran.code}\n${ran.stdout}${ran.stderr}\n${tails(layout)}`);
-  return cluster;
+  if (ran.code === 0) return cluster;
+  await prepared.close();
+  throw new Error(`berth up: exit code ${ran.code}\n${ran.stdout}${ran.stderr}\n${tails(layout)}`);
 }
 
 /** Runs the launcher; the test's own environment passes only what a program needs. */
