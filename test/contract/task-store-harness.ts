@@ -19,6 +19,8 @@ import type { HostWishes, TaskWishes } from "@berth/test-support";
 export interface OpenOptions {
   /** The database's clock. */
   readonly now: () => number;
+  /** One that cannot be set. */
+  readonly steadyMs: () => number;
   /** How long and how many rows of the feed are kept. */
   readonly feed?: { readonly keepMs: number; readonly keepRows: number };
   /** How long ago an element must have ended to be folded. */
@@ -47,10 +49,15 @@ export class Harness {
   readonly database: TestDatabase;
   term = 0;
   #opened: OpenedStore;
-  readonly #clock: { nowMs: number };
+  readonly #clock: { nowMs: number; steadyMs: number };
   readonly #options: OpenOptions;
 
-  private constructor(database: TestDatabase, opened: OpenedStore, clock: { nowMs: number }, options: OpenOptions) {
+  private constructor(
+    database: TestDatabase,
+    opened: OpenedStore,
+    clock: { nowMs: number; steadyMs: number },
+    options: OpenOptions,
+  ) {
     this.database = database;
     this.#opened = opened;
     this.#clock = clock;
@@ -63,14 +70,20 @@ export class Harness {
   }
 
   set nowMs(nowMs: number) {
+    this.#clock.steadyMs += nowMs - this.#clock.nowMs;
     this.#clock.nowMs = nowMs;
   }
 
+  /** Somebody sets the database's clock; no time passes. */
+  setClock(byMs: number): void {
+    this.#clock.nowMs += byMs;
+  }
+
   /** With a scheduler that leads and two hosts, h1 and h2. */
-  static async open(make: MakeDatabase, options: Omit<OpenOptions, "now"> = {}): Promise<Harness> {
+  static async open(make: MakeDatabase, options: Omit<OpenOptions, "now" | "steadyMs"> = {}): Promise<Harness> {
     const database = await make();
-    const clock = { nowMs: startMs };
-    const whole = { ...options, now: () => clock.nowMs };
+    const clock = { nowMs: startMs, steadyMs: 0 };
+    const whole = { ...options, now: () => clock.nowMs, steadyMs: () => clock.steadyMs };
     const harness = new Harness(database, await database.open(whole), clock, whole);
     harness.term = (await harness.store.acquireLease({ name: "scheduler", holder: "tests", ttlMs: 60_000 })).term;
     await harness.seen("h1");

@@ -79,6 +79,25 @@ export function lostTests(make: MakeDatabase): void {
     expect(await lose(h)).toEqual({ retried: [run(h, id)], lost: [] });
   });
 
+  it("gives up nothing because its clock was set, and what is due by the time that passed", async () => {
+    await using h = await Harness.open(make);
+    const id = await running(h, OnHostLost.RETRY);
+    for (const byMs of [passedMs, 3_600_000, -3_600_000]) {
+      h.setClock(byMs);
+      expect(await lose(h)).toEqual(nothing);
+      await h.store.syncHosts({ hosts: [], silentHostIds: ["h1"], silentAfterMs: 30_000 });
+      expect(await hostOf(h)).toMatchObject({ status: HostStatus.UP });
+      h.nowMs += 1_000;
+      await h.seen("h2");
+    }
+    h.setClock(7_200_000);
+    expect(await lose(h)).toEqual(nothing);
+    h.nowMs += passedMs - 1;
+    expect(await lose(h)).toEqual(nothing);
+    h.nowMs += 1;
+    expect(await lose(h)).toEqual({ retried: [run(h, id)], lost: [] });
+  });
+
   it("answers late news of a run that was given up as superseded, and keeps what it used", async () => {
     await using h = await Harness.open(make);
     const id = await running(h, OnHostLost.RETRY);

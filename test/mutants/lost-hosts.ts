@@ -126,4 +126,20 @@ export const lostHostMutants: readonly Mutant[] = [
     replace: "  before?.destroy();\n  if (!before) return welcome(next);\n",
     tests: ["test/integration/executor-agent/process-driver.test.ts"],
   },
+  {
+    name: "clock-steps-count",
+    what: "a host counts as unheard for as long as SQLite's clock was set ahead",
+    file: "services/storage/src/adapters/sqlite/host-table.ts",
+    find: "if (!this.#steps.wasSet(now, this.#steadyMs())) return;",
+    replace: "if (this.#steps.wasSet(now, this.#steadyMs()) || now > 0) return;",
+    tests: ["test/contract/task-store.test.ts"],
+  },
+  {
+    name: "mongo-clock-steps-count",
+    what: "a host counts as unheard for as long as MongoDB's clock was set ahead",
+    file: "services/storage/src/adapters/mongo/mongo-task-store.ts",
+    find: "  clock.onSet = () => hosts.interrupted();\n",
+    replace: "",
+    tests: ["test/contract/task-store-mongo.test.ts"],
+  },
 ];

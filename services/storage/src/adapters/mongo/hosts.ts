@@ -53,7 +53,7 @@ export class Hosts {
     this.#revision = Math.max(...[...hosts.values()].map((host) => host.revision));
   }
 
-  /** The database was away: nobody can have told it of a host meanwhile. */
+  /** The database was away, and nobody can have told it of a host meanwhile; or its clock was set, and when it was told is not known any more. */
   interrupted(): void {
     this.#listeningSince = this.#clock.now();
   }
@@ -98,10 +98,14 @@ export class Hosts {
     await this.#telling;
   }
 
-  /** When anybody last heard of hosts. Nobody can have while the database or this store was down: that counts as having heard of all. */
-  async heardAt(ids: readonly string[]): Promise<Map<string, number>> {
+  /**
+   * For how long nobody has heard of hosts. Nobody can have while the database or this store was down: that counts as having heard of all, and so does a moment
+   * at which the database's clock was set. All by one look at the clock, after the answer: what is asked for later may be by a clock that was set meanwhile.
+   */
+  async silentMs(ids: readonly string[]): Promise<Map<string, number>> {
     const seen = await this.#seenAt({ _id: { $in: ids } });
-    return new Map(ids.map((id) => [id, Math.max(seen(id), this.#listeningSince)]));
+    const now = this.#clock.now();
+    return new Map(ids.map((id) => [id, now - Math.max(seen(id), this.#listeningSince)]));
   }
 
   /** When any copy saw a host; 0: none did. */
@@ -123,8 +127,8 @@ export class Hosts {
   async silent(request: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): Promise<readonly string[]> {
     const asked = request.silentHostIds.filter((id) => known.get(id)?.silent === false);
     if (asked.length === 0) return [];
-    const heardAt = await this.heardAt(asked);
-    return asked.filter((id) => this.#clock.now() - heardAt.get(id)! >= request.silentAfterMs);
+    const silentMs = await this.silentMs(asked);
+    return asked.filter((id) => silentMs.get(id)! >= request.silentAfterMs);
   }
 
   /** In the transaction. */

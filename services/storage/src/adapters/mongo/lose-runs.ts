@@ -16,19 +16,19 @@ import { attemptKey } from "./collections.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
 
-/** Gives up runs on a host: those whose lease and margin have passed, or, for an operator, all. `heardAt`: when any copy last heard of it. */
+/** Gives up runs on a host: those whose lease and margin have passed, or, for an operator, all. `silentMs`: for how long no copy has heard of it. */
 export function loseRuns(
   batch: Batch,
   hosts: Hosts,
   epoch: string,
-  heardAt: number,
+  silentMs: number,
   request: LoseRunsRequest,
 ): LoseRunsResponse {
   const { hostId, by, listenedMs, marginMs } = request;
   const host = batch.host(hostId);
   if (!host)
     throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${hostId}`, { metadata: { host_id: hostId } });
-  const silence: Silence = { silentMs: batch.at - heardAt, listenedMs, marginMs: Math.max(0, marginMs) };
+  const silence: Silence = { silentMs, listenedMs, marginMs: Math.max(0, marginMs) };
   const live = batch.liveOn(hostId);
   const lost = by === "" ? live.filter((row) => isDue(row, silence, batch.at)) : live;
   batch.foresee((needs) => {

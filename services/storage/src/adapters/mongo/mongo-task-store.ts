@@ -53,12 +53,14 @@ const nothing = () => {};
 export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreOptions = {}): Promise<MongoTaskStore> {
   const { foldAfterMs = 60_000, onClockJump = nothing, onCommit = nothing, onRetry = nothing } = options;
   const limits = options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 };
-  const clock = new DatabaseClock(options.now);
+  const { now } = options;
+  const clock = new DatabaseClock(now && { now, steadyMs: options.steadyMs ?? now });
   const { writer: found, copy } = await prepare(calls, clock, options.now);
   const { writer: opened, before } = await beginLife(calls, found, options.newEpoch ?? "", clock.now());
   const { epoch } = opened;
   const feed = new Feed(calls, opened, options.onStream ?? nothing);
   const hosts = new Hosts(calls, clock);
+  clock.onSet = () => hosts.interrupted();
   const specs = new SpecCache();
   const houseClock = new HouseClock(onClockJump);
 
@@ -121,7 +123,13 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     await work.load(all);
     return decide(work, fn);
   }
-  const hostsNow = async () => hosts.at((await feed.look()).hosts_revision);
+  /** The writer document; a commit of another copy tells the time, too. */
+  async function lookNow() {
+    const writer = await feed.look();
+    clock.saidBefore(writer.at.getTime());
+    return writer;
+  }
+  const hostsNow = async () => hosts.at((await lookNow()).hosts_revision);
   /** So long ago by a clock that is believed; undefined while it is not. */
   const longAgo = (afterMs: number): Promise<number | undefined> =>
     write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
@@ -173,10 +181,10 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
     async loseRuns(request): Promise<LoseRunsResponse> {
       const isKnown = (await hostsNow()).has(request.hostId);
-      const heardAt = isKnown ? (await hosts.heardAt([request.hostId])).get(request.hostId)! : 0;
+      const silentMs = isKnown ? (await hosts.silentMs([request.hostId])).get(request.hostId)! : 0;
       return write(
         (needs) => needs.hosts.add(request.hostId),
-        (batch) => loseRuns(batch, hosts, epoch, heardAt, request),
+        (batch) => loseRuns(batch, hosts, epoch, silentMs, request),
       );
     },
     fold: (limit) => folder.step(limit, foldAfterMs),
@@ -194,7 +202,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       return { done, more: numbers.length === limit && done > 0 };
     },
     async syncHosts(request) {
-      const writer = await feed.look();
+      const writer = await lookNow();
       const known = await hosts.at(writer.hosts_revision);
       hosts.see(request.hosts);
       const changed = hosts.news(request, known);

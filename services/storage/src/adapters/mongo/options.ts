@@ -3,6 +3,8 @@ import type { FeedLimits } from "./feed.ts";
 export interface MongoTaskStoreOptions {
   /** In the place of the database's clock, for tests that move it. */
   readonly now?: () => number;
+  /** In the place of this machine's timers, for tests that set that clock; by default `now` is never set. */
+  readonly steadyMs?: () => number;
   readonly feed?: FeedLimits;
   /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
   readonly foldAfterMs?: number;

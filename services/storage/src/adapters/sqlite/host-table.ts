@@ -1,6 +1,7 @@
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
 import { Host } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
+import { ClockSteps } from "../../domain/clock-steps.ts";
 import { hostChange } from "../records/feed-row.ts";
 import { feedForm, saidOf } from "../records/host-form.ts";
 import type { KnownHost } from "../records/host-form.ts";
@@ -13,13 +14,20 @@ const keepSeenMs = 10_000;
 export class HostTable {
   readonly #db: Database;
   readonly #known = new Map<string, KnownHost>();
-  readonly #openedAt: number;
+  /** When hosts were heard of since then. */
+  readonly #heardAt = new Map<string, number>();
+  readonly #steadyMs: () => number;
+  readonly #steps = new ClockSteps();
+  #listeningSince: number;
   #seenKeptAt: number;
 
-  constructor(db: Database, now: number) {
+  /** `steadyMs`: a clock that cannot be set. */
+  constructor(db: Database, now: number, steadyMs: () => number) {
     this.#db = db;
-    this.#openedAt = now;
+    this.#steadyMs = steadyMs;
+    this.#listeningSince = now;
     this.#seenKeptAt = now;
+    this.#steps.wasSet(now, steadyMs());
     for (const row of db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts").all()) {
       const said = Buffer.from(row["said"] as Uint8Array);
       this.#known.set(String(row["id"]), {
@@ -37,9 +45,19 @@ export class HostTable {
     return this.#known.get(id)?.journalId;
   }
 
-  /** When anybody last heard of it. Nobody can have while the store was down: its own start counts as having heard of all. */
-  heardAt(id: string): number {
-    return Math.max(this.#known.get(id)?.seenAt ?? 0, this.#openedAt);
+  /**
+   * For how long nobody has heard of it. Nobody can have while the store was down: its own start counts as having heard of all, and so does a moment at which
+   * the database's clock was set.
+   */
+  silentMs(id: string, now: number): number {
+    this.#lookAtClock(now);
+    return now - (this.#heardAt.get(id) ?? this.#listeningSince);
+  }
+
+  #lookAtClock(now: number): void {
+    if (!this.#steps.wasSet(now, this.#steadyMs())) return;
+    this.#listeningSince = now;
+    this.#heardAt.clear();
   }
 
   /** Notes who was seen, and answers what of the request has to be written; undefined: nothing. */
@@ -48,15 +66,16 @@ export class HostTable {
     now: number,
   ): { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined {
     const changed: Host[] = [];
+    this.#lookAtClock(now);
     for (const host of request.hosts) {
       const known = this.#known.get(host.id);
-      // Not the larger of both: a clock that was set back would keep its hosts heard for as long.
       if (known) known.seenAt = now;
+      this.#heardAt.set(host.id, now);
       if (!known || known.silent || !known.said.equals(saidOf(host))) changed.push(host);
     }
     const silent = request.silentHostIds.filter((id) => {
       const known = this.#known.get(id);
-      return known && !known.silent && now - this.heardAt(id) >= request.silentAfterMs;
+      return known && !known.silent && this.silentMs(id, now) >= request.silentAfterMs;
     });
     if (changed.length === 0 && silent.length === 0 && now - this.#seenKeptAt < keepSeenMs) return undefined;
     return { changed, silent };

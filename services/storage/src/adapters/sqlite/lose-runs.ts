@@ -58,7 +58,7 @@ const rows = (db: Database, text: string, hostId: string): TaskColumns[] =>
   db.sql(text).all(hostId) as unknown as TaskColumns[];
 
 const silenceOf = (hosts: HostTable, { hostId, listenedMs, marginMs }: LoseRunsRequest, now: number): Silence => ({
-  silentMs: now - hosts.heardAt(hostId),
+  silentMs: hosts.silentMs(hostId, now),
   listenedMs,
   marginMs: Math.max(0, marginMs),
 });

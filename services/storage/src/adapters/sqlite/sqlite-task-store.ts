@@ -30,6 +30,8 @@ import { updateTask } from "./update-task.ts";
 export interface SqliteTaskStoreOptions {
   /** The database's clock. */
   readonly now: () => number;
+  /** A clock that cannot be set, in milliseconds from any moment; by default that of timers. */
+  readonly steadyMs?: () => number;
   readonly feed?: FeedLimits;
   /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
   readonly foldAfterMs?: number;
@@ -61,7 +63,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
   const { now, foldAfterMs = 60_000, onClockJump = () => {} } = options;
   const epoch = epochOf(db, now());
   const feed = new ChangeFeed(db, epoch, options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 });
-  const hosts = new HostTable(db, now());
+  const hosts = new HostTable(db, now(), options.steadyMs ?? (() => performance.now()));
   const folder = new Folder(db);
   const clock = new HouseClock(db, onClockJump);
   const waitedFor = new WaitedFor(db);
