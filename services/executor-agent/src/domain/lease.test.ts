@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { later, needs, now, running, stepNames } from "../testing/held-runs.ts";
 import { askEveryMs, neverMs, onLease, renewed } from "./lease.ts";
-import { onPaused, onWord } from "./news.ts";
+import { onPaused, onSignalled, onTime, onWord } from "./news.ts";
 import { deadlineOf } from "./steps.ts";
+import type { Now } from "./steps.ts";
 
 describe("leases", () => {
   it("freezes a run at the end of its lease, and lets it go on with the next answer that comes in time", () => {
@@ -37,6 +38,23 @@ describe("leases", () => {
     const frozen = onLease(running({ renewedElapsedMs: neverMs }), now);
     expect(stepNames(onWord(frozen, { kind: "stop", cause: "superseded", by: "" }, now.at))).toEqual(["kill"]);
     expect(stepNames(onWord(frozen, { kind: "stop", cause: "killed", by: "ann" }, now.at))).toEqual(["term"]);
+  });
+
+  it("lets none have its grace beyond its lease, but whose end somebody asked for", () => {
+    const stopped = (cause: "superseded" | "killed", at: Now) =>
+      onWord(running(), { kind: "stop", cause, by: "" }, at.at);
+    const lease = needs.leaseMs;
+    const overdue = later(lease);
+    const leased = { renewedElapsedMs: now.elapsedMs };
+    const superseded = { ...stopped("superseded", overdue), ...leased };
+    expect(stepNames(superseded, later(lease - 1))).toEqual(["term"]);
+    expect(stepNames(superseded, overdue)).toEqual(["kill"]);
+    const limited = onTime({ ...running(leased), needs: { ...needs, timeLimitMs: lease - 10 } }, later(lease - 10));
+    const termed = onSignalled(limited, "term", later(lease - 10));
+    expect([stepNames(termed, later(lease - 1)), stepNames(termed, overdue)]).toEqual([[], ["kill"]]);
+    expect(deadlineOf(termed)).toBe(overdue.elapsedMs);
+    const killed = onSignalled({ ...stopped("killed", now), ...leased }, "term", later(lease - 10));
+    expect([stepNames(killed, overdue), deadlineOf(killed)]).toEqual([[], later(lease - 10 + needs.graceMs).elapsedMs]);
   });
 
   it("does not start a run whose lease passed on the way, until it is asked about", () => {

@@ -50,7 +50,10 @@ describe("nextSteps", () => {
           now.at,
         );
         const [termed, killed] = (["term", "kill"] as const).map((stage) => onSignalled(stopped, stage, at(began)));
-        for (const held of [limited, leased, termed!, killed!]) expect(changed(held, at(deadlineOf(held)!))).toBe(true);
+        const short = running({ needs: { ...needs, timeLimitMs, leaseMs, graceMs }, phase, renewedElapsedMs: began });
+        const late = onSignalled(onTime(short, at(began + timeLimitMs)), "term", at(began));
+        for (const held of [limited, leased, termed!, killed!, late])
+          expect(changed(held, at(deadlineOf(held)!))).toBe(true);
       }),
     );
   });

@@ -62,17 +62,22 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
 function stopSteps(held: HeldRun, now: Now): Step[] {
   const { key, stop, frozen, specId } = held;
   if (!stop) return [];
-  // TERM would let it go on for its grace, and its task may run elsewhere by now. Who kills a task wants its clean end.
-  // The same of one that was found: nobody told us of its lease, at whose end its driver may have frozen it.
-  const mayStand = frozen || specId === undefined;
-  if (mayStand && stop.stage === "wanted" && stop.cause !== "killed") return [{ name: "kill", key }];
-  if (stop.stage === "wanted") return [{ name: "term", key }];
+  // TERM would let it go on for its grace, and its task may run elsewhere by now. The same of one that was found: nobody told us of its lease, at whose end its
+  // driver may have frozen it.
+  const mayStand = frozen || specId === undefined || graceEnd(held, stop) <= now.elapsedMs;
+  if (stop.stage === "wanted") return [{ name: mayStand && stop.cause !== "killed" ? "kill" : "term", key }];
   return signalEnd(held, stop) <= now.elapsedMs ? [{ name: "kill", key }] : [];
 }
 
 /** When the signal that was sent has had its time. */
-const signalEnd = ({ needs }: HeldRun, { stage, sentElapsedMs }: Stop): number =>
-  sentElapsedMs + (stage === "term" ? needs.graceMs : killAgainMs);
+const signalEnd = (held: HeldRun, stop: Stop): number =>
+  stop.stage === "term"
+    ? Math.min(stop.sentElapsedMs + held.needs.graceMs, graceEnd(held, stop))
+    : stop.sentElapsedMs + killAgainMs;
+
+/** No run has its grace beyond its lease: its task may run elsewhere then. But one that somebody killed, which is not tried again, and has its clean end. */
+const graceEnd = (held: HeldRun, stop: Stop): number =>
+  stop.cause === "killed" ? Infinity : (leaseEnd(held) ?? Infinity);
 
 /** When a run's time limit is reached, on the elapsed clock; Infinity: it has none, or has not begun. */
 export const limitEnd = ({ phase, needs }: HeldRun): number =>
