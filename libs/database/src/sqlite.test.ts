@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { AppError } from "@berth/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSqlite, type Database, type Migration } from "./sqlite.ts";
@@ -33,6 +35,17 @@ describe("openSqlite", () => {
     database.exec("DELETE FROM t; PRAGMA incremental_vacuum(10)");
     expect(pages()).toBe(most - 10);
     expect(database.sql("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+  });
+
+  it("is made once where several processes open it at the same time", async () => {
+    const program = `const { openSqlite } = await import(${JSON.stringify(join(import.meta.dirname, "sqlite.ts"))});
+      while (Date.now() < Number(process.argv[2])) continue;
+      openSqlite(process.argv[1], { migrations: ${JSON.stringify([first, second])} }).close();`;
+    for (let n = 0; n < 5; n++) {
+      const [path, when] = [join(dir, `${n}.db`), String(Date.now() + 400)];
+      const args = ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", program, path, when];
+      await Promise.all([1, 2, 3, 4].map(() => promisify(execFile)(process.execPath, args)));
+    }
   });
 
   it("is durable at each commit", () => {

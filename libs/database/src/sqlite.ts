@@ -28,6 +28,8 @@ export interface Database {
 
 /** How long a statement may wait for another process's lock; it blocks the whole event loop meanwhile. */
 const busyTimeoutMs = 1_000;
+/** https://sqlite.org/rescode.html#busy */
+const busyCode = 5;
 
 /**
  * Opens (or makes) a database and brings it to the newest of `migrations`.
@@ -42,9 +44,10 @@ export function openSqlite(
   const raw = new DatabaseSync(path, { enableForeignKeyConstraints: false, timeout: busyTimeoutMs });
   try {
     if (options.shrinks === true) raw.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only of a file without a table yet
+    keepLog(raw);
     // FULL: a commit that was acknowledged survives a power cut. A larger checkpoint interval than the default 1,000
     // pages, because the checkpoint's fsyncs run in the middle of somebody's commit.
-    raw.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
+    raw.exec(`PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
       PRAGMA mmap_size = 268435456; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;`);
     const database = wrap(raw, path);
     migrate(database, options.migrations ?? []);
@@ -52,6 +55,20 @@ export function openSqlite(
   } catch (error) {
     raw.close();
     throw error;
+  }
+}
+
+/** Whoever makes the file takes it for itself for a moment, and SQLite lets nobody wait for that. */
+function keepLog(raw: DatabaseSync): void {
+  const until = performance.now() + busyTimeoutMs;
+  for (;;) {
+    try {
+      return raw.exec("PRAGMA journal_mode = WAL");
+    } catch (error) {
+      const isBusy = error instanceof Error && "errcode" in error && error.errcode === busyCode;
+      if (!isBusy || performance.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
   }
 }
 
@@ -87,7 +104,8 @@ function wrap(raw: DatabaseSync, path: string): Database {
 }
 
 function migrate(database: Database, migrations: readonly Migration[]): void {
-  const found = Number(database.sql("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  const formOf = () => Number(database.sql("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  const found = formOf();
   const known = migrations.at(-1)?.version ?? 0;
   if (found > known && migrations.length > 0) {
     throw new AppError(
@@ -100,6 +118,7 @@ function migrate(database: Database, migrations: readonly Migration[]): void {
   for (const { version, up } of migrations) {
     if (version <= found) continue;
     database.transaction(() => {
+      if (version <= formOf()) return; // another process, that opened it at the same time, was first
       for (const statement of up) database.exec(statement);
       // A PRAGMA takes no parameters; the version is a number of our own.
       database.exec(`PRAGMA user_version = ${Math.trunc(version)}`);
