@@ -25,7 +25,7 @@ export const lostHostMutants: readonly Mutant[] = [
     name: "frozen-runs-get-their-grace",
     what: "a frozen run that was superseded goes on until its grace is over",
     file: `${agent}/steps.ts`,
-    find: "const mayStand = frozen || specId === undefined;",
+    find: "const mayStand = frozen || specId === undefined || graceEnd(held, stop) <= now.elapsedMs;",
     replace: "const mayStand = specId === undefined;",
     tests: agentTests,
   },

@@ -50,8 +50,8 @@ export const mongoMutants: readonly Mutant[] = [
     name: "outage-is-silence",
     what: "hosts count as silent while the database was away",
     file: `${adapter}/mongo-task-store.ts`,
-    find: "hosts.interrupted();",
-    replace: "hosts;",
+    find: 'error.code === "unavailable") hosts.interrupted();',
+    replace: 'error.code === "unavailable") hosts;',
     tests: faults,
   },
   {
