@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MiB } from "@berth/core";
 import { Outcome } from "@berth/contracts/types";
 import {
   apiOf,
@@ -10,11 +9,13 @@ import {
   killProcessesOf,
   startCluster,
   submit,
+  ticker,
+  ticksOf,
   until,
   whenOver,
   whenRunning,
 } from "@berth/test-support";
-import type { Api, TestCluster, Wish } from "@berth/test-support";
+import type { Api, Wish } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 
 /** To tell a process of another boot takes a mount of its own. */
@@ -47,7 +48,7 @@ describe("a host that comes back", () => {
         attempt: 2,
         attempts: [{ attempt: 1, outcome: Outcome.LOST, reason }],
       });
-      expect(linesOf(cluster, "again").filter((line) => line === "2")).toHaveLength(20);
+      expect(ticksOf(cluster, "again").filter((line) => line === "2")).toHaveLength(20);
       await isEmpty(api);
       api.close();
     },
@@ -75,7 +76,7 @@ describe("a host that comes back", () => {
       [kept, "kept"],
     ] as const) {
       expect(await whenOver(api, id, 60_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
-      expect(linesOf(cluster, name)).toEqual(Array.from({ length: 100 }, () => "1"));
+      expect(ticksOf(cluster, name)).toEqual(Array.from({ length: 100 }, () => "1"));
     }
     const gone = await submit(api, ticker("gone", 5_000));
     await whenRunning(api, gone);
@@ -111,31 +112,16 @@ describe("a host that comes back", () => {
     writeFileSync(offset, String(3_600_000));
     const ended = await whenOver(api, limited);
     expect(ended).toMatchObject({ outcome: Outcome.TIMED_OUT, attempt: 1 });
-    expect(linesOf(cluster, "limited").length).toBeGreaterThan(30);
+    expect(ticksOf(cluster, "limited").length).toBeGreaterThan(30);
     expect(ended.endTime!.getTime() - ended.startTime!.getTime()).toSatisfy((ms: number) => ms >= 5_900 && ms < 30_000);
     const done = await whenOver(api, lasting, 60_000);
     expect(done).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
-    expect(linesOf(cluster, "lasting")).toHaveLength(180);
+    expect(ticksOf(cluster, "lasting")).toHaveLength(180);
     expect(done.endTime!.getTime()).toBeGreaterThan(done.startTime!.getTime());
     expect((await getTask(api, lasting)).attempts).toEqual([]);
     api.close();
   });
 });
-
-/** Ticks into a file outside Berth: a pause or a second run shows. */
-const ticker = (name: string, ticks: number, more: Wish = {}): Wish => ({
-  script: `i=0
-while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$BERTH_VOLUME_SCRATCH/${name}"; done
-`,
-  volumes: [{ name: "scratch" }],
-  resources: { cpuMilli: 100, memoryBytes: 16 * MiB },
-  ...more,
-});
-
-const linesOf = (cluster: TestCluster, name: string): string[] =>
-  readFileSync(join(cluster.data, "scratch", name), "utf8")
-    .trim()
-    .split("\n");
 
 const isEmpty = (api: Api) =>
   until(async () => {

@@ -13,6 +13,8 @@ import {
   startSecondHost,
   submit,
   taskWhen,
+  ticker,
+  ticksOf,
   until,
   whenOver,
   whenRunning,
@@ -57,29 +59,12 @@ export function describeLostHosts(driver: "process" | "docker", prepare?: Prepar
       await proxy?.close();
     }, 60_000);
 
-    /** Ticks into a file outside Berth: a pause or a second run shows. */
-    const ticker = (name: string, ticks: number, more: Wish = {}): Wish => ({
-      script: `i=0
-while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$BERTH_VOLUME_SCRATCH/${name}"; done
-`,
-      volumes: [{ name: "scratch" }],
-      resources: { cpuMilli: 100, memoryBytes: 16 * MiB },
-      ...more,
-    });
     const leased = (onHostLost: "ON_HOST_LOST_RETRY" | "ON_HOST_LOST_FAIL"): Wish => ({
       onHostLost,
       hostLeaseMs: leaseMs,
     });
-    const ticks = (name: string): string[] => {
-      try {
-        return readFileSync(join(cluster.data, "scratch", name), "utf8")
-          .trim()
-          .split("\n");
-      } catch {
-        return [];
-      }
-    };
-    const ticksOf = (name: string, attempt: number): number =>
+    const ticks = (name: string): string[] => ticksOf(cluster, name);
+    const ticksOfAttempt = (name: string, attempt: number): number =>
       ticks(name).filter((line) => line === String(attempt)).length;
 
     /** Submits until one runs on the first host. What comes to the other meanwhile stays, and so does a quarter of it beside: it is full soon. */
@@ -134,7 +119,7 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       await untilStill(fail.file);
       expect(await getTask(api, retry.id)).toMatchObject({ attempt: 1, state: TaskState.RUNNING });
       const again = await taskWhen(api, retry.id, ({ attempt }) => attempt === 2, 60_000);
-      expect(ticksOf(retry.file, 1)).toBe(stood);
+      expect(ticksOfAttempt(retry.file, 1)).toBe(stood);
       expect(again.attempts).toMatchObject([
         { attempt: 1, hostId: first, outcome: Outcome.LOST, reason: { code: "HOST_LOST" } },
       ]);
@@ -146,7 +131,7 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       const done: Task = await whenOver(api, retry.id, 120_000);
       expect(done).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 2, hostId: "second" });
       // Not one step of the first attempt after it stood still, and all of the second.
-      expect([ticksOf(retry.file, 1), ticksOf(retry.file, 2)]).toEqual([stood, 250]);
+      expect([ticksOfAttempt(retry.file, 1), ticksOfAttempt(retry.file, 2)]).toEqual([stood, 250]);
       expect(await whenOver(api, wait.id, 120_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
       expect(ticks(wait.file)).toHaveLength(400);
       await until(async () => {
@@ -195,7 +180,7 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
           hostId: "second",
           attempts: [{ attempt: 1, hostId: first, outcome: Outcome.LOST, reason }],
         });
-        expect(ticksOf(file, 2)).toBe(60);
+        expect(ticksOfAttempt(file, 2)).toBe(60);
       });
 
     it("lets a frozen run go on where its host is heard again in time", async () => {
@@ -205,7 +190,7 @@ while [ $i -lt ${ticks} ]; do i=$((i+1)); sleep 0.1; echo "$BERTH_ATTEMPT" >> "$
       proxy.lose(0);
       await until(() => ticks(file).length > stood, "the run to go on");
       expect(await whenOver(api, id, 60_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1, attempts: [] });
-      expect(ticksOf(file, 1)).toBe(200);
+      expect(ticksOfAttempt(file, 1)).toBe(200);
     });
 
     it("is given up by an operator, who must mean it", async () => {

@@ -32,7 +32,8 @@ function xargs(): { ms: number; cpuUs: number } {
 async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   const pids = names.map((name) => cluster.pidOf(name)!);
   const keepers = keepersIn(join(cluster.data, "agent", "keepers")).map(({ pid }) => pid);
-  const before = [...pids, ...keepers].map((pid) => processFigures([pid]));
+  const before = pids.map((pid) => processFigures([pid]).cpuMs);
+  const keptBefore = processFigures(keepers);
   const from = performance.now();
   const { taskId } = await api.tasks.submitTask(
     SubmitTaskRequest.fromPartial({
@@ -47,14 +48,13 @@ async function berth(): Promise<{ ms: number; cpuUs: Record<string, number> }> {
   // Looking less often costs the others less: the end is the one that was stored, by the same machine's clock.
   const ms = performance.now() - from - (Date.now() - task.endTime!.getTime());
   if (task.progress?.ended["succeeded"] !== count) throw new Error(`not all succeeded: ${JSON.stringify(task)}`);
-  const after = [...pids, ...keepers].map((pid) => processFigures([pid]));
-  const cpuUs = Object.fromEntries(names.map((name, i) => [name, usOf(after[i]!.cpuMs - before[i]!.cpuMs)]));
-  // The last is the keeper; its children are the tasks themselves: their exec and their exit.
-  const [keeper, keeperThen] = [after.at(-1)!, before.at(-1)!];
-  Object.assign(cpuUs, {
-    keeper: usOf(keeper.cpuMs - keeperThen.cpuMs),
-    tasks: usOf(keeper.endedMs - keeperThen.endedMs),
-  });
+  const cpuUs: Record<string, number> = Object.fromEntries(
+    names.map((name, i) => [name, usOf(processFigures([pids[i]!]).cpuMs - before[i]!)]),
+  );
+  // A keeper's children are the tasks themselves: their exec and their exit.
+  const kept = processFigures(keepers);
+  cpuUs["keeper"] = usOf(kept.cpuMs - keptBefore.cpuMs);
+  cpuUs["tasks"] = usOf(kept.endedMs - keptBefore.endedMs);
   return { ms, cpuUs };
 }
 

@@ -28,7 +28,7 @@ export interface Database {
 
 /** How long a statement may wait for another process's lock; it blocks the whole event loop meanwhile. */
 const busyTimeoutMs = 1_000;
-/** https://sqlite.org/rescode.html#busy */
+/** The low byte of its code says so, whatever it is busy with: https://sqlite.org/rescode.html#busy */
 const busyCode = 5;
 
 /**
@@ -65,7 +65,7 @@ function keepLog(raw: DatabaseSync): void {
     try {
       return raw.exec("PRAGMA journal_mode = WAL");
     } catch (error) {
-      const isBusy = error instanceof Error && "errcode" in error && error.errcode === busyCode;
+      const isBusy = error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === busyCode;
       if (!isBusy || performance.now() > until) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }

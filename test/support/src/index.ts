@@ -25,3 +25,4 @@ export { startOwnMongo, type OwnMongoServer } from "./mongo-process.ts";
 export { mongoForCore } from "./core-mongo.ts";
 export { startSecondCopy } from "./second-copy.ts";
 export { startSecondHost } from "./second-host.ts";
+export * from "./ticker.ts";
