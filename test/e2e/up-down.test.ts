@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MiB } from "@berth/core";
 import { Outcome, TaskState } from "@berth/contracts/types";
@@ -12,6 +12,17 @@ const small = { cpuMilli: 100, memoryBytes: 16 * MiB };
 function processesOf(data: string): string[] {
   const lines = execFileSync("ps", ["-eo", "pid=,args=", "ww"], { encoding: "utf8" }).split("\n");
   return lines.filter((line) => line.includes(data) && !line.includes("vitest"));
+}
+
+function openPaths(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).map((fd) => {
+    try {
+      return readlinkSync(join(folder, fd));
+    } catch {
+      return ""; // closed meanwhile
+    }
+  });
 }
 
 describe("berth up and down", () => {
@@ -65,6 +76,37 @@ describe("berth up and down", () => {
       .filter((line) => pids.some((pid) => line.includes(`pid=${pid},`)));
     expect(listening.length).toBeGreaterThan(0);
     for (const line of listening) expect(line).toMatch(/127\.0\.0\.1:\d+/);
+  });
+
+  it("passes no open file of whoever types berth up to a task, and holds none of their locks", async () => {
+    await using cluster = await startCluster({ driver: "process" });
+    await cluster.down();
+    const guarded = join(cluster.data, "guarded");
+    const locked = join(cluster.data, "locked");
+    writeFileSync(guarded, "", { mode: 0o600 });
+    const withOpenFiles = [
+      "bash",
+      "-c",
+      `exec 77<>${guarded} 5<>${guarded} 88<>${locked}; flock 88; exec "$@"`,
+      "bash",
+    ];
+    const up = await cluster.berth(["up", "--driver", "process", "--port", "0"], { through: withOpenFiles });
+    expect(up.code, up.stderr).toBe(0);
+    // A lock of a process that still has the file open would not be had.
+    execFileSync("flock", ["-n", locked, "true"]);
+    const ran = await cluster.berth([
+      "run",
+      "--",
+      "sh",
+      "-c",
+      "ls -l /proc/self/fd | sed 1d | awk '{ print $9, $11 }'",
+    ]);
+    const files = ran.stdout.trim().split("\n");
+    // The fourth is the directory that ls reads.
+    expect(files.map((line) => line.split(" ")[0])).toEqual(["0", "1", "2", "3"]);
+    expect(ran.stdout).not.toContain(cluster.data + "/guarded");
+    for (const name of ["supervisor", "nats", "gateway", "storage", "auth", "scheduler", "watcher", "agent"] as const)
+      expect(openPaths(cluster.pidOf(name)!), name).not.toContain(guarded);
   });
 
   it("finds a running cluster up, and says all is well", async () => {

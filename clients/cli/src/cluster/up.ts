@@ -21,6 +21,7 @@ import type { ClientFile } from "./first-user.ts";
 import { freePort, makeDirectories, newClusterId, readClusterFile, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import { findNatsServer } from "./find-nats.ts";
+import { closeInheritedFiles } from "./inherited-files.ts";
 import type { Layout } from "./layout.ts";
 import { findProcess } from "./processes.ts";
 import type { Progress } from "./progress.ts";
@@ -52,6 +53,7 @@ export async function bringUp(
   options: UpOptions,
   progress: Progress,
 ): Promise<{ readonly cluster: ClusterFile; readonly wasUp: boolean }> {
+  closeInheritedFiles();
   makeDirectories(layout);
   const unlock = await takeLock(layout);
   try {

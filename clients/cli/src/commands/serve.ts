@@ -1,5 +1,6 @@
 import { Argument } from "commander";
 import type { Command } from "commander";
+import { closeInheritedFiles } from "../cluster/inherited-files.ts";
 import { serviceArgs, servedNames, settingsOf } from "../cluster/service-mains.ts";
 import type { ServedName } from "../cluster/service-mains.ts";
 import { installationRoot } from "./up.ts";
@@ -22,6 +23,7 @@ export function register(program: Command): void {
     .action((service: ServedName, options: { env: string[]; listen?: string }) => {
       const settings = settingsOf(options.env, process.env);
       if (options.listen) settings["BERTH_LISTEN"] = options.listen;
+      closeInheritedFiles();
       // Replaced, not watched over: signals, exit code and pid are the service's own.
       process.execve!(process.execPath, [process.execPath, ...serviceArgs(installationRoot, service)], settings);
     });
