@@ -247,6 +247,7 @@ export function feedTests(make: MakeDatabase): void {
     expect(await h.store.syncHosts({ hosts: [aHost("h1")], silentHostIds: [], silentAfterMs: 0 })).toEqual({
       epoch: h.store.epoch,
       term: h.term,
+      refused: [],
     });
   });
 }

@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { arrayTests } from "./task-store-arrays.ts";
 import { feedTests } from "./task-store-feed.ts";
 import type { MakeDatabase } from "./task-store-harness.ts";
+import { hostNameTests } from "./task-store-host-names.ts";
 import { lostTests } from "./task-store-lost.ts";
 import { foldTests } from "./task-store-fold.ts";
 import { modelTests } from "./task-store-model.ts";
@@ -22,6 +23,7 @@ export function describeTaskStore(name: string, make: MakeDatabase, modelRuns = 
     describe("what no host can start", () => unableTests(make));
     describe("arrays", () => arrayTests(make));
     describe("lost hosts", () => lostTests(make));
+    describe("host names", () => hostNameTests(make));
     describe("updates", () => updateTests(make));
     describe("folding", () => foldTests(make));
     describe("retention", () => retentionTests(make));

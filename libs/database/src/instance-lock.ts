@@ -5,6 +5,8 @@ import { AppError } from "@berth/core";
 
 /** Held as long as its process lives, or until it is released. */
 export interface InstanceLock {
+  /** The file that is locked. */
+  readonly path: string;
   release(): void;
 }
 
@@ -35,6 +37,7 @@ export function singleInstanceLock(dir: string): InstanceLock {
   }
   writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
   return {
+    path,
     release() {
       if (!holder.isOpen) return;
       rmSync(pidPath, { force: true });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { singleInstanceLock } from "@berth/database";
 import { connectBus } from "@berth/nats";
 import { createLogger, gauge, runService, serveMetrics, startTelemetry } from "@berth/runtime";
+import { agentIdOf } from "./adapters/agent-id.ts";
 import { keepBeating } from "./adapters/heartbeat.ts";
 import { hostClock } from "./adapters/host-clock.ts";
 import { makeDriver } from "./adapters/make-driver.ts";
@@ -41,14 +42,16 @@ await runService({
       onConnected: () => agent.wake(),
     });
     const { driver, files, deliver } = await makeDriver(config, journal.logPositions, clock.bootId, logger, closing);
+    const agentId = agentIdOf(clock.bootId, lock.path);
     const agent: Agent = new Agent({
       hostId,
+      agentId,
       version: agentVersion,
       driver,
       files,
       deliver,
       journal,
-      control: busControlPlane(bus, hostId, journal.id),
+      control: busControlPlane(bus, { hostId, agentId, journalId: journal.id }),
       clock,
       random: Math.random,
       logger,
@@ -64,6 +67,11 @@ await runService({
 
     gauge("berth_agent_live_runs", "Runs on this host that are not over", () => agent.liveRuns);
     gauge("berth_agent_frozen_runs", "Runs that stand still because their lease ended", () => agent.frozenRuns);
+    gauge(
+      "berth_agent_duplicate_host_name",
+      "1 while another agent uses this host's name: this one starts nothing",
+      () => (agent.hostNameTaken ? 1 : 0),
+    );
     if (config.metricsAddress === undefined) return { running };
     const metrics = await serveMetrics({ address: config.metricsAddress, closing, logger, healthy: () => agent.ready });
     return { running, addresses: { metrics } };

@@ -34,12 +34,13 @@ await runService({
       const journal = memoryJournal();
       const agent = new Agent({
         hostId,
+        agentId: journal.id,
         version: agentVersion,
         driver: simDriver({ capacity, defaultMs: config.simMs }),
         files: simFiles,
         deliver: (events) => events,
         journal,
-        control: busControlPlane(bus, hostId, journal.id),
+        control: busControlPlane(bus, { hostId, agentId: journal.id, journalId: journal.id }),
         clock,
         random: Math.random,
         logger: silentLogger,

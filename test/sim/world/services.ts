@@ -82,7 +82,7 @@ export function startWatcher({ life, node, bus, store, logger, random, signal }:
       lossMarginMs,
       ages,
       houseDeadlineMs: 60_000,
-      instruments: { sync: idle, verdict: idle, woke: idle, lost: idle, reports: idle },
+      instruments: { sync: idle, verdict: idle, woke: idle, lost: idle, duplicateHostName: idle, reports: idle },
       logger,
       random,
     },
@@ -102,12 +102,13 @@ export function startAgent(
   const bus = simBus(server, node, life, () => agent.wake());
   const agent: Agent = new Agent({
     hostId,
+    agentId: `${hostId} ${machine.bootId}`,
     version: "simulated",
     driver: machine.driver(life),
     files: simFiles,
     deliver: (events) => events,
     journal,
-    control: busControlPlane(bus, hostId, disk.id),
+    control: busControlPlane(bus, { hostId, agentId: `${hostId} ${machine.bootId}`, journalId: disk.id }),
     clock: { bootId: machine.bootId, now: () => ({ at: new Date(), elapsedMs: nowMs() - machine.bootedAtMs }) },
     random,
     logger,

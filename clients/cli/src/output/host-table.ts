@@ -61,10 +61,16 @@ export function findHost(hosts: readonly Host[], id: string): Host {
   return host;
 }
 
+/** A refused agent asks every five seconds; this long after the last time it is shown no more. */
+const duplicateShownMs = 60_000;
+
 const names: Readonly<Record<string, string>> = { [HostStatus.SILENT]: "silent", [HostStatus.LOST]: "lost" };
 
 function statusWords(host: Host): string {
-  const unknown = host.unknownRuns.length > 0 ? `, ${host.unknownRuns.length} unknown runs` : "";
+  const isDuplicated = host.duplicateTime && Date.now() - host.duplicateTime.getTime() < duplicateShownMs;
+  const unknown =
+    (host.unknownRuns.length > 0 ? `, ${host.unknownRuns.length} unknown runs` : "") +
+    (isDuplicated ? ", another agent uses this name and is refused" : "");
   if (host.status === HostStatus.UP) return `up${unknown}`;
   const since = host.seenTime ? ` since ${host.seenTime.toISOString().slice(0, 19)}Z` : "";
   return `${names[host.status] ?? "unknown"}${since}${host.reason?.message ? `: ${host.reason.message}` : ""}${unknown}`;

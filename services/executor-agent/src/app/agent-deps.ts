@@ -10,6 +10,8 @@ import type { TaskFiles } from "../ports/task-files.ts";
 /** All that an agent needs of the world. */
 export interface AgentDeps {
   readonly hostId: string;
+  /** Tells this agent from others that use the same host name; the same again after a restart. */
+  readonly agentId: string;
   readonly version: string;
   readonly driver: Driver;
   readonly journal: Journal;

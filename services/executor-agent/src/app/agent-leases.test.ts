@@ -56,7 +56,7 @@ describe("leases of an agent's runs", () => {
       if (!mayAnswer) throw new Error("cut off");
       return { verdicts: statuses.map(({ run }) => ({ run, verdict: Verdict.STOP, reason: "SUPERSEDED", by: "" })) };
     };
-    await startHost({ driver, journal, control, aheadMs: 320 });
+    await startHost({ driver, journal, control, aheadMs: () => 320 });
     await eventually(() => said.length > 0);
     expect(new Set(said)).toEqual(new Set(["stop 1"]));
     mayAnswer = true;
@@ -89,12 +89,14 @@ describe("leases of an agent's runs", () => {
   it("begins no run whose lease passed on its way here, before it is asked about", async () => {
     const journal = memoryJournal();
     const control = new Control();
-    let mayAnswer = false;
+    let [mayAnswer, ahead] = [true, 0];
     control.reply = (request) => {
       if (!mayAnswer) throw new Error("cut off");
       return wanted(request);
     };
-    const { agent } = await startHost({ journal, control });
+    const { agent } = await startHost({ journal, control, aheadMs: () => ahead });
+    await control.until(() => control.syncs.length > 0);
+    [mayAnswer, ahead] = [false, 61_000];
     await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "0"], leaseMs: 60_000 }]));
     await eventually(() => control.syncs.some(({ statuses }) => statuses.length > 0));
     expect(control.of("1")).toEqual([]);

@@ -2,7 +2,7 @@ import { ReportAnswer, RunPhase, Verdict } from "@berth/contracts/agent";
 import { Outcome } from "@berth/contracts/types";
 import { afterEach, describe, expect, it } from "vitest";
 import { memoryJournal } from "../adapters/memory/memory-journal.ts";
-import { assign, endHosts, epoch, startHost } from "../testing/agent-host.ts";
+import { Control, eventually, assign, endHosts, epoch, startHost } from "../testing/agent-host.ts";
 
 afterEach(endHosts);
 
@@ -153,5 +153,28 @@ describe("Agent", () => {
     agent.wake();
     await control.until(() => control.of("1").length === 2);
     expect(control.last("1")).toMatchObject({ outcome: Outcome.SUCCEEDED });
+  });
+
+  it("starts and reports nothing while another agent has its host name, and all of it once the name is its own", async () => {
+    const journal = memoryJournal();
+    const control = new Control();
+    let isTaken = true;
+    const missing = assign(journal.id, [{ id: "1", command: ["sim"] }]);
+    control.reply = () =>
+      isTaken ? { ready: false, refused: { code: "HOST_NAME_TAKEN", message: "taken" } } : { missing };
+    const { agent } = await startHost({ journal, control });
+    const served: AbortSignal[] = [];
+    agent.whileAssignable((signal) => served.push(signal));
+    await eventually(() => agent.hostNameTaken);
+    await expect(agent.onAssign(missing)).rejects.toMatchObject({ reason: "HOST_NAME_TAKEN" });
+    agent.wake(); // meant for the other one
+    expect([served.length, agent.liveRuns, control.syncs.length]).toEqual([0, 0, 1]);
+    isTaken = false;
+    await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
+    expect([served.length, served[0]!.aborted, agent.hostNameTaken]).toEqual([1, false, false]);
+    isTaken = true;
+    agent.wake();
+    await eventually(() => agent.hostNameTaken);
+    expect(served[0]!.aborted).toBe(true);
   });
 });

@@ -5,13 +5,15 @@ import type { DriverEvent } from "@berth/plugins";
 import { isLive, isOfThisLife } from "../domain/held-run.ts";
 import type { Answer, HeldRun } from "../domain/held-run.ts";
 import { askEveryMs, isToStand, onLease } from "../domain/lease.ts";
-import { adopted, onAbsent, onAnswer, onDriverNews, onReboot } from "../domain/news.ts";
+import { adopted, onAbsent, onAnswer, onDriverNews } from "../domain/news.ts";
 import { nextSteps } from "../domain/steps.ts";
 import type { StepName } from "../domain/steps.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { newsOf } from "./driver-news.ts";
+import { HostName } from "./host-name.ts";
 import { Intake } from "./intake.ts";
 import { LimitTimer } from "./limit-timer.ts";
+import { forgetOldKeys, loadJournal } from "./load-journal.ts";
 import { Reporter } from "./reporter.ts";
 import { RunTable } from "./run-table.ts";
 import { SpecTable } from "./spec-table.ts";
@@ -23,8 +25,6 @@ import { takeVerdicts } from "./verdicts.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
 const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
-const forgetEveryMs = 60_000;
-const rememberMs = 3_600_000;
 
 /** One host's agent: what it should run in, what the driver is told out. */
 export class Agent {
@@ -38,6 +38,7 @@ export class Agent {
   readonly #limits: LimitTimer;
   readonly #waiting: WaitingRoom;
   readonly #intake: Intake;
+  readonly #name: HostName;
   #epoch = "";
   #ready = false;
   #canSuspend = false;
@@ -46,6 +47,13 @@ export class Agent {
   constructor(deps: AgentDeps) {
     this.#deps = deps;
     this.#table = new RunTable(deps.journal, deps.logger, (keys) => this.#act(keys));
+    this.#name = new HostName({
+      ...deps,
+      onOurs: () => {
+        this.#reporter.send();
+        this.#waiting.startSome();
+      },
+    });
     this.#limits = new LimitTimer(this.#table, deps.clock);
     this.#reporter = new Reporter(
       {
@@ -56,6 +64,7 @@ export class Agent {
         traceParentOf: ({ specId }) => (specId === undefined ? "" : (this.#specs.get(specId)?.traceParent ?? "")),
         enforced: () => this.#enforced,
         busy: () => this.#waiting.size > 0,
+        maySend: () => this.#name.isOurs,
         onAnswers: (answers) => this.#onAnswers(answers),
       },
       this.#stop.signal,
@@ -68,6 +77,7 @@ export class Agent {
         clock: deps.clock,
         request: () => this.#syncRequest(),
         onReply: (reply, askedElapsedMs) => this.#onSyncReply(reply, askedElapsedMs),
+        onRefused: (reason) => this.#name.refused(reason),
         everyMs: () => askEveryMs(this.#table.values()),
       },
       this.#stop.signal,
@@ -84,6 +94,7 @@ export class Agent {
     this.#waiting = new WaitingRoom({
       ...deps,
       table: this.#table,
+      mayStart: () => this.#name.isOurs,
       start: (keys) => this.#runners.start(keys, deps.clock.now()),
       signal: this.#stop.signal,
     });
@@ -102,6 +113,16 @@ export class Agent {
     return this.#ready;
   }
 
+  /** Whether another agent uses this host's name: then this one starts nothing. */
+  get hostNameTaken(): boolean {
+    return this.#name.isTaken;
+  }
+
+  /** Calls it whenever assignments can be taken; its signal is aborted when they cannot any more. */
+  whileAssignable(fn: (signal: AbortSignal) => void): void {
+    this.#name.whileOurs((signal) => fn(AbortSignal.any([signal, this.#stop.signal])));
+  }
+
   /** Live runs on this host. */
   get liveRuns(): number {
     return this.#table.liveCount;
@@ -109,9 +130,7 @@ export class Agent {
 
   /** Those of them that stand still because their lease ended. */
   get frozenRuns(): number {
-    let frozen = 0;
-    for (const held of this.#table.values()) if (held.frozen && isLive(held)) frozen += 1;
-    return frozen;
+    return [...this.#table.values()].filter((held) => held.frozen && isLive(held)).length;
   }
 
   /**
@@ -119,20 +138,14 @@ export class Agent {
    * `onReady` is called once, when assignments can be taken. Rejects where journal or driver fail for good.
    */
   async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
-    const { driver, journal, clock } = this.#deps;
+    const { driver } = this.#deps;
     signal.addEventListener("abort", () => this.#stop.abort(signal.reason), { once: true });
     if (signal.aborted) this.#stop.abort(signal.reason);
-    this.#load();
+    loadJournal({ ...this.#deps, table: this.#table, specs: this.#specs, intake: this.#intake });
     await driver.open(this.#stop.signal);
     this.#canSuspend = driver.features().has("suspend");
     this.#enforced = [...driver.features()].filter((feature) => limits.has(feature));
-    const forgetting = setInterval(() => {
-      try {
-        journal.forget(new Date(clock.now().at.getTime() - rememberMs));
-      } catch (error) {
-        this.#deps.logger.warn("old keys stay in the journal for now", { error });
-      }
-    }, forgetEveryMs);
+    const stopForgetting = forgetOldKeys(this.#deps);
     try {
       for await (const told of driver.watchTasks(this.#stop.signal)) {
         const events = this.#deps.deliver(told, (event) => this.#onEvents([event]));
@@ -147,7 +160,7 @@ export class Agent {
       if (!this.#stop.signal.aborted) throw error;
     } finally {
       this.#stop.abort(new Error("the agent ends"));
-      clearInterval(forgetting);
+      stopForgetting();
       this.#limits.close();
       this.#table.close();
       await driver.close();
@@ -157,6 +170,8 @@ export class Agent {
   /** Takes over new runs. Resolves when they are in the journal, accepted or refused; rejects with AppError `unavailable` where it cannot say. */
   async onAssign(request: AssignRequest): Promise<AssignReply> {
     if (!this.#ready) throw new AppError("unavailable", "AGENT_STARTING", "the agent is not ready yet");
+    if (!this.#name.isOurs)
+      throw new AppError("unavailable", "HOST_NAME_TAKEN", "this agent does not speak for its host name");
     this.#intake.admit(request);
     await this.#table.saved();
     return {};
@@ -164,22 +179,7 @@ export class Agent {
 
   /** Something concerns this host: ask what. Also after a reconnect. */
   wake(): void {
-    if (this.#ready) this.#syncer.wake();
-  }
-
-  #load(): void {
-    const { journal, clock } = this.#deps;
-    const { runs, specs, terms, bootId } = journal.load();
-    this.#intake.load(terms);
-    this.#specs.load(specs);
-    const rebooted = bootId !== "" && bootId !== clock.bootId;
-    const judged = rebooted ? runs.map((held) => onReboot(held, clock.now())) : runs;
-    for (const { specId } of judged) if (specId !== undefined) this.#specs.hold(specId);
-    this.#table.load(judged);
-    this.#deps.files.keepScripts(new Set(judged.flatMap(({ specId }) => specId ?? [])));
-    const droppedSpecs = this.#specs.unneeded().filter((id) => this.#specs.drop(id));
-    if (bootId !== clock.bootId || droppedSpecs.length > 0)
-      journal.write({ runs: rebooted ? judged : [], droppedSpecs, bootId: clock.bootId });
+    if (this.#ready && !this.#name.isTaken) this.#syncer.wake();
   }
 
   /** After the driver's first batch: what it did not name is not there. */
@@ -265,6 +265,7 @@ export class Agent {
   }
 
   #onSyncReply({ verdicts, missing, term, epoch }: SyncReply, askedElapsedMs: number): void {
+    this.#name.accepted();
     this.#intake.noteHeard(askedElapsedMs);
     takeVerdicts({ ...this.#deps, table: this.#table }, verdicts, askedElapsedMs);
     this.#limits.arm();

@@ -12,6 +12,8 @@ export interface ReporterDeps {
   /** A run as it is now; undefined once it is settled. */
   readonly get: (key: string) => HeldRun | undefined;
   readonly enforced: () => readonly string[];
+  /** Whether this agent speaks for its host; reports gather until it does. */
+  readonly maySend: () => boolean;
   /** Whether this host has enough to do without an answer: then reports may gather. */
   readonly busy: () => boolean;
   /** Of the run's submit; empty where tracing is off. */
@@ -83,8 +85,14 @@ export class Reporter {
     this.#send();
   }
 
+  /** Sends what gathered, where it may be sent. */
+  send(): void {
+    this.#send();
+  }
+
   #send(): void {
-    if (this.#sending || this.#backoffTimer || this.#due.size === 0 || this.#signal.aborted) return;
+    if (this.#sending || this.#backoffTimer || this.#due.size === 0 || this.#signal.aborted || !this.#deps.maySend())
+      return;
     this.#sending = true;
     // After this turn: what comes up together goes out together.
     if (this.#deps.busy()) setTimeout(() => void this.#sendBatch(), gatherMs);

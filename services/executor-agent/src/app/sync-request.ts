@@ -10,7 +10,14 @@ const maxStatuses = 10_000;
 
 /** All that is here and not settled. `used` and `unknownRuns` are of what the database does not know, which nobody else counts. */
 export function syncRequest(
-  { hostId, driver, version, journal, clock }: Pick<AgentDeps, "hostId" | "driver" | "version" | "journal" | "clock">,
+  {
+    hostId,
+    agentId,
+    driver,
+    version,
+    journal,
+    clock,
+  }: Pick<AgentDeps, "hostId" | "agentId" | "driver" | "version" | "journal" | "clock">,
   held: Iterable<HeldRun>,
   term: number,
   enforced: readonly string[],
@@ -22,6 +29,7 @@ export function syncRequest(
   return {
     host: {
       id: hostId,
+      agentId,
       driver: driver.getName(),
       capacity: { ...driver.capacity() },
       // In lanes or not: that is between the driver and us.

@@ -1,5 +1,6 @@
 import { Verdict } from "@berth/contracts/agent";
 import type { RunVerdict, SyncReply, SyncRequest } from "@berth/contracts/agent";
+import type { Reason } from "@berth/core";
 import type { Word } from "../domain/news.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ControlPlane } from "../ports/control-plane.ts";
@@ -13,12 +14,16 @@ export interface SyncerDeps {
   readonly request: () => SyncRequest;
   /** `askedElapsedMs`: when the question was sent. */
   readonly onReply: (reply: SyncReply, askedElapsedMs: number) => void;
+  /** Another agent uses this host's name, and was heard lately. */
+  readonly onRefused: (reason: Reason) => void;
   /** The longest time between two questions that what runs here allows. */
   readonly everyMs: () => number;
 }
 
 const mostMs = 10_000;
 const behindMs = 1_000;
+/** A refused agent asks so often whether the other one is gone. */
+const refusedMs = 5_000;
 const backoff = { baseMs: 200, maxMs: 5_000 };
 
 /** Asks for the whole list: at start, every ten seconds, when woken, and soon again where nobody answered or the watcher is behind. */
@@ -65,8 +70,7 @@ export class Syncer {
     try {
       const reply = await this.#deps.control.sync(this.#deps.request(), this.#signal);
       this.#failures = 0;
-      if (reply.ready) this.#deps.onReply(reply, elapsedMs);
-      waitMs = reply.ready ? Math.min(mostMs, this.#deps.everyMs()) * (0.9 + this.#deps.random() / 5) : behindMs;
+      waitMs = this.#take(reply, elapsedMs);
     } catch (error) {
       if (this.#signal.aborted) return;
       this.#failures += 1;
@@ -80,6 +84,18 @@ export class Syncer {
     this.#asking = false;
     if (this.#wanted) void this.#ask();
     else this.#askIn(waitMs);
+  }
+
+  /** Hands the answer on; how long to wait before the next question. */
+  #take(reply: SyncReply, askedElapsedMs: number): number {
+    if (reply.refused) {
+      this.#deps.onRefused(reply.refused);
+      this.#wanted = false; // what woke us is meant for the other one
+      return refusedMs;
+    }
+    if (!reply.ready) return behindMs;
+    this.#deps.onReply(reply, askedElapsedMs);
+    return Math.min(mostMs, this.#deps.everyMs()) * (0.9 + this.#deps.random() / 5);
   }
 }
 

@@ -40,6 +40,7 @@ function setUp(lanes: boolean) {
     },
     clock: { bootId: "b", now: () => ({ at: new Date(0), elapsedMs }) },
     signal: stop.signal,
+    mayStart: () => true,
     start(keys) {
       for (const key of keys) {
         const lane = room.laneOf(key);

@@ -9,6 +9,8 @@ import type { RunTable } from "./run-table.ts";
 
 export interface WaitingRoomDeps extends Pick<AgentDeps, "clock" | "driver"> {
   readonly table: RunTable;
+  /** Whether this agent speaks for its host; nothing starts until it does. */
+  readonly mayStart: () => boolean;
   readonly start: (keys: readonly string[]) => void;
   readonly signal: AbortSignal;
 }
@@ -56,8 +58,8 @@ export class WaitingRoom {
 
   /** As far as there is room now. */
   startSome(): void {
-    const { table, driver, start, signal } = this.#deps;
-    if (this.size === 0) return;
+    const { table, driver, start, signal, mayStart } = this.#deps;
+    if (this.size === 0 || !mayStart()) return;
     const ready = table.knowsUse ? this.#runs.takeReady((key) => table.get(key), table.used(), driver.capacity()) : [];
     for (const key of ready) {
       const specId = table.get(key)?.specId;
@@ -82,7 +84,8 @@ export class WaitingRoom {
 
   #giveBackLate(): void {
     this.#timer = undefined;
-    const { table, clock } = this.#deps;
+    const { table, clock, mayStart } = this.#deps;
+    if (!mayStart()) return;
     const { at, elapsedMs } = clock.now();
     for (const key of this.#runs.takeLate(elapsedMs)) {
       const held = table.get(key);

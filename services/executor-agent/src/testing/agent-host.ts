@@ -83,7 +83,7 @@ type Parts = {
   control?: Control;
   bootId?: string;
   /** How far its clock is ahead of the test's, in milliseconds: for what takes time while no agent is there. */
-  aheadMs?: number;
+  aheadMs?: () => number;
   onRefused?: (code: string) => void;
 };
 
@@ -93,18 +93,19 @@ export async function startHost({
   driver = simDriver({ capacity }),
   control = new Control(),
   bootId = "boot-1",
-  aheadMs = 0,
+  aheadMs = () => 0,
   onRefused = () => {},
 }: Parts = {}): Promise<Host> {
   const agent = new Agent({
     hostId: "h",
+    agentId: "agent",
     version: "test",
     driver,
     files: simFiles,
     deliver: (events) => events,
     journal,
     control,
-    clock: { bootId, now: () => ({ at: new Date(), elapsedMs: performance.now() + aheadMs }) },
+    clock: { bootId, now: () => ({ at: new Date(), elapsedMs: performance.now() + aheadMs() }) },
     random: () => 0.5,
     logger: silentLogger,
     defaultImage: "",

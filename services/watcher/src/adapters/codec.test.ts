@@ -37,7 +37,7 @@ describe("codec", () => {
     const host = Host.fromPartial({ id: "h1", status: HostStatus.SILENT });
     expect(throughWire({ revision: 6, row: { $case: "host", value: host } })).toEqual({
       kind: "host",
-      host: { id: "h1", revision: 6, up: false },
+      host: { id: "h1", revision: 6, up: false, agentId: "" },
     });
   });
 

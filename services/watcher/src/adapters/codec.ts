@@ -12,7 +12,15 @@ import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
 /** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
   if (row?.$case === "host")
-    return { kind: "host", host: { id: row.value.id, revision, up: row.value.status === HostStatus.UP } };
+    return {
+      kind: "host",
+      host: {
+        id: row.value.id,
+        revision,
+        up: row.value.status === HostStatus.UP,
+        agentId: row.value.agentId ?? "",
+      },
+    };
   const state = row?.$case === "task" ? stateFromWire(row.value.state) : undefined;
   if (!row || row.$case !== "task" || !state) return undefined;
   const { id, attempt, hostId, journalId, requestBy, array } = row.value;
@@ -37,6 +45,7 @@ export function syncFromWire({
       host,
       hostId: host.id,
       journalId: host.journalId,
+      agentId: host.agentId ?? "",
       runs: runsOf(statuses),
       over: runsOf(over),
       withoutSpec,
@@ -46,6 +55,7 @@ export function syncFromWire({
 
 export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({
   hostId: report.hostId,
+  agentId: report.agentId ?? "",
   runs: runsOf(report.statuses),
   report,
 });

@@ -13,6 +13,10 @@ export function watcherMetrics(now: {
   const verdicts = counter("berth_watcher_verdicts_total", "Verdicts other than run", ["verdict"]);
   const wakes = counter("berth_watcher_wakes_total", "Hosts woken", ["why"]);
   const lost = counter("berth_watcher_lost_runs_total", "Runs given up, by what is gone", ["why"]);
+  const duplicates = counter(
+    "berth_watcher_duplicate_host_name_total",
+    "Syncs refused because another agent of the same host name was heard lately",
+  );
   gauge("berth_watcher_live_runs", "Placed, running and suspended tasks in view", now.live);
   gauge("berth_watcher_feed_silence_seconds", "Since the change feed was last heard of", () => now.lagMs() / 1000);
   return {
@@ -24,6 +28,7 @@ export function watcherMetrics(now: {
     sync: (ready) => syncs.inc({ ready: String(ready) }),
     verdict: (verdict) => verdicts.inc({ verdict }),
     woke: (why, count) => wakes.inc({ why }, count),
+    duplicateHostName: () => duplicates.inc(),
     lost: (runs, why) => lost.inc({ why }, runs),
   };
 }

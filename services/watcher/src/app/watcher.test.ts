@@ -7,7 +7,7 @@ import { Watcher } from "./watcher.ts";
 
 const run = (taskId: string, attempt = 1, epoch = "e1"): Run => ({ epoch, taskId, attempt });
 
-function setUp(known: Record<string, Knowledge> = {}) {
+function setUp(known: Record<string, Knowledge> = {}, refused = () => false) {
   let nowMs = 0;
   let canHear = true;
   const calls: string[] = [];
@@ -32,7 +32,7 @@ function setUp(known: Record<string, Knowledge> = {}) {
     },
     async seeHost({ host, unknownRuns }) {
       calls.push(`see ${host} unknown ${unknownRuns.map(({ taskId }) => taskId)}`);
-      return { term: 7 };
+      return { term: 7, refused: refused() };
     },
     async loseRuns(hostId, listenedMs, marginMs) {
       calls.push(`lose ${hostId} ${listenedMs} ${marginMs}`);
@@ -46,7 +46,7 @@ function setUp(known: Record<string, Knowledge> = {}) {
   const watcher = new Watcher({
     store,
     waker: { wake: (hostId) => woken.push(hostId) },
-    instruments: { sync: nothing, verdict: nothing, woke: nothing, lost: nothing },
+    instruments: { sync: nothing, verdict: nothing, woke: nothing, lost: nothing, duplicateHostName: nothing },
     logger: { info: nothing, warn: nothing },
     now: () => nowMs,
     lossMarginMs: 5_000,
@@ -75,7 +75,14 @@ function setUp(known: Record<string, Knowledge> = {}) {
     journalId = "j1",
     withoutSpec: readonly Run[] = [],
     over: readonly Run[] = [],
-  ) => watcher.sync({ host: "HOST", hostId: "h1", journalId, runs, over, withoutSpec });
+    agentId = "",
+  ) => watcher.sync({ host: "HOST", hostId: "h1", journalId, agentId, runs, over, withoutSpec });
+  /** Of a sync that is answered with verdicts. */
+  const kinds = async (...args: Parameters<typeof sync>) => {
+    const answer = await sync(...args);
+    if (!answer || answer === "refused") throw new Error("no verdicts");
+    return answer.verdicts.map(({ verdict }) => verdict.kind);
+  };
   watcher.onStart("e1");
   /** Time passes, with a look every second as in life. */
   const pass = (toMs: number) => {
@@ -90,6 +97,7 @@ function setUp(known: Record<string, Knowledge> = {}) {
     woken,
     rows,
     sync,
+    kinds,
     pass,
     at: (ms: number) => (nowMs = ms),
     hear: (can: boolean) => (canHear = can),
@@ -131,10 +139,9 @@ describe("Watcher", () => {
   });
 
   it("shows no unknown run that is over: it takes no place, and only waits to be settled", async () => {
-    const { watcher, sync, calls } = setUp({ "5": "unknown", "6": "unknown" });
+    const { watcher, kinds, calls } = setUp({ "5": "unknown", "6": "unknown" });
     watcher.onCaughtUp();
-    const answer = await sync([run("5"), run("6")], "j1", [], [run("6")]);
-    expect(answer?.verdicts.map(({ verdict }) => verdict.kind)).toEqual(["unknown", "unknown"]);
+    expect(await kinds([run("5"), run("6")], "j1", [], [run("6")])).toEqual(["unknown", "unknown"]);
     expect(calls).toContain("see HOST unknown 5");
   });
 
@@ -162,7 +169,7 @@ describe("Watcher", () => {
     const { watcher, rows, woken, at } = setUp();
     watcher.onCaughtUp();
     rows({ id: "1" }, { id: "2", hostId: "h2" });
-    await watcher.report({ hostId: "h2", runs: [run("2")], report: "preparing" });
+    await watcher.report({ hostId: "h2", agentId: "", runs: [run("2")], report: "preparing" });
     await watcher.onTick();
     at(2_000);
     await watcher.onTick();
@@ -171,10 +178,12 @@ describe("Watcher", () => {
 
   it("tells storage of hosts that it has not heard", async () => {
     const { watcher, calls, pass } = setUp();
-    watcher.onRows(["h1", "h2"].map((id) => ({ kind: "host" as const, host: { id, revision: 1, up: true } })));
+    watcher.onRows(
+      ["h1", "h2"].map((id) => ({ kind: "host" as const, host: { id, revision: 1, up: true, agentId: "" } })),
+    );
     pass(29_000);
     watcher.onCaughtUp();
-    await watcher.report({ hostId: "h2", runs: [], report: "r" });
+    await watcher.report({ hostId: "h2", agentId: "", runs: [], report: "r" });
     await watcher.onTick();
     pass(31_000);
     await watcher.onTick();
@@ -191,7 +200,7 @@ describe("Watcher", () => {
     rows({ id: "1", state: "running" }, { id: "2", state: "running", hostId: "h2" });
     watcher.onCaughtUp();
     pass(10_000);
-    await watcher.report({ hostId: "h2", runs: [], report: "r" });
+    await watcher.report({ hostId: "h2", agentId: "", runs: [], report: "r" });
     pass(15_000);
     expect(await tick()).toEqual([]);
     pass(16_000);
@@ -224,12 +233,12 @@ describe("Watcher", () => {
 
   it("asks storage about a host that comes back: what was given up may still be in view", async () => {
     const known: Record<string, Knowledge> = {};
-    const { watcher, sync, rows, calls, pass } = setUp(known);
+    const { watcher, kinds, rows, calls, pass } = setUp(known);
     rows({ id: "1", state: "running" });
     const synced = async () => {
       watcher.onCaughtUp();
       calls.splice(0);
-      return (await sync([run("1")]))!.verdicts.map(({ verdict }) => verdict.kind);
+      return kinds([run("1")]);
     };
     for (let ms = 0; ms <= 40_000; ms += 10_000) {
       pass(ms);
@@ -242,5 +251,29 @@ describe("Watcher", () => {
     expect(calls).toEqual(["see HOST unknown ", "lookUp h1 ask 1 missing "]);
     pass(80_000);
     expect(await synced()).toEqual(["stop"]); // not for half a minute yet
+  });
+
+  it("refuses a second agent of a host name, wakes the first, and takes no report of the second", async () => {
+    let isTaken = true;
+    const { watcher, sync, calls, woken, at, rows } = setUp({}, () => isTaken);
+    watcher.onRows([{ kind: "host", host: { id: "h1", revision: 1, up: true, agentId: "first" } }]);
+    rows({ id: "1" });
+    watcher.onCaughtUp();
+    woken.length = 0;
+    for (const [ms, wakes] of [
+      [0, 1],
+      [1_000, 1],
+      [2_000, 2],
+    ] as const) {
+      at(ms);
+      expect(await sync([run("1")], "j2", [], [], "second")).toBe("refused");
+      expect(woken).toHaveLength(wakes);
+    }
+    expect(calls).toEqual(["see HOST unknown ", "see HOST unknown ", "see HOST unknown "]);
+    const second = { hostId: "h1", agentId: "second", runs: [run("1")], report: "r" };
+    await expect(watcher.report(second)).rejects.toMatchObject({ code: "denied", reason: "HOST_NAME_TAKEN" });
+    isTaken = false;
+    await watcher.report({ ...second, agentId: "first" });
+    expect(await sync([], "j2", [], [], "second")).toMatchObject({ term: 7 });
   });
 });

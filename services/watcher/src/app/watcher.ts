@@ -1,5 +1,5 @@
 import { AppError, minHostLeaseMs, runKey } from "@berth/core";
-import type { Run } from "@berth/core";
+import type { Reason, Run } from "@berth/core";
 import { Hearing } from "../domain/hearing.ts";
 import { RunView } from "../domain/run-view.ts";
 import type { FeedRow } from "../domain/run-view.ts";
@@ -25,6 +25,7 @@ export interface SyncNews<Host> {
   readonly host: Host;
   readonly hostId: string;
   readonly journalId: string;
+  readonly agentId: string;
   readonly runs: readonly Run[];
   /** Those of them whose spec the agent lacks. */
   readonly withoutSpec: readonly Run[];
@@ -39,8 +40,15 @@ export interface SyncAnswer<Assign> {
   readonly missing: Assign | undefined;
 }
 
+/** Why an agent may not speak for its host: another one of the same host name was heard lately. */
+export const hostNameTaken: Reason = {
+  code: "HOST_NAME_TAKEN",
+  message: "another agent that uses this host name was heard lately; host names must be unique",
+};
+
 export interface ReportNews<Report> {
   readonly hostId: string;
+  readonly agentId: string;
   readonly runs: readonly Run[];
   readonly report: Report;
 }
@@ -55,6 +63,8 @@ const missingAtOnce = 400;
 /** Storage is asked again about a host that is not heard, and about how many at once. */
 const loseAgainMs = 5_000;
 const loseAtOnce = 20;
+/** A refused agent asks about this often; the first is woken as often. */
+const refuseLogMs = 2_000;
 
 /** Commits what agents report, judges what they have, wakes them. All in memory comes from the change feed and may be lost at any time. */
 export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
@@ -65,6 +75,8 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   #seenWholeView = false;
   #freshMs = -Infinity;
   readonly #askedToLose = new Map<string, number>();
+  /** When a second agent of a host name was refused and that was logged. */
+  readonly #refusedMs = new Map<string, number>();
 
   constructor(deps: WatcherDeps<Report, ReportReply, Host, Assign>) {
     this.#deps = deps;
@@ -111,26 +123,34 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     this.#wake(new Set(this.#view.upHosts()), "request");
   }
 
-  /** Commits a host's reports; answers after the commit. */
-  report({ hostId, runs, report }: ReportNews<Report>): Promise<ReportReply> {
+  /** Commits a host's reports; answers after the commit. Fails with `denied` HOST_NAME_TAKEN where another agent speaks for that host name. */
+  async report({ hostId, agentId, runs, report }: ReportNews<Report>): Promise<ReportReply> {
+    const speaker = this.#view.agentOf(hostId) ?? "";
+    if (speaker !== "" && speaker !== agentId) throw new AppError("denied", hostNameTaken.code, hostNameTaken.message);
     this.#heard(hostId, runs);
     return this.#deps.store.report(report);
   }
 
-  /** The whole list for a host; undefined: not now, ask again soon. */
+  /** The whole list for a host; `refused`: another agent speaks for that host name; undefined: not now, ask again soon. */
   async sync({
     host,
     hostId,
     journalId,
+    agentId,
     runs,
     over,
     withoutSpec,
-  }: SyncNews<Host>): Promise<SyncAnswer<Assign> | undefined> {
+  }: SyncNews<Host>): Promise<SyncAnswer<Assign> | "refused" | undefined> {
     const { store, instruments, waker } = this.#deps;
     const now = this.#deps.now();
-    this.#heard(hostId, runs);
     instruments.sync(this.ready);
-    if (!this.ready) return undefined;
+    if (!this.ready) {
+      this.#heard(hostId, runs);
+      return undefined;
+    }
+    const isNewAgent = (this.#view.agentOf(hostId) ?? "") !== agentId;
+    if (isNewAgent && (await store.seeHost({ host, unknownRuns: [] })).refused) return this.#refuse(hostId);
+    this.#heard(hostId, runs);
     const epoch = this.#epoch;
     const judgement = judge(this.#view, epoch, { hostId, journalId, runs });
     const missing = judgement.missing.slice(0, missingAtOnce);
@@ -145,7 +165,8 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
       .filter(({ run, verdict }) => verdict.kind === "unknown" && !isOver.has(runKey(run)))
       .map(({ run }) => run);
     // Before it is answered: what this answer lets go on is not given up after it.
-    const { term } = await store.seeHost({ host, unknownRuns });
+    const { term, refused } = await store.seeHost({ host, unknownRuns });
+    if (refused) return this.#refuse(hostId);
     this.#hearing.noteSeen(hostId, this.#lossGapMs, now);
     let { assign } = first;
     if (!isSteady) {
@@ -169,6 +190,19 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     if (judgement.missing.length > missing.length) waker.wake(hostId);
     for (const { verdict } of verdicts) if (verdict.kind !== "run") instruments.verdict(verdict.kind);
     return { epoch, term, verdicts, missing: assign };
+  }
+
+  /** Wakes the host, because an agent that is alive syncs at once then, and so keeps its name. */
+  #refuse(hostId: string): "refused" {
+    const now = this.#deps.now();
+    this.#deps.instruments.duplicateHostName();
+    if (now - (this.#refusedMs.get(hostId) ?? -Infinity) < refuseLogMs) return "refused";
+    this.#refusedMs.set(hostId, now);
+    this.#deps.waker.wake(hostId);
+    this.#deps.logger.warn("a second agent uses a host name that must be unique; it is refused and starts nothing", {
+      hostId,
+    });
+    return "refused";
   }
 
   /** To be called about every second, by each watcher: a time in which it could not hear does not count as listening. */

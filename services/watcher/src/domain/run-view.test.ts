@@ -82,9 +82,9 @@ describe("RunView", () => {
 
   it("knows which hosts count as up", () => {
     const view = new RunView();
-    view.apply({ kind: "host", host: { id: "h1", revision: 5, up: true } }, 0);
-    view.apply({ kind: "host", host: { id: "h2", revision: 6, up: false } }, 0);
-    view.apply({ kind: "host", host: { id: "h1", revision: 4, up: false } }, 0);
+    view.apply({ kind: "host", host: { id: "h1", revision: 5, up: true, agentId: "" } }, 0);
+    view.apply({ kind: "host", host: { id: "h2", revision: 6, up: false, agentId: "" } }, 0);
+    view.apply({ kind: "host", host: { id: "h1", revision: 4, up: false, agentId: "" } }, 0);
     expect([...view.upHosts()]).toEqual(["h1"]);
   });
 });

@@ -19,6 +19,8 @@ export interface HostFacts {
   readonly id: string;
   readonly revision: number;
   readonly up: boolean;
+  /** The agent that speaks for its name; empty: it tells no id. */
+  readonly agentId: string;
 }
 
 export type FeedRow =
@@ -168,6 +170,11 @@ export class RunView {
   /** Hosts with live tasks. */
   busyHosts(): Iterable<string> {
     return this.#byHost.keys();
+  }
+
+  /** The agent that speaks for that host name, as the feed told last; undefined: the host is not known. */
+  agentOf(hostId: string): string | undefined {
+    return this.#hosts.get(hostId)?.agentId;
   }
 
   get hostCount(): number {

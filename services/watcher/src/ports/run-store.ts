@@ -34,8 +34,8 @@ export interface RunStore<Report, ReportReply, Host, Assign> {
     missing: readonly Run[],
     withoutSpec: readonly Run[],
   ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
-  /** Stores what an agent says of its host; the scheduler's term of now. */
-  seeHost(news: HostNews<Host>): Promise<{ readonly term: number }>;
+  /** Stores what an agent says of its host, unless another agent of that host name was heard lately: then this one is refused. With the scheduler's present term. */
+  seeHost(news: HostNews<Host>): Promise<{ readonly term: number; readonly refused: boolean }>;
   /**
    * Gives up runs on a host that was not heard here for `listenedMs`: those whose lease, and the margin after it, have passed since anybody heard of the host.
    * Storage decides each. Answers how many wait for another host, and how many are over.

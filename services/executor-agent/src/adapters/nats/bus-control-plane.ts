@@ -1,5 +1,6 @@
 import { subjects } from "@berth/contracts";
 import type { Subject } from "@berth/contracts";
+import type { ReportRequest } from "@berth/contracts/agent";
 import type { Bus } from "@berth/nats";
 import type { ControlPlane } from "../../ports/control-plane.ts";
 
@@ -8,7 +9,10 @@ const firstTimeoutMs = 1_000;
 const maxTimeoutMs = 5_000;
 
 /** The watchers over NATS. */
-export function busControlPlane(bus: Bus, hostId: string, journalId: string): ControlPlane {
+export function busControlPlane(
+  bus: Bus,
+  { hostId, agentId, journalId }: Pick<ReportRequest, "hostId" | "journalId"> & { readonly agentId: string },
+): ControlPlane {
   const patient = <Q, R>(subject: Subject<Q, R>): ((request: Q, signal: AbortSignal) => Promise<R>) => {
     let timeoutMs = firstTimeoutMs;
     return async (request, signal) => {
@@ -26,6 +30,7 @@ export function busControlPlane(bus: Bus, hostId: string, journalId: string): Co
   const report = patient(subjects.report);
   return {
     sync,
-    report: async (statuses, signal) => (await report({ hostId, journalId, statuses: [...statuses] }, signal)).answers,
+    report: async (statuses, signal) =>
+      (await report({ hostId, agentId, journalId, statuses: [...statuses] }, signal)).answers,
   };
 }

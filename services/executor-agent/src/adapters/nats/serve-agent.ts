@@ -2,8 +2,12 @@ import { subjects } from "@berth/contracts";
 import type { Bus } from "@berth/nats";
 import type { Agent } from "../../app/agent.ts";
 
-/** What is said to this host: new runs, and that it should ask. */
+/** What is said to this host: that it should ask, and new runs, which only the agent that speaks for the host hears. */
 export function serveAgent(bus: Bus, hostId: string, agent: Agent, signal: AbortSignal): void {
-  bus.serve(subjects.assign, hostId, async (request) => agent.onAssign(request), { signal });
+  agent.whileAssignable((ours) =>
+    bus.serve(subjects.assign, hostId, async (request) => agent.onAssign(request), {
+      signal: AbortSignal.any([signal, ours]),
+    }),
+  );
   bus.serve(subjects.wake, hostId, async () => (agent.wake(), {}), { signal });
 }

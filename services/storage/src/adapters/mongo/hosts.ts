@@ -1,5 +1,6 @@
 import { Host } from "@berth/contracts/types";
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
+import { maySpeakFor } from "../../domain/host-name.ts";
 import { hostChange } from "../records/feed-row.ts";
 import { feedForm, saidOf } from "../records/host-form.ts";
 import type { Batch } from "./batch.ts";
@@ -15,7 +16,7 @@ const keepSeenMs = 2_000;
 export class Hosts {
   readonly #calls: MongoCalls;
   readonly #clock: DatabaseClock;
-  readonly #journals = new WeakMap<HostDoc, string>();
+  readonly #decoded = new WeakMap<HostDoc, Host>();
   readonly #seen = new Map<string, number>();
   readonly #untold = new Set<string>();
   #known: ReadonlyMap<string, HostDoc> = new Map();
@@ -59,14 +60,68 @@ export class Hosts {
   }
 
   journalOf(host: HostDoc | undefined): string | undefined {
-    if (!host) return undefined;
-    let journal = this.#journals.get(host);
-    if (journal === undefined) this.#journals.set(host, (journal = Host.decode(host.said).journalId));
-    return journal;
+    return host && this.#decode(host).journalId;
+  }
+
+  #agentOf(host: HostDoc | undefined): string | undefined {
+    return host && (this.#decode(host).agentId ?? "");
+  }
+
+  #decode(doc: HostDoc): Host {
+    let host = this.#decoded.get(doc);
+    if (!host) this.#decoded.set(doc, (host = Host.decode(doc.said)));
+    return host;
+  }
+
+  /** Stores news of hosts, and answers the positions of agents that may not speak for theirs. */
+  async sync(
+    request: SyncHostsRequest,
+    revision: number,
+    inTransaction: (fn: (batch: Batch) => readonly Host[]) => Promise<readonly Host[]>,
+  ): Promise<number[]> {
+    const known = await this.at(revision);
+    const refused = await this.#refused(request.hosts, known);
+    const accepted = request.hosts.filter((_, at) => !refused.has(at));
+    this.#see(accepted);
+    const changed = this.#news(accepted, known);
+    const silent = await this.#silent(request, known);
+    const late =
+      changed.length > 0 || silent.length > 0
+        ? await inTransaction((batch) => this.#write(batch, changed, silent, known))
+        : [];
+    return request.hosts.flatMap((host, at) => (refused.has(at) || late.includes(host) ? at : []));
+  }
+
+  /** Positions of agents that may not speak for their host, because another was heard lately, by any copy. */
+  async #refused(hosts: readonly Host[], known: ReadonlyMap<string, HostDoc>): Promise<ReadonlySet<number>> {
+    const others = hosts.filter(({ id, agentId }) => !maySpeakFor(this.#agentOf(known.get(id)), agentId ?? "", 0));
+    const silentMs = others.length === 0 ? undefined : await this.silentMs(others.map(({ id }) => id));
+    const agents = new Map<string, string | undefined>();
+    const refused = new Set<number>();
+    hosts.forEach(({ id, agentId = "" }, at) => {
+      const holder = agents.get(id) ?? this.#agentOf(known.get(id));
+      const may = maySpeakFor(holder, agentId, agents.has(id) ? 0 : (silentMs?.get(id) ?? 0));
+      if (may) agents.set(id, agentId);
+      else refused.add(at);
+    });
+    if (refused.size > 0) this.#noteDuplicates([...refused].map((at) => hosts[at]!.id));
+    return refused;
+  }
+
+  /** For people who list hosts; nothing waits for it. */
+  #noteDuplicates(ids: readonly string[]): void {
+    const writes = ids.map((id) => ({
+      updateOne: {
+        filter: { _id: id as never },
+        update: { $max: { duplicate_at: this.#clock.now() } },
+        upsert: true,
+      },
+    }));
+    void this.#calls.bulkWrite("host_seen", writes).catch(() => {});
   }
 
   /** Notes who was seen. */
-  see(hosts: readonly Host[]): void {
+  #see(hosts: readonly Host[]): void {
     const now = this.#clock.now();
     for (const { id } of hosts) {
       this.#seen.set(id, now);
@@ -110,13 +165,16 @@ export class Hosts {
 
   /** When any copy saw a host; 0: none did. */
   async #seenAt(filter: Query): Promise<(id: string) => number> {
-    const docs = await this.#calls.find("host_seen", filter);
-    const told = new Map(docs.map((doc) => [String(doc["_id"]), Number(doc["at"])]));
+    return this.#seenBy(await this.#calls.find("host_seen", filter));
+  }
+
+  #seenBy(docs: readonly Record<string, unknown>[]): (id: string) => number {
+    const told = new Map(docs.map((doc) => [String(doc["_id"]), Number(doc["at"] ?? 0)]));
     return (id) => Math.max(told.get(id) ?? 0, this.#seen.get(id) ?? 0);
   }
 
   /** What of an agent's words has to be written. */
-  news({ hosts }: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): readonly Host[] {
+  #news(hosts: readonly Host[], known: ReadonlyMap<string, HostDoc>): readonly Host[] {
     return hosts.filter((host) => {
       const before = known.get(host.id);
       return !before || before.silent || !saidOf(host).equals(before.said);
@@ -124,16 +182,27 @@ export class Hosts {
   }
 
   /** Who has been silent for so long, of those that are said to be. */
-  async silent(request: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): Promise<readonly string[]> {
+  async #silent(request: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): Promise<readonly string[]> {
     const asked = request.silentHostIds.filter((id) => known.get(id)?.silent === false);
     if (asked.length === 0) return [];
     const silentMs = await this.silentMs(asked);
     return asked.filter((id) => silentMs.get(id)! >= request.silentAfterMs);
   }
 
-  /** In the transaction. */
-  write(batch: Batch, changed: readonly Host[], silent: readonly string[]): void {
+  /** In the transaction. Answers the hosts of which another agent took the name since they were judged by `known`: these are not written. */
+  #write(
+    batch: Batch,
+    changed: readonly Host[],
+    silent: readonly string[],
+    known: ReadonlyMap<string, HostDoc>,
+  ): readonly Host[] {
+    const late: Host[] = [];
     for (const host of changed) {
+      const holder = this.#agentOf(batch.host(host.id));
+      if (holder !== this.#agentOf(known.get(host.id)) && !maySpeakFor(holder, host.agentId ?? "", 0)) {
+        late.push(host);
+        continue;
+      }
       const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: batch.at };
       this.put(batch, { ...base, revision: batch.nextRevision() });
     }
@@ -142,6 +211,7 @@ export class Hosts {
       if (host && !host.silent && !batch.changes.hosts.has(id))
         this.put(batch, { ...host, silent: true, revision: batch.nextRevision() });
     }
+    return late;
   }
 
   put(batch: Batch, host: HostDoc): void {
@@ -160,14 +230,25 @@ export class Hosts {
 
   /** With what is used there now. */
   async list(hosts: ReadonlyMap<string, HostDoc>): Promise<ListHostsResponse> {
-    const [seen, sums] = await Promise.all([this.#seenAt({}), this.#calls.find("sums", { kind: "load" })]);
+    const [docs, sums] = await Promise.all([
+      this.#calls.find("host_seen", {}),
+      this.#calls.find("sums", { kind: "load" }),
+    ]);
+    const seen = this.#seenBy(docs);
+    const duplicateAt = new Map(
+      docs.flatMap((doc): [string, number][] =>
+        doc["duplicate_at"] ? [[String(doc["_id"]), Number(doc["duplicate_at"])]] : [],
+      ),
+    );
     const loads = new Map(sums.map((sum) => [String(sum["host"]), sum]));
     return {
       hosts: [...hosts].map(([id, known]) => {
         const host = feedForm(knownForm(known, Math.max(known.seen_at, seen(id))));
         const load = loads.get(id);
+        const duplicate = duplicateAt.get(id);
         return {
           ...host,
+          duplicateTime: duplicate === undefined ? undefined : new Date(duplicate),
           used: {
             cpuMilli: Number(load?.["cpu_milli"] ?? 0) + (host.used?.cpuMilli ?? 0),
             memoryBytes: Number(load?.["memory_bytes"] ?? 0) + (host.used?.memoryBytes ?? 0),

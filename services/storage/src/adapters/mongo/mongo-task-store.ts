@@ -203,13 +203,8 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
     async syncHosts(request) {
       const writer = await lookNow();
-      const known = await hosts.at(writer.hosts_revision);
-      hosts.see(request.hosts);
-      const changed = hosts.news(request, known);
-      const silent = await hosts.silent(request, known);
-      if (changed.length > 0 || silent.length > 0)
-        await write(needNothing, (batch) => hosts.write(batch, changed, silent));
-      return { epoch, term: schedulerTerm(writer.leases.find(({ name }) => name === "scheduler")) };
+      const refused = await hosts.sync(request, writer.hosts_revision, (fn) => write(needNothing, fn));
+      return { epoch, term: schedulerTerm(writer.leases.find(({ name }) => name === "scheduler")), refused };
     },
     acquireLease: (request) => write(needNothing, (batch) => acquireLease(batch, request)),
     releaseLease: (request) => write(needNothing, (batch) => releaseLease(batch, request)),

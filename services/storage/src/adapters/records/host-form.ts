@@ -20,6 +20,7 @@ export const saidOf = (host: Host): Buffer =>
       status: HostStatus.UNSPECIFIED,
       reason: undefined,
       seenTime: undefined,
+      duplicateTime: undefined,
       liveTasks: 0,
     }).finish(),
   );

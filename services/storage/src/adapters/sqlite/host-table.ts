@@ -2,6 +2,7 @@ import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store
 import { Host } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { ClockSteps } from "../../domain/clock-steps.ts";
+import { maySpeakFor } from "../../domain/host-name.ts";
 import { hostChange } from "../records/feed-row.ts";
 import { feedForm, saidOf } from "../records/host-form.ts";
 import type { KnownHost } from "../records/host-form.ts";
@@ -16,6 +17,10 @@ export class HostTable {
   readonly #known = new Map<string, KnownHost>();
   /** When hosts were heard of since then. */
   readonly #heardAt = new Map<string, number>();
+  /** The agent that speaks for each host name. */
+  readonly #agents = new Map<string, string>();
+  /** When another agent of that host name was refused last. */
+  readonly #duplicateAt = new Map<string, number>();
   readonly #steadyMs: () => number;
   readonly #steps = new ClockSteps();
   #listeningSince: number;
@@ -30,9 +35,11 @@ export class HostTable {
     this.#steps.wasSet(now, steadyMs());
     for (const row of db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts").all()) {
       const said = Buffer.from(row["said"] as Uint8Array);
+      const { journalId, agentId } = Host.decode(said);
+      this.#agents.set(String(row["id"]), agentId ?? "");
       this.#known.set(String(row["id"]), {
         said,
-        journalId: Host.decode(said).journalId,
+        journalId,
         silent: row["silent"] === 1,
         lostBy: String(row["lost_by"]),
         seenAt: Number(row["seen_at"]),
@@ -60,25 +67,37 @@ export class HostTable {
     this.#heardAt.clear();
   }
 
-  /** Notes who was seen, and answers what of the request has to be written; undefined: nothing. */
+  /** Notes who was seen, and answers the positions of agents that may not speak for their host, and what of the request has to be written; undefined: nothing. */
   see(
     request: SyncHostsRequest,
     now: number,
-  ): { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined {
+  ): {
+    readonly refused: number[];
+    readonly news: { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined;
+  } {
     const changed: Host[] = [];
+    const refused: number[] = [];
     this.#lookAtClock(now);
-    for (const host of request.hosts) {
+    request.hosts.forEach((host, at) => {
+      const agentId = host.agentId ?? "";
+      if (!maySpeakFor(this.#agents.get(host.id), agentId, this.silentMs(host.id, now))) {
+        refused.push(at);
+        this.#duplicateAt.set(host.id, now);
+        return;
+      }
+      this.#agents.set(host.id, agentId);
       const known = this.#known.get(host.id);
       if (known) known.seenAt = now;
       this.#heardAt.set(host.id, now);
       if (!known || known.silent || !known.said.equals(saidOf(host))) changed.push(host);
-    }
+    });
     const silent = request.silentHostIds.filter((id) => {
       const known = this.#known.get(id);
       return known && !known.silent && this.silentMs(id, now) >= request.silentAfterMs;
     });
-    if (changed.length === 0 && silent.length === 0 && now - this.#seenKeptAt < keepSeenMs) return undefined;
-    return { changed, silent };
+    if (changed.length === 0 && silent.length === 0 && now - this.#seenKeptAt < keepSeenMs)
+      return { refused, news: undefined };
+    return { refused, news: { changed, silent } };
   }
 
   /** In the transaction; what it answers is to be called after the commit. It counts as lost until it is heard of again. */
@@ -147,8 +166,10 @@ export class HostTable {
       hosts: hosts.map(([id, known]) => {
         const host = feedForm(known);
         const load = loads.get(id);
+        const duplicateAt = this.#duplicateAt.get(id);
         return {
           ...host,
+          duplicateTime: duplicateAt === undefined ? undefined : new Date(duplicateAt),
           used: {
             cpuMilli: Number(load?.["cpu_milli"] ?? 0) + (host.used?.cpuMilli ?? 0),
             memoryBytes: Number(load?.["memory_bytes"] ?? 0) + (host.used?.memoryBytes ?? 0),

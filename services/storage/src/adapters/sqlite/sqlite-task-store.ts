@@ -151,9 +151,9 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
         limit,
       ),
     async syncHosts(request) {
-      const news = hosts.see(request, now());
+      const { refused, news } = hosts.see(request, now());
       if (news) (await write((batch) => hosts.write(batch, news.changed, news.silent)))();
-      return { epoch, term: schedulerTerm(db) };
+      return { epoch, term: schedulerTerm(db), refused };
     },
     acquireLease: (request) => write((batch) => acquireLease(db, batch.at, request)),
     releaseLease: (request) => write(() => releaseLease(db, request)),

@@ -44,15 +44,15 @@ export function grpcRunStore(
       return replies;
     },
   });
-  const seeHost = batcher<Host, { term: number }>({
+  const seeHost = batcher<Host, { term: number; refused: boolean }>({
     maxItems: 1_000,
     maxQueued: 20_000,
     async run(hosts) {
-      const { term } = await store.syncHosts(
+      const { term, refused } = await store.syncHosts(
         { hosts: [...hosts], silentHostIds: [], silentAfterMs: 0 },
         { deadlineMs: callDeadlineMs },
       );
-      return hosts.map(() => ({ term }));
+      return hosts.map((_, at) => ({ term, refused: refused.includes(at) }));
     },
   });
 

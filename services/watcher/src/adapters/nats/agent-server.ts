@@ -5,8 +5,9 @@ import type { AssignRequest, ReportReply, ReportRequest, SyncReply } from "@bert
 import type { Host } from "@berth/contracts/types";
 import type { Bus } from "@berth/nats";
 import { isTracing, openSpan } from "@berth/runtime";
-import type { Watcher } from "../../app/watcher.ts";
+import type { SyncAnswer, Watcher } from "../../app/watcher.ts";
 import type { Waker } from "../../ports/run-store.ts";
+import { hostNameTaken } from "../../app/watcher.ts";
 import { reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
 
 const queue = "watcher";
@@ -29,7 +30,7 @@ export function serveAgents(
         return await watcher.report(reportFromWire(report));
       } catch (thrown) {
         const error = AppError.from(thrown);
-        if (error.code !== "unavailable") throw error;
+        if (error.code !== "unavailable" && error.reason !== hostNameTaken.code) throw error;
         return { answers: report.statuses.map(() => ReportAnswer.LATER) };
       } finally {
         for (const span of ends) span.end();
@@ -45,6 +46,7 @@ export function serveAgents(
       if (!news) throw new AppError("invalid", "SYNC_WITHOUT_HOST", "a sync must say what its host is");
       checkHost(news.hostId, host);
       const answer = await watcher.sync(news);
+      if (answer === "refused") return { ...notReady, refused: hostNameTaken };
       return answer ? toReply(answer) : notReady;
     },
     { queue, signal, maxConcurrent },
@@ -67,12 +69,7 @@ type Span = ReturnType<typeof openSpan>["span"];
 
 const notReady: SyncReply = { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "" };
 
-const toReply = ({
-  term,
-  verdicts,
-  missing,
-  epoch,
-}: NonNullable<Awaited<ReturnType<Watcher<ReportRequest, ReportReply, Host, AssignRequest>["sync"]>>>): SyncReply => ({
+const toReply = ({ term, verdicts, missing, epoch }: SyncAnswer<AssignRequest>): SyncReply => ({
   term,
   verdicts: verdicts.map(verdictToWire),
   missing: missing && missing.assignments.length > 0 ? missing : undefined,

@@ -388,6 +388,8 @@ export interface ReportRequest {
   journalId: string;
   /** News, at most one a run. */
   statuses: RunStatus[];
+  /** As in its host's sync. */
+  agentId?: string | undefined;
 }
 
 /** Answers, in the order of the request; sent after the commit. */
@@ -438,6 +440,8 @@ export interface SyncReply {
   ready: boolean;
   /** Life of the database. */
   epoch: string;
+  /** Set: another agent that uses this host name was heard lately. This one starts nothing and reports nothing; nothing else in this message holds. */
+  refused?: Reason | undefined;
 }
 
 /** Sync now; message of `wake`. */
@@ -1014,7 +1018,7 @@ export const RunStatus: MessageFns<RunStatus> = {
 };
 
 function createBaseReportRequest(): ReportRequest {
-  return { hostId: "", journalId: "", statuses: [] };
+  return { hostId: "", journalId: "", statuses: [], agentId: undefined };
 }
 
 export const ReportRequest: MessageFns<ReportRequest> = {
@@ -1027,6 +1031,9 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     }
     for (const v of message.statuses) {
       RunStatus.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.agentId !== undefined) {
+      writer.uint32(34).string(message.agentId);
     }
     return writer;
   },
@@ -1068,6 +1075,14 @@ export const ReportRequest: MessageFns<ReportRequest> = {
             message.statuses.push(RunStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1095,6 +1110,11 @@ export const ReportRequest: MessageFns<ReportRequest> = {
       statuses: globalThis.Array.isArray(object?.statuses)
         ? object.statuses.map((e: any) => RunStatus.fromJSON(e))
         : [],
+      agentId: isSet(object.agentId)
+        ? globalThis.String(object.agentId)
+        : isSet(object.agent_id)
+        ? globalThis.String(object.agent_id)
+        : undefined,
     };
   },
 
@@ -1109,6 +1129,9 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     if (message.statuses?.length) {
       obj.statuses = message.statuses.map((e) => RunStatus.toJSON(e));
     }
+    if (message.agentId !== undefined) {
+      obj.agentId = message.agentId;
+    }
     return obj;
   },
 
@@ -1120,6 +1143,7 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     message.hostId = object.hostId ?? "";
     message.journalId = object.journalId ?? "";
     message.statuses = object.statuses?.map((e) => RunStatus.fromPartial(e)) || [];
+    message.agentId = object.agentId ?? undefined;
     return message;
   },
 };
@@ -1448,7 +1472,7 @@ export const RunVerdict: MessageFns<RunVerdict> = {
 };
 
 function createBaseSyncReply(): SyncReply {
-  return { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "" };
+  return { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "", refused: undefined };
 }
 
 export const SyncReply: MessageFns<SyncReply> = {
@@ -1467,6 +1491,9 @@ export const SyncReply: MessageFns<SyncReply> = {
     }
     if (message.epoch !== "") {
       writer.uint32(42).string(message.epoch);
+    }
+    if (message.refused !== undefined) {
+      Reason.encode(message.refused, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1524,6 +1551,14 @@ export const SyncReply: MessageFns<SyncReply> = {
             message.epoch = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.refused = Reason.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1545,6 +1580,7 @@ export const SyncReply: MessageFns<SyncReply> = {
       missing: isSet(object.missing) ? AssignRequest.fromJSON(object.missing) : undefined,
       ready: isSet(object.ready) ? globalThis.Boolean(object.ready) : false,
       epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "",
+      refused: isSet(object.refused) ? Reason.fromJSON(object.refused) : undefined,
     };
   },
 
@@ -1565,6 +1601,9 @@ export const SyncReply: MessageFns<SyncReply> = {
     if (message.epoch !== "") {
       obj.epoch = message.epoch;
     }
+    if (message.refused !== undefined) {
+      obj.refused = Reason.toJSON(message.refused);
+    }
     return obj;
   },
 
@@ -1580,6 +1619,9 @@ export const SyncReply: MessageFns<SyncReply> = {
       : undefined;
     message.ready = object.ready ?? false;
     message.epoch = object.epoch ?? "";
+    message.refused = (object.refused !== undefined && object.refused !== null)
+      ? Reason.fromPartial(object.refused)
+      : undefined;
     return message;
   },
 };

@@ -492,6 +492,8 @@ export interface SyncHostsResponse {
   epoch: string;
   /** Present term of the scheduler's lease. */
   term: number;
+  /** Positions, in the request, of hosts whose agent is refused: another agent of that host name was heard lately. */
+  refused: number[];
 }
 
 /** Nothing to say. */
@@ -4106,7 +4108,7 @@ export const SyncHostsRequest: MessageFns<SyncHostsRequest> = {
 };
 
 function createBaseSyncHostsResponse(): SyncHostsResponse {
-  return { epoch: "", term: 0 };
+  return { epoch: "", term: 0, refused: [] };
 }
 
 export const SyncHostsResponse: MessageFns<SyncHostsResponse> = {
@@ -4116,6 +4118,13 @@ export const SyncHostsResponse: MessageFns<SyncHostsResponse> = {
     }
     if (message.term !== 0) {
       writer.uint32(16).int64(message.term);
+    }
+    if (message.refused.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.refused) {
+        writer.int32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -4149,6 +4158,24 @@ export const SyncHostsResponse: MessageFns<SyncHostsResponse> = {
             message.term = longToNumber(reader.int64());
             continue;
           }
+          case 3: {
+            if (tag === 24) {
+              message.refused.push(reader.int32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.refused.push(reader.int32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4165,6 +4192,7 @@ export const SyncHostsResponse: MessageFns<SyncHostsResponse> = {
     return {
       epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "",
       term: isSet(object.term) ? globalThis.Number(object.term) : 0,
+      refused: globalThis.Array.isArray(object?.refused) ? object.refused.map((e: any) => globalThis.Number(e)) : [],
     };
   },
 
@@ -4176,6 +4204,9 @@ export const SyncHostsResponse: MessageFns<SyncHostsResponse> = {
     if (message.term !== 0) {
       obj.term = Math.round(message.term);
     }
+    if (message.refused?.length) {
+      obj.refused = message.refused.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -4186,6 +4217,7 @@ export const SyncHostsResponse: MessageFns<SyncHostsResponse> = {
     const message = createBaseSyncHostsResponse();
     message.epoch = object.epoch ?? "";
     message.term = object.term ?? 0;
+    message.refused = object.refused?.map((e) => e) || [];
     return message;
   },
 };

@@ -121,6 +121,12 @@ export interface Host {
   unknownRuns: Run[];
   /** Placed, running and suspended tasks there. */
   liveTasks: number;
+  /** Tells apart agents that use one host name: no two that run at the same time have the same one. */
+  agentId?:
+    | string
+    | undefined;
+  /** When a second agent that uses this host's name was last refused; unset: none was. In lists only. */
+  duplicateTime?: Date | undefined;
 }
 
 function createBaseHost(): Host {
@@ -138,6 +144,8 @@ function createBaseHost(): Host {
     version: "",
     unknownRuns: [],
     liveTasks: 0,
+    agentId: undefined,
+    duplicateTime: undefined,
   };
 }
 
@@ -181,6 +189,12 @@ export const Host: MessageFns<Host> = {
     }
     if (message.liveTasks !== 0) {
       writer.uint32(104).int64(message.liveTasks);
+    }
+    if (message.agentId !== undefined) {
+      writer.uint32(114).string(message.agentId);
+    }
+    if (message.duplicateTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.duplicateTime), writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -302,6 +316,22 @@ export const Host: MessageFns<Host> = {
             message.liveTasks = longToNumber(reader.int64());
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.duplicateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -349,6 +379,16 @@ export const Host: MessageFns<Host> = {
         : isSet(object.live_tasks)
         ? globalThis.Number(object.live_tasks)
         : 0,
+      agentId: isSet(object.agentId)
+        ? globalThis.String(object.agentId)
+        : isSet(object.agent_id)
+        ? globalThis.String(object.agent_id)
+        : undefined,
+      duplicateTime: isSet(object.duplicateTime)
+        ? fromJsonTimestamp(object.duplicateTime)
+        : isSet(object.duplicate_time)
+        ? fromJsonTimestamp(object.duplicate_time)
+        : undefined,
     };
   },
 
@@ -393,6 +433,12 @@ export const Host: MessageFns<Host> = {
     if (message.liveTasks !== 0) {
       obj.liveTasks = Math.round(message.liveTasks);
     }
+    if (message.agentId !== undefined) {
+      obj.agentId = message.agentId;
+    }
+    if (message.duplicateTime !== undefined) {
+      obj.duplicateTime = message.duplicateTime.toISOString();
+    }
     return obj;
   },
 
@@ -418,6 +464,8 @@ export const Host: MessageFns<Host> = {
     message.version = object.version ?? "";
     message.unknownRuns = object.unknownRuns?.map((e) => Run.fromPartial(e)) || [];
     message.liveTasks = object.liveTasks ?? 0;
+    message.agentId = object.agentId ?? undefined;
+    message.duplicateTime = object.duplicateTime ?? undefined;
     return message;
   },
 };
