@@ -45,8 +45,16 @@ describe("findConnection", () => {
   it("says so where there is none, and where a file is damaged", () => {
     expect(() => findConnection(env)).toThrow(expect.objectContaining({ code: "unavailable", reason: "NO_SERVER" }));
     mkdirSync(join(dir, "config", "berth"), { recursive: true });
-    writeFileSync(credentialsPath(env), "{");
-    expect(() => findConnection(env)).toThrow(expect.objectContaining({ reason: "BAD_CREDENTIALS_FILE" }));
+    for (const [damaged, fault] of [
+      ["{", "it is not JSON"],
+      ["[]", "server: is missing"],
+      ['{"server":7433}', "server: must be a string"],
+      ['{"server":"a:1","kye":"k"}', "kye: unknown member"],
+    ] as const) {
+      writeFileSync(credentialsPath(env), damaged);
+      expect(() => findConnection(env)).toThrow(expect.objectContaining({ reason: "BAD_CREDENTIALS_FILE" }));
+      expect(() => findConnection(env)).toThrow(fault);
+    }
   });
 });
 

@@ -51,16 +51,27 @@ function readConnection(path: string): Connection | undefined {
   } catch {
     return undefined; // not there, or another user's
   }
+  const fault = (what: string): AppError =>
+    new AppError("invalid", "BAD_CREDENTIALS_FILE", `${path} is damaged (${what}); remove it and log in again`, {
+      metadata: { path },
+    });
+  let value: unknown;
   try {
-    const { server, key, user } = JSON.parse(text) as Partial<Record<"server" | "key" | "user", string>>;
-    if (server) return { server, key, user, from: path };
+    value = JSON.parse(text);
   } catch {
-    // falls through: not JSON is as wrong as JSON without a server
+    throw fault("it is not JSON");
   }
-  throw new AppError("invalid", "BAD_CREDENTIALS_FILE", `${path} is damaged; remove it and log in again`, {
-    metadata: { path },
-  });
+  const found = typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+  for (const [name, content] of Object.entries(found)) {
+    if (!members.has(name)) throw fault(`${name}: unknown member`);
+    if (typeof content !== "string") throw fault(`${name}: must be a string`);
+  }
+  const { server, key, user } = found as Partial<Record<"server" | "key" | "user", string>>;
+  if (!server) throw fault("server: is missing");
+  return { server, key, user, from: path };
 }
+
+const members: ReadonlySet<string> = new Set(["server", "key", "user"]);
 
 /** Keeps a connection for this machine's user; readable by nobody else at any moment. */
 export function keepConnection(

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { commandTable, isCommand } from "./command-table.ts";
 import { exitCodeFor, finish, printError } from "./exit.ts";
+import { doubtfulVariables } from "./cluster/setting-names.ts";
+import { note } from "./output/print.ts";
 import { version } from "./version.ts";
 
 /** Runs one command to its end and exits. */
@@ -10,6 +12,7 @@ export async function runProgram(given: readonly string[]): Promise<never> {
     throw error;
   });
   const args = takeServer(given);
+  for (const doubt of doubtfulVariables(process.env)) note(`berth: ${doubt}`);
   try {
     const program = await makeProgram((args[0] === "help" ? args[1] : args[0]) ?? "");
     await program.parseAsync([...args], { from: "user" });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -17,7 +17,7 @@ const shape = {
 describe("readConfig", () => {
   let dir: string;
   const write = (name: string, content: string): string => {
-    writeFileSync(join(dir, name), content);
+    writeFileSync(join(dir, name), content, { mode: 0o600 });
     return join(dir, name);
   };
   beforeEach(() => void (dir = mkdtempSync(join(tmpdir(), "berth-config-"))));
@@ -61,6 +61,18 @@ describe("readConfig", () => {
       expect(read).toThrow(fault);
     }
     expect(read).toThrow("BERTH_CLUSTER_SECRET: is missing");
+  });
+
+  it("refuses a file of secrets that others may read, and says what mends it", () => {
+    const secret = write("secret", "from a file\n");
+    const file = write("c.json", JSON.stringify({ leaseMs: 1, clusterSecret: "in the file" }));
+    const plain = write("plain.json", JSON.stringify({ leaseMs: 1 }));
+    for (const path of [secret, file, plain]) chmodSync(path, 0o644);
+    const named = () => readConfig(shape, { env: { BERTH_LEASE_MS: "1", BERTH_CLUSTER_SECRET_FILE: secret } });
+    expect(named).toThrow(`BERTH_CLUSTER_SECRET_FILE: ${secret} holds secrets and has mode 644`);
+    expect(named).toThrow(`chmod 600 ${secret}`);
+    expect(() => readConfig(shape, { env: {}, file })).toThrow(`chmod 600 ${file}`);
+    expect(readConfig(shape, { env: { BERTH_CLUSTER_SECRET: "by itself" }, file: plain }).leaseMs).toBe(1);
   });
 
   it("says which file cannot be read", () => {

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { AppError } from "@berth/core";
+import { readFileSync, statSync } from "node:fs";
+import { AppError, isSecretSetting, secretFileFault } from "@berth/core";
 import { z } from "zod";
 
 /** Where configuration comes from. */
@@ -28,7 +28,7 @@ export const serviceKeys = {
  * or the content of the file that `BERTH_CLUSTER_SECRET_FILE` (in the file: `clusterSecretFile`) names. Numbers want
  * `z.coerce.number()`; a value of the environment that begins with `{` or `[` is JSON.
  *
- * Throws one `invalid` CONFIG_INVALID that lists every fault, unknown keys of the file included.
+ * Throws one `invalid` CONFIG_INVALID that lists every fault, unknown keys of the file and files of secrets that others may read included.
  */
 export function readConfig<S extends z.ZodRawShape>(
   shape: S,
@@ -40,12 +40,14 @@ export function readConfig<S extends z.ZodRawShape>(
   const path = source.file ?? source.env["BERTH_CONFIG"];
   const fromFile = path ? readJson(path, faults) : {};
 
+  if (path && Object.entries(fromFile).some(([key, value]) => isSecretSetting(variable(key), String(value))))
+    faults.push(...exposed(path));
   for (const key of Object.keys(fromFile)) {
     if (!(key in shape) && !(key.endsWith("File") && key.slice(0, -4) in shape))
       faults.push(`${path}: ${key}: unknown key`);
   }
   for (const key of Object.keys(shape)) {
-    const name = `BERTH_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`;
+    const name = variable(key);
     const candidates: readonly [string, unknown, "value" | "path"][] = [
       [name, fromEnvironment(source.env[name], name, faults), "value"],
       [`${name}_FILE`, source.env[`${name}_FILE`] || undefined, "path"],
@@ -54,7 +56,9 @@ export function readConfig<S extends z.ZodRawShape>(
     ];
     const found = candidates.find(([, value]) => value !== undefined);
     origins[key] = found?.[0] ?? name;
-    if (found) values[key] = found[2] === "path" ? readSecret(String(found[1]), found[0], faults) : found[1];
+    if (found)
+      values[key] =
+        found[2] === "path" ? readSecret(String(found[1]), found[0], isSecretSetting(name, ""), faults) : found[1];
   }
 
   const parsed = z.object(shape).safeParse(values);
@@ -70,6 +74,8 @@ export function readConfig<S extends z.ZodRawShape>(
   }
   return Object.freeze(parsed.data);
 }
+
+const variable = (key: string): string => `BERTH_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`;
 
 function fromEnvironment(text: string | undefined, name: string, faults: string[]): unknown {
   if (text === undefined || text === "" || !/^[[{]/.test(text)) return text || undefined;
@@ -93,11 +99,17 @@ function readJson(path: string, faults: string[]): Readonly<Record<string, unkno
 }
 
 /** A secret's own last newline is the editor's. */
-function readSecret(path: string, name: string, faults: string[]): string | undefined {
+function readSecret(path: string, name: string, isSecret: boolean, faults: string[]): string | undefined {
   try {
+    if (isSecret) faults.push(...exposed(path).map((fault) => `${name}: ${fault}`));
     return readFileSync(path, "utf8").replace(/\r?\n$/, "");
   } catch {
     faults.push(`${name}: ${path} cannot be read`);
     return undefined;
   }
+}
+
+function exposed(path: string): string[] {
+  const fault = secretFileFault(path, statSync(path));
+  return fault === undefined ? [] : [fault];
 }

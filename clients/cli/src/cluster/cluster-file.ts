@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { checkClusterFile } from "./check-cluster-file.ts";
 import type { Layout } from "./layout.ts";
 
 /** What was decided when the cluster was made; kept for its life. */
@@ -26,13 +27,16 @@ export interface ClusterFile {
   readonly database?: string;
   /** Where the agent reaches nats-server, where that is not straight on loopback. */
   readonly agentNatsUrl?: string;
+  /** How long a process may give no sign of life before it is ended and started again, in milliseconds; missing: 45 s. */
+  readonly stalledMs?: number;
   /** The site's own settings of services, by name, as `{"watcher": {"BERTH_LOSS_MARGIN_MS": "30000"}}`. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
+/** The cluster of a data directory, if one was made there. Throws `invalid` CLUSTER_FILE with every fault. */
 export function readClusterFile(layout: Layout): ClusterFile | undefined {
   if (!existsSync(layout.clusterFile)) return undefined;
-  return JSON.parse(readFileSync(layout.clusterFile, "utf8")) as ClusterFile;
+  return checkClusterFile(layout.clusterFile, readFileSync(layout.clusterFile, "utf8"));
 }
 
 /** Written whole or not at all. */

@@ -1,7 +1,8 @@
 import { Argument } from "commander";
 import type { Command } from "commander";
+import { settingsOf } from "../cluster/env-files.ts";
 import { closeInheritedFiles } from "../cluster/inherited-files.ts";
-import { serviceArgs, servedNames, settingsOf } from "../cluster/service-mains.ts";
+import { serviceArgs, servedNames } from "../cluster/service-mains.ts";
 import type { ServedName } from "../cluster/service-mains.ts";
 import { installationRoot } from "./up.ts";
 

@@ -2,7 +2,7 @@ import { CreateUserRequest, CreateUserResponse } from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import type { Command } from "commander";
 import { makeAdmin } from "../cluster/first-user.ts";
-import { settingsOf } from "../cluster/service-mains.ts";
+import { settingsOf } from "../cluster/env-files.ts";
 import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, print, printJson } from "../output/print.ts";
