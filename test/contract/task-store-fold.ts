@@ -28,8 +28,13 @@ export function foldTests(make: MakeDatabase): void {
         outcome: failed ? Outcome.FAILED : Outcome.SUCCEEDED,
         exitCode: failed ? 3 : 0,
         ...(failed ? { signal: 9, reason: { code: "SIGNAL", message: "signal 9" } } : {}),
-        usage: { cpuMs: index, peakMemoryBytes: index % 2 === 0 ? undefined : index * 1000, wallMs: 2 * index },
-        logSizes: { stdoutBytes: index % 5, stderrBytes: index % 3 },
+        usage: {
+          cpuMs: index,
+          peakMemoryBytes: index % 2 === 0 ? undefined : index * 1000,
+          wallMs: 2 * index,
+          ...(failed && { oomKills: 1 }),
+        },
+        logSizes: { stdoutBytes: index % 5, stderrBytes: index % 3, ...(failed && { stderrLostBytes: index }) },
         enforced: ["memory"],
       });
     }

@@ -31,8 +31,8 @@ export function reportTests(make: MakeDatabase): void {
       outcome: Outcome.FAILED,
       exitCode: 3,
       reason: { code: "EXIT_CODE", message: "exit code 3" },
-      usage: { cpuMs: 70, peakMemoryBytes: 4096, wallMs: 800 },
-      logSizes: { stdoutBytes: 12, stderrBytes: 0 },
+      usage: { cpuMs: 70, peakMemoryBytes: 4096, wallMs: 800, oomKills: 2 },
+      logSizes: { stdoutBytes: 12, stderrBytes: 0, stdoutLostBytes: 5, stderrLostBytes: undefined },
       enforced: ["memory", "pids"],
     };
     expect(await h.ended(id, 1, end)).toBe(COMMITTED);

@@ -106,6 +106,14 @@ export interface TaskToRun {
 export interface RunUsage {
   readonly cpuMs: number | undefined;
   readonly peakMemoryBytes: number | undefined;
+  /** Processes of the run that the kernel killed because it was at its memory limit; undefined where that is not counted. */
+  readonly oomKills?: number | undefined;
+}
+
+/** At least so many bytes that a run wrote are lost, of each output. */
+export interface LostOutput {
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
 }
 
 /** What happened to a run. Events of one run come in order; one may be told twice. */
@@ -125,6 +133,7 @@ export type DriverEvent =
       /** All output is in its place or with the LogSink. */
       readonly stdoutBytes: number;
       readonly stderrBytes: number;
+      readonly lostOutput?: LostOutput | undefined;
     }
   /** Could not be started by a fault of the task (no such image, command not found): it fails. */
   | { readonly kind: "failed"; readonly run: Run; readonly at: Date; readonly reason: Reason }
@@ -139,6 +148,7 @@ export type DriverEvent =
       readonly reason: Reason;
       readonly stdoutBytes?: number;
       readonly stderrBytes?: number;
+      readonly lostOutput?: LostOutput | undefined;
     }
   /** Found from an earlier life of the agent, still there. */
   | {

@@ -67,6 +67,7 @@ function describe(task: Task): string {
       task.logSizes &&
         `${task.state === TaskState.ARCHIVED ? "removed; it was " : ""}${formatMemory(task.logSizes.stdoutBytes)} stdout, ${formatMemory(task.logSizes.stderrBytes)} stderr`,
     ],
+    ["output lost", lostWords(task)],
     ...task.attempts.map((a): [string, string] => [
       `attempt ${a.attempt}`,
       `${outcomeFromWire(a.outcome) ?? "given up"} on ${a.hostId}: ${a.reason?.message ?? ""}`,
@@ -90,5 +91,16 @@ function usageWords({ usage }: Task): string | undefined {
     usage.peakMemoryBytes === undefined
       ? "peak memory not measured"
       : `${formatMemory(usage.peakMemoryBytes)} memory at most`;
-  return `${formatDuration(usage.cpuMs)} cpu, ${peak}, in ${formatDuration(usage.wallMs)}`;
+  const killed = usage.oomKills
+    ? `; the kernel killed ${usage.oomKills} of its processes because it was at its memory limit`
+    : "";
+  return `${formatDuration(usage.cpuMs)} cpu, ${peak}, in ${formatDuration(usage.wallMs)}${killed}`;
+}
+
+function lostWords({ logSizes }: Task): string | undefined {
+  const lost = [
+    ["stdout", logSizes?.stdoutLostBytes],
+    ["stderr", logSizes?.stderrLostBytes],
+  ].filter(([, bytes]) => bytes);
+  return lost.map(([name, bytes]) => `at least ${bytes} bytes of ${name}`).join(", ") || undefined;
 }

@@ -4,9 +4,9 @@ import type { DriverNews } from "../domain/news.ts";
 /** A driver's event in the domain's words. */
 export function newsOf(event: DriverEvent): DriverNews {
   if (event.kind !== "ended") return event;
-  const { startedAt, at, exitCode, signal, outOfMemory, usage, stdoutBytes, stderrBytes } = event;
+  const { startedAt, at, exitCode, signal, outOfMemory, usage, stdoutBytes, stderrBytes, lostOutput } = event;
   return {
     kind: "ended",
-    exit: { startedAt, endedAt: at, exitCode, signal, outOfMemory, ...usage, stdoutBytes, stderrBytes },
+    exit: { startedAt, endedAt: at, exitCode, signal, outOfMemory, ...usage, stdoutBytes, stderrBytes, lostOutput },
   };
 }

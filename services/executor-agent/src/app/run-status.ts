@@ -58,8 +58,15 @@ function endedStatus(status: RunStatus, end: End): RunStatus {
     cpuMs: end.cpuMs,
     peakMemoryBytes: end.peakMemoryBytes,
     wallMs: end.wallMs ?? (end.startedAt ? Math.max(0, end.endedAt.getTime() - end.startedAt.getTime()) : 0),
+    oomKills: end.oomKills || undefined,
   };
-  const { stdoutBytes, stderrBytes } = end;
-  if (stdoutBytes !== undefined && stderrBytes !== undefined) status.logSizes = { stdoutBytes, stderrBytes };
+  const { stdoutBytes, stderrBytes, lostOutput } = end;
+  if (stdoutBytes !== undefined && stderrBytes !== undefined)
+    status.logSizes = {
+      stdoutBytes,
+      stderrBytes,
+      stdoutLostBytes: lostOutput?.stdoutBytes || undefined,
+      stderrLostBytes: lostOutput?.stderrBytes || undefined,
+    };
   return status;
 }

@@ -32,6 +32,10 @@ export interface End {
   /** Sizes of its outputs; undefined where nobody could tell. */
   readonly stdoutBytes: number | undefined;
   readonly stderrBytes: number | undefined;
+  /** At least so many bytes that it wrote are lost. */
+  readonly lostOutput?: { readonly stdoutBytes: number; readonly stderrBytes: number } | undefined;
+  /** Processes of it that the kernel killed at its memory limit; undefined where that is not counted. */
+  readonly oomKills?: number | undefined;
 }
 
 /** How far a run is on this host. It only moves down this list, but for running ◀▶ suspended. */

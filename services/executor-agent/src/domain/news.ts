@@ -31,6 +31,7 @@ export type DriverNews =
       readonly reason: Reason;
       readonly stdoutBytes?: number;
       readonly stderrBytes?: number;
+      readonly lostOutput?: End["lostOutput"];
     };
 
 /** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
@@ -133,6 +134,7 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
         endedAt: news.at,
         stdoutBytes: news.stdoutBytes,
         stderrBytes: news.stderrBytes,
+        ...(news.lostOutput && { lostOutput: news.lostOutput }),
       };
       const end = endWithoutExit("lost", news.reason, rest, held.stop, held.needs);
       return { ...held, phase: { kind: "ended", end: timed(held, end, now) } };

@@ -13,12 +13,15 @@ export interface Exit {
   readonly peakMemoryBytes: number | undefined;
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
+  readonly lostOutput?: End["lostOutput"];
+  readonly oomKills?: number | undefined;
 }
 
 /** What an exit means, knowing whether and why we stopped it. */
 export function endOfExit(exit: Exit, stop: Stop | undefined, needs: Needs): End {
   const { outcome, reason } = judge(exit, stop, needs);
   const { startedAt, endedAt, exitCode, signal, cpuMs, peakMemoryBytes, stdoutBytes, stderrBytes } = exit;
+  const { lostOutput, oomKills } = exit;
   return {
     outcome,
     reason,
@@ -30,6 +33,8 @@ export function endOfExit(exit: Exit, stop: Stop | undefined, needs: Needs): End
     peakMemoryBytes,
     stdoutBytes,
     stderrBytes,
+    ...(lostOutput && { lostOutput }),
+    ...(oomKills && { oomKills }),
   };
 }
 
@@ -71,7 +76,7 @@ function judgeStop(stop: Stop, needs: Needs): { outcome: Outcome; reason: Reason
 export function endWithoutExit(
   outcome: "failed" | "lost",
   reason: Reason,
-  rest: Pick<End, "startedAt" | "endedAt" | "stdoutBytes" | "stderrBytes">,
+  rest: Pick<End, "startedAt" | "endedAt" | "stdoutBytes" | "stderrBytes" | "lostOutput">,
   stop: Stop | undefined,
   needs: Needs,
 ): End {

@@ -142,5 +142,8 @@ function over(
     ended_at: endedAt,
     stdout_bytes: status?.logSizes?.stdoutBytes ?? null,
     stderr_bytes: status?.logSizes?.stderrBytes ?? null,
+    stdout_lost_bytes: status?.logSizes?.stdoutLostBytes ?? null,
+    stderr_lost_bytes: status?.logSizes?.stderrLostBytes ?? null,
+    oom_kills: status?.usage?.oomKills ?? null,
   };
 }

@@ -182,6 +182,9 @@ function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | unde
         wall_ms: status.usage?.wallMs ?? null,
         stdout_bytes: status.logSizes?.stdoutBytes ?? null,
         stderr_bytes: status.logSizes?.stderrBytes ?? null,
+        stdout_lost_bytes: status.logSizes?.stdoutLostBytes ?? null,
+        stderr_lost_bytes: status.logSizes?.stderrLostBytes ?? null,
+        oom_kills: status.usage?.oomKills ?? null,
         enforced: status.enforced.join(","),
       };
     case "refused":

@@ -25,6 +25,10 @@ export interface TaskColumns {
   readonly wall_ms: number | null;
   readonly stdout_bytes: number | null;
   readonly stderr_bytes: number | null;
+  /** At least so many bytes of output are lost; null, or missing in older records, where none are. */
+  readonly stdout_lost_bytes?: number | null;
+  readonly stderr_lost_bytes?: number | null;
+  readonly oom_kills?: number | null;
   readonly enforced: string;
   /** Of records that may live: see leaseColumn. */
   readonly lease_ms?: number;
@@ -41,6 +45,9 @@ export type FeedColumns = Omit<
   | "wall_ms"
   | "stdout_bytes"
   | "stderr_bytes"
+  | "stdout_lost_bytes"
+  | "stderr_lost_bytes"
+  | "oom_kills"
   | "enforced"
   | "lease_ms"
 >;
@@ -99,6 +106,9 @@ export const freshTask = (number: number, idx: number, user: string, state: numb
   wall_ms: null,
   stdout_bytes: null,
   stderr_bytes: null,
+  stdout_lost_bytes: null,
+  stderr_lost_bytes: null,
+  oom_kills: null,
   enforced: "",
   lease_ms: leaseMs,
 });

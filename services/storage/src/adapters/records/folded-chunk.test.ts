@@ -1,3 +1,4 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeChunk, encodeChunk } from "./folded-chunk.ts";
@@ -28,6 +29,9 @@ const row: fc.Arbitrary<FoldedRow> = fc.record({
   wall_ms: maybe,
   stdout_bytes: maybe,
   stderr_bytes: maybe,
+  stdout_lost_bytes: maybe,
+  stderr_lost_bytes: maybe,
+  oom_kills: maybe,
   enforced: word,
 });
 
@@ -39,6 +43,14 @@ describe("a folded chunk", () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  it("reads a chunk of a version that did not know lost output and killed processes", () => {
+    const rows = fc.sample(row, 2);
+    const body = JSON.parse(inflateRawSync(encodeChunk(rows)).toString("utf8")) as { columns: Record<string, unknown> };
+    for (const name of ["stdout_lost_bytes", "stderr_lost_bytes", "oom_kills"]) delete body.columns[name];
+    const none = { stdout_lost_bytes: null, stderr_lost_bytes: null, oom_kills: null };
+    expect(decodeChunk(deflateRawSync(JSON.stringify(body)))).toEqual(rows.map((one) => ({ ...one, ...none })));
   });
 
   it("takes about ten bytes an element that is like others", () => {

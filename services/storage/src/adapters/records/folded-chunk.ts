@@ -33,6 +33,9 @@ const names = [
   "peak_memory_bytes",
   "stdout_bytes",
   "stderr_bytes",
+  "stdout_lost_bytes",
+  "stderr_lost_bytes",
+  "oom_kills",
   "enforced",
 ] as const satisfies readonly Name[];
 
@@ -45,6 +48,9 @@ const bases: Partial<Record<Name, (row: Partial<FoldedRow>, before: FoldedRow | 
   ended_at: (row) => row.started_at ?? row.placed_at ?? 0,
   wall_ms: (row) => (row.ended_at ?? 0) - (row.started_at ?? row.ended_at ?? 0),
 };
+
+/** What a column means that an older version did not write. */
+const absent: Column = { all: null };
 
 /** A column: one value for all rows, or one a row; texts as positions in a list. */
 interface Column {
@@ -68,7 +74,7 @@ export function encodeChunk(rows: readonly FoldedRow[]): Uint8Array {
 function encodeColumn(name: Name, rows: readonly FoldedRow[]): Column {
   const base = bases[name];
   const values = rows.map((row, at): Value => {
-    const value = row[name];
+    const value = row[name] ?? null;
     return base && typeof value === "number" ? value - base(row, rows[at - 1]) : value;
   });
   const first = values[0]!;
@@ -85,7 +91,7 @@ export function decodeChunk(bytes: Uint8Array): FoldedRow[] {
   for (let at = 0; at < n; at++) {
     const row: { [K in Name]?: Value } = {};
     for (const name of names) {
-      const { all, each, words } = columns[name]!;
+      const { all, each, words } = columns[name] ?? absent;
       const value = each === undefined ? all! : words === undefined ? each[at]! : words[each[at]!]!;
       const base = bases[name];
       row[name] = base && typeof value === "number" ? value + base(row as Partial<FoldedRow>, rows[at - 1]) : value;

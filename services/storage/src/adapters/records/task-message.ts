@@ -56,17 +56,29 @@ export function taskMessage(row: TaskColumns, spec: SpecColumns, array: ArrayRec
     attempts: [],
     legacy: legacyStatus(stateKind, requestOf(row.request), outcomeOf(row.outcome)),
     logSizes:
-      row.stdout_bytes === null ? undefined : { stdoutBytes: row.stdout_bytes, stderrBytes: row.stderr_bytes ?? 0 },
+      row.stdout_bytes === null
+        ? undefined
+        : {
+            stdoutBytes: row.stdout_bytes,
+            stderrBytes: row.stderr_bytes ?? 0,
+            stdoutLostBytes: row.stdout_lost_bytes ?? undefined,
+            stderrLostBytes: row.stderr_lost_bytes ?? undefined,
+          },
     mounts: [],
   };
 }
 
-export type UsageColumns = Pick<TaskColumns, "cpu_ms" | "peak_memory_bytes" | "wall_ms">;
+export type UsageColumns = Pick<TaskColumns, "cpu_ms" | "peak_memory_bytes" | "wall_ms" | "oom_kills">;
 
 export const usageOf = (row: UsageColumns): Usage | undefined =>
   row.wall_ms === null
     ? undefined
-    : { cpuMs: row.cpu_ms ?? 0, peakMemoryBytes: row.peak_memory_bytes ?? undefined, wallMs: row.wall_ms };
+    : {
+        cpuMs: row.cpu_ms ?? 0,
+        peakMemoryBytes: row.peak_memory_bytes ?? undefined,
+        wallMs: row.wall_ms,
+        oomKills: row.oom_kills ?? undefined,
+      };
 
 const dateOf = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
 

@@ -113,7 +113,7 @@ const updates = {
   ),
   ended: update(
     `state = ${overCode}, detail = '', request = 0, outcome = ?, reason_code = ?, reason_message = ?, exit_code = ?, signal = ?, started_at = coalesce(?, started_at), ended_at = ?,
-     cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, enforced = ?`,
+     cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, stdout_lost_bytes = ?, stderr_lost_bytes = ?, oom_kills = ?, enforced = ?`,
     sources.ended,
   ),
   // Back to pending; or, where its end was asked for meanwhile, over.
@@ -162,6 +162,9 @@ function write(db: Database, batch: Batch, news: News, array: OpenArray | undefi
         usage?.wallMs ?? null,
         logSizes?.stdoutBytes ?? null,
         logSizes?.stderrBytes ?? null,
+        logSizes?.stdoutLostBytes ?? null,
+        logSizes?.stderrLostBytes ?? null,
+        usage?.oomKills ?? null,
         status.enforced.join(","),
         ...where,
       );

@@ -154,7 +154,7 @@ function writeOver(
   return db
     .sql(
       `UPDATE tasks SET prior = state, state = ${overCode}, revision = ?, detail = '', request = 0, outcome = ?, reason_code = ?, reason_message = ?, started_at = coalesce(?, started_at), ended_at = ?,
-       cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ? WHERE number = ? AND idx = ? RETURNING ${feedColumns}`,
+       cpu_ms = ?, peak_memory_bytes = ?, wall_ms = ?, stdout_bytes = ?, stderr_bytes = ?, stdout_lost_bytes = ?, stderr_lost_bytes = ?, oom_kills = ? WHERE number = ? AND idx = ? RETURNING ${feedColumns}`,
     )
     .get(
       revision,
@@ -168,6 +168,9 @@ function writeOver(
       usage?.wallMs ?? null,
       logSizes?.stdoutBytes ?? null,
       logSizes?.stderrBytes ?? null,
+      logSizes?.stdoutLostBytes ?? null,
+      logSizes?.stderrLostBytes ?? null,
+      usage?.oomKills ?? null,
       row.number,
       row.idx,
     ) as unknown as FeedColumns;

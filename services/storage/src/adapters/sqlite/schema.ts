@@ -130,4 +130,12 @@ export const migrations: readonly Migration[] = [
       `ALTER TABLE hosts ADD COLUMN lost_by TEXT NOT NULL DEFAULT ''`,
     ],
   },
+  {
+    version: 4,
+    up: [
+      `ALTER TABLE tasks ADD COLUMN stdout_lost_bytes INTEGER`,
+      `ALTER TABLE tasks ADD COLUMN stderr_lost_bytes INTEGER`,
+      `ALTER TABLE tasks ADD COLUMN oom_kills INTEGER`,
+    ],
+  },
 ];

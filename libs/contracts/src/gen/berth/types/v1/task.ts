@@ -687,6 +687,8 @@ export interface Usage {
     | undefined;
   /** From the start of the process to its end, in milliseconds. */
   wallMs: number;
+  /** Processes of the run that the kernel killed because it was at its memory limit; absent where none was, or where that is not counted. */
+  oomKills?: number | undefined;
 }
 
 /** How far the elements of an array are. */
@@ -822,6 +824,12 @@ export interface LogSizes {
   stdoutBytes: number;
   /** Bytes of standard error. */
   stderrBytes: number;
+  /** At least so many bytes of standard output were written and are lost; absent where none are. Nothing stands in their place. */
+  stdoutLostBytes?:
+    | number
+    | undefined;
+  /** The same of standard error. */
+  stderrLostBytes?: number | undefined;
 }
 
 function createBaseRun(): Run {
@@ -2384,7 +2392,7 @@ export const Reason: MessageFns<Reason> = {
 };
 
 function createBaseUsage(): Usage {
-  return { cpuMs: 0, peakMemoryBytes: undefined, wallMs: 0 };
+  return { cpuMs: 0, peakMemoryBytes: undefined, wallMs: 0, oomKills: undefined };
 }
 
 export const Usage: MessageFns<Usage> = {
@@ -2397,6 +2405,9 @@ export const Usage: MessageFns<Usage> = {
     }
     if (message.wallMs !== 0) {
       writer.uint32(24).int64(message.wallMs);
+    }
+    if (message.oomKills !== undefined) {
+      writer.uint32(32).int64(message.oomKills);
     }
     return writer;
   },
@@ -2438,6 +2449,14 @@ export const Usage: MessageFns<Usage> = {
             message.wallMs = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.oomKills = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2467,6 +2486,11 @@ export const Usage: MessageFns<Usage> = {
         : isSet(object.wall_ms)
         ? globalThis.Number(object.wall_ms)
         : 0,
+      oomKills: isSet(object.oomKills)
+        ? globalThis.Number(object.oomKills)
+        : isSet(object.oom_kills)
+        ? globalThis.Number(object.oom_kills)
+        : undefined,
     };
   },
 
@@ -2481,6 +2505,9 @@ export const Usage: MessageFns<Usage> = {
     if (message.wallMs !== 0) {
       obj.wallMs = Math.round(message.wallMs);
     }
+    if (message.oomKills !== undefined) {
+      obj.oomKills = Math.round(message.oomKills);
+    }
     return obj;
   },
 
@@ -2492,6 +2519,7 @@ export const Usage: MessageFns<Usage> = {
     message.cpuMs = object.cpuMs ?? 0;
     message.peakMemoryBytes = object.peakMemoryBytes ?? undefined;
     message.wallMs = object.wallMs ?? 0;
+    message.oomKills = object.oomKills ?? undefined;
     return message;
   },
 };
@@ -3522,7 +3550,7 @@ export const LegacyStatus: MessageFns<LegacyStatus> = {
 };
 
 function createBaseLogSizes(): LogSizes {
-  return { stdoutBytes: 0, stderrBytes: 0 };
+  return { stdoutBytes: 0, stderrBytes: 0, stdoutLostBytes: undefined, stderrLostBytes: undefined };
 }
 
 export const LogSizes: MessageFns<LogSizes> = {
@@ -3532,6 +3560,12 @@ export const LogSizes: MessageFns<LogSizes> = {
     }
     if (message.stderrBytes !== 0) {
       writer.uint32(16).int64(message.stderrBytes);
+    }
+    if (message.stdoutLostBytes !== undefined) {
+      writer.uint32(24).int64(message.stdoutLostBytes);
+    }
+    if (message.stderrLostBytes !== undefined) {
+      writer.uint32(32).int64(message.stderrLostBytes);
     }
     return writer;
   },
@@ -3565,6 +3599,22 @@ export const LogSizes: MessageFns<LogSizes> = {
             message.stderrBytes = longToNumber(reader.int64());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stdoutLostBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.stderrLostBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3589,6 +3639,16 @@ export const LogSizes: MessageFns<LogSizes> = {
         : isSet(object.stderr_bytes)
         ? globalThis.Number(object.stderr_bytes)
         : 0,
+      stdoutLostBytes: isSet(object.stdoutLostBytes)
+        ? globalThis.Number(object.stdoutLostBytes)
+        : isSet(object.stdout_lost_bytes)
+        ? globalThis.Number(object.stdout_lost_bytes)
+        : undefined,
+      stderrLostBytes: isSet(object.stderrLostBytes)
+        ? globalThis.Number(object.stderrLostBytes)
+        : isSet(object.stderr_lost_bytes)
+        ? globalThis.Number(object.stderr_lost_bytes)
+        : undefined,
     };
   },
 
@@ -3600,6 +3660,12 @@ export const LogSizes: MessageFns<LogSizes> = {
     if (message.stderrBytes !== 0) {
       obj.stderrBytes = Math.round(message.stderrBytes);
     }
+    if (message.stdoutLostBytes !== undefined) {
+      obj.stdoutLostBytes = Math.round(message.stdoutLostBytes);
+    }
+    if (message.stderrLostBytes !== undefined) {
+      obj.stderrLostBytes = Math.round(message.stderrLostBytes);
+    }
     return obj;
   },
 
@@ -3610,6 +3676,8 @@ export const LogSizes: MessageFns<LogSizes> = {
     const message = createBaseLogSizes();
     message.stdoutBytes = object.stdoutBytes ?? 0;
     message.stderrBytes = object.stderrBytes ?? 0;
+    message.stdoutLostBytes = object.stdoutLostBytes ?? undefined;
+    message.stderrLostBytes = object.stderrLostBytes ?? undefined;
     return message;
   },
 };
