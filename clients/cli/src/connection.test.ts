@@ -2,7 +2,14 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { credentialsPath, findConnection, keepConnection } from "./connection.ts";
+import {
+  chooseClusterHere,
+  credentialsPath,
+  findConnection,
+  keepConnection,
+  keptLogin,
+  leaveClusterHere,
+} from "./connection.ts";
 
 let dir: string;
 let env: NodeJS.ProcessEnv;
@@ -25,6 +32,24 @@ describe("findConnection", () => {
     expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "kept", user: "anna" });
     expect(findConnection({ ...env, BERTH_KEY: "other" })).toMatchObject({ server: "far:7433", key: "other" });
     expect(findConnection({ ...env, BERTH_SERVER: "far:7433" })).toMatchObject({ key: "kept" });
+  });
+
+  it("takes the later of login and up, and goes back to the login when the cluster here goes down", () => {
+    localCluster();
+    const here = join(dir, "data", "client.json");
+    expect(chooseClusterHere(here, env)).toBeUndefined();
+    keepConnection({ server: "far:7433", user: "anna", key: "kept" }, env);
+    expect(chooseClusterHere(here, env)).toBe("far:7433");
+    expect(chooseClusterHere(here, env)).toBeUndefined();
+    expect(findConnection(env)).toMatchObject({ server: "127.0.0.1:1", key: "local" });
+    expect(keptLogin(env)).toMatchObject({ server: "far:7433", key: "kept" });
+    expect(statSync(credentialsPath(env)).mode & 0o777).toBe(0o600);
+    expect(leaveClusterHere(join(dir, "other", "client.json"), env)).toBeUndefined();
+    expect(leaveClusterHere(here, env)).toBe("far:7433");
+    expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "kept" });
+    chooseClusterHere(here, env);
+    keepConnection({ server: "far:7433", user: "anna", key: "new" }, env);
+    expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "new" });
   });
 
   it("sends no key to a server that it is not for", () => {

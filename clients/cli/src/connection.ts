@@ -17,15 +17,25 @@ export interface Connection {
   readonly from: string;
 }
 
+/** What `berth login` keeps. */
+interface Credentials {
+  readonly server: string;
+  readonly key?: string | undefined;
+  readonly user?: string | undefined;
+  /** The client file of a cluster on this machine that `berth up` chose after the login; used in place of the login's server. */
+  readonly instead?: string | undefined;
+}
+
 /** The file that `berth login` writes; mode 0600. */
 export function credentialsPath(env: NodeJS.ProcessEnv = process.env): string {
   return join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "berth", "credentials.json");
 }
 
-/** BERTH_SERVER and BERTH_KEY, else what `berth login` kept, else the cluster of this machine. Throws `unavailable` NO_SERVER. */
+/** BERTH_SERVER and BERTH_KEY, else the later one of `berth login` and `berth up`, else the cluster of this machine. Throws `unavailable` NO_SERVER. */
 export function findConnection(env: NodeJS.ProcessEnv = process.env): Connection {
-  const files = [credentialsPath(env), join(defaultDataDir(env), "client.json")];
-  const found = files.map(readConnection).find((each) => each !== undefined);
+  const login = readConnection(credentialsPath(env));
+  const here = login?.instead === undefined ? undefined : readConnection(login.instead);
+  const found = here ?? login ?? readConnection(join(defaultDataDir(env), "client.json"));
   const server = env["BERTH_SERVER"];
   // A key is for one cluster: one of a file is not sent to a server that the file does not name.
   if (server)
@@ -44,7 +54,36 @@ function isAmong(servers: string, known: string | undefined): boolean {
   return splitAddresses(servers).every((server) => all.has(server));
 }
 
-function readConnection(path: string): Connection | undefined {
+/** What the last `berth login` kept, whatever `berth up` chose since. */
+export const keptLogin = (env: NodeJS.ProcessEnv = process.env): Connection | undefined =>
+  readConnection(credentialsPath(env));
+
+/** Chooses the cluster of this machine over the login that was kept. Answers the login's server where that changes anything. */
+export function chooseClusterHere(clientFile: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const login = usableLogin(env);
+  if (!login || login.instead === clientFile || login.server === readConnection(clientFile)?.server) return undefined;
+  keep({ server: login.server, user: login.user, key: login.key, instead: clientFile }, env);
+  return login.server;
+}
+
+/** Goes back to the login that `chooseClusterHere` set aside. Answers its server where that changes anything. */
+export function leaveClusterHere(clientFile: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const login = usableLogin(env);
+  if (login?.instead !== clientFile) return undefined;
+  keep({ server: login.server, user: login.user, key: login.key }, env);
+  return login.server;
+}
+
+/** A damaged file is no reason for a cluster not to come up or go down. */
+function usableLogin(env: NodeJS.ProcessEnv) {
+  try {
+    return readConnection(credentialsPath(env));
+  } catch {
+    return undefined;
+  }
+}
+
+function readConnection(path: string): (Connection & Pick<Credentials, "instead">) | undefined {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -66,22 +105,24 @@ function readConnection(path: string): Connection | undefined {
     if (!members.has(name)) throw fault(`${name}: unknown member`);
     if (typeof content !== "string") throw fault(`${name}: must be a string`);
   }
-  const { server, key, user } = found as Partial<Record<"server" | "key" | "user", string>>;
+  const { server, key, user, instead } = found as Partial<Credentials>;
   if (!server) throw fault("server: is missing");
-  return { server, key, user, from: path };
+  return { server, key, user, instead, from: path };
 }
 
-const members: ReadonlySet<string> = new Set(["server", "key", "user"]);
+const members: ReadonlySet<string> = new Set(["server", "key", "user", "instead"] satisfies (keyof Credentials)[]);
 
 /** Keeps a connection for this machine's user; readable by nobody else at any moment. */
-export function keepConnection(
+export const keepConnection = (
   connection: { readonly server: string; readonly user: string; readonly key: string },
   env: NodeJS.ProcessEnv = process.env,
-): string {
+): string => keep(connection, env);
+
+function keep(credentials: Credentials, env: NodeJS.ProcessEnv): string {
   const path = credentialsPath(env);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const part = `${path}.${process.pid}.part`;
-  writeFileSync(part, `${JSON.stringify(connection, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(part, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 });
   renameSync(part, path);
   return path;
 }

@@ -13,7 +13,8 @@ import type { Layout } from "../cluster/layout.ts";
 import { terminalProgress } from "../cluster/progress.ts";
 import { takeLock } from "../cluster/up.ts";
 import { untilOver } from "../follow-task.ts";
-import { print, printJson } from "../output/print.ts";
+import { leaveClusterHere } from "../connection.ts";
+import { note, print, printJson } from "../output/print.ts";
 
 interface DownFlags {
   readonly data?: string;
@@ -56,6 +57,8 @@ export function register(program: Command): void {
       const keep = flags.keep && live.length > 0 ? ["agent"] : [];
       await takeDown(layout, keep, terminalProgress());
       if (existsSync(layout.run)) unlock();
+      const login = leaveClusterHere(layout.clientFile);
+      if (login !== undefined) note(`berth talks to ${login} again, where you logged in`);
       if (flags.json)
         printJson({
           stopped: true,

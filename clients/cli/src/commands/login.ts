@@ -3,7 +3,7 @@ import { splitAddresses } from "@berth/contracts/channel";
 import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
-import { findConnection, keepConnection } from "../connection.ts";
+import { keepConnection, keptLogin } from "../connection.ts";
 import type { Connection } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, printJson } from "../output/print.ts";
@@ -64,9 +64,7 @@ async function readCredentials(options: Options): Promise<{ user: string; passwo
 /** What an earlier login kept; whatever is wrong with it is no reason not to log in anew. */
 function keptConnection(): Connection | undefined {
   try {
-    const { BERTH_SERVER: _server, BERTH_KEY: _key, ...env } = process.env;
-    const found = findConnection(env);
-    return found.from.endsWith("credentials.json") ? found : undefined;
+    return keptLogin();
   } catch {
     return undefined;
   }

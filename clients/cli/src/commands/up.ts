@@ -5,7 +5,8 @@ import { defaultDataDir, layoutOf } from "../cluster/layout.ts";
 import { terminalProgress } from "../cluster/progress.ts";
 import { bringUp, defaultGatewayPort } from "../cluster/up.ts";
 import type { UpOptions } from "../cluster/up.ts";
-import { print, printJson } from "../output/print.ts";
+import { chooseClusterHere } from "../connection.ts";
+import { note, print, printJson } from "../output/print.ts";
 
 /** Where this command is installed. */
 export const installationRoot = resolve(import.meta.dirname, "../../../..");
@@ -63,8 +64,9 @@ export function withUpOptions(command: Command): Command {
 export function register(program: Command): void {
   withUpOptions(program.command("up").description("start a cluster on this machine, or find it up")).action(
     async (flags: UpFlags) => {
-      const { cluster, data, wasUp } = await upFrom(flags);
+      const { cluster, data, wasUp, layout } = await upFrom(flags);
       const server = `127.0.0.1:${cluster.gatewayPort}`;
+      sayWhichCluster(layout.clientFile, server);
       if (flags.json) printJson({ server, data, driver: cluster.driver, wasUp });
       else
         print(
@@ -72,6 +74,14 @@ export function register(program: Command): void {
         );
     },
   );
+}
+
+/** Someone who brings a cluster up here means to use it, also after a login elsewhere. */
+function sayWhichCluster(clientFile: string, server: string): void {
+  const before = chooseClusterHere(clientFile);
+  if (before !== undefined) note(`berth now talks to this cluster; back to ${before}: berth login ${before}`);
+  const set = process.env["BERTH_SERVER"];
+  if (set && set !== server) note(`berth: BERTH_SERVER is set, so berth talks to ${set} and not to this cluster`);
 }
 
 export async function upFrom(flags: UpFlags) {
