@@ -146,8 +146,8 @@ describe("the command line", () => {
     const ran = await cluster.berth(["submit", "-"], { input: lines.join("\n") });
     expect(ran.stdout.trimEnd().split("\n")).toEqual([
       expect.stringMatching(/^\d+$/),
-      expect.stringMatching(/^error: nope/),
-      expect.stringMatching(/^error: priority/),
+      expect.stringMatching(/^error: line 2: nope/),
+      expect.stringMatching(/^error: line 3: priority/),
     ]);
     expect(ran.code).toBe(2);
   });

@@ -1,5 +1,7 @@
 import { AppError } from "@berth/core";
 import type { ErrorCode } from "@berth/core";
+import { plainJson, printableLines } from "./output/print.ts";
+import { codeWithLoss } from "./output/stdout.ts";
 
 /** Exit codes of Berth itself; those of tasks are their own. */
 const exitCodes: Readonly<Record<ErrorCode, number>> = {
@@ -25,16 +27,19 @@ export function printError(thrown: unknown, json: boolean): void {
   const error = AppError.from(thrown);
   if (json) {
     const { code, reason, message, metadata } = error;
-    process.stderr.write(`${JSON.stringify({ code, reason, message, metadata })}\n`);
+    process.stderr.write(`${plainJson({ code, reason, message, metadata })}\n`);
     return;
   }
-  const fault =
-    error.reason === "INTERNAL" && error.cause instanceof Error
-      ? (error.cause.stack ?? error.cause.message)
-      : error.message;
-  process.stderr.write(`berth: ${fault}\n`);
+  const fault = faultWords(error);
+  process.stderr.write(`berth: ${printableLines(fault)}\n`);
   const hint = hintFor(error);
   if (hint) process.stderr.write(`       ${hint}\n`);
+}
+
+/** A fault of ours is shown with its stack; one of the system, such as a file that may not be read, says all in its message. */
+function faultWords({ reason, cause, message }: AppError): string {
+  if (reason !== "INTERNAL" || !(cause instanceof Error)) return message;
+  return "syscall" in cause ? cause.message : (cause.stack ?? cause.message);
 }
 
 function hintFor(error: AppError): string | undefined {
@@ -49,5 +54,7 @@ export async function finish(code: number): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write("", () => resolve()));
   }
-  process.exit(code);
+  // The error of a write is told in a later turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.exit(codeWithLoss(code));
 }

@@ -6,6 +6,7 @@ import type { Task } from "@berth/contracts/types";
 import { followTasks, pause, readOutput } from "@berth/sdk";
 import type { Berth, FollowOptions, OutputRequest } from "@berth/sdk";
 import { printJson } from "./output/print.ts";
+import { writeOut } from "./output/stdout.ts";
 import { arraySpecOf, isOver, progressWords, stateWords } from "./output/task-words.ts";
 import type { StatusLine } from "./output/status-line.ts";
 
@@ -169,7 +170,6 @@ export async function writeOutput(
     attempt = piece.attempt;
     if (piece.gap) process.stderr.write(`--- output is missing here: ${piece.gap} ---\n`);
     const out = piece.stream === LogStream.STDERR ? process.stderr : process.stdout;
-    if (piece.content.length > 0 && !out.write(piece.content))
-      await new Promise<void>((resolve) => out.once("drain", resolve));
+    await writeOut(piece.content, out);
   }
 }

@@ -1,4 +1,7 @@
+import { watchOutput } from "./output/stdout.ts";
+
 /** Nothing heavy is imported before it is known what is asked: `berth version` takes as long as Node takes to start. */
+watchOutput();
 const [first, ...rest] = process.argv.slice(2);
 
 if ((first === "version" || first === "--version" || first === "-V") && rest.every((word) => word === "--json")) {

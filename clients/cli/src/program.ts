@@ -3,17 +3,15 @@ import { commandTable, isCommand } from "./command-table.ts";
 import { exitCodeFor, finish, printError } from "./exit.ts";
 import { doubtfulVariables } from "./cluster/setting-names.ts";
 import { note } from "./output/print.ts";
+import { checkArguments } from "./task-input/utf8.ts";
 import { version } from "./version.ts";
 
 /** Runs one command to its end and exits. */
 export async function runProgram(given: readonly string[]): Promise<never> {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0); // the reader has had enough, as with `| head`
-    throw error;
-  });
   const args = takeServer(given);
   for (const doubt of doubtfulVariables(process.env)) note(`berth: ${doubt}`);
   try {
+    checkArguments(args);
     const program = await makeProgram((args[0] === "help" ? args[1] : args[0]) ?? "");
     await program.parseAsync([...args], { from: "user" });
     return await finish(process.exitCode === undefined ? 0 : Number(process.exitCode));

@@ -1,19 +1,26 @@
 import { randomUUID } from "node:crypto";
-import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { AppError } from "@berth/core";
+import { AppError, MiB } from "@berth/core";
 import { fromFailure, toFailure } from "@berth/contracts";
-import { SubmitTasksResult } from "@berth/contracts/api";
-import type { SubmitTaskRequest } from "@berth/contracts/api";
+import { SubmitTaskRequest, SubmitTasksResult } from "@berth/contracts/api";
+import { maxMessageBytes } from "@berth/contracts/channel";
 import type { Berth } from "@berth/sdk";
-import { exitCodeFor } from "./exit.ts";
+import { exitCodeFor, usageError } from "./exit.ts";
+import { inputLines } from "./input-lines.ts";
 import { note } from "./output/print.ts";
+import { printable } from "./output/table.ts";
+import { writeOut } from "./output/stdout.ts";
 import { readJsonLine } from "./task-input/json-line.ts";
 import type { TaskWish } from "./task-input/task-wish.ts";
+import { notUtf8 } from "./task-input/utf8.ts";
 
-/** Bounds of one call: the server takes 10,000 tasks and 16 MiB. */
+/** Bounds of one call: the server takes 10,000 tasks and 16 MiB, as encoded. */
 const mostLines = 5_000;
-const mostBytes = 8 * 1024 * 1024;
+const mostBytes = maxMessageBytes / 2;
+/** Beside one task, a message has some bytes of its own. */
+const mostTaskBytes = maxMessageBytes - 1024;
+/** JSON may write a byte with six letters, so a task that a call can take may be a longer line. */
+const mostLineBytes = 6 * maxMessageBytes;
 
 export interface SubmitLinesOptions {
   /** Holds for all lines; what a line says is stronger. */
@@ -22,9 +29,13 @@ export interface SubmitLinesOptions {
   readonly json: boolean;
 }
 
-type Line = SubmitTaskRequest | AppError;
+/** What became of one line before the call; `bytes` is its length in the call. */
+type Line = { readonly number: number } & (
+  | { readonly request: SubmitTaskRequest; readonly bytes: number }
+  | { readonly error: AppError }
+);
 
-/** Submits a task a line, many in one call, and answers each line with one, in order. Answers the exit code: that of the first line that failed. */
+/** Submits one task per line, many per call, and answers each line with one, in order. Answers the exit code: that of the first line that failed. */
 export async function submitLines(berth: Berth, input: Readable, options: SubmitLinesOptions): Promise<number> {
   const batchId = randomUUID();
   let lines: Line[] = [];
@@ -34,55 +45,66 @@ export async function submitLines(berth: Berth, input: Readable, options: Submit
   let code = 0;
 
   async function send(): Promise<void> {
-    const answers = await submitAll(berth, lines);
+    const sent = lines;
+    lines = [];
+    bytes = 0;
     let text = "";
-    for (const answer of answers) {
+    for (const answer of await submitAll(berth, sent)) {
       const failure = answer.failure;
       if (failure) {
         failed += 1;
         code ||= exitCodeFor(fromFailure(failure));
       }
       if (options.json) text += `${JSON.stringify(SubmitTasksResult.toJSON(answer))}\n`;
-      else
-        text += failure
-          ? `error: ${failure.message.replace(/^tasks\[\d+\]\.spec\./, "")}\n`
-          : `${answer.taskId || "ok"}\n`;
+      else text += failure ? `error: ${printable(failure.message)}\n` : `${answer.taskId || "ok"}\n`;
     }
-    if (!process.stdout.write(text)) await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
-    lines = [];
-    bytes = 0;
+    await writeOut(text);
   }
 
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (text.trim() === "") continue;
+  for await (const { number, bytes: read } of inputLines(input, mostLineBytes)) {
+    if (read?.toString("latin1").trim() === "") continue;
     count += 1;
-    lines.push(readLine(text, `${batchId}:${count}`, options));
-    bytes += text.length;
-    if (lines.length >= mostLines || bytes >= mostBytes) await send();
+    const line = readLine(number, read, `${batchId}:${count}`, options);
+    const length = "bytes" in line ? line.bytes : 0;
+    if (lines.length >= mostLines || (bytes > 0 && bytes + length > mostBytes)) await send();
+    lines.push(line);
+    bytes += length;
   }
   if (lines.length > 0) await send();
   if (failed > 0 && !options.json) note(`berth: ${failed} of ${count} lines failed`);
   return code;
 }
 
-function readLine(text: string, requestId: string, { wish, dryRun }: SubmitLinesOptions): Line {
+function readLine(number: number, read: Buffer | undefined, ownId: string, { wish, dryRun }: SubmitLinesOptions): Line {
   try {
-    const line = readJsonLine(text, wish);
-    return { spec: line.spec, requestId: line.requestId || requestId, dryRun };
+    const tooLong = usageError("line", `is too long: a task has at most ${Math.floor(mostTaskBytes / MiB)} MiB`);
+    if (!read) throw tooLong;
+    const wrong = notUtf8(read);
+    if (wrong !== undefined) throw usageError("line", wrong);
+    const { spec, requestId } = readJsonLine(read.toString(), wish);
+    const request = { spec, requestId: requestId || ownId, dryRun };
+    const bytes = SubmitTaskRequest.encode(request).finish().length;
+    if (bytes > mostTaskBytes) throw tooLong;
+    return { number, request, bytes };
   } catch (error) {
-    return AppError.from(error);
+    return { number, error: AppError.from(error) };
   }
 }
 
-/** What is wrong already here keeps its place among the answers. */
+/** What is wrong already here keeps its place among the answers. Each failure names its line. */
 async function submitAll(berth: Berth, lines: readonly Line[]): Promise<SubmitTasksResult[]> {
-  const tasks = lines.filter((line): line is SubmitTaskRequest => !(line instanceof AppError));
+  const tasks = lines.flatMap((line) => ("request" in line ? [line.request] : []));
   const { results } =
     tasks.length > 0
       ? await berth.tasks.submitTasks({ tasks }, { patienceMs: 30_000, deadlineMs: 120_000 })
       : { results: [] };
   let next = 0;
-  return lines.map((line) =>
-    line instanceof AppError ? { taskId: "", existing: false, failure: toFailure(line) } : results[next++]!,
-  );
+  return lines.map((line) => {
+    const answer = "error" in line ? { taskId: "", existing: false, failure: toFailure(line.error) } : results[next++]!;
+    const { failure } = answer;
+    if (!failure) return answer;
+    const message = `line ${line.number}: ${failure.message.replace(/^tasks\[\d+\]\.(spec\.)?/, "")}`;
+    const metadata = { ...failure.metadata, line: String(line.number) };
+    return { ...answer, failure: { ...failure, message, metadata } };
+  });
 }

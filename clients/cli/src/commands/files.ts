@@ -9,6 +9,7 @@ import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, printJson, printTable } from "../output/print.ts";
+import { writeOut } from "../output/stdout.ts";
 
 const pieceBytes = 256 * 1024;
 
@@ -75,9 +76,15 @@ async function get(berth: Berth, taskId: string, path: string, target: string): 
     for await (const piece of berth.files.getFile({ taskId, path })) yield piece.content;
   };
   if (target === "-") {
-    for await (const bytes of contents())
-      if (!process.stdout.write(bytes)) await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
+    for await (const bytes of contents()) await writeOut(bytes);
     return;
+  }
+  const found = statSync(target, { throwIfNoEntry: false });
+  if (found && !found.isFile()) {
+    if (found.isDirectory()) throw usageError("--output", `${target} is a directory; name the file in it`);
+    // A device or a pipe is written to, never replaced.
+    await pipeline(contents, createWriteStream(target));
+    return note(`wrote ${target}`);
   }
   // Whole or not at all: half a result looks like a result.
   const part = `${target}.${process.pid}.part`;

@@ -33,6 +33,8 @@ export function register(program: Command): void {
     .action(async (ids: string[], options: Options) => {
       const ways = [ids.length > 0, options.name !== undefined, options.all === true].filter(Boolean).length;
       if (ways !== 1) throw usageError("id", "name tasks by their ids, or by --name, or say --all; one of these");
+      if (ids.length > 0 && options.user !== undefined)
+        throw usageError("--user", "goes with --name or --all; tasks named by their ids need no user");
       const named = ids.map((id) => parseTaskId(id, "id"));
       const results = await withBerth(async (berth) =>
         killAll(berth, ids.length > 0 ? named : await liveIds(berth, options)),

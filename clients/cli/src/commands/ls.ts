@@ -2,11 +2,12 @@ import { parseTaskId } from "@berth/core";
 import { outcomeToWire, stateToWire } from "@berth/contracts";
 import { ListTasksRequest, ListTasksResponse } from "@berth/contracts/api";
 import type { Outcome, Task, TaskState } from "@berth/contracts/types";
+import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, printJson, printTable } from "../output/print.ts";
-import { arrayOf, cpuOf, memoryOf, stateWords, timeOf } from "../output/task-words.ts";
+import { arrayOf, arraySpecOf, cpuOf, memoryOf, stateWords, timeOf } from "../output/task-words.ts";
 
 const stateNames = ["pending", "placed", "running", "suspended", "over", "archived"] as const;
 const outcomeNames = [
@@ -59,6 +60,7 @@ async function list(array: string | undefined, options: Options): Promise<void> 
     ...readStates(options.state ?? []),
   });
   const answer = await withBerth(async (berth) => {
+    if (array !== undefined) await checkIsArray(berth, array);
     const tasks: Task[] = [];
     let page: ListTasksResponse;
     let pageToken = "";
@@ -76,6 +78,12 @@ async function list(array: string | undefined, options: Options): Promise<void> 
     );
   printTasks(answer.tasks, options.user !== undefined);
   if (answer.nextPageToken !== "") note(`more than ${limit}; --limit shows more of them`);
+}
+
+/** A task that is no array has no elements to list. */
+async function checkIsArray(berth: Berth, id: string): Promise<void> {
+  const { task } = await berth.tasks.getTask({ taskId: parseTaskId(id, "array") });
+  if (task && !arraySpecOf(task)) throw usageError("array", `task ${id} is no array; berth show ${id} shows it`);
 }
 
 /** Outcomes are states of their own to people: `--state failed`. */

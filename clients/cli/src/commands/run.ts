@@ -1,16 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { SubmitTaskRequest, GetTaskResponse, SubmitTaskResponse } from "@berth/contracts/api";
+import { SubmitTaskRequest, GetTaskResponse } from "@berth/contracts/api";
 import { TaskRequest } from "@berth/contracts/types";
 import type { Task, TaskSpec } from "@berth/contracts/types";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import { dryRun } from "../dry-run.ts";
 import { followTask } from "../follow-task.ts";
 import { taskExitStatus } from "../output/exit-status.ts";
-import { note, print, printJson } from "../output/print.ts";
+import { note, printJson, warn } from "../output/print.ts";
+import { goOnWithoutOutput } from "../output/stdout.ts";
 import { silentStatus, statusLine } from "../output/status-line.ts";
 import { stateWords } from "../output/task-words.ts";
 import { commandHelp, wasDashed } from "../task-input/command-words.ts";
+import { stdinWarnings, warnOfImage } from "../task-input/without-effect.ts";
 import { readProgram } from "../task-input/program-input.ts";
 import { addTaskOptions } from "../task-input/task-options.ts";
 import { mergeWishes, toSpec } from "../task-input/task-wish.ts";
@@ -30,18 +33,14 @@ export function register(program: Command): void {
     .action(async (words: string[], options: { dryRun?: boolean; quiet?: boolean; json?: boolean }) => {
       const input = readProgram(words, wasDashed(words));
       const spec = toSpec(mergeWishes(input.wish, wishOf()), input.program);
+      if (!options.quiet) for (const text of [...input.warnings, ...stdinWarnings(input.program)]) warn(text);
       await withBerth(async (berth) => {
+        if (!options.quiet) await warnOfImage(berth, spec);
         if (options.dryRun) return dryRun(berth, spec, options.json ?? false);
+        goOnWithoutOutput();
         process.exitCode = await run(berth, spec, { quiet: options.quiet ?? false, json: options.json ?? false });
       });
     });
-}
-
-/** Checks at the server, stores nothing. */
-export async function dryRun(berth: Berth, spec: TaskSpec, json: boolean): Promise<void> {
-  const answer = await berth.tasks.submitTask({ spec, requestId: "", dryRun: true });
-  if (json) printJson(SubmitTaskResponse.toJSON(answer));
-  else print("this task would be accepted");
 }
 
 async function run(berth: Berth, spec: TaskSpec, { quiet, json }: { quiet: boolean; json: boolean }): Promise<number> {

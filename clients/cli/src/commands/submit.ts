@@ -2,19 +2,21 @@ import { randomUUID } from "node:crypto";
 import { SubmitTaskRequest, SubmitTaskResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import { dryRun } from "../dry-run.ts";
 import { usageError } from "../exit.ts";
-import { print, printJson } from "../output/print.ts";
-import { submitLines } from "../submit-lines.ts";
+import { print, printJson, warn } from "../output/print.ts";
 import { commandHelp, wasDashed } from "../task-input/command-words.ts";
+import { stdinWarnings, warnOfImage } from "../task-input/without-effect.ts";
 import { readProgram } from "../task-input/program-input.ts";
 import { addTaskOptions } from "../task-input/task-options.ts";
 import { mergeWishes, toSpec } from "../task-input/task-wish.ts";
-import { dryRun } from "./run.ts";
 
 const linesHelp = `
-submit - reads a task a line as JSON and answers each line with its id, or with what is wrong with it:
+submit - reads one task per line as JSON and answers each line with its id, or with what is wrong with it:
   {"command": ["echo", "1"], "cpu": 0.5, "mem": "1G", "time": "10m", "env": {"A": "b"}, "afterok": ["12"]}
-Keys are the options' names, command (a list of words) or script; options on the command line hold for all lines.`;
+Keys are the options' names, command (a list of words), script, requestId, or the fields of the API's TaskSpec in proto3 JSON
+(resources, timeLimitMs, dependencies, files, …). A key that is unknown or has a value of another type is an error of that line.
+Options on the command line hold for all lines; what a line says wins.`;
 
 export function register(program: Command): void {
   const command = program
@@ -32,6 +34,7 @@ export function register(program: Command): void {
       const json = options.json ?? false;
       if (words[0] === "-" && !wasDashed(words)) {
         if (words.length > 1) throw usageError("-", "nothing may come behind it");
+        const { submitLines } = await import("../submit-lines.ts");
         process.exitCode = await withBerth((berth) =>
           submitLines(berth, process.stdin, { wish: wishOf(), dryRun: options.dryRun ?? false, json }),
         );
@@ -39,7 +42,9 @@ export function register(program: Command): void {
       }
       const input = readProgram(words, wasDashed(words));
       const spec = toSpec(mergeWishes(input.wish, wishOf()), input.program);
+      for (const text of [...input.warnings, ...stdinWarnings(input.program)]) warn(text);
       await withBerth(async (berth) => {
+        await warnOfImage(berth, spec);
         if (options.dryRun) return dryRun(berth, spec, json);
         const answer = await berth.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }), {
           patienceMs: 30_000,

@@ -32,6 +32,11 @@ export function register(program: Command): void {
 function readLimit(text: string): number {
   if (text === "none") return 0;
   const match = /^%?(\d{1,7})$/.exec(text);
-  if (!match) throw usageError("--array-limit", `must be a whole number or none, is ${JSON.stringify(text)}`);
-  return Number(match[1]);
+  const limit = Number(match?.[1] ?? 0);
+  if (limit < 1)
+    throw usageError(
+      "--array-limit",
+      `must be a whole number from 1, or none for no limit, is ${JSON.stringify(text)}; berth kill ends what runs`,
+    );
+  return limit;
 }

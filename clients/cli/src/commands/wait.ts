@@ -5,6 +5,7 @@ import { withBerth } from "../connection.ts";
 import { untilOver } from "../follow-task.ts";
 import { taskExitStatus } from "../output/exit-status.ts";
 import { note, print, printJson } from "../output/print.ts";
+import { goOnWithoutOutput } from "../output/stdout.ts";
 import { isOver, stateWords } from "../output/task-words.ts";
 
 export function register(program: Command): void {
@@ -18,6 +19,7 @@ export function register(program: Command): void {
     .option("-q, --quiet", "say nothing")
     .option("--json", "a line of JSON for each that ends")
     .action(async (ids: string[], options: { quiet?: boolean; json?: boolean }) => {
+      goOnWithoutOutput();
       const taskIds = ids.map((id) => parseTaskId(id, "id"));
       const tasks = await withBerth((berth) =>
         untilOver(berth, taskIds, { onAway: () => note("the cluster does not answer; trying again") }, (task) => {

@@ -1,6 +1,7 @@
 import { AppError, parseTaskId } from "@berth/core";
 import { ExplainTaskResponse } from "@berth/contracts/api";
 import type { Explanation } from "@berth/contracts/schedule";
+import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
 import { print, printJson } from "../output/print.ts";
@@ -18,7 +19,7 @@ export function register(program: Command): void {
         try {
           return await berth.tasks.explainTask({ taskId });
         } catch (error) {
-          return { explanation: notWaiting(taskId, error) };
+          return { explanation: await notWaiting(berth, taskId, error) };
         }
       });
       if (options.json) printJson(ExplainTaskResponse.toJSON(answer));
@@ -26,11 +27,14 @@ export function register(program: Command): void {
     });
 }
 
-/** That a task does not wait is an answer, too. */
-function notWaiting(taskId: string, thrown: unknown): Explanation {
+/** That a task does not wait is an answer, too, with the reason of how it ended. */
+async function notWaiting(berth: Berth, taskId: string, thrown: unknown): Promise<Explanation> {
   const error = AppError.from(thrown);
   if (error.reason !== "NOT_PENDING") throw error;
-  return { taskId, code: error.reason, message: error.message, position: 0, pending: 0, refusals: [], waitsFor: [] };
+  const { task } = await berth.tasks.getTask({ taskId });
+  const cause = task?.reason?.message ? `: ${task.reason.message} (${task.reason.code})` : "";
+  const message = `${error.message}${cause}`;
+  return { taskId, code: error.reason, message, position: 0, pending: 0, refusals: [], waitsFor: [] };
 }
 
 function words({ taskId, code, message, position, pending, refusals, waitsFor }: Explanation): string {

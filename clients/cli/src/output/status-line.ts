@@ -1,3 +1,6 @@
+import { note } from "./print.ts";
+import { printable } from "./table.ts";
+
 /** One line on standard error that says what is going on now. On a terminal it turns and changes in place; elsewhere each change is a line. */
 export interface StatusLine {
   say(text: string): void;
@@ -33,14 +36,14 @@ function spinningLine(): StatusLine {
   };
   return {
     say(next) {
-      text = next;
+      text = printable(next);
       timer ??= setInterval(draw, 80).unref();
       draw();
     },
     clear,
     note(line) {
       clear();
-      out.write(`${line}\n`);
+      note(line);
     },
   };
 }
@@ -51,16 +54,16 @@ const quietMs = 2_000;
 function plainLines(): StatusLine {
   let told = "";
   let toldAt = Number.NEGATIVE_INFINITY;
-  const note = (text: string): void => {
+  const tell = (text: string): void => {
     told = text;
     toldAt = performance.now();
-    process.stderr.write(`${text}\n`);
+    note(text);
   };
   return {
     say(text) {
-      if (text !== told && performance.now() - toldAt >= quietMs) note(text);
+      if (text !== told && performance.now() - toldAt >= quietMs) tell(text);
     },
     clear() {},
-    note,
+    note: tell,
   };
 }

@@ -24,7 +24,7 @@ describe("renderTable", () => {
   });
 
   it("lets nobody's name move the cursor", () => {
-    expect(printable("a\u001b[2Jb\nc\u0007")).toBe("ab c ");
+    expect(printable("a\u001b[2Jb\nc\u0007\u009b\u202eé")).toBe("a\\x1b[2Jb\\nc\\x07\\x9b\\u202eé");
     expect(renderTable(columns, [["1", "a\nb", "1"]], 80).split("\n")).toHaveLength(3);
   });
 });

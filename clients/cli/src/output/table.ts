@@ -1,5 +1,3 @@
-import { stripVTControlCharacters } from "node:util";
-
 export interface Column {
   readonly title: string;
   /** Numbers go right. */
@@ -29,9 +27,14 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   return [columns.map((column) => column.title), ...cells].map((row) => `${line(row)}\n`).join("");
 }
 
-/** What others typed must not move the reader's cursor. */
+const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** What others typed must not move the reader's cursor, nor turn the order of what is read: control characters and bidirectional marks are shown as escapes. */
 export const printable = (text: string): string =>
-  stripVTControlCharacters(text).replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return short[character] ?? (code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`);
+  });
 
 const fit = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;

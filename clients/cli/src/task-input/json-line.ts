@@ -1,6 +1,9 @@
 import { AppError } from "@berth/core";
-import { TaskSpec } from "@berth/contracts/types";
+import type { TaskSpec } from "@berth/contracts/types";
 import { usageError } from "../exit.ts";
+import { isApiField, readApiField } from "./api-fields.ts";
+import type { ApiPart } from "./api-fields.ts";
+import { checkScriptText } from "./script-file.ts";
 import { mergeWishes, readers, toSpec } from "./task-wish.ts";
 import type { TaskWish, WishKey } from "./task-wish.ts";
 
@@ -10,43 +13,49 @@ export interface LineTask {
   readonly requestId: string;
 }
 
-/** Fields of the API's TaskSpec in proto3 JSON that have no shorter name here. */
-const specFields = new Set([
-  "resources",
-  "timeLimitMs",
-  "graceMs",
-  "dependencies",
-  "files",
-  "volumes",
-  "onHostLost",
-  "hostLeaseMs",
+/** Several keys may add to these; any other part of the wish is said by one key only. */
+const joined = new Set<keyof ApiPart>(["env", "volumes", "dependencies"]);
+/** Options whose value may also be written as a number. */
+const numeric = new Set<WishKey>([
+  "cpu",
+  "mem",
+  "time",
+  "grace",
+  "array",
+  "after",
+  "afterok",
+  "priority",
+  "host-lease",
 ]);
+/** Options that may be given several times: their values may be written as a list. */
+const repeatable = new Set<WishKey>(["env", "volume", "after", "afterok"]);
 
 /**
  * One task from one line of JSON: `{"command": ["echo", "1"], "cpu": 0.5, "mem": "1G", "env": {"A": "b"}, "after": ["12"]}`. Keys are the options' names, or those of
- * the API's TaskSpec. `weaker` is what the command line says for all. Throws `invalid` naming the field.
+ * the API's TaskSpec in proto3 JSON. `weaker` is what the command line says for all. Strict: a member that is unknown, of another type, or says again what another
+ * one says, throws `invalid` naming its path.
  */
 export function readJsonLine(text: string, weaker: TaskWish): LineTask {
-  const json = parseObject(text);
-  let wish = weaker;
-  const api: Record<string, unknown> = {};
-  let command: unknown = [];
-  let script: unknown = "";
-  let requestId: unknown = "";
-  for (const [key, value] of Object.entries(json)) {
-    if (key === "command") command = value;
-    else if (key === "script") script = value;
-    else if (key === "requestId") requestId = value;
-    else if (specFields.has(key) || (key === "array" && isObject(value))) api[key] = value;
-    else if (Object.hasOwn(readers, key)) wish = mergeWishes(wish, readValue(key as WishKey, value));
-    else throw usageError(key, "there is no such field; berth submit --help lists them");
+  const { command = [], script = "", requestId = "", ...rest } = parseObject(text);
+  if (!Array.isArray(command)) throw usageError("command", "must be a list of words");
+  const words = command.map((each, at) => wellFormed(each, `command[${at}]`));
+  const scriptText = wellFormed(script, "script");
+  checkScriptText(scriptText, "script");
+  const saidBy = new Map<string, string>();
+  let wish: ApiPart = {};
+  for (const [key, value] of Object.entries(rest)) {
+    const part = readMember(key, value);
+    for (const name of Object.keys(part)) {
+      const before = saidBy.get(name);
+      if (before !== undefined && !joined.has(name as keyof ApiPart))
+        throw usageError(key, `says again what ${before} says; give one of the two`);
+      saidBy.set(name, key);
+    }
+    wish = mergeWishes(wish, part);
   }
-  if (!Array.isArray(command) || !command.every((word) => typeof word === "string"))
-    throw usageError("command", "must be a list of words");
-  if (typeof script !== "string") throw usageError("script", "must be a text");
-  if (typeof requestId !== "string") throw usageError("requestId", "must be a text");
-  const spec = toSpec(wish, { kind: "command", command: command as string[] });
-  return { spec: { ...withApiFields(spec, api), script }, requestId };
+  const { files = [], ...line } = wish;
+  const spec = toSpec(mergeWishes(weaker, line), { kind: "command", command: words });
+  return { spec: { ...spec, script: scriptText, files: [...files] }, requestId: wellFormed(requestId, "requestId") };
 }
 
 function parseObject(text: string): Record<string, unknown> {
@@ -60,40 +69,37 @@ function parseObject(text: string): Record<string, unknown> {
   return json;
 }
 
-/** Lists and objects are what an option is that is repeated. */
-function readValue(key: WishKey, value: unknown): TaskWish {
-  if (typeof value === "string" || typeof value === "number") return readers[key](String(value), key);
-  if (Array.isArray(value)) return value.map((item) => readValue(key, item)).reduce(mergeWishes, {});
+function readMember(key: string, value: unknown): ApiPart {
+  // Two fields have both an option's form and the API's.
+  const asApi =
+    (key === "array" && isObject(value)) ||
+    (key === "network" && typeof value === "string" && value.startsWith("NETWORK_"));
+  if (isApiField(key) && (asApi || !Object.hasOwn(readers, key))) return readApiField(key, value);
+  if (Object.hasOwn(readers, key)) return readOption(key as WishKey, value, key);
+  throw usageError(key, "there is no such field; berth submit --help lists them");
+}
+
+function readOption(key: WishKey, value: unknown, path: string): TaskWish {
   if (key === "env" && isObject(value))
     return {
-      env: Object.fromEntries(Object.entries(value).map(([name, content]) => [name, textOf(content, `env.${name}`)])),
+      env: Object.fromEntries(Object.entries(value).map(([name, content]) => [name, envValue(content, `env.${name}`)])),
     };
-  throw usageError(key, "must be a text or a number");
+  if (Array.isArray(value) && repeatable.has(key))
+    return value.map((item, at) => readOption(key, item, `${path}[${at}]`)).reduce(mergeWishes, {});
+  if (typeof value === "string") return readers[key](wellFormed(value, path), path);
+  if (typeof value === "number" && numeric.has(key)) return readers[key](String(value), path);
+  throw usageError(path, numeric.has(key) ? "must be a text or a number" : "must be a text");
 }
 
-function withApiFields(spec: TaskSpec, api: Record<string, unknown>): TaskSpec {
-  if (Object.keys(api).length === 0) return spec;
-  const volumes = Array.isArray(api["volumes"])
-    ? api["volumes"].map((volume) =>
-        typeof volume === "string" ? readers.volume(volume, "volumes").volumes![0]! : volume,
-      )
-    : undefined;
-  const parsed = TaskSpec.fromJSON({ ...api, ...(volumes ? { volumes } : {}) });
-  return {
-    ...spec,
-    ...(parsed.resources ? { resources: parsed.resources } : {}),
-    ...(parsed.array ? { array: parsed.array } : {}),
-    timeLimitMs: parsed.timeLimitMs || spec.timeLimitMs,
-    graceMs: parsed.graceMs || spec.graceMs,
-    dependencies: [...spec.dependencies, ...parsed.dependencies],
-    volumes: [...spec.volumes, ...parsed.volumes],
-    files: parsed.files,
-  };
+function envValue(value: unknown, path: string): string {
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : wellFormed(value, path);
 }
 
-function textOf(value: unknown, field: string): string {
-  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return String(value);
-  throw usageError(field, "must be a text");
+/** A text that can be sent as UTF-8. */
+function wellFormed(value: unknown, path: string): string {
+  if (typeof value !== "string") throw usageError(path, "must be a text");
+  if (!value.isWellFormed()) throw usageError(path, "has half of a character (a lone surrogate)");
+  return value;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

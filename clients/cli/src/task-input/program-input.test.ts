@@ -36,6 +36,54 @@ describe("readProgram", () => {
     expect(spec.script).toBe("");
   });
 
+  it("sends a script of bytes that are no text as a file, byte for byte", () => {
+    const bytes = Buffer.from([
+      ...Buffer.from("#!/bin/sh\n#BERTH --name bytes\nprintf '"),
+      0xff,
+      0xfe,
+      ...Buffer.from("'\n"),
+    ]);
+    writeFileSync(join(dir, "raw"), bytes);
+    const { program, wish } = readProgram([join(dir, "raw")], false);
+    const spec = toSpec(wish, program);
+    expect(spec).toMatchObject({ script: "", name: "bytes", files: [{ path: ".berth/bytes", executable: true }] });
+    expect(Buffer.from(spec.files[0]!.content).equals(bytes)).toBe(true);
+  });
+
+  it("refuses a script whose first line no system reads, with the way to mend it", () => {
+    const refused = (content: string): string => {
+      writeFileSync(join(dir, "bad"), content);
+      try {
+        readProgram([join(dir, "bad")], false);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "accepted";
+    };
+    expect(refused("#!/bin/sh\r\necho hi\r\n")).toMatch(
+      /bad: has Windows line ends: .*"\/bin\/sh\\r"; convert it: sed -i/,
+    );
+    expect(refused("\uFEFF#!/bin/sh\necho hi\n")).toMatch(/bad: begins with a byte order mark/);
+    expect(refused("#!/bin/sh\necho hi\n")).toBe("accepted");
+  });
+
+  it("names lines that look meant and have no effect", () => {
+    const warningsOf = (content: string): readonly string[] => {
+      writeFileSync(join(dir, "other.sh"), content);
+      return readProgram([join(dir, "other.sh")], false).warnings;
+    };
+    expect(warningsOf("#!/bin/sh\n#SBATCH --mem=4G\n#SBATCH -n 2\n#PBS -l x\n#SBATCH a\necho hi\n")).toEqual([
+      expect.stringMatching(
+        /other\.sh: Berth does not read lines 2, 3, 4 and 1 more \(#SBATCH --mem=4G, #SBATCH -n 2, #PBS -l x, …\)/,
+      ),
+    ]);
+    expect(warningsOf("#!/bin/sh\ntrue\n#BERTH --mem 2G\n")).toEqual([
+      expect.stringMatching(/line 3 with #BERTH comes after/),
+    ]);
+    expect(warningsOf("true\r\n")).toEqual([expect.stringMatching(/Windows line ends/)]);
+    expect(warningsOf("#!/bin/sh\n#BERTH --mem 2G\n# PBS is not used\ntrue\n")).toEqual([]);
+  });
+
   it("takes anything else, and everything after --, as a command", () => {
     expect(readProgram([join(dir, "data"), "x"], false).program).toEqual({
       kind: "command",

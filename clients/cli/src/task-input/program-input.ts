@@ -1,7 +1,6 @@
-import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { MiB } from "@berth/core";
 import { usageError } from "../exit.ts";
+import { readScript, scriptWarnings, textOf } from "./script-file.ts";
 import { readScriptOptions } from "./script-options.ts";
 import { isTaskOption } from "./task-options.ts";
 import type { Program, TaskWish } from "./task-wish.ts";
@@ -10,6 +9,8 @@ import type { Program, TaskWish } from "./task-wish.ts";
 export interface ProgramInput {
   readonly program: Program;
   readonly wish: TaskWish;
+  /** What looks meant and has no effect, a sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -28,30 +29,19 @@ export function readProgram(words: readonly string[], afterDashes: boolean): Pro
       throw usageError(late, "comes behind the command: put it before, or write -- before the command to pass it on");
     const script = readScript(first);
     if (script !== undefined) {
-      const name = basename(first);
-      const args = words.slice(1);
-      const wish = readScriptOptions(script, first);
+      const text = textOf(script);
       return {
-        program:
-          args.length > 0 ? { kind: "script-with-arguments", script, name, args } : { kind: "script", script, name },
-        wish,
+        program: scriptProgram(script, basename(first), words.slice(1)),
+        wish: readScriptOptions(text, first),
+        warnings: scriptWarnings(text, first),
       };
     }
   }
-  return { program: { kind: "command", command: words }, wish: {} };
+  return { program: { kind: "command", command: words }, wish: {}, warnings: [] };
 }
 
-function readScript(path: string): string | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat?.isFile()) {
-    if (path.endsWith(".sh"))
-      throw usageError("script", `there is no file ${path} here; to run a command of that name, write -- before it`);
-    return undefined;
-  }
-  if (stat.size > MiB) {
-    if (path.endsWith(".sh")) throw usageError("script", `${path} has more than 1 MiB`);
-    return undefined;
-  }
-  const text = readFileSync(path, "utf8");
-  return text.startsWith("#!") || path.endsWith(".sh") ? text : undefined;
+/** A script of text without arguments travels as the spec's script; with arguments, or with bytes that are no text, as a file. */
+function scriptProgram(script: string | Uint8Array, name: string, args: readonly string[]): Program {
+  if (typeof script === "string" && args.length === 0) return { kind: "script", script, name };
+  return { kind: "script-file", content: Buffer.from(script as Uint8Array), name, args };
 }

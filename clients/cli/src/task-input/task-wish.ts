@@ -1,6 +1,8 @@
 import { parseArray, parseCpu, parseDuration, parseMemory, parseTaskId } from "@berth/core";
 import { TaskSpec } from "@berth/contracts/types";
+import type { Network, OnHostLost } from "@berth/contracts/types";
 import { usageError } from "../exit.ts";
+import { checkVariable } from "./utf8.ts";
 
 /** What a user may say of a task, beside its command; as typed in options, script lines and JSON lines. */
 export interface TaskWish {
@@ -17,8 +19,8 @@ export interface TaskWish {
   readonly dependencies?: readonly { readonly kind: "KIND_AFTER" | "KIND_AFTER_OK"; readonly taskId: string }[];
   readonly timeLimitMs?: number;
   readonly graceMs?: number;
-  readonly network?: "NETWORK_NONE" | "NETWORK_BRIDGE";
-  readonly onHostLost?: "ON_HOST_LOST_WAIT" | "ON_HOST_LOST_RETRY" | "ON_HOST_LOST_FAIL";
+  readonly network?: Network;
+  readonly onHostLost?: OnHostLost;
   readonly hostLeaseMs?: number;
 }
 
@@ -27,8 +29,8 @@ export type Program =
   | { readonly kind: "command"; readonly command: readonly string[] }
   | { readonly kind: "script"; readonly script: string; readonly name: string }
   | {
-      readonly kind: "script-with-arguments";
-      readonly script: string;
+      readonly kind: "script-file";
+      readonly content: Buffer;
       readonly name: string;
       readonly args: readonly string[];
     };
@@ -79,18 +81,39 @@ export const readers = {
 
 export type WishKey = keyof typeof readers;
 
-/** `stronger` wins; variables are joined by name, volumes by name, dependencies by task. */
-export function mergeWishes(weaker: TaskWish, stronger: TaskWish): TaskWish {
-  const joined = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined, keyOf: (item: T) => string): T[] => [
-    ...new Map([...(a ?? []), ...(b ?? [])].map((item) => [keyOf(item), item])).values(),
-  ];
+/** `stronger` wins; variables are joined by name, volumes by name. Dependencies add up: of two on one task, the one that asks for success holds, since it asks for more. */
+export function mergeWishes<Wish extends TaskWish>(weaker: Wish, stronger: Wish): Wish {
+  const merged = { ...weaker, ...stronger };
   return {
-    ...weaker,
-    ...stronger,
-    env: { ...weaker.env, ...stronger.env },
-    volumes: joined(weaker.volumes, stronger.volumes, ({ name }) => name),
-    dependencies: joined(weaker.dependencies, stronger.dependencies, ({ taskId }) => taskId),
+    ...merged,
+    ...(merged.env ? { env: { ...weaker.env, ...stronger.env } } : {}),
+    ...(merged.volumes
+      ? { volumes: joined([...(weaker.volumes ?? []), ...(stronger.volumes ?? [])], ({ name }) => name) }
+      : {}),
+    ...(merged.dependencies
+      ? {
+          dependencies: joined(
+            [...(weaker.dependencies ?? []), ...(stronger.dependencies ?? [])],
+            ({ taskId }) => taskId,
+            (before, next) => (before.kind === "KIND_AFTER_OK" ? before : next),
+          ),
+        }
+      : {}),
   };
+}
+
+/** One item for each key, in the order of their first; `choose` decides between two of one key, by default for the later. */
+function joined<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  choose: (before: T, next: T) => T = (_, next) => next,
+): T[] {
+  const byKey = new Map<string, T>();
+  for (const item of items) {
+    const before = byKey.get(keyOf(item));
+    byKey.set(keyOf(item), before === undefined ? item : choose(before, item));
+  }
+  return [...byKey.values()];
 }
 
 /** The API's spec. */
@@ -110,11 +133,11 @@ function programSpec(program: Program, name: string | undefined): object {
   if (program.kind === "command") return { command: [...program.command] };
   const named = { name: name ?? (program.name.replaceAll(/[^A-Za-z0-9._-]+/g, "_").slice(0, 128) || "script") };
   if (program.kind === "script") return { ...named, script: program.script };
-  // A script is run without arguments; with some, it travels as a file and is the command's first word.
-  const file = { path: `.berth/${named.name}`, content: Buffer.from(program.script), executable: true };
+  // A script that is a file is the command's first word. The files of an array are in its shared directory; of a task, that is the task's own.
+  const file = { path: `.berth/${named.name}`, content: program.content, executable: true };
   return {
     ...named,
-    command: ["sh", "-c", 'exec "$BERTH_TASK_DIR/$0" "$@"', file.path, ...program.args],
+    command: ["sh", "-c", 'exec "$BERTH_ARRAY_DIR/$0" "$@"', file.path, ...program.args],
     files: [file],
   };
 }
@@ -127,6 +150,7 @@ function readEnv(text: string, field: string): Record<string, string> {
     throw usageError(field, `must look like NAME=value, is ${JSON.stringify(text.slice(0, 40))}`);
   const value = at < 0 ? process.env[name] : text.slice(at + 1);
   if (value === undefined) throw usageError(field, `${name} has no value here; write ${name}=value`);
+  if (at < 0) checkVariable(name, value, field);
   return { [name]: value };
 }
 
