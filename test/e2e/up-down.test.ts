@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MiB } from "@berth/core";
 import { Outcome, TaskState } from "@berth/contracts/types";
@@ -107,6 +107,35 @@ describe("berth up and down", () => {
     expect(ran.stdout).not.toContain(cluster.data + "/guarded");
     for (const name of ["supervisor", "nats", "gateway", "storage", "auth", "scheduler", "watcher", "agent"] as const)
       expect(openPaths(cluster.pidOf(name)!), name).not.toContain(guarded);
+  });
+
+  it("says at once which service cannot start and why, also in status, and starts it again with the next up", async () => {
+    await using cluster = await startCluster({ driver: "process" });
+    await cluster.down();
+    const { clusterFile } = cluster.layout;
+    const whole = JSON.parse(readFileSync(clusterFile, "utf8")) as object;
+    const watcher = { BERTH_LOSS_MARGIN_MS: "soon", BERTH_RETENTION_DAYS: "-1" };
+    writeFileSync(clusterFile, JSON.stringify({ ...whole, settings: { watcher } }));
+    const failed = await cluster.up();
+    expect(failed.code).not.toBe(0);
+    for (const words of [failed.stderr, (await cluster.berth(["status"])).stdout]) {
+      expect(words).toContain("watcher stays down until berth up is run again");
+      for (const name of Object.keys(watcher)) expect(words).toContain(name);
+    }
+    expect((await cluster.berth(["status"])).code).toBe(1);
+    writeFileSync(clusterFile, JSON.stringify(whole));
+    expect((await cluster.up()).code).toBe(0);
+    expect((await cluster.berth(["status"])).code).toBe(0);
+  });
+
+  it("warns of a limit of open files that is too low, and comes up", async () => {
+    await using cluster = await startCluster({ driver: "process" });
+    await cluster.down();
+    const limited = { through: ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"] };
+    const up = await cluster.berth(["up", "--driver", "process", "--port", "0"], limited);
+    expect(up.stderr).toContain("only 256 files may be open at once");
+    expect(up.code, up.stderr).toBe(0);
+    expect((await cluster.berth(["run", "--", "true"])).code).toBe(0);
   });
 
   it("finds a running cluster up, and says all is well", async () => {

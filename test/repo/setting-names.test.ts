@@ -19,7 +19,6 @@ function keysOf(path: string): string[] {
 describe("settings that berth knows by name", () => {
   it("are those that services read", () => {
     const read = new Set(configs.flatMap(keysOf));
-    read.delete("BERTH_HEARTBEAT_FILE"); // given by the supervisor, not a setting
     expect([...serviceSettings].toSorted()).toEqual([...read].toSorted());
   });
 });

@@ -1,6 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { AppError } from "@berth/core";
 import { Closing } from "./closing.ts";
+import { keepBeating } from "./heartbeat.ts";
 import { createLogger } from "./logger.ts";
 import { guardNodeVersion } from "./version-guard.ts";
 
@@ -27,7 +28,8 @@ export interface RunServiceOptions {
 }
 
 /**
- * The life of a service's process: starts it, writes `{pid, addresses}` to the file that BERTH_READY_FILE names, stops on
+ * The life of a service's process: starts it, writes `{pid, addresses}` to the file that BERTH_READY_FILE names, touches the
+ * file that BERTH_HEARTBEAT_FILE names every second so that a supervisor sees a process that hangs or was stopped, ends on
  * SIGTERM or SIGINT (a second one ends it at once) and exits: 0 after a clean stop, 2 for bad configuration, else 1.
  * What nobody handles ends the process: every service may be killed at any time, so none goes on in a state unknown.
  */
@@ -51,6 +53,8 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   // Signal handlers do not keep a process alive; without this, one whose last socket closes would end by itself, with 13.
   setInterval(() => {}, 0x7fff_ffff);
 
+  const heartbeatFile = process.env["BERTH_HEARTBEAT_FILE"];
+  if (heartbeatFile) keepBeating(heartbeatFile);
   const readyFile = process.env["BERTH_READY_FILE"];
   let code = 0;
   try {

@@ -57,8 +57,6 @@ const shape = {
   simMs: z.coerce.number().min(0).default(0),
   /** Of sim-main: how many hosts. */
   simHosts: z.coerce.number().int().min(1).max(10_000).default(1),
-  /** Touched every few seconds, as long as this process has its turn: whoever supervises it starts it anew where that ends. */
-  heartbeatFile: z.string().optional(),
   /** Unused: an agent opens no port. Set for every service. */
   listen: z.string().optional(),
 } satisfies z.ZodRawShape;

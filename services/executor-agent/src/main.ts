@@ -4,7 +4,6 @@ import { singleInstanceLock } from "@berth/database";
 import { connectBus } from "@berth/nats";
 import { createLogger, gauge, runService, serveMetrics, startTelemetry } from "@berth/runtime";
 import { agentIdOf } from "./adapters/agent-id.ts";
-import { keepBeating } from "./adapters/heartbeat.ts";
 import { hostClock } from "./adapters/host-clock.ts";
 import { makeDriver } from "./adapters/make-driver.ts";
 import { busControlPlane } from "./adapters/nats/bus-control-plane.ts";
@@ -29,7 +28,6 @@ await runService({
     const journal = sqliteJournal(join(config.dataDir, "journal.db"));
     closing.add(() => journal.close());
 
-    if (config.heartbeatFile !== undefined) closing.add(keepBeating(config.heartbeatFile));
     const clock = hostClock();
     const bus = connectBus({
       servers: config.natsUrl,

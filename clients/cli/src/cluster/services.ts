@@ -12,8 +12,8 @@ export interface ServiceProcess {
   readonly env: Readonly<Record<string, string>>;
   /** Written by the process once it serves; undefined for nats-server. */
   readonly readyFile: string | undefined;
-  /** Touched by the process every few seconds; where that ends it has stalled, and is started anew. */
-  readonly heartbeatFile: string | undefined;
+  /** How the supervisor sees that the process has its turn: by a file that it touches every second, or by a port where it greets (nats-server). */
+  readonly lifeSign: { readonly heartbeatFile: string } | { readonly greetingPort: number };
 }
 
 /** In this order they are stopped: the door first, the truth last. */
@@ -68,13 +68,12 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       ...(cluster.defaultImage ? { BERTH_DEFAULT_IMAGE: cluster.defaultImage } : {}),
     },
   };
-  // Virtual hosts have no tasks that nobody would look after.
-  const hasHeartbeat = (name: ServiceName): boolean => name === "agent" && cluster.driver !== "sim";
   const node = join(root, "node_modules", ".bin", "node");
   const services = serviceNames
     .filter((name) => name !== "nats")
     .map((name): ServiceProcess => {
       const readyFile = join(layout.run, `${name}.ready`);
+      const heartbeatFile = join(layout.run, `${name}.heartbeat`);
       return {
         name,
         command: node,
@@ -88,10 +87,10 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
           ...own[name],
           ...cluster.settings?.[name],
           BERTH_READY_FILE: readyFile,
-          ...(hasHeartbeat(name) ? { BERTH_HEARTBEAT_FILE: join(layout.run, `${name}.heartbeat`) } : {}),
+          BERTH_HEARTBEAT_FILE: heartbeatFile,
         },
         readyFile,
-        heartbeatFile: hasHeartbeat(name) ? join(layout.run, `${name}.heartbeat`) : undefined,
+        lifeSign: { heartbeatFile },
       };
     });
   return [
@@ -102,7 +101,7 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       args: ["-c", natsConfig],
       env: {},
       readyFile: undefined,
-      heartbeatFile: undefined,
+      lifeSign: { greetingPort: cluster.natsPort },
     },
   ];
 }

@@ -24,7 +24,12 @@ if (!findProcess(layout.run, "supervisor")) {
   }
   process.on("SIGUSR2", () => stop.abort());
   process.on("SIGHUP", () => {});
-  await supervise(layout, services, stop.signal);
+  await supervise(
+    layout,
+    services,
+    stop.signal,
+    cluster.stalledMs === undefined ? {} : { stalledMs: cluster.stalledMs },
+  );
   if (stopAll) {
     for (const { name } of services) {
       const known = findProcess(layout.run, name);

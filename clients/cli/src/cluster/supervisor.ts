@@ -1,77 +1,95 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { describeFault, forgetFault, lastWords, reportFault } from "./faults.ts";
 import type { Layout } from "./layout.ts";
-import { findProcess, isAlive, rememberProcess, stopProcess } from "./processes.ts";
+import { defaultStalledMs, endStalled } from "./life-signs.ts";
+import { findProcess, isAlive, rememberProcess } from "./processes.ts";
 import type { KnownProcess } from "./processes.ts";
 import type { ServiceProcess } from "./services.ts";
+import { sleep } from "./sleep.ts";
 
-const lookEveryMs = 5_000;
-/** Far above what a busy machine keeps a process from its turn, and well within the margin after which lost runs are given up. */
-const stalledMs = 45_000;
-const firstDelayMs = 100;
-const maxDelayMs = 5000;
-/** A process that lived this long starts again without delay. */
-const steadyMs = 10_000;
+/** How patient a supervisor is. */
+export interface Pace {
+  /** Of a process without a sign of life. */
+  readonly stalledMs: number;
+  /** Pause before the first new start; doubled with each end in a row. */
+  readonly firstDelayMs: number;
+  /** A process that lived this long starts again after the first pause, and what was reported of it is taken back. */
+  readonly steadyMs: number;
+}
+
+const usualPace: Pace = { stalledMs: defaultStalledMs, firstDelayMs: 100, steadyMs: 10_000 };
+
+/** Longest pause before a process is started again that a signal ended: somebody's kill, or the kernel's for want of memory. */
+const maxDelayMs = 5_000;
+/** Longest pause where the process ended by itself: what stops it is not gone sooner. */
+const maxFailingDelayMs = 60_000;
+/** So many ends in a row of a process that did not live long are reported to the operator. */
+const reportedEnds = 5;
+/** Exit codes by which a service says that it cannot start before somebody has done something: bad configuration, damaged data (EX_CONFIG). */
+const needsOperator: ReadonlySet<number> = new Set([2, 78]);
 const maxLogBytes = 20 * 1024 * 1024;
 
 /**
- * Keeps processes running: starts what is not there, adopts what an earlier supervisor left, starts again what ended. A start that fails, also because
- * files are missing for a while during an update, is tried again with back-off for ever. Processes outlive their supervisor.
+ * Keeps processes running: starts what is not there, adopts what an earlier supervisor left, starts again what ended or hangs. A start that fails, also
+ * because files are missing for a while during an update, is tried again after growing pauses, and reported (`readFaults`). A process that says by its exit
+ * code that an operator is needed stays down until a supervisor starts anew, as `berth up` does. Processes outlive their supervisor.
  */
 export async function supervise(
   layout: Layout,
   services: readonly ServiceProcess[],
   signal: AbortSignal,
+  wishes: Partial<Pace> = {},
 ): Promise<void> {
+  const pace = { ...usualPace, ...wishes };
   await Promise.all(
-    services.map((service) => Promise.all([keepRunning(layout, service, signal), endStalled(layout, service, signal)])),
+    services.map((service) =>
+      Promise.all([keepRunning(layout, service, signal, pace), endStalled(layout, service, signal, pace.stalledMs)]),
+    ),
   );
 }
 
-/** Ends a process whose heartbeat stopped; it is started again then. What it looks after runs on, and it must be told when to stop. */
-async function endStalled(layout: Layout, { name, heartbeatFile }: ServiceProcess, signal: AbortSignal): Promise<void> {
-  if (heartbeatFile === undefined) return;
-  let beatMs = 0;
-  let sinceMs = performance.now();
-  let lookedMs = sinceMs;
-  while (!signal.aborted) {
-    await sleep(lookEveryMs, signal);
-    const now = performance.now();
-    const mtimeMs = statSync(heartbeatFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    // Time in which this process stood still as well tells nothing, as when the machine slept.
-    if (mtimeMs !== beatMs || now - lookedMs > 3 * lookEveryMs) sinceMs = now;
-    beatMs = mtimeMs;
-    lookedMs = now;
-    const known = findProcess(layout.run, name);
-    if (!known || mtimeMs === 0) sinceMs = now;
-    if (!known || now - sinceMs < stalledMs || signal.aborted) continue;
-    process.stderr.write(
-      `${new Date().toISOString()} ${name} (pid ${known.pid}) gave no sign for ${stalledMs / 1000} s: ending it\n`,
-    );
-    await stopProcess(known, 0);
-    sinceMs = performance.now();
-  }
-}
-
-async function keepRunning(layout: Layout, service: ServiceProcess, signal: AbortSignal): Promise<void> {
-  let delayMs = firstDelayMs;
-  const adopted = findProcess(layout.run, service.name);
+async function keepRunning(layout: Layout, service: ServiceProcess, signal: AbortSignal, pace: Pace): Promise<void> {
+  const { name } = service;
+  forgetFault(layout, name);
+  let quickEnds = 0;
+  const adopted = findProcess(layout.run, name);
   if (adopted) await ended(adopted, signal);
   while (!signal.aborted) {
-    const startedAt = Date.now();
-    await runOnce(layout, service, signal);
+    const end = await runOnce(layout, service, signal, pace.steadyMs);
     if (signal.aborted) return;
-    delayMs = Date.now() - startedAt > steadyMs ? firstDelayMs : Math.min(delayMs * 2, maxDelayMs);
+    quickEnds = end.livedMs > pace.steadyMs ? 0 : quickEnds + 1;
+    const staysDown = service.readyFile !== undefined && end.code !== null && needsOperator.has(end.code);
+    const longest = end.code === null ? maxDelayMs : maxFailingDelayMs;
+    const delayMs = Math.min(pace.firstDelayMs * 2 ** quickEnds, longest);
+    if (staysDown || quickEnds >= reportedEnds) {
+      const fault = { name, staysDown, ends: quickEnds, words: lastWords(end.logPath, end.logFrom) };
+      reportFault(layout, fault);
+      process.stderr.write(`${new Date().toISOString()} ${describeFault(fault)}\n`);
+    }
+    if (staysDown) return aborted(signal);
     await sleep(delayMs, signal);
   }
 }
 
+interface End {
+  /** Exit code; null where a signal ended it, or it could not be started. */
+  readonly code: number | null;
+  readonly livedMs: number;
+  /** What it printed: a file, and from which byte on. */
+  readonly logPath: string;
+  readonly logFrom: number;
+}
+
 /** Starts the process and resolves when it ended, or could not be started. */
-async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSignal): Promise<void> {
+async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSignal, steadyMs: number): Promise<End> {
   if (service.readyFile) rmSync(service.readyFile, { force: true });
-  const log = openLog(join(layout.logs, `${service.name}.log`));
-  const gone = Promise.withResolvers<void>();
+  const logPath = join(layout.logs, `${service.name}.log`);
+  const log = openLog(logPath);
+  const logFrom = fstatSync(log).size;
+  const startedMs = performance.now();
+  const gone = Promise.withResolvers<number | null>();
   try {
     // A session of its own: a Ctrl-C in the terminal that started the cluster is not meant for it.
     const child = spawn(service.command, [...service.args], {
@@ -80,15 +98,18 @@ async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSig
       env: { ...inherited(), ...service.env },
       cwd: layout.data,
     });
-    child.once("error", () => gone.resolve());
-    child.once("exit", () => gone.resolve());
+    child.once("error", () => gone.resolve(null));
+    child.once("exit", (code) => gone.resolve(code));
     if (child.pid !== undefined) rememberProcess(layout.run, service.name, child.pid);
   } catch {
-    gone.resolve();
+    gone.resolve(null);
   } finally {
     closeSync(log);
   }
-  await Promise.race([gone.promise, aborted(signal)]);
+  const steady = setTimeout(() => forgetFault(layout, service.name), steadyMs);
+  const code = await Promise.race([gone.promise, aborted(signal).then(() => null)]);
+  clearTimeout(steady);
+  return { code, livedMs: performance.now() - startedMs, logPath, logFrom };
 }
 
 /** Nothing of the user's shell but what a program needs to run; secrets of the shell do not reach services. */
@@ -122,18 +143,6 @@ function openLog(path: string): number {
 /** Resolves when a process that is not our child has ended; there is nothing to wait on but looking. */
 async function ended(known: KnownProcess, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && isAlive(known)) await sleep(250, signal);
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

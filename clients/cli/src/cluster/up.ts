@@ -1,15 +1,5 @@
 import { spawn } from "node:child_process";
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  closeSync,
-  rmSync,
-  writeFileSync,
-  readFileSync,
-  chmodSync,
-} from "node:fs";
+import { existsSync, mkdirSync, openSync, closeSync, readFileSync, chmodSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,9 +10,12 @@ import { makeFirstUser } from "./first-user.ts";
 import type { ClientFile } from "./first-user.ts";
 import { freePort, makeDirectories, newClusterId, readClusterFile, writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
+import { describeFault, forgetFault, readFaults } from "./faults.ts";
 import { findNatsServer } from "./find-nats.ts";
 import { closeInheritedFiles } from "./inherited-files.ts";
 import type { Layout } from "./layout.ts";
+import { takeLock } from "./lock.ts";
+import { openFilesWarning } from "./open-files.ts";
 import { findProcess } from "./processes.ts";
 import type { Progress } from "./progress.ts";
 import { serviceNames } from "./services.ts";
@@ -54,6 +47,8 @@ export async function bringUp(
   progress: Progress,
 ): Promise<{ readonly cluster: ClusterFile; readonly wasUp: boolean }> {
   closeInheritedFiles();
+  const fewFiles = openFilesWarning();
+  if (fewFiles !== undefined) progress.note(fewFiles);
   makeDirectories(layout);
   const unlock = await takeLock(layout);
   try {
@@ -177,6 +172,7 @@ async function startSupervisor(layout: Layout, root: string): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
+  for (const { name } of readFaults(layout)) forgetFault(layout, name);
   const log = openSync(join(layout.logs, "supervisor.log"), "a", 0o600);
   const child = spawn(
     join(root, "node_modules", ".bin", "node"),
@@ -204,11 +200,15 @@ async function waitUntilReady(layout: Layout, progress: Progress): Promise<void>
   while (!allReady(layout)) {
     const missing = serviceNames.filter((name) => name !== "nats" && !existsSync(join(layout.run, `${name}.ready`)));
     progress.update(`waiting for ${missing.join(", ")}`);
+    const faults = readFaults(layout);
+    const words = faults.map((fault) => `\n  ${describeFault(fault)}`).join("");
+    if (faults.some(({ staysDown }) => staysDown))
+      throw new AppError("precondition", "SERVICE_DOWN", `the cluster is not up:${words}\n  see ${layout.logs}`);
     if (Date.now() > until) {
       throw new AppError(
         "unavailable",
         "NOT_READY",
-        `${missing.join(", ")} did not become ready within ${readyWithinMs / 1000} s; see ${layout.logs}`,
+        `${missing.join(", ")} did not become ready within ${readyWithinMs / 1000} s; see ${layout.logs}${words}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -236,58 +236,5 @@ async function waitForHost(layout: Layout, progress: Progress): Promise<void> {
     }
   } finally {
     berth.close();
-  }
-}
-
-/** One `berth up` or `down` at a time for a data directory. A lock whose owner is gone is taken over. */
-export async function takeLock(layout: Layout): Promise<() => void> {
-  const path = join(layout.run, "up.lock");
-  const draft = `${path}.${process.pid}`;
-  const until = Date.now() + readyWithinMs;
-  // Linked, not written: the lock is there with its owner in it, or not at all.
-  writeFileSync(draft, String(process.pid), { mode: 0o600 });
-  try {
-    for (;;) {
-      try {
-        linkSync(draft, path);
-        return () => rmSync(path, { force: true });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      }
-      const owner = lockOwner(path);
-      if (owner === undefined) continue; // given back meanwhile
-      if (!processExists(owner)) takeAway(path, owner);
-      else if (Date.now() > until)
-        throw new AppError(
-          "precondition",
-          "CLUSTER_BUSY",
-          `another berth up or down (pid ${owner}) is at work on ${layout.data}`,
-        );
-      else await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  } finally {
-    rmSync(draft, { force: true });
-  }
-}
-
-function lockOwner(path: string): number | undefined {
-  try {
-    return Number(readFileSync(path, "utf8"));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Removes the lock of a process that is gone, if it is still that one's. */
-function takeAway(path: string, owner: number): void {
-  if (lockOwner(path) === owner) rmSync(path, { force: true });
-}
-
-function processExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

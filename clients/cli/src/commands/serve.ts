@@ -4,6 +4,8 @@ import { settingsOf } from "../cluster/env-files.ts";
 import { closeInheritedFiles } from "../cluster/inherited-files.ts";
 import { serviceArgs, servedNames } from "../cluster/service-mains.ts";
 import type { ServedName } from "../cluster/service-mains.ts";
+import { openFilesWarning } from "../cluster/open-files.ts";
+import { note } from "../output/print.ts";
 import { installationRoot } from "./up.ts";
 
 export function register(program: Command): void {
@@ -25,6 +27,8 @@ export function register(program: Command): void {
       const settings = settingsOf(options.env, process.env);
       if (options.listen) settings["BERTH_LISTEN"] = options.listen;
       closeInheritedFiles();
+      const fewFiles = openFilesWarning();
+      if (fewFiles !== undefined) note(`berth: ${fewFiles}`);
       // Replaced, not watched over: signals, exit code and pid are the service's own.
       process.execve!(process.execPath, [process.execPath, ...serviceArgs(installationRoot, service)], settings);
     });

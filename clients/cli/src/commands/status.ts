@@ -1,8 +1,12 @@
+import { readFileSync } from "node:fs";
 import { GetStatusResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
+import { describeFault, readFaults } from "../cluster/faults.ts";
+import type { ServiceFault } from "../cluster/faults.ts";
+import { defaultDataDir, layoutOf } from "../cluster/layout.ts";
 import { findConnection, withBerth } from "../connection.ts";
 import { printHosts } from "../output/host-table.ts";
-import { print, printJson, printTable } from "../output/print.ts";
+import { note, print, printJson, printTable } from "../output/print.ts";
 
 const states = ["pending", "placed", "running", "suspended", "over"];
 
@@ -13,20 +17,39 @@ export function register(program: Command): void {
     .description("Shows services, hosts and queue in one screen. Exit code 0 only if all is well.")
     .option("--json", "answer in JSON")
     .action(async (options: { json?: boolean }) => {
-      const status = await withBerth((berth) => berth.hosts.getStatus({}));
-      if (options.json) printJson(GetStatusResponse.toJSON(status));
-      else show(status);
-      process.exitCode = status.ok ? 0 : 1;
+      const faults = localFaults().map(describeFault);
+      const status = await withBerth((berth) => berth.hosts.getStatus({})).catch((error: unknown) => {
+        for (const fault of faults) note(`berth: ${fault}`);
+        throw error;
+      });
+      if (options.json) printJson({ ...(GetStatusResponse.toJSON(status) as object), supervisor: faults });
+      else show(status, faults);
+      process.exitCode = status.ok && faults.length === 0 ? 0 : 1;
     });
 }
 
-function show({ ok, services, hosts, tasks, version }: GetStatusResponse): void {
-  print(`${findConnection().server}  berth ${version}  ${ok ? "all is well" : "not all is well"}\n`);
+/** What the supervisor of this machine reports, where its cluster is the one that is asked. */
+function localFaults(): ServiceFault[] {
+  const layout = layoutOf(defaultDataDir());
+  const { server } = findConnection();
+  try {
+    const { server: own } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as { server?: string };
+    return own === server ? readFaults(layout) : [];
+  } catch {
+    return []; // no cluster here, or another user's
+  }
+}
+
+function show({ ok, services, hosts, tasks, version }: GetStatusResponse, faults: readonly string[]): void {
+  print(
+    `${findConnection().server}  berth ${version}  ${ok && faults.length === 0 ? "all is well" : "not all is well"}\n`,
+  );
   printTable(
     [{ title: "SERVICE" }, { title: "STATUS" }, { title: "DETAIL", flexible: true }],
     services.map((service) => [service.name, service.ok ? "ok" : "down", service.detail]),
   );
   print("");
+  if (faults.length > 0) print(`${faults.join("\n")}\n`);
   if (hosts.length > 0) printHosts(hosts);
   else print("no host has been heard of");
   print(`\ntasks: ${states.map((state) => `${tasks[state] ?? 0} ${state}`).join(", ")}`);

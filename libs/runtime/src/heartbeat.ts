@@ -1,8 +1,8 @@
 import { closeSync, futimesSync, openSync } from "node:fs";
 
-const everyMs = 5_000;
+const everyMs = 1_000;
 
-/** Touches a file now and every five seconds, until what it returns is called. A file that cannot be touched is no reason to end. */
+/** Touches a file now and every second, while the event loop has its turn; the returned function ends it. A file that cannot be touched ends nothing. */
 export function keepBeating(path: string): () => void {
   let file: number | undefined;
   const beat = (): void => {
@@ -11,7 +11,7 @@ export function keepBeating(path: string): () => void {
       const now = Date.now() / 1000;
       futimesSync(file, now, now);
     } catch {
-      // full or gone; whoever looks at it sees that
+      // the disk is full or the file is gone: the supervisor sees a heartbeat that stopped
     }
   };
   beat();

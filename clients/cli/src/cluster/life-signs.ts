@@ -1,0 +1,70 @@
+import { existsSync, statSync } from "node:fs";
+import { connect } from "node:net";
+import type { Layout } from "./layout.ts";
+import { findProcess, stopProcess } from "./processes.ts";
+import type { ServiceProcess } from "./services.ts";
+import { sleep } from "./sleep.ts";
+
+/** Far longer than a loaded machine keeps a process from its turn, and well within the margin after which lost runs are given up. */
+export const defaultStalledMs = 45_000;
+/** A start may block the event loop for longer, as a migration of a large database does. */
+const startingMs = 600_000;
+const looksPerStall = 9;
+
+/**
+ * Ends a process that gave no sign of life for `stalledMs` (it was stopped, or hangs); the supervisor starts it again then. Time in which this process had no
+ * turn either does not count: the machine slept, or is overloaded.
+ */
+export async function endStalled(
+  layout: Layout,
+  service: ServiceProcess,
+  signal: AbortSignal,
+  stalledMs: number,
+): Promise<void> {
+  const { name, lifeSign, readyFile } = service;
+  const lookEveryMs = stalledMs / looksPerStall;
+  let lastSign = "";
+  let pid: number | undefined;
+  let sinceMs = performance.now();
+  let lookedMs = sinceMs;
+  while (!signal.aborted) {
+    await sleep(lookEveryMs, signal);
+    const known = findProcess(layout.run, name);
+    const sign = known === undefined ? "" : await signOf(lifeSign, lookEveryMs);
+    const now = performance.now();
+    const hadNoTurn = now - lookedMs > 4 * lookEveryMs;
+    if (sign !== lastSign || known?.pid !== pid || hadNoTurn) sinceMs = now;
+    [lastSign, pid, lookedMs] = [sign, known?.pid, now];
+    const isReady = readyFile === undefined || existsSync(readyFile);
+    const limitMs = isReady ? stalledMs : Math.max(startingMs, stalledMs);
+    if (known === undefined || signal.aborted || now - sinceMs < limitMs) continue;
+    process.stderr.write(
+      `${new Date().toISOString()} ${name} (pid ${known.pid}) gave no sign of life for ${Math.round(limitMs / 1000)} s: ending it\n`,
+    );
+    await stopProcess(known, 0);
+    sinceMs = performance.now();
+  }
+}
+
+/** Another word each time the process shows that it lives; the same one as long as it does not. */
+async function signOf(lifeSign: ServiceProcess["lifeSign"], withinMs: number): Promise<string> {
+  if ("heartbeatFile" in lifeSign)
+    return String(statSync(lifeSign.heartbeatFile, { throwIfNoEntry: false })?.mtimeMs ?? "");
+  return (await greets(lifeSign.greetingPort, withinMs)) ? String(performance.now()) : "silent";
+}
+
+/** Whether a server on this machine says something to whoever connects, as nats-server does. The kernel accepts connections also for a stopped process. */
+function greets(port: number, withinMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    const settle = (greeted: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(greeted);
+    };
+    const timer = setTimeout(() => settle(false), withinMs);
+    socket.once("data", () => settle(true));
+    socket.once("error", () => settle(false));
+    socket.once("close", () => settle(false));
+  });
+}

@@ -1,0 +1,59 @@
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "@berth/core";
+import type { Layout } from "./layout.ts";
+
+const patienceMs = 60_000;
+
+/** One `berth up` or `down` at a time for a data directory. A lock whose owner is gone is taken over. */
+export async function takeLock(layout: Layout): Promise<() => void> {
+  const path = join(layout.run, "up.lock");
+  const draft = `${path}.${process.pid}`;
+  const until = Date.now() + patienceMs;
+  // Linked, not written: the lock is there with its owner in it, or not at all.
+  writeFileSync(draft, String(process.pid), { mode: 0o600 });
+  try {
+    for (;;) {
+      try {
+        linkSync(draft, path);
+        return () => rmSync(path, { force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+      const owner = lockOwner(path);
+      if (owner === undefined) continue; // given back meanwhile
+      if (!processExists(owner)) takeAway(path, owner);
+      else if (Date.now() > until)
+        throw new AppError(
+          "precondition",
+          "CLUSTER_BUSY",
+          `another berth up or down (pid ${owner}) is at work on ${layout.data}`,
+        );
+      else await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+function lockOwner(path: string): number | undefined {
+  try {
+    return Number(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes the lock of a process that is gone, if it is still that one's. */
+function takeAway(path: string, owner: number): void {
+  if (lockOwner(path) === owner) rmSync(path, { force: true });
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
