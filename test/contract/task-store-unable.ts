@@ -7,6 +7,7 @@ import type { MakeDatabase } from "./task-store-harness.ts";
 const { COMMITTED } = ReportAnswer;
 /** As the store promises it. */
 const unableAtMost = 20;
+const byUserAtMost = 4;
 
 export function unableTests(make: MakeDatabase): void {
   it("ends a task that its hosts were unable to start too often, an element too; what says nothing of the host does not count", async () => {
@@ -33,6 +34,21 @@ export function unableTests(make: MakeDatabase): void {
     }
     expect(await h.get(array)).toMatchObject({ progress: { live: 0, waiting: 0, unclaimed: 1, ended: { failed: 1 } } });
     expect((await h.store.listHosts()).hosts.find(({ id }) => id === "h1")).toMatchObject({ liveTasks: 0 });
+  });
+
+  it("ends a task sooner that its own user's doing keeps from starting", async () => {
+    await using h = await Harness.open(make);
+    const id = await h.submit();
+    for (let attempt = 1; attempt <= byUserAtMost; attempt++) {
+      expect(await h.place(id, attempt)).toBe("");
+      expect(await h.refused(id, attempt, "TASK_DIR_UNSAFE")).toBe(COMMITTED);
+    }
+    expect(await h.get(id)).toMatchObject({ state: TaskState.PENDING });
+    expect(await h.place(id, byUserAtMost + 1)).toBe("");
+    expect(await h.refused(id, byUserAtMost + 1, "TASK_DIR_UNSAFE")).toBe(COMMITTED);
+    const over = await h.committed(id);
+    expect(over).toMatchObject({ outcome: Outcome.FAILED, reason: { code: "TASK_DIR_UNSAFE" } });
+    expect(over?.reason?.message).toContain(`${byUserAtMost} times`);
   });
 
   it("lets a kill be a kill, also where a task would end as one that no host can start", async () => {

@@ -64,8 +64,8 @@ export const storeMutants: readonly Mutant[] = [
     name: "unable-for-ever",
     what: "a task that its hosts are unable to start is tried once more than is said",
     file: "services/storage/src/domain/news.ts",
-    find: "unable < unableAtMost",
-    replace: "unable <= unableAtMost",
+    find: "refused < refusedAtMost[blame]",
+    replace: "refused <= refusedAtMost[blame]",
     tests: contract,
   },
   {

@@ -20,6 +20,7 @@ const taskRow = (number: number, facts: Partial<TaskFacts>): FeedRow => ({
     state: "pending",
     attempt: 0,
     hostId: "",
+    reason: "",
     outcome: undefined,
     needs: { cpuMilli: 1000 * (1 + (number % 4)), memoryBytes: GiB * (1 + (number % 3)) },
     priority: 0,

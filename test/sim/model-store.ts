@@ -47,6 +47,7 @@ export class ModelStore {
       state: "pending",
       attempt: 0,
       hostId: "",
+      reason: "",
       outcome: undefined,
       needs,
       priority,
@@ -81,7 +82,11 @@ export class ModelStore {
 
   /** The host refuses a placed task. */
   refuse(task: Task): void {
-    this.#write({ ...task, state: "pending" });
+    this.#write({
+      ...task,
+      state: "pending",
+      reason: ["OVER_CAPACITY", "ENGINE_ERROR", "TASK_DIR_UNSAFE"][task.attempt % 3]!,
+    });
   }
 
   end(task: Task, outcome: NonNullable<Task["outcome"]>): void {

@@ -1,4 +1,4 @@
-import type { Reason, Resources, Run } from "@berth/core";
+import type { Reason, RunRefusal, Resources, Run } from "@berth/core";
 
 /**
  * The contract of an executor (GO-Docker's IExecutorPlugin), in our words. A driver runs tasks on one host and tells what became of them.
@@ -137,8 +137,8 @@ export type DriverEvent =
     }
   /** Could not be started by a fault of the task (no such image, command not found): it fails. */
   | { readonly kind: "failed"; readonly run: Run; readonly at: Date; readonly reason: Reason }
-  /** Could not be started by a fault of this host: another may do it. Nothing of it ran. */
-  | { readonly kind: "unable"; readonly run: Run; readonly at: Date; readonly reason: Reason }
+  /** Not started here, by a fault of this host or of what its user has there; the reason's code says which. Another host may do it. Nothing of it ran. */
+  | { readonly kind: "unable"; readonly run: Run; readonly at: Date; readonly reason: RunRefusal }
   /** It ran, is gone, and nobody saw its end. */
   | {
       readonly kind: "lost";

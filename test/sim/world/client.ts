@@ -33,7 +33,8 @@ const commands = (random: Random, leastMs: number, mostMs: number): string[] => 
     ["oom"],
     ["lost", "VANISHED"],
     ["failed", "NO_SUCH_IMAGE"],
-    ["unable", "ENGINE_AWAY"],
+    ["unable", "ENGINE_ERROR"],
+    ["unable", "TASK_DIR_UNSAFE"],
     ["ignore-term"],
   ]);
   return ["sim", time, ...end];

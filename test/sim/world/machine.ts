@@ -1,7 +1,7 @@
 import { parseSimCommand, RunLanes } from "@berth/executor-agent/parts";
 import type { SimPlan } from "@berth/executor-agent/parts";
-import { runKey } from "@berth/core";
-import type { Resources, Run } from "@berth/core";
+import { runKey, runRefusal } from "@berth/core";
+import type { Resources, Run, RunRefusalCode } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
 import { goes } from "./process.ts";
 import type { MachineWatch, Process } from "./process.ts";
@@ -204,8 +204,11 @@ export class Machine {
     process.timer = this.#time.at(this.power, this.#random.spread(startMs.low, startMs.high), () => {
       if (plan.end.kind === "failed" || plan.end.kind === "unable") {
         process.phase = "over";
-        const reason = { code: plan.end.code, message: "as simulated" };
-        return this.#say(process, { kind: plan.end.kind, run, at: this.#now(), reason });
+        const about = { run, at: this.#now() };
+        const { kind, code } = plan.end;
+        return kind === "unable"
+          ? this.#say(process, { kind, ...about, reason: runRefusal(code, "as simulated") })
+          : this.#say(process, { kind, ...about, reason: { code, message: "as simulated" } });
       }
       process.phase = "running";
       process.startedAt = this.#now();
@@ -241,9 +244,9 @@ export class Machine {
     this.#giveBack(process, "STOPPED_BEFORE_START");
   }
 
-  #giveBack(process: Process, code: string): void {
+  #giveBack(process: Process, code: RunRefusalCode): void {
     process.phase = "over";
-    const reason = { code, message: "as simulated" };
+    const reason = runRefusal(code, "as simulated");
     this.#say(process, { kind: "unable", run: process.run, at: this.#now(), reason });
   }
 

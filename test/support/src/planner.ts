@@ -14,6 +14,7 @@ export const aTaskRow = (id: string, facts: Partial<TaskFacts> = {}): FeedRow & 
     state: "pending",
     attempt: 0,
     hostId: "",
+    reason: "",
     outcome: undefined,
     needs: { cpuMilli: 1000, memoryBytes: 256 * MiB },
     priority: 0,

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, runRefusal } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
 import { onPaused, onSignalled } from "../domain/news.ts";
@@ -67,7 +67,7 @@ export function makeStepRunners({
       } catch (error) {
         logger.error("a run cannot be prepared", { task: held.run.taskId, error });
         const { reason, message } = AppError.from(error);
-        unable.push({ kind: "unable", run: held.run, at: clock.now().at, reason: { code: reason, message } });
+        unable.push({ kind: "unable", run: held.run, at: clock.now().at, reason: runRefusal(reason, message) });
       }
     }
     if (unable.length > 0) queueMicrotask(() => onEvents(unable));

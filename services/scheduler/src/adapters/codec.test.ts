@@ -18,6 +18,7 @@ describe("codec", () => {
       state: TaskState.PENDING,
       attempt: 2,
       hostId: "h1",
+      reason: { code: "OVER_CAPACITY", message: "full" },
       resources: { cpuMilli: 500, memoryBytes: 2 ** 40 },
       priority: -3,
       dependencies: [
@@ -39,6 +40,7 @@ describe("codec", () => {
         state: "pending",
         attempt: 2,
         hostId: "h1",
+        reason: "OVER_CAPACITY",
         outcome: undefined,
         needs: { cpuMilli: 500, memoryBytes: 2 ** 40 },
         priority: -3,

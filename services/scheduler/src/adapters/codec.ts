@@ -25,6 +25,7 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
     state,
     attempt: row.attempt,
     hostId: row.hostId,
+    reason: row.reason?.code ?? "",
     outcome: outcomeFromWire(row.outcome),
     needs: row.resources ?? nothing,
     priority: row.priority,

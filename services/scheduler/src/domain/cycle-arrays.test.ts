@@ -28,15 +28,15 @@ describe("planCycle, arrays", () => {
     queue.hold(plan(queue));
     const changed = (maxLive: number, revision: number) =>
       aTaskRow("1", { revision, state: "running", array: { last: 100, step: 1, maxLive, cursor: 2 } });
-    queue.apply(changed(3, 1_000), later);
+    queue.apply(changed(3, 1_000_000), later);
     const more = plan(queue);
     expect(tasks(more)).toEqual(["1.2", "1.3"]);
     queue.hold(more);
-    queue.apply(changed(2, 1_001), later); // more of it live than may: nothing is undone
+    queue.apply(changed(2, 1_000_001), later); // more of it live than may: nothing is undone
     expect(plan(queue).placements).toEqual([]);
     queue.apply(aTaskRow("1.1", { state: "over", attempt: 1, hostId: "h1", outcome: "succeeded" }), later);
     expect(plan(queue).placements).toEqual([]);
-    queue.apply(changed(0, 1_002), later);
+    queue.apply(changed(0, 1_000_002), later);
     expect(tasks(plan(queue))).toEqual(["1.4", "1.5"]);
     expect(brokenInvariant(queue)).toBeUndefined();
   });

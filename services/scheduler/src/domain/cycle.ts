@@ -1,7 +1,7 @@
 import { asAsked, isOfCapacity, standardFilters } from "./filters.ts";
 import type { Asked, Filter } from "./filters.ts";
 import { Heap } from "./heap.ts";
-import { freeCpuMilli, leadOf } from "./hosts.ts";
+import { freeCpuMilli, leadOf, tasksAhead } from "./hosts.ts";
 import type { Host } from "./hosts.ts";
 import type { End, Placement, Plan } from "./plan.ts";
 import type { Queue } from "./queue.ts";
@@ -133,9 +133,11 @@ class Draft {
   place(turn: Turn): boolean {
     const { shape } = turn;
     if (this.#unfit.has(shape.needClass)) return false;
-    const host = this.#choose(shape) ?? (this.#leads ? this.#chooseLeading(shape) : undefined);
+    const { hosts } = this.#queue;
+    const fitting = this.#choose(shape);
+    const host = fitting ?? (this.#leads ? this.#chooseLeading(shape) : undefined);
     if (!host) {
-      if (shape.avoidHosts.length === 0) this.#unfit.add(shape.needClass);
+      if (shape.avoidHosts.length === 0 && !hosts.restsFor(shape.user)) this.#unfit.add(shape.needClass);
       return false;
     }
     const record: TaskRecord = turn.head;
@@ -146,19 +148,24 @@ class Draft {
       attempt: index === undefined ? record.attempt + 1 : 1,
       host,
       journalId,
+      as: hosts.placedAs(host, shape.user, fitting === undefined),
       record,
       index,
     });
-    this.#queue.hosts.take(host, shape.needs);
+    hosts.take(host, shape.needs);
     turn.placed(this.claims);
     return true;
   }
 
   /** A lead is filled again when half of it is used up, so that placements go out in groups. Judged once a cycle, before anything of it is placed there. */
   #opensLead(host: Host, shape: Shape): boolean {
+    const ahead = tasksAhead(host, shape.needs);
     let opens = this.#leading.get(host);
-    if (opens === undefined) this.#leading.set(host, (opens = leadOf(host) <= shape.lead / 2));
-    return opens && leadOf(host) < shape.lead;
+    if (opens === undefined) {
+      opens = leadOf(host) <= shape.lead / 2 && ahead <= host.aheadAtMost / 2;
+      this.#leading.set(host, opens);
+    }
+    return opens && leadOf(host) < shape.lead && ahead < host.aheadAtMost;
   }
 
   /** The least loaded of the hosts with room in their lead. */

@@ -11,6 +11,8 @@ export interface TaskFacts {
   readonly attempt: number;
   /** Host of the last attempt; empty before the first. */
   readonly hostId: string;
+  /** Code of why it is as it is; of a pending one that was refused or lost, of that. */
+  readonly reason: string;
   /** Set once it is over. */
   readonly outcome: Outcome | undefined;
   readonly needs: Resources;

@@ -1,10 +1,11 @@
 import { formatCpu, formatMemory } from "@berth/core";
 import type { Resources } from "@berth/core";
-import { freeCpuMilli, freeMemoryBytes, missingFeatures } from "./hosts.ts";
+import { freeCpuMilli, freeMemoryBytes, isRestingFor, missingFeatures } from "./hosts.ts";
 import type { Host, Hosts } from "./hosts.ts";
 
 /** What a filter may know of a task: what it shares with its whole shape. */
 export interface Asked {
+  readonly user: string;
   readonly needs: Resources;
   readonly avoidHosts: readonly string[];
 }
@@ -31,7 +32,7 @@ export const up: Filter = {
 export const willing: Filter = {
   name: "willing",
   applies: () => true,
-  passes: (_, host) => host.restUntilMs === 0,
+  passes: (task, host) => host.restUntilMs === 0 && !isRestingFor(host, task.user),
   explain: (count) => `${hosts(count)} refused tasks a moment ago and ${count === 1 ? "rests" : "rest"}`,
 };
 
@@ -60,7 +61,7 @@ export const notFailedHere: Filter = {
 export const asAsked = (shape: Asked, among: Hosts): Asked =>
   shape.avoidHosts.length === 0 || among.anyOtherLargeEnough(shape.avoidHosts, shape.needs)
     ? shape
-    : { needs: shape.needs, avoidHosts: [] };
+    : { user: shape.user, needs: shape.needs, avoidHosts: [] };
 
 /** Hosts whose driver lacks what this site requires. */
 const withFeatures = (required: readonly string[]): Filter => ({

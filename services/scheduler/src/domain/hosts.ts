@@ -1,4 +1,4 @@
-import type { Resources } from "@berth/core";
+import type { Blame, Resources } from "@berth/core";
 import type { HostFacts } from "./feed.ts";
 import { HostIndex } from "./host-index.ts";
 
@@ -14,8 +14,31 @@ export interface Host {
   liveTasks: number;
   /** It refused a task lately: nothing is placed there before this time. */
   restUntilMs: number;
-  /** Refusals in a row. */
+  /** Bursts of refusals in a row. */
   refusals: number;
+  /** Grows with each rest: tells refusals of placements that were made before a rest from those made after it. */
+  rests: number;
+  /** Users whose tasks it refused lately, because of what they have there. */
+  readonly userRests: Map<string, UserRest>;
+  /** How many tasks it is given beyond what fits, at the most. */
+  aheadAtMost: number;
+}
+
+interface UserRest {
+  untilMs: number;
+  refusals: number;
+  rests: number;
+  /** Whether one of those refusals spoke against the host as such. */
+  againstHost: boolean;
+}
+
+/** What a placement was made by, to tell later what its refusal says. */
+export interface PlacedAs {
+  /** It did not fit beside what the host had: it was to wait there for its turn. */
+  readonly ahead: boolean;
+  /** How often the host, and there the user, had rested. */
+  readonly rests: number;
+  readonly userRests: number;
 }
 
 /**
@@ -26,6 +49,10 @@ export const longestLead = 64;
 
 const shortestRestMs = 500;
 const longestRestMs = 30_000;
+/** More tasks than these wait on no host: each has a second, and a host starts some hundreds in it. */
+const mostAhead = 512;
+
+const restMs = (refusals: number): number => Math.min(shortestRestMs * 2 ** Math.min(refusals - 1, 10), longestRestMs);
 
 /** The hosts, what is free on them, and the indexes to find one by. */
 export class Hosts {
@@ -35,6 +62,7 @@ export class Hosts {
   readonly #lead = new HostIndex();
   readonly #capacity = new HostIndex();
   readonly #resting = new Set<Host>();
+  readonly #usersResting = new Set<Host>();
   readonly #required: readonly string[];
   #known = 0;
   #newestAtMs = 0;
@@ -51,7 +79,10 @@ export class Hosts {
       this.#known++;
       this.#newestAtMs = nowMs;
     }
-    if (host.facts?.journalId !== facts.journalId) this.#rested(host);
+    if (host.facts?.journalId !== facts.journalId) {
+      host.userRests.clear();
+      this.#rested(host);
+    }
     host.facts = facts;
     this.#capacity.set(host.slot, facts.capacity.cpuMilli, facts.capacity.memoryBytes);
     this.#index(host);
@@ -70,6 +101,9 @@ export class Hosts {
       liveTasks: 0,
       restUntilMs: 0,
       refusals: 0,
+      rests: 0,
+      userRests: new Map(),
+      aheadAtMost: mostAhead,
     };
     this.#slots.push(host);
     this.#byId.set(id, host);
@@ -138,17 +172,58 @@ export class Hosts {
     return false;
   }
 
-  /** The host refused a task: it rests, longer each time in a row, so that one host that takes nothing cannot draw the whole queue. */
-  refusedBy(host: Host, nowMs: number): void {
+  /** As what a task of that user would be placed there now. */
+  placedAs(host: Host, user: string, ahead: boolean): PlacedAs {
+    return { ahead, rests: host.rests, userRests: host.userRests.get(user)?.rests ?? 0 };
+  }
+
+  /**
+   * The host refused a task. It rests, longer each time in a row, so that a host that takes nothing cannot draw the whole queue: for that user, and for everybody once
+   * tasks of two users speak against it, so that no user alone can keep a host from the others. What was placed before a rest and is refused after it began is of the
+   * same burst, and counts no more.
+   */
+  refusedBy(host: Host, user: string, blame: Blame, as: PlacedAs, nowMs: number): void {
+    if (blame === "moment") return this.#hadNoRoom(host, as, nowMs);
+    const rest = host.userRests.get(user) ?? { untilMs: 0, refusals: 0, rests: 0, againstHost: false };
+    if (as.userRests < rest.rests) return;
+    rest.refusals++;
+    rest.rests++;
+    rest.untilMs = nowMs + restMs(rest.refusals);
+    rest.againstHost ||= blame === "host";
+    host.userRests.set(user, rest);
+    this.#usersResting.add(host);
+    if (blame === "host" && [...host.userRests.values()].filter(({ againstHost }) => againstHost).length > 1)
+      this.#rest(host, as, nowMs);
+  }
+
+  #hadNoRoom(host: Host, as: PlacedAs, nowMs: number): void {
+    if (!as.ahead) return this.#rest(host, as, nowMs);
+    if (as.rests < host.rests) return;
+    host.rests++;
+    // What fits at once still goes there; it is only given less beyond that.
+    host.aheadAtMost = Math.floor(host.aheadAtMost / 2);
+  }
+
+  #rest(host: Host, as: PlacedAs, nowMs: number): void {
+    if (as.rests < host.rests) return;
+    host.rests++;
     host.refusals++;
-    host.restUntilMs = nowMs + Math.min(shortestRestMs * 2 ** Math.min(host.refusals - 1, 10), longestRestMs);
+    host.restUntilMs = nowMs + restMs(host.refusals);
     this.#resting.add(host);
     this.#index(host);
   }
 
-  /** A task started there: it is well. */
-  startedOn(host: Host): void {
+  /** A task of that user started there: it is well. */
+  startedOn(host: Host, user: string): void {
     if (host.refusals > 0) this.#rested(host);
+    if (host.aheadAtMost < mostAhead) host.aheadAtMost++;
+    host.userRests.delete(user);
+  }
+
+  /** Whether some host takes nothing of that user now, though it is open to others. */
+  restsFor(user: string): boolean {
+    for (const host of this.#usersResting) if (isRestingFor(host, user)) return true;
+    return false;
   }
 
   /** Opens hosts that have rested enough; whether any still rests. */
@@ -159,7 +234,15 @@ export class Hosts {
       host.restUntilMs = 0;
       this.#index(host);
     }
-    return this.#resting.size > 0;
+    for (const host of this.#usersResting) {
+      let rests = false;
+      for (const rest of host.userRests.values()) {
+        if (rest.untilMs > nowMs) rests = true;
+        else rest.untilMs = 0;
+      }
+      if (!rests) this.#usersResting.delete(host);
+    }
+    return this.#resting.size + this.#usersResting.size > 0;
   }
 
   #rested(host: Host): void {
@@ -187,10 +270,20 @@ export class Hosts {
   }
 }
 
+/** Whether the host refused that user's tasks lately, and takes none of them now. */
+export const isRestingFor = (host: Host, user: string): boolean => (host.userRests.get(user)?.untilMs ?? 0) > 0;
+
 /** How many times its capacity a host has been given ahead; of cpu or memory, whichever is more. */
 export const leadOf = (host: Host): number => {
   const { cpuMilli, memoryBytes } = host.facts!.capacity;
   return Math.max(0, -freeCpuMilli(host) / cpuMilli, -freeMemoryBytes(host) / memoryBytes);
+};
+
+/** How many tasks it has beyond what it could run at once, were all of them like this one. */
+export const tasksAhead = (host: Host, { cpuMilli, memoryBytes }: Resources): number => {
+  const { capacity } = host.facts!;
+  const atOnce = Math.min(capacity.cpuMilli / Math.max(cpuMilli, 1), capacity.memoryBytes / Math.max(memoryBytes, 1));
+  return host.liveTasks - Math.floor(atOnce);
 };
 
 export const freeCpuMilli = (host: Host): number =>

@@ -1,5 +1,5 @@
 import type { Outcome, Reason } from "@berth/core";
-import type { Host } from "./hosts.ts";
+import type { Host, PlacedAs } from "./hosts.ts";
 import type { TaskRecord } from "./records.ts";
 
 /** One task for one host. */
@@ -8,6 +8,7 @@ export interface Placement {
   readonly attempt: number;
   readonly host: Host;
   readonly journalId: string;
+  readonly as: PlacedAs;
   /** The task, or the array whose element is claimed. */
   readonly record: TaskRecord;
   /** Of a claim: the element's index. */

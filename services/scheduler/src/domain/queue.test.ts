@@ -47,20 +47,6 @@ describe("Queue", () => {
     expect(plan(queue).placements).toMatchObject([{ taskId: "1", attempt: 1, journalId: "other" }]);
   });
 
-  it("lets a host that refuses again and again rest longer and longer", () => {
-    const queue = new Queue();
-    queue.apply(aHostRow("h1"), 0);
-    const rests: number[] = [];
-    for (let attempt = 1; attempt <= 4; attempt++) {
-      queue.apply(aTaskRow("1", { state: "placed", attempt, hostId: "h1" }), 0);
-      queue.apply(aTaskRow("1", { attempt }), 0);
-      rests.push(queue.hosts.of("h1").restUntilMs);
-    }
-    expect(rests).toEqual([500, 1000, 2000, 4000]);
-    queue.apply(aTaskRow("1", { state: "running", attempt: 5, hostId: "h1" }), 0);
-    expect(queue.hosts.of("h1").restUntilMs).toBe(0);
-  });
-
   it("counts tasks on hosts that it does not know yet", () => {
     const queue = new Queue();
     queue.apply(aTaskRow("1", { state: "running", attempt: 1, hostId: "h1" }), 0);

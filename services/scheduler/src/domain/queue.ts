@@ -1,8 +1,9 @@
-import { isTerminal, splitTaskId } from "@berth/core";
+import { blameOf, isTerminal, splitTaskId } from "@berth/core";
 import { ArrayClaims } from "./array-claims.ts";
 import { Dependencies } from "./dependencies.ts";
 import type { FeedRow, TaskFacts } from "./feed.ts";
 import { Hosts } from "./hosts.ts";
+import type { PlacedAs } from "./hosts.ts";
 import type { Plan } from "./plan.ts";
 import { noIndex, TaskRecord } from "./records.ts";
 import { Shapes } from "./shapes.ts";
@@ -87,7 +88,10 @@ export class Queue {
   }
 
   #ended(facts: TaskFacts, record: TaskRecord | undefined): void {
-    if (record && facts.ranMs !== undefined && !record.array) record.shape.ran(facts.ranMs);
+    if (record && facts.ranMs !== undefined && !record.array) {
+      record.shape.ran(facts.ranMs);
+      if (record.host) this.hosts.startedOn(record.host, record.shape.user);
+    }
     if (record) this.#drop(record);
     const { number, index } = splitTaskId(facts.id);
     const array = index === undefined ? undefined : this.#tasks.get(`${number}`);
@@ -118,7 +122,8 @@ export class Queue {
 
   #applyPending(record: TaskRecord, facts: TaskFacts, nowMs: number): void {
     if (record.phase === "ending" || (record.phase === "held" && facts.attempt < record.attempt)) return; // of before what is being committed
-    if (record.phase === "placed" && facts.attempt === record.attempt) this.hosts.refusedBy(record.host!, nowMs);
+    if (record.phase === "placed" && facts.attempt === record.attempt)
+      this.hosts.refusedBy(record.host!, facts.user, blameOf(facts.reason), record.placedAs!, nowMs);
     record.attempt = facts.attempt;
     this.#leave(record);
     if (facts.avoidHosts.length !== record.shape.avoidHosts.length) record.shape = this.shapes.of(facts);
@@ -134,12 +139,13 @@ export class Queue {
       record.attempt = facts.attempt;
       this.#occupy(record, phase, facts.hostId);
     }
-    if (phase === "running") this.hosts.startedOn(record.host!);
+    if (phase === "running") this.hosts.startedOn(record.host!, facts.user);
   }
 
-  #occupy(record: TaskRecord, phase: "held" | "placed" | "running", hostId: string): void {
+  #occupy(record: TaskRecord, phase: "held" | "placed" | "running", hostId: string, as?: PlacedAs): void {
     record.phase = phase;
     record.host = this.hosts.of(hostId);
+    record.placedAs = as ?? this.hosts.placedAs(record.host, record.shape.user, false);
     this.hosts.take(record.host, record.shape.needs);
     const { parent } = record;
     if (!parent?.array) return;
@@ -213,11 +219,11 @@ export class Queue {
 
   /** The plan is on its way to storage: the next one is made as if it held. */
   hold(plan: Plan): void {
-    for (const { record, index, attempt, host } of plan.placements) {
+    for (const { record, index, attempt, host, as } of plan.placements) {
       if (index === undefined) {
         this.#leave(record);
         record.attempt = attempt;
-        this.#occupy(record, "held", host.id);
+        this.#occupy(record, "held", host.id, as);
         continue;
       }
       const id = `${record.number}.${index}`;
@@ -225,7 +231,7 @@ export class Queue {
       element.attempt = attempt;
       this.#tasks.set(id, element);
       record.array!.claimedUpTo(record.array!.after(index));
-      this.#occupy(element, "held", host.id);
+      this.#occupy(element, "held", host.id, as);
     }
     for (const { record } of plan.ends) {
       this.#leave(record);
@@ -244,7 +250,8 @@ export class Queue {
       if (!why) return;
       const record = this.#tasks.get(placement.taskId);
       if (!record || record.phase !== "held" || record.attempt !== placement.attempt) return;
-      if (hostsFault.has(why)) this.hosts.refusedBy(placement.host, nowMs);
+      if (hostsFault.has(why))
+        this.hosts.refusedBy(placement.host, record.shape.user, "moment", { ...placement.as, ahead: false }, nowMs);
       if (placement.index !== undefined) this.#takeBackClaim(record, placement.record, placement.index, why, nowMs);
       else {
         record.attempt--;

@@ -1,7 +1,7 @@
 import type { Reason } from "@berth/core";
 import type { ArrayClaims } from "./array-claims.ts";
 import type { Dependency } from "./feed.ts";
-import type { Host } from "./hosts.ts";
+import type { Host, PlacedAs } from "./hosts.ts";
 import type { Shape } from "./shapes.ts";
 
 /**
@@ -39,6 +39,8 @@ export class TaskRecord {
   queuedIn: Shape | undefined = undefined;
   /** Where it is held, placed or running. */
   host: Host | undefined = undefined;
+  /** As what it was placed there. */
+  placedAs: PlacedAs | undefined = undefined;
   array: ArrayClaims | undefined = undefined;
   /** What it waits for, by task id; undefined once that is met, which stays so. */
   unmet: Map<string, Dependency["kind"]> | undefined = undefined;

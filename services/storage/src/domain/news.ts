@@ -1,3 +1,4 @@
+import { blameOf } from "@berth/core";
 import type { Outcome, Reason, StateKind, TaskEvent } from "@berth/core";
 
 /** How far an agent says that a run is. */
@@ -26,31 +27,23 @@ export function eventOf(
   }
 }
 
-/**
- * Whether a refusal speaks against the host as such. These do not: they are news of the moment (it is full just now, its
- * leader or its journal is another one than thought), and the next placement there may be right.
- */
-const passing: ReadonlySet<string> = new Set([
-  "STALE_TERM",
-  "OTHER_JOURNAL",
-  "OVER_CAPACITY",
-  "NEVER_STARTED",
-  "STOPPED_BEFORE_START",
-]);
-
 /** Whether the task should rather not come back to the host that refused it. */
-export const speaksAgainstHost = (reason: Reason): boolean => !passing.has(reason.code);
+export const speaksAgainstHost = (reason: Reason): boolean => blameOf(reason.code) !== "moment";
 
-/** A task that hosts were unable to start so often is not tried again: rather the task is the cause. Each of them rests up to half a minute after it, so one host alone is asked for minutes. */
-export const unableAtMost = 20;
+/**
+ * A task that was refused so often is not tried again: rather the task is the cause. Its host rests after each, up to half a minute, for everybody or for that user:
+ * one host alone is asked for minutes, or for seconds.
+ */
+export const refusedAtMost = { host: 20, user: 4 } as const;
 
-/** Why a task ends with one more refusal that speaks against its host; undefined: it goes back to the queue. */
+/** Why a task ends with one more refusal; undefined: it goes back to the queue. `earlier`: why its earlier attempts were refused. */
 export function endOfUnable(reason: Reason, earlier: readonly Reason[]): Reason | undefined {
-  if (!speaksAgainstHost(reason)) return undefined;
-  const unable = earlier.filter(speaksAgainstHost).length;
-  if (unable < unableAtMost) return undefined;
+  const blame = blameOf(reason.code);
+  if (blame === "moment") return undefined;
+  const refused = earlier.filter(({ code }) => blameOf(code) === blame).length;
+  if (refused < refusedAtMost[blame]) return undefined;
   return {
     ...reason,
-    message: `${reason.message}; hosts were unable to start it ${unable} times before, and it is not tried again`,
+    message: `${reason.message}; hosts were unable to start it ${refused} times before, and it is not tried again`,
   };
 }

@@ -1,4 +1,4 @@
-import { AppError, runName } from "@berth/core";
+import { AppError, runName, runRefusal } from "@berth/core";
 import type { Reason } from "@berth/core";
 import type { DriverEvent, TaskToRun } from "@berth/plugins";
 import { backoffMs, sleep } from "@berth/runtime";
@@ -211,7 +211,8 @@ const stoppedBeforeStart = ({ run }: HeldContainer): DriverEvent => ({
 /** A fault of the task, which fails anywhere, or of this host. */
 function notStarted({ run, task }: HeldContainer, thrown: unknown): DriverEvent {
   const { kind, reason } = blame(thrown, task);
-  return { kind, run, at: new Date(), reason };
+  if (kind === "failed") return { kind, run, at: new Date(), reason };
+  return { kind, run, at: new Date(), reason: runRefusal(reason.code, reason.message) };
 }
 
 function blame(

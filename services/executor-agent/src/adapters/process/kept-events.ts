@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { runRefusal } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
 import type { KeptRun } from "./keeper/protocol.ts";
@@ -18,7 +19,8 @@ export function eventOf(
   const startedAt = kept.at === undefined ? undefined : new Date(kept.at);
   if (kept.f) {
     const { at, code, message, host } = kept.f;
-    return { kind: host ? "unable" : "failed", run, at: new Date(at), reason: { code, message } };
+    if (host) return { kind: "unable", run, at: new Date(at), reason: runRefusal(code, message) };
+    return { kind: "failed", run, at: new Date(at), reason: { code, message } };
   }
   if (kept.x) {
     const { at, code, signal, cpuMs, peakBytes, out, err } = kept.x;

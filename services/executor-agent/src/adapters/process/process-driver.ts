@@ -1,5 +1,5 @@
 import { availableParallelism, totalmem } from "node:os";
-import { AppError, runKey } from "@berth/core";
+import { AppError, runKey, runRefusal } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
 import type { Logger } from "@berth/runtime";
@@ -33,7 +33,7 @@ interface Kept {
   readonly over: boolean;
 }
 
-const keeperGone = { code: "OVER_CAPACITY", message: "its turn was to come after a run whose keeper was killed" };
+const keeperGone = runRefusal("KEEPER_GONE", "its turn was to come after a run whose keeper was killed");
 
 /** Nobody used it for so long: its memory is worth more than the 60 ms of a start. */
 const idleKeeperMs = 10 * 60_000;
@@ -157,7 +157,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
         else toStart.set(keeper, [startRun(task)]);
       } catch (error) {
         const { reason, message } = AppError.from(error);
-        tell({ kind: "unable", run: task.run, at: new Date(), reason: { code: reason, message } });
+        tell({ kind: "unable", run: task.run, at: new Date(), reason: runRefusal(reason, message) });
       }
     }
     for (const [keeper, list] of toStart) keeper.link.start(list);

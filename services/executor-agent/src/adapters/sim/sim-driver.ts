@@ -1,4 +1,4 @@
-import { runKey } from "@berth/core";
+import { runKey, runRefusal } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
 import { EventQueue } from "../event-queue.ts";
@@ -74,8 +74,10 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
   function endOf({ run, plan, startedAt }: SimTask, killedBy: number | undefined): DriverEvent {
     const at = new Date();
     const { end: its } = plan;
-    if (killedBy === undefined && (its.kind === "failed" || its.kind === "unable"))
-      return { kind: its.kind, run, at, reason: { code: its.code, message: "as simulated" } };
+    if (killedBy === undefined && its.kind === "unable")
+      return { kind: "unable", run, at, reason: runRefusal(its.code, "as simulated") };
+    if (killedBy === undefined && its.kind === "failed")
+      return { kind: "failed", run, at, reason: { code: its.code, message: "as simulated" } };
     if (killedBy === undefined && its.kind === "lost")
       return { kind: "lost", run, at, startedAt, reason: { code: its.code, message: "as simulated" } };
     const oom = killedBy === undefined && its.kind === "oom";

@@ -1,0 +1,59 @@
+import type { Reason } from "./task-state.ts";
+
+/**
+ * What a refusal to start a run speaks against. moment: nothing; the next placement there may be right. host: the host as such, for everybody. user: what the task's
+ * user made or has there; other users' tasks are well.
+ */
+export type Blame = "moment" | "host" | "user";
+
+/** Every reason for which an agent or a driver does not start a run, and what it speaks against. */
+const blames = {
+  /** Placed by a leader that was followed by another. */
+  STALE_TERM: "moment",
+  /** Placed for an earlier journal of the host. */
+  OTHER_JOURNAL: "moment",
+  /** The host is full just now, or the run waited there for too long. */
+  OVER_CAPACITY: "moment",
+  /** Its stop came before it did. */
+  NEVER_STARTED: "moment",
+  STOPPED_BEFORE_START: "moment",
+  /** The driver cannot suspend, and the task asks for a lease. */
+  CANNOT_FREEZE: "host",
+  /** The agent does not run as root and cannot become that user. */
+  IDENTITY_NOT_POSSIBLE: "host",
+  VOLUME_MISSING: "host",
+  NAME_TAKEN: "host",
+  ENGINE_ERROR: "host",
+  /** The task's directory, script or output cannot be made: the disk is full or broken. */
+  TASK_DIR_FAILED: "host",
+  /** The host as a whole starts no more processes. */
+  NO_PROCESS: "host",
+  /** The keeper of the user's tasks could not be started. */
+  KEEPER_FAILED: "host",
+  /** Anything else that the agent could not prepare. */
+  NOT_PREPARED: "host",
+  /** What stands where the task's directory should be is not a directory of that user: a link, a file, another's. */
+  TASK_DIR_UNSAFE: "user",
+  /** The user's disk quota is used up. */
+  DISK_QUOTA: "user",
+  /** The user's own limit of processes is reached. */
+  USER_PROCESS_LIMIT: "user",
+  /** The keeper, which runs as the user, was killed, stopped, or does not answer. */
+  KEEPER_GONE: "user",
+} as const satisfies Readonly<Record<string, Blame>>;
+
+export type RunRefusalCode = keyof typeof blames;
+
+/** Why a run was not started on a host; its task goes back to pending, or ends after some in a row. */
+export interface RunRefusal extends Reason {
+  readonly code: RunRefusalCode;
+}
+
+const isRunRefusalCode = (code: string): code is RunRefusalCode => Object.hasOwn(blames, code);
+
+/** A refusal with that code; one that is not in the table becomes NOT_PREPARED, with the code in its message. */
+export const runRefusal = (code: string, message: string): RunRefusal =>
+  isRunRefusalCode(code) ? { code, message } : { code: "NOT_PREPARED", message: `${code}: ${message}` };
+
+/** What a refusal speaks against; a code that a newer agent may tell and we do not know, against the host. */
+export const blameOf = (code: string): Blame => (isRunRefusalCode(code) ? blames[code] : "host");
