@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { MiB } from "@berth/core";
 import { Outcome, TaskState } from "@berth/contracts/types";
 import { apiOf, getTask, startCluster, submit, whenOver, whenRunning } from "@berth/test-support";
-import { describe, expect, it } from "vitest";
+import type { TestCluster } from "@berth/test-support";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const small = { cpuMilli: 100, memoryBytes: 16 * MiB };
 
@@ -57,9 +58,14 @@ describe("berth up and down", () => {
     api.close();
     await cluster.close();
   });
+});
+
+describe("a cluster that berth up made", () => {
+  let cluster: TestCluster;
+  beforeAll(async () => void (cluster = await startCluster({ driver: "process" })));
+  afterAll(() => cluster?.close());
 
   it("keeps secrets in files of mode 0600 and listens on loopback only", async () => {
-    await using cluster = await startCluster({ driver: "process" });
     for (const file of [
       cluster.layout.clientFile,
       join(cluster.layout.secrets, "cluster"),
@@ -79,7 +85,6 @@ describe("berth up and down", () => {
   });
 
   it("passes no open file of whoever types berth up to a task, and holds none of their locks", async () => {
-    await using cluster = await startCluster({ driver: "process" });
     await cluster.down();
     const guarded = join(cluster.data, "guarded");
     const locked = join(cluster.data, "locked");
@@ -110,7 +115,6 @@ describe("berth up and down", () => {
   });
 
   it("says at once which service cannot start and why, also in status, and starts it again with the next up", async () => {
-    await using cluster = await startCluster({ driver: "process" });
     await cluster.down();
     const { clusterFile } = cluster.layout;
     const whole = JSON.parse(readFileSync(clusterFile, "utf8")) as object;
@@ -129,7 +133,6 @@ describe("berth up and down", () => {
   });
 
   it("warns of a limit of open files that is too low, and comes up", async () => {
-    await using cluster = await startCluster({ driver: "process" });
     await cluster.down();
     const limited = { through: ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"] };
     const up = await cluster.berth(["up", "--driver", "process", "--port", "0"], limited);
@@ -139,7 +142,6 @@ describe("berth up and down", () => {
   });
 
   it("finds a running cluster up, and says all is well", async () => {
-    await using cluster = await startCluster({ driver: "process" });
     const pid = cluster.pidOf("storage");
     expect((await cluster.up()).code).toBe(0);
     expect(cluster.pidOf("storage")).toBe(pid);

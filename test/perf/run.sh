@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
-[ $# -gt 0 ] || set -- footprint latency submits store-submit array cold-start takeover planner sim sim@mongo noop noop@mongo containers
+[ $# -gt 0 ] || set -- footprint latency submits store-submit array cold-start takeover planner sim sim@mongo noop noop@mongo containers memory
 code=0
 for name in "$@"; do
   database=sqlite

@@ -31,6 +31,7 @@ export interface OwnMongoServer extends MongoServer {
 /** How long a transaction may hold what it wrote; a store killed in one keeps the others waiting so long. */
 const transactionSeconds = 3;
 
+/** Pinned: newer packages no longer hold the server. */
 const standIn = { package: "secantusdb", version: "0.6.0b17" };
 
 /** A process of this test's own: `mongod` of the PATH, as a replica set of one, else the stand-in. Throws where neither can be had. */
@@ -90,7 +91,13 @@ async function startStandIn(): Promise<OwnMongoServer> {
   args.push("--cache-size", "256M", "--log-file-max", "16MB", "--sync-on-commit");
   const version = execFileSync(path, ["--help"], { encoding: "utf8" }).split("\n")[0]!.split(" ").slice(0, 2).join(" ");
   const url = `mongodb://127.0.0.1:${port}/?replicaSet=secantus`;
-  return child({ name: `${version} (a stand-in)`, dir, url, command: () => [path, args], ready: () => answers(port) });
+  return child({
+    name: `${version} of ${standIn.package} ${standIn.version} (a stand-in)`,
+    dir,
+    url,
+    command: () => [path, args],
+    ready: () => answers(port),
+  });
 }
 
 /** Kept between runs. It stays where it was made, as its scripts name that place; a link leads there once it is whole. */

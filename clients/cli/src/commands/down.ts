@@ -37,10 +37,12 @@ export function register(program: Command): void {
     .action(async (flags: DownFlags) => {
       if (flags.data) process.env["BERTH_DATA"] = resolve(flags.data);
       const layout = layoutOf(defaultDataDir());
-      if (!isUp(layout))
+      if (!isUp(layout)) {
+        goBackToLogin(layout);
         return flags.json
           ? printJson({ stopped: false, reason: "NOT_UP" })
           : print(`No cluster of ${layout.data} is up.`);
+      }
       const unlock = await takeLock(layout);
       const live = await liveTasks(layout);
       if (live.length > 0 && !flags.kill && !flags.keep) {
@@ -57,8 +59,7 @@ export function register(program: Command): void {
       const keep = flags.keep && live.length > 0 ? ["agent"] : [];
       await takeDown(layout, keep, terminalProgress());
       if (existsSync(layout.run)) unlock();
-      const login = leaveClusterHere(layout.clientFile);
-      if (login !== undefined) note(`berth talks to ${login} again, where you logged in`);
+      goBackToLogin(layout);
       if (flags.json)
         printJson({
           stopped: true,
@@ -70,6 +71,12 @@ export function register(program: Command): void {
           keep.length > 0 ? `Down, but for ${live.length} task(s) and their agent. berth up takes them back.` : "Down.",
         );
     });
+}
+
+/** Undoes what `berth up` chose, also where the cluster ended by itself, as in a reboot. */
+function goBackToLogin(layout: Layout): void {
+  const login = leaveClusterHere(layout.clientFile);
+  if (login !== undefined) note(`berth talks to ${login} again, where you logged in`);
 }
 
 /** Tasks on hosts, arrays left out: their elements stand for them. A cluster whose gateway is gone is taken at its agent's word: there are none to list. */
