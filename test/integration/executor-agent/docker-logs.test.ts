@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { logPath } from "@berth/core";
+import { logPath, runName } from "@berth/core";
+import Docker from "dockerode";
 import { sharedDockerEngine, whyNoDockerEngine } from "@berth/test-support";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DockerBench } from "./docker-bench.ts";
@@ -106,55 +107,119 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       expect(bench.sink.text(run)).toBe(numbered(2000));
     });
 
-    it("marks what a buffer that is too small has lost, and loses nothing else", { timeout: 60_000 }, async () => {
-      bench.options = { logBuffer: { maxBytes: 50_000, files: 2 } };
+    it("has every byte of long lines, whatever their length, also where the engine's log had to be read", async () => {
       await bench.open();
-      const run = await bench.run("seq 1 100; sleep 1.5; seq 101 60000; sleep 1; seq 60001 60100");
-      while (bench.sink.text(run).length < numbered(100).length) await wait(20);
+      const lengths = [16_383, 16_384, 16_385, 20_000, 32_768, 50_000];
+      const print = lengths.map((length) => `head -c ${length} /dev/zero | tr '\\0' x; echo; echo short`).join("; ");
+      const text = lengths.map((length) => `${"x".repeat(length)}\nshort\n`).join("");
+      const run = await bench.run(`${print}; printf '\\377\\n'`);
+      const ended = await bench.until(run, "ended");
+      expect(ended).toMatchObject({ exitCode: 0, stdoutBytes: text.length + 2 });
+      expect(bench.sink.bytes(run).equals(Buffer.from(`${text}\xff\n`, "latin1"))).toBe(true);
+      const later = await bench.run(`while [ ! -e go ]; do sleep 0.05; done; ${print}`);
+      await bench.until(later, "started");
       await bench.close();
-      await wait(1500);
+      writeFileSync(join(bench.dir, runName(later), "go"), "");
       await bench.open();
-      await bench.end(run);
-      const text = bench.sink.text(run);
-      const [before, mark, after] = split(text);
-      expect(before).toBe(numbered(100));
-      expect(mark).toMatch(
-        /^\[berth: output of [\d.]+ s is missing here, from \S+Z to \S+Z, an unknown number of lines/,
-      );
-      const first = Number(after.split("\n")[0]);
-      expect(first).toBeGreaterThan(101);
-      expect(after).toBe(numbered(60_100).slice(numbered(first - 1).length));
+      await bench.end(later);
+      expect(bench.sink.text(later)).toBe(text);
+    });
+
+    it("loses nothing of a task that prints faster than the engine's log lasts", { timeout: 60_000 }, async () => {
+      bench.options = { logBuffer: { maxBytes: 500_000, files: 2 } };
+      await bench.open();
+      const count = 300_000;
+      const run = await bench.run(`seq 1 ${count}; seq 1 ${count} >&2`);
+      const ended = await bench.until(run, "ended");
+      expect(ended.lostOutput).toBeUndefined();
+      expect(bench.sink.text(run) === numbered(count)).toBe(true);
+      expect(bench.sink.text(run, "stderr") === numbered(count)).toBe(true);
+      expect(ended).toMatchObject({ stdoutBytes: numbered(count).length, stderrBytes: numbered(count).length });
     });
 
     it(
-      "loses nothing without a mark, where a task prints faster than its small buffer lasts",
+      "keeps what is printed while the sink takes nothing, though the task ends meanwhile",
       { timeout: 60_000 },
       async () => {
-        bench.options = { logBuffer: { maxBytes: 20_000, files: 2 } };
         await bench.open();
-        const count = 50_000;
-        const run = await bench.run(`seq 1 ${count}`);
+        const { promise: free, resolve } = Promise.withResolvers<void>();
+        bench.sink.onAppend = () => free;
+        const run = await bench.run("seq 1 500000");
+        await bench.until(run, "started");
+        // The container is not blocked for longer than the engine waits for its output at its end.
+        const state = await untilExited(shared.socketPath, runName(run));
+        expect(state.ExitCode).toBe(0);
+        resolve();
         const ended = await bench.until(run, "ended");
+        expect(ended.lostOutput).toBeUndefined();
+        expect(bench.sink.text(run) === numbered(500_000)).toBe(true);
+      },
+    );
+
+    it("finds its place again, though the beginning of the engine's log is gone", { timeout: 60_000 }, async () => {
+      bench.options = { logBuffer: { maxBytes: 300_000, files: 3 } };
+      await bench.open();
+      const run = await bench.run(
+        "seq 1 100000; echo e1 >&2; while [ ! -e go ]; do sleep 0.05; done; seq 100001 105000; echo e2 >&2",
+      );
+      while (bench.sink.text(run, "stderr") !== "e1\n") await wait(20);
+      await bench.close();
+      writeFileSync(join(bench.dir, runName(run), "go"), "");
+      await untilExited(shared.socketPath, runName(run));
+      await bench.open();
+      const ended = await bench.until(run, "ended");
+      expect(ended.lostOutput).toBeUndefined();
+      expect(bench.sink.text(run) === numbered(105_000)).toBe(true);
+      expect(bench.sink.text(run, "stderr")).toBe("e1\ne2\n");
+    });
+
+    it(
+      "tells beside the output, not in it, that some was lost while no agent was there",
+      { timeout: 60_000 },
+      async () => {
+        bench.options = { logBuffer: { maxBytes: 50_000, files: 2 } };
+        await bench.open();
+        const run = await bench.run("seq 1 100; while [ ! -e go ]; do sleep 0.05; done; seq 101 60000");
+        while (bench.sink.text(run).length < numbered(100).length) await wait(20);
+        await bench.close();
+        writeFileSync(join(bench.dir, runName(run), "go"), "");
+        await untilExited(shared.socketPath, runName(run));
+        await bench.open();
+        const ended = await bench.until(run, "ended");
+        expect(ended.lostOutput?.stdoutBytes).toBeGreaterThan(0);
         const text = bench.sink.text(run);
-        expect(text.length).toBe(ended.stdoutBytes);
-        expect(text).toContain("[berth: output may be missing here");
-        expect(isHonest(text, count)).toBe(true);
+        expect(ended.stdoutBytes).toBe(text.length);
+        expect(text.startsWith(numbered(100))).toBe(true);
+        const after = text.slice(numbered(100).length);
+        const first = Number(after.split("\n")[0]);
+        expect(first).toBeGreaterThan(101);
+        expect(after).toBe(numbered(60_000).slice(numbered(first - 1).length));
       },
     );
 
     it(
-      "follows a task that prints faster than its small buffer lasts, and tells what the engine skipped",
+      "lets a container go on that an agent blocked by standing still, once that agent is killed",
       { timeout: 60_000 },
       async () => {
-        bench.options = { logBuffer: { maxBytes: 20_000, files: 2 } };
         await bench.open();
-        const count = 100_000;
-        const run = await bench.run(`seq 1 10; sleep 1; seq 11 ${count - 10}; sleep 1; seq ${count - 9} ${count}`);
-        const ended = await bench.until(run, "ended");
-        const text = bench.sink.text(run);
-        expect(text.length).toBe(ended.stdoutBytes);
-        expect(text.startsWith(numbered(10))).toBe(true);
-        expect(isHonest(text, count)).toBe(true);
+        const task = bench.task(["/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.05; done; seq 1 1000000"]);
+        await bench.close();
+        const options = { socketPath: shared.socketPath, clusterId: bench.clusterId, dir: bench.dir, task };
+        const agent = spawn(
+          process.execPath,
+          [join(import.meta.dirname, "docker-agent-process.ts"), JSON.stringify(options)],
+          { stdio: ["ignore", "pipe", "inherit"] },
+        );
+        for await (const said of stream(agent.stdout)) if (String(said).includes('"kind":"started"')) break;
+        agent.kill("SIGSTOP");
+        writeFileSync(join(task.taskDir, "go"), "");
+        await wait(1500);
+        agent.kill("SIGKILL");
+        await once(agent, "exit");
+        await untilExited(shared.socketPath, runName(task.run));
+        await bench.open();
+        expect((await bench.until(task.run, "ended")).lostOutput).toBeUndefined();
+        expect(bench.sink.text(task.run) === numbered(1_000_000)).toBe(true);
       },
     );
   },
@@ -171,27 +236,14 @@ async function untilEnded(stdout: NodeJS.ReadableStream): Promise<void> {
 }
 const stream = (readable: NodeJS.ReadableStream): AsyncIterable<unknown> => readable;
 
-function split(text: string): [string, string, string] {
-  const at = text.indexOf("[berth:");
-  const end = text.indexOf("\n", at) + 1;
-  return [text.slice(0, at), text.slice(at, end), text.slice(end)];
-}
-
-/** Numbers rise by one, but across a mark; a mark that tells a number tells all that are missing since the mark before. */
-function isHonest(text: string, last: number): boolean {
-  let expected = 1;
-  let missing = 0;
-  for (const line of text.split("\n").slice(0, -1)) {
-    const told = /^\[berth: (?:(\d+) lines)?/.exec(line);
-    if (told) {
-      missing = told[1] === undefined ? Infinity : missing - Number(told[1]);
-      continue;
-    }
-    const number = Number(line);
-    if (number < expected) return false;
-    if (missing !== Infinity) missing += number - expected;
-    else if (number !== expected) missing = 0;
-    expected = number + 1;
+/** How a container ended, whoever reads its output. */
+async function untilExited(socketPath: string, name: string): Promise<{ ExitCode: number }> {
+  for (;;) {
+    const { State } = await (new Docker({ socketPath }) as unknown as Inspecting).getContainer(name).inspect();
+    if (State.Status === "exited") return State;
+    await wait(50);
   }
-  return expected === last + 1 && (missing <= 0 || missing === Infinity);
+}
+interface Inspecting {
+  getContainer(name: string): { inspect(): Promise<{ State: { Status: string; ExitCode: number } }> };
 }

@@ -18,12 +18,18 @@ export class MemoryLogSink implements LogSink {
     const key = `${runKey(run)}/${stream}`;
     const size = this.#sizes.get(key) ?? 0;
     if (offset !== size) return size;
-    this.#outputs.set(key, [...(this.#outputs.get(key) ?? []), Buffer.from(bytes)]);
+    const pieces = this.#outputs.get(key) ?? [];
+    pieces.push(Buffer.from(bytes));
+    this.#outputs.set(key, pieces);
     this.#sizes.set(key, size + bytes.length);
     return size + bytes.length;
   }
 
   text(run: Run, stream: "stdout" | "stderr" = "stdout"): string {
-    return Buffer.concat(this.#outputs.get(`${runKey(run)}/${stream}`) ?? []).toString();
+    return this.bytes(run, stream).toString();
+  }
+
+  bytes(run: Run, stream: "stdout" | "stderr" = "stdout"): Buffer {
+    return Buffer.concat(this.#outputs.get(`${runKey(run)}/${stream}`) ?? []);
   }
 }

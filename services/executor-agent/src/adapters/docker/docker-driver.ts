@@ -13,10 +13,10 @@ import { Outages, watchEngine } from "./engine-watch.ts";
 import { holdContainer } from "./held-container.ts";
 import type { HeldContainer } from "./held-container.ts";
 import { ImagePulls } from "./image-pulls.ts";
-import { LogReader } from "./log-reader.ts";
-import type { LogPositions } from "./log-reader.ts";
+import type { LogPositions } from "./output-note.ts";
 import { runControl } from "./run-control.ts";
 import { RunEnder } from "./run-ender.ts";
+import { RunOutput } from "./run-output.ts";
 import { RunStarter, startedAt } from "./run-starter.ts";
 import { StartQueue } from "./start-queue.ts";
 import { usageMeter } from "./usage.ts";
@@ -57,10 +57,10 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     positions,
     logger,
     startConcurrency = 4,
+    logBuffer = { maxBytes: 20 * MiB, files: 5 },
     reserve = { cpuMilli: 0, memoryBytes: 256 * MiB },
   } = options;
   const { facts } = engine;
-  const logBuffer = options.logBuffer ?? { maxBytes: 20 * MiB, files: 5 };
   const client = engineClient(engine);
   const meter = usageMeter(client, facts, clusterId, isLocal(engine));
   const site: ContainerSite = {
@@ -78,8 +78,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
   const byContainer = new Map<string, HeldContainer>();
   const removals = new Map<string, Run>();
   const timers = new Set<NodeJS.Timeout>();
-  const stop = new AbortController();
-  const events = new EventQueue();
+  const [stop, events] = [new AbortController(), new EventQueue()];
   const found: DriverEvent[] = [];
   const outages = new Outages();
   let watching: Promise<void> | undefined;
@@ -92,6 +91,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     agentUid: process.getuid?.() ?? 0,
     logger,
     stop: stop.signal,
+    attach: (held) => outputOf(held).attach(stop.signal),
     onStarted(held, at, over) {
       running(held, at);
       tellStartSoon(held);
@@ -104,7 +104,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
       else
         later(
           followAfterMs,
-          () => held.phase === "running" && !held.ending && held.reader!.follow(() => ender.check(held)),
+          () => held.phase === "running" && !held.ending && outputOf(held).follow(() => ender.check(held)),
         );
     },
     onNotStarted(held, event) {
@@ -135,9 +135,11 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
   function running(held: HeldContainer, at: Date): void {
     held.phase = "running";
     held.startedAt = at;
-    held.reader = new LogReader({ client, sink, positions, logger, logBuffer }, held.run, held.containerId!);
+    outputOf(held);
     byContainer.set(held.containerId!, held);
   }
+  const outputOf = (held: HeldContainer): RunOutput =>
+    (held.output ??= new RunOutput({ client, sink, positions, logger, logBuffer }, held.run, held.containerId!));
 
   /** Not while its end is looked into: that may show that it never began. */
   function tellStartSoon(held: HeldContainer): void {
@@ -236,7 +238,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
         look,
         onEvent({ Action, Actor }) {
           const held = byContainer.get(Actor.ID);
-          if (Action === "oom" && held) held.outOfMemory = true;
+          if (Action === "oom" && held) held.outOfMemory += 1;
           if (Action !== "die") return;
           if (held) ender.check(held);
           else if (ended.size < 1000) ended.add(Actor.ID);
@@ -248,7 +250,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     async close() {
       stop.abort(new Error("the driver is closed"));
       for (const timer of timers) clearTimeout(timer);
-      await Promise.all([...runs.values()].map(async (held) => held.reader?.close()));
+      await Promise.all([...runs.values()].map(async (held) => held.output?.close()));
       await watching;
       events.close();
       meter.keepOnly(withContainer());
@@ -269,7 +271,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     watchTasks(signal) {
       for (const held of runs.values()) {
         if (held.phase !== "running" || !found.some(({ run }) => run === held.run)) continue;
-        held.reader!.follow(() => ender.check(held));
+        outputOf(held).follow(() => ender.check(held));
         held.startTold = true;
         held.begun.resolve({ kind: "started", run: held.run, at: held.startedAt! });
         ender.check(held);
@@ -287,7 +289,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
           if (!held) return;
           runs.delete(held.key);
           held.phase = "over";
-          await held.reader?.close();
+          await held.output?.close();
           if (held.containerId === undefined) return;
           byContainer.delete(held.containerId);
           await remove(held.containerId, run).catch(rethrow);

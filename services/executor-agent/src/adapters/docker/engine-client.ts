@@ -191,6 +191,15 @@ export function engineClient(endpoint: Endpoint) {
       call<void>(`/containers/${id}`, { method: "DELETE", query: { v: true, force: true }, also: [404, 409] }),
     stats: (id: string): Promise<unknown> =>
       call(`/containers/${id}/stats`, { query: { stream: false, "one-shot": true }, timeoutMs: 10_000 }),
+    /** What it writes from now on, in frames of both streams; before its start: all that it ever writes. Ends with it. */
+    attach: (id: string, signal: AbortSignal): Promise<IncomingMessage> =>
+      call(`/containers/${id}/attach`, {
+        method: "POST",
+        query: { stream: true, stdout: true, stderr: true },
+        body: {},
+        stream: true,
+        signal,
+      }),
     /** Frames with timestamps, of both streams; `since` in seconds with nanoseconds. */
     logs: (
       id: string,

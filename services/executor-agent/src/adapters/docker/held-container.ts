@@ -1,6 +1,6 @@
 import type { Run } from "@berth/core";
 import type { DriverEvent, RunUsage, TaskToRun } from "@berth/plugins";
-import type { LogReader } from "./log-reader.ts";
+import type { RunOutput } from "./run-output.ts";
 
 /**
  * A run that this driver has. waiting: for its turn or its image. starting: being created and started. created: found so, from an earlier life; nothing runs.
@@ -18,10 +18,11 @@ export interface HeldContainer {
   paused: boolean;
   /** The last signal that was asked for; before the start it means: do not. */
   killed: "TERM" | "KILL" | undefined;
-  outOfMemory: boolean;
+  /** Times that the engine said that its memory ran out. */
+  outOfMemory: number;
   /** Of the last sample, where the end has none. */
   sampled: RunUsage | undefined;
-  reader: LogReader | undefined;
+  output: RunOutput | undefined;
   /** Somebody looks into its end at this moment. */
   ending: boolean;
   /** Meanwhile there was another sign of it, which may be newer than what is being looked at. */
@@ -45,9 +46,9 @@ export const holdContainer = (
   startTold: false,
   paused: false,
   killed: undefined,
-  outOfMemory: false,
+  outOfMemory: 0,
   sampled: undefined,
-  reader: undefined,
+  output: undefined,
   ending: false,
   lookAgain: false,
   begun: Promise.withResolvers<DriverEvent>(),

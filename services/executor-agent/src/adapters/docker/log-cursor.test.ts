@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { gapLine, LogCursor } from "./log-cursor.ts";
+import { LogCursor } from "./log-cursor.ts";
 import type { LogEntry } from "./log-frames.ts";
 
 /** An engine's buffer: the newest files of a few entries each. */
@@ -49,8 +49,8 @@ function read(buffer: Buffered, cursor: LogCursor, out: string[], take = Infinit
 function one(cursor: LogCursor, entry: LogEntry, out: string[], isOver: () => boolean): boolean {
   const verdict = cursor.accept(entry);
   if (verdict === false) return true;
-  if (verdict !== true) out.push("lines" in verdict ? `gap ${verdict.lines}` : "gap");
-  if (verdict === true || !("lines" in verdict)) out.push(entry.text.toString().trim());
+  if (verdict !== true) out.push(verdict.kind === "skipped" ? `gap ${verdict.stdout} ${verdict.stderr}` : "gap");
+  if (verdict === true || verdict.kind === "evicted") out.push(entry.text.toString().trim());
   return !isOver();
 }
 
@@ -119,7 +119,7 @@ describe("LogCursor", () => {
     );
   });
 
-  it("says how many lines the engine skipped while it was followed", () => {
+  it("says how many bytes of each output the engine skipped while it was followed", () => {
     const buffer = new Buffered(1000, 2);
     buffer.write(10, 1, 0);
     const cursor = LogCursor.start();
@@ -131,7 +131,8 @@ describe("LogCursor", () => {
     for (const [n, entry] of buffer.read(cursor.since).entries())
       if (n < 10 || n % 2 === 1) one(cursor, entry, out, () => false);
     read(buffer, cursor, out);
-    expect(out.at(-1)).toBe("gap 45");
+    // Entries 10, 12, … 98 of three bytes; each third of all is of stderr.
+    expect(out.at(-1)).toBe("gap 90 45");
     buffer.write(1, 1, 0);
     read(buffer, cursor, out);
     expect(out.at(-1)).toBe("100");
@@ -148,14 +149,5 @@ describe("LogCursor", () => {
         text,
       });
     expect(cursor.since! > "2026-01-01T00:00:30").toBe(true);
-  });
-});
-
-describe("gapLine", () => {
-  it("is a line of its own, with what is known", () => {
-    expect(gapLine({ lines: 12, stream: "stdout" })).toContain("12 lines of output are missing above");
-    expect(gapLine({ from: "2026-01-01T00:00:00.500000000Z", to: "2026-01-01T00:00:02.000000000Z" })).toContain(
-      "output of 1.5 s is missing here",
-    );
   });
 });

@@ -17,7 +17,9 @@ interface Anchor {
   readonly since: string;
   readonly first: Mark | undefined;
   count: number;
-  lines: number;
+  /** Bytes of these entries, by output. */
+  text: Record<Stream, number>;
+  /** About as much as they take in the engine's files. */
   bytes: number;
 }
 
@@ -30,8 +32,13 @@ interface Position {
   latest: string;
 }
 
-/** Output that is not there any more. Lines are counted where that can be known: where the engine has them, but did not hand them out in time. */
-export type Gap = { readonly lines: number; readonly stream: Stream } | { readonly from: string; readonly to: string };
+/**
+ * Output that was lost. skipped: the engine still has it, but did not hand it out in time, so the bytes are counted. evicted: its log was full, and it threw away
+ * what was written between these times.
+ */
+export type Gap =
+  | ({ readonly kind: "skipped" } & Readonly<Record<Stream, number>>)
+  | { readonly kind: "evicted"; readonly from: string; readonly to: string };
 
 /** Re-read at most about this much after an interruption, however long the run is. */
 const reanchorBytes = 4 * 1024 * 1024;
@@ -47,7 +54,7 @@ export class LogCursor {
   #position: Position;
   #mode: "start" | "counting" | "searching" | "taking" | "afterGap" = "start";
   #seen = 0;
-  #seenLines = 0;
+  #seenText = noText();
   #head: Mark | undefined;
   /** Where counting did not end at the last entry read: the engine skipped some while it was followed. */
   #skipped = false;
@@ -88,13 +95,13 @@ export class LogCursor {
   begin(afterGap = false): void {
     this.#mode = afterGap ? "afterGap" : this.#position.last === undefined ? "taking" : "start";
     this.#seen = 0;
-    this.#seenLines = 0;
+    this.#seenText = noText();
     this.#head = undefined;
     this.#skipped = false;
     this.#nth = fresh();
   }
 
-  /** True: new. False: read before. A gap: new, and before it something is missing. */
+  /** True: new. False: read before. `skipped`: read before, and before it something is missing. `evicted`: new, and before it something is missing. */
   accept(entry: LogEntry): boolean | Gap {
     const mark = this.#mark(entry);
     switch (this.#mode) {
@@ -107,7 +114,7 @@ export class LogCursor {
         this.#position = { anchor: anchorAt("", mark), next: undefined, last: undefined, latest: "" };
         this.#mode = "taking";
         this.#take(entry, mark);
-        return { from, to: entry.at };
+        return { kind: "evicted", from, to: entry.at };
       }
       case "start":
         this.#head = mark;
@@ -130,7 +137,7 @@ export class LogCursor {
   #pass(entry: LogEntry, mark: Mark): boolean | Gap {
     const { anchor, last } = this.#position;
     this.#seen += 1;
-    if (endsLine(entry)) this.#seenLines += 1;
+    this.#seenText[entry.stream] += entry.text.length;
     if (this.#mode === "counting") {
       if (this.#seen < anchor.count) return false;
       if (same(mark, last!)) {
@@ -144,18 +151,19 @@ export class LogCursor {
     // Of those that share the time of the head, some may be rotated away, and which one this is cannot be told.
     if (!same(mark, last!) || (!this.#skipped && this.#head!.at === last!.at)) return false;
     this.#mode = "taking";
-    const lines = this.#seenLines - anchor.lines;
     if (this.#skipped) {
+      const stdout = Math.max(0, this.#seenText.stdout - anchor.text.stdout);
+      const stderr = Math.max(0, this.#seenText.stderr - anchor.text.stderr);
       anchor.count = this.#seen;
-      anchor.lines = this.#seenLines;
-      return lines > 0 ? { lines, stream: mark.stream } : false;
+      anchor.text = { ...this.#seenText };
+      return stdout + stderr > 0 ? { kind: "skipped", stdout, stderr } : false;
     }
     // The head was rotated away, after it was read: what is there now becomes the anchor.
     this.#position.anchor = {
       since: "",
       first: this.#head,
       count: this.#seen,
-      lines: this.#seenLines,
+      text: { ...this.#seenText },
       bytes: anchor.bytes,
     };
     this.#position.next = undefined;
@@ -169,12 +177,13 @@ export class LogCursor {
       if (anchor === undefined || entry.at < anchor.since) continue;
       anchor.count += 1;
       anchor.bytes += entry.text.length + 32;
-      if (endsLine(entry)) anchor.lines += 1;
+      anchor.text[entry.stream] += entry.text.length;
     }
     const newest = entry.at > position.latest;
     // Later than all before it, so that counting from it on is counting what comes after it.
     if (newest && position.next === undefined && position.anchor.bytes > reanchorBytes / 2) {
-      position.next = { since: entry.at, first: mark, count: 1, lines: endsLine(entry) ? 1 : 0, bytes: 0 };
+      position.next = { since: entry.at, first: mark, count: 1, text: noText(), bytes: 0 };
+      position.next.text[entry.stream] = entry.text.length;
     } else if (
       newest &&
       position.next !== undefined &&
@@ -196,20 +205,15 @@ export class LogCursor {
   }
 }
 
-/** A line of its own in the output, which nobody takes for the task's. */
-export function gapLine(gap: Gap): string {
-  if ("lines" in gap) return `[berth: ${gap.lines} lines of output are missing above: the engine's log skipped them]\n`;
-  const seconds = Math.round(milliseconds(gap.to) - milliseconds(gap.from)) / 1000;
-  return `[berth: output of ${seconds} s is missing here, from ${gap.from} to ${gap.to}, an unknown number of lines: the engine's log buffer was full]\n`;
-}
-
-/** Before the first line, where output was first read so late that there is no telling whether it is the first. */
-export const beginningLine =
-  "[berth: output may be missing here: the engine's log buffer had filled up before it was first read]\n";
-
 const fresh = (): Record<Stream, { at: string; n: number }> => ({ stdout: { at: "", n: 0 }, stderr: { at: "", n: 0 } });
-const anchorAt = (since: string, first: Mark | undefined): Anchor => ({ since, first, count: 0, lines: 0, bytes: 0 });
+const noText = (): Record<Stream, number> => ({ stdout: 0, stderr: 0 });
+const anchorAt = (since: string, first: Mark | undefined): Anchor => ({
+  since,
+  first,
+  count: 0,
+  text: noText(),
+  bytes: 0,
+});
 const same = (a: Mark, b: Mark): boolean =>
   a.at === b.at && a.stream === b.stream && a.bytes === b.bytes && a.nth === b.nth;
-const endsLine = ({ text }: LogEntry): boolean => text[text.length - 1] === 0x0a;
 const milliseconds = (at: string): number => Date.parse(`${at.slice(0, 23)}Z`);

@@ -1,6 +1,14 @@
-/** One piece that a task wrote: a line with its end, or a part of a long or unfinished one. */
+type Stream = "stdout" | "stderr";
+
+/** Bytes of one output, as the engine handed them out. */
+export interface Frame {
+  readonly stream: Stream;
+  readonly bytes: Buffer;
+}
+
+/** One entry of the engine's log: a line with its end, or a part of a long or unfinished one. */
 export interface LogEntry {
-  readonly stream: "stdout" | "stderr";
+  readonly stream: Stream;
   /** The engine's time, 30 characters to the nanosecond in UTC, so that text order is time order. */
   readonly at: string;
   readonly text: Buffer;
@@ -9,31 +17,42 @@ export interface LogEntry {
 const headerBytes = 8;
 const timeBytes = 30;
 
-/** Takes the engine's multiplexed stream apart, whatever way it was cut into chunks. Throws where it is not such a stream. */
-export class FrameParser {
+/** Splits the engine's multiplexed stream into frames, at whatever places it was cut into chunks. Throws if it is not such a stream. */
+export class FrameSplitter {
   #rest: Buffer = Buffer.alloc(0);
 
-  feed(chunk: Buffer): LogEntry[] {
+  /** Whether the last frame is cut off. */
+  get isCutOff(): boolean {
+    return this.#rest.length > 0;
+  }
+
+  feed(chunk: Buffer): Frame[] {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const entries: LogEntry[] = [];
+    const frames: Frame[] = [];
     let from = 0;
     while (bytes.length - from >= headerBytes) {
       const length = bytes.readUInt32BE(from + 4);
+      const kind = bytes[from];
+      if (kind !== 1 && kind !== 2) throw new Error(`not a log frame: stream ${kind}, ${length} bytes`);
       const end = from + headerBytes + length;
       if (bytes.length < end) break;
-      const kind = bytes[from];
-      if ((kind !== 1 && kind !== 2) || length < timeBytes + 1)
-        throw new Error(`not a log frame: stream ${kind}, ${length} bytes`);
-      const textFrom = from + headerBytes + timeBytes;
-      entries.push({
-        stream: kind === 1 ? "stdout" : "stderr",
-        at: bytes.toString("latin1", from + headerBytes, textFrom),
-        text: bytes.subarray(textFrom + 1, end),
-      });
+      frames.push({ stream: kind === 1 ? "stdout" : "stderr", bytes: bytes.subarray(from + headerBytes, end) });
       from = end;
     }
     this.#rest = from === bytes.length ? Buffer.alloc(0) : bytes.subarray(from);
-    return entries;
+    return frames;
+  }
+}
+
+/** Splits the engine's log, read with timestamps, into entries. Throws if it is not such a stream. */
+export class FrameParser {
+  readonly #frames = new FrameSplitter();
+
+  feed(chunk: Buffer): LogEntry[] {
+    return this.#frames.feed(chunk).map(({ stream, bytes }) => {
+      if (bytes.length < timeBytes + 1) throw new Error(`not a log frame: ${stream}, ${bytes.length} bytes`);
+      return { stream, at: bytes.toString("latin1", 0, timeBytes), text: bytes.subarray(timeBytes + 1) };
+    });
   }
 }
 

@@ -4,23 +4,65 @@ import type { LogEntry } from "./log-frames.ts";
 
 type Stream = LogEntry["stream"];
 
+/** Enough to find the place again in the engine's log. */
+const tailBytes = 1024;
+
 /** One output of a run on its way to the sink. */
 class Output {
-  /** Bytes that belong before what comes next. */
+  /** Bytes that were handed in, over all lives of the agent. */
   offset: number;
   /** Bytes that the sink has; more than offset where an earlier life got further than it could note. */
   stored: number;
-  pieces: Uint8Array[] = [];
   waiting = 0;
-  /** Whether the last byte ended a line. */
-  lineEnded = true;
+  /** The last bytes that were handed in and are stored. */
+  tail: Buffer = Buffer.alloc(0);
+  #pieces: Uint8Array[] = [];
+
   constructor(offset: number, stored: number) {
     this.offset = offset;
     this.stored = stored;
   }
+
+  add(bytes: Uint8Array): void {
+    // Only where nothing waits can the sink be ahead.
+    const known = Math.min(Math.max(0, this.stored - this.offset), bytes.length);
+    this.offset += bytes.length;
+    if (known > 0) this.#remember(bytes.subarray(0, known));
+    if (known === bytes.length) return;
+    this.#pieces.push(bytes.subarray(known));
+    this.waiting += bytes.length - known;
+  }
+
+  /** All that waits, as one piece. */
+  gathered(): Uint8Array {
+    if (this.#pieces.length > 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0]!;
+  }
+
+  /** The sink has so much now. More may have been added since it was asked. */
+  storedUpTo(stored: number): void {
+    let done = Math.min(stored - this.stored, this.waiting);
+    this.stored = stored;
+    this.waiting -= done;
+    while (done > 0) {
+      const first = this.#pieces[0]!;
+      const part = Math.min(done, first.length);
+      this.#remember(first.subarray(0, part));
+      if (part === first.length) this.#pieces.shift();
+      else this.#pieces[0] = first.subarray(part);
+      done -= part;
+    }
+  }
+
+  #remember(bytes: Uint8Array): void {
+    this.tail =
+      bytes.length >= tailBytes
+        ? Buffer.from(bytes.subarray(bytes.length - tailBytes))
+        : Buffer.concat([this.tail, bytes]).subarray(-tailBytes);
+  }
 }
 
-/** Puts a run's output into the sink, each byte once, at its offset. */
+/** Puts a run's output into the sink, each byte once, at its offset. Bytes may be handed in while a flush is under way. */
 export class LogWriter {
   readonly #run: Run;
   readonly #sink: LogSink;
@@ -41,9 +83,26 @@ export class LogWriter {
     });
   }
 
+  /** Goes on after whatever the sink has. */
+  static async openAtEnd(run: Run, sink: LogSink): Promise<LogWriter> {
+    const [stdout, stderr] = await Promise.all([sink.size(run, "stdout"), sink.size(run, "stderr")]);
+    return new LogWriter(run, sink, { stdout: new Output(stdout, stdout), stderr: new Output(stderr, stderr) });
+  }
+
   /** Bytes that were handed in, over all lives. */
   get offsets(): Record<Stream, number> {
     return { stdout: this.#outputs.stdout.offset, stderr: this.#outputs.stderr.offset };
+  }
+
+  /** Bytes that were handed in and are stored. */
+  get storedOffsets(): Record<Stream, number> {
+    const { stdout, stderr } = this.#outputs;
+    return { stdout: stdout.offset - stdout.waiting, stderr: stderr.offset - stderr.waiting };
+  }
+
+  /** The last bytes before the stored offsets; empty where nothing was handed in since it was opened. */
+  get tails(): Record<Stream, Buffer> {
+    return { stdout: this.#outputs.stdout.tail, stderr: this.#outputs.stderr.tail };
   }
 
   get waitingBytes(): number {
@@ -56,27 +115,15 @@ export class LogWriter {
   }
 
   write(stream: Stream, bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    const output = this.#outputs[stream];
-    output.lineEnded = bytes[bytes.length - 1] === 0x0a;
-    const known = Math.min(Math.max(0, output.stored - output.offset - output.waiting), bytes.length);
-    output.offset += bytes.length;
-    if (known === bytes.length) return;
-    output.pieces.push(known === 0 ? bytes : bytes.subarray(known));
-    output.waiting += bytes.length - known;
+    if (bytes.length > 0) this.#outputs[stream].add(bytes);
   }
 
-  /** A line of our own, on a line of its own. */
-  writeLine(stream: Stream, line: string): void {
-    this.write(stream, Buffer.from(this.#outputs[stream].lineEnded ? line : `\n${line}`));
-  }
-
-  /** The stream that a line about all output belongs to. */
+  /** The output that lost bytes are counted on where nobody knows whose they were. */
   get mainStream(): Stream {
     return this.#outputs.stdout.offset === 0 && this.#outputs.stderr.offset > 0 ? "stderr" : "stdout";
   }
 
-  /** Resolves when the sink has everything that was handed in. */
+  /** Resolves when the sink has everything that was handed in. One at a time. */
   async flush(): Promise<void> {
     await this.#flush("stdout");
     await this.#flush("stderr");
@@ -85,15 +132,10 @@ export class LogWriter {
   async #flush(stream: Stream): Promise<void> {
     const output = this.#outputs[stream];
     while (output.waiting > 0) {
-      const bytes = output.pieces.length === 1 ? output.pieces[0]! : Buffer.concat(output.pieces);
-      output.pieces = [bytes];
-      const stored = await this.#sink.append(this.#run, stream, output.stored, bytes);
+      const stored = await this.#sink.append(this.#run, stream, output.stored, output.gathered());
       if (stored < output.stored)
         throw new Error(`the log store has ${stored} bytes of ${stream} and had ${output.stored}`);
-      const done = Math.min(stored - output.stored, bytes.length);
-      output.pieces = done === bytes.length ? [] : [bytes.subarray(done)];
-      output.waiting = bytes.length - done;
-      output.stored = stored;
+      output.storedUpTo(stored);
     }
   }
 }

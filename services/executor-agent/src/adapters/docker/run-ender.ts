@@ -53,8 +53,10 @@ export class RunEnder {
   async #end(held: HeldContainer): Promise<void> {
     const { stop, meter } = this.#deps;
     const details = await this.#inspect(held);
-    if (details?.State.Running) return;
-    const sizes = await held.reader!.finish(stop);
+    // The engine went away and came back under it.
+    if (details?.State.Running) return held.output!.goOn(() => this.check(held));
+    const engineStayed = !details || !this.#deps.outages.around(new Date(details.State.FinishedAt));
+    const sizes = await held.output!.finish(stop, engineStayed);
     if (details === undefined) {
       const reason: Reason = {
         code: "CONTAINER_REMOVED",
@@ -66,6 +68,7 @@ export class RunEnder {
         at: new Date(),
         startedAt: held.startedAt,
         reason,
+        ...sizes,
       });
     }
     const at = new Date(details.State.FinishedAt);
@@ -75,9 +78,9 @@ export class RunEnder {
     const { ExitCode: exitCode } = details.State;
     if (await this.#byEngine(held, details.State, at)) {
       const reason: Reason = { code: "ENGINE_RESTARTED", message: "the container engine was stopped, and ended it" };
-      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason });
+      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
     }
-    const outOfMemory = (held.outOfMemory || details.State.OOMKilled) && exitCode !== 0;
+    const outOfMemory = (held.outOfMemory > 0 || details.State.OOMKilled) && exitCode !== 0;
     const notExecuted =
       exitCode === 126 || exitCode === 127 ? await this.#initSays(held, sizes.stderrBytes) : undefined;
     if (notExecuted) return this.#deps.onEnded(held, { kind: "failed", run: held.run, at, reason: notExecuted });
@@ -115,7 +118,7 @@ export class RunEnder {
 
   async #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): Promise<boolean> {
     const { client, outages } = this.#deps;
-    if (!engineStopCodes.has(ExitCode) || OOMKilled || held.outOfMemory || held.killed !== undefined) return false;
+    if (!engineStopCodes.has(ExitCode) || OOMKilled || held.outOfMemory > 0 || held.killed !== undefined) return false;
     // A stopping engine takes no new connections before it ends what runs.
     if (!(await client.takesConnections())) outages.begin();
     return outages.around(at);

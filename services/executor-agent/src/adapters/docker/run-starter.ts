@@ -20,6 +20,8 @@ export interface RunStarterDeps {
   readonly agentUid: number;
   readonly logger: Logger;
   readonly stop: AbortSignal;
+  /** Its container is there, and was never started: what it writes is to be copied from its start on. Throws EngineError where the engine does not answer. */
+  attach(held: HeldContainer): Promise<void>;
   /** Its process runs, or ran. `over`: it has ended already. */
   onStarted(held: HeldContainer, at: Date, over: boolean): void;
   /** It could not be started, and nothing of it is left. */
@@ -117,7 +119,7 @@ export class RunStarter {
         // An earlier call may have been carried out; started again, a container that ended would run twice.
         const details = await client.inspect(id, stop);
         if (startedAt(details)) return;
-      }
+      } else await this.#deps.attach(held);
       asked = true;
       await client.start(id, stop);
     });
@@ -155,6 +157,7 @@ export class RunStarter {
     this.#pulled.delete(held.key);
     if (held.phase === "over") return;
     held.phase = "over";
+    await held.output?.close();
     if (held.containerId !== undefined) {
       await this.#deps.client
         .remove(held.containerId)

@@ -1,0 +1,88 @@
+import { LineEnds } from "./line-ends.ts";
+import type { LogEntry } from "./log-frames.ts";
+import type { Each } from "./output-note.ts";
+
+type Stream = LogEntry["stream"];
+
+/** Where in the engine's log the noted bytes of one output end. */
+export interface Place {
+  readonly at: string;
+  /** Which entry it is of those of this output with this time. */
+  readonly nth: number;
+  /** Bytes of that entry, with its newlines put back, that belong before the place. */
+  readonly within: number;
+}
+
+/** Numbers the entries that share their time and output. */
+export class SameTimes {
+  readonly #last: Record<Stream, { at: string; nth: number }> = {
+    stdout: { at: "", nth: 0 },
+    stderr: { at: "", nth: 0 },
+  };
+
+  nthOf({ stream, at }: LogEntry): number {
+    const last = this.#last[stream];
+    if (last.at === at) last.nth += 1;
+    else this.#last[stream] = { at, nth: 1 };
+    return this.#last[stream].nth;
+  }
+}
+
+/** Of the engine's clock against ours, and of the way from the engine to us. */
+const toleranceMs = 1000;
+
+/**
+ * Finds the place in the engine's log from which output is new, by the last bytes that were stored. For a log whose beginning was thrown away, so that bytes
+ * cannot be counted. Where these bytes occur more than once, the last time before they were noted counts.
+ */
+export class PlaceFinder {
+  readonly #tails: Each<Buffer>;
+  readonly #untilMs: number;
+  readonly #lineEnds = new LineEnds();
+  readonly #times = new SameTimes();
+  readonly #before: Record<Stream, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+  readonly places: Partial<Record<Stream, Place>> = {};
+
+  constructor(tails: Each<Buffer>, notedAtMs: number) {
+    this.#tails = tails;
+    this.#untilMs = notedAtMs + toleranceMs;
+  }
+
+  /** Entries in the engine's order, from the first that it has. */
+  look(entry: LogEntry): void {
+    const { stream, at } = entry;
+    const bytes = this.#lineEnds.restore(entry);
+    const nth = this.#times.nthOf(entry);
+    const tail = this.#tails[stream];
+    if (tail.length === 0) return;
+    const before = this.#before[stream];
+    const seen = Buffer.concat([before, bytes]);
+    const found = seen.lastIndexOf(tail);
+    this.#before[stream] = seen.subarray(-(tail.length - 1));
+    if (tail.length === 1) this.#before[stream] = Buffer.alloc(0);
+    if (found < 0 || (this.places[stream] !== undefined && millisecondsOf(at) > this.#untilMs)) return;
+    this.places[stream] = { at, nth, within: found + tail.length - before.length };
+  }
+}
+
+const millisecondsOf = (at: string): number => Date.parse(`${at.slice(0, 23)}Z`);
+
+/** Passes on only what comes after a place. */
+export class AfterPlaces {
+  readonly #places: Partial<Record<Stream, Place>>;
+  readonly #times = new SameTimes();
+
+  constructor(places: Partial<Record<Stream, Place>>) {
+    this.#places = { ...places };
+  }
+
+  /** What of these bytes, an entry's with its newlines put back, is new. */
+  rest(entry: LogEntry, bytes: Buffer): Buffer {
+    const nth = this.#times.nthOf(entry);
+    const place = this.#places[entry.stream];
+    if (place === undefined) return bytes;
+    if (entry.at < place.at || (entry.at === place.at && nth < place.nth)) return bytes.subarray(bytes.length);
+    delete this.#places[entry.stream];
+    return entry.at === place.at && nth === place.nth ? bytes.subarray(place.within) : bytes;
+  }
+}
