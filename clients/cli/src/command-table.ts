@@ -1,27 +1,45 @@
-/** Every command, in the order of help. A command lives in `commands/<name>.ts`, which exports `register(program)` and is loaded only when it is called. */
-export const commandTable: Readonly<Record<string, string>> = {
-  up: "start a cluster on this machine, or find it up",
-  down: "stop it",
-  serve: "run one service here, for a cluster of several machines",
-  demo: "bring a cluster up and run a demo on real input",
-  status: "services, hosts and queue; exit code 0 only if all is well",
-  login: "keep a key for a server on this machine",
-  run: "submit a task and follow it; exit code is the task's",
-  submit: "submit tasks and return",
-  ls: "list tasks",
-  show: "everything known of a task",
-  logs: "what a task wrote",
-  wait: "wait until tasks are over",
-  kill: "end tasks",
-  update: "change how much of an array runs at once",
-  why: "why a task waits",
-  hosts: "the machines",
-  host: "declare a machine lost that will not come back",
-  files: "list, get and add files of a task",
-  user: "add users",
-  key: "make, list and revoke API keys",
-  volume: "directories that tasks may mount",
-  version: "version of this command",
-};
+import type { Command } from "commander";
 
-export const isCommand = (name: string): boolean => Object.hasOwn(commandTable, name);
+/** What a file of `commands/` exports. */
+interface CommandFile {
+  register(program: Command): void;
+}
+
+interface CommandEntry {
+  /** One line of help. */
+  readonly summary: string;
+  /** Only the command that is called is loaded. Written out for each, so that a bundler finds them. */
+  load(): Promise<CommandFile>;
+}
+
+/** Every command, in the order of help. */
+export const commandTable: Readonly<Record<string, CommandEntry>> = {
+  up: { summary: "start a cluster on this machine, or find it up", load: () => import("./commands/up.ts") },
+  down: { summary: "stop it", load: () => import("./commands/down.ts") },
+  serve: {
+    summary: "run one service here, for a cluster of several machines",
+    load: () => import("./commands/serve.ts"),
+  },
+  demo: { summary: "bring a cluster up and run a demo on real input", load: () => import("./commands/demo.ts") },
+  status: {
+    summary: "services, hosts and queue; exit code 0 only if all is well",
+    load: () => import("./commands/status.ts"),
+  },
+  login: { summary: "keep a key for a server on this machine", load: () => import("./commands/login.ts") },
+  run: { summary: "submit a task and follow it; exit code is the task's", load: () => import("./commands/run.ts") },
+  submit: { summary: "submit tasks and return", load: () => import("./commands/submit.ts") },
+  ls: { summary: "list tasks", load: () => import("./commands/ls.ts") },
+  show: { summary: "everything known of a task", load: () => import("./commands/show.ts") },
+  logs: { summary: "what a task wrote", load: () => import("./commands/logs.ts") },
+  wait: { summary: "wait until tasks are over", load: () => import("./commands/wait.ts") },
+  kill: { summary: "end tasks", load: () => import("./commands/kill.ts") },
+  update: { summary: "change how much of an array runs at once", load: () => import("./commands/update.ts") },
+  why: { summary: "why a task waits", load: () => import("./commands/why.ts") },
+  hosts: { summary: "the machines", load: () => import("./commands/hosts.ts") },
+  host: { summary: "declare a machine lost that will not come back", load: () => import("./commands/host.ts") },
+  files: { summary: "list, get and add files of a task", load: () => import("./commands/files.ts") },
+  user: { summary: "add users", load: () => import("./commands/user.ts") },
+  key: { summary: "make, list and revoke API keys", load: () => import("./commands/key.ts") },
+  volume: { summary: "directories that tasks may mount", load: () => import("./commands/volume.ts") },
+  version: { summary: "version of this command", load: () => import("./commands/version.ts") },
+};

@@ -1,5 +1,6 @@
-/** What `berth` alone says. */
-export const guide = `Berth runs commands on shared machines, fairly, and can always say why a task waits.
+import { watchOutput } from "./output/stdout.ts";
+
+const guide = `Berth runs commands on shared machines, fairly, and can always say why a task waits.
 
   berth run -- echo hello                              run a command, see its output; exit code is the task's
   berth submit --cpu 2 --mem 4G --time 1h job.sh       queue a script and come back later
@@ -12,3 +13,9 @@ export const guide = `Berth runs commands on shared machines, fairly, and can al
 
   berth --help lists all commands; berth run --help explains one.
 `;
+
+/** What `berth` alone says. */
+export function printGuide(): void {
+  watchOutput();
+  process.stdout.write(guide);
+}

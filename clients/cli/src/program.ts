@@ -1,13 +1,15 @@
 import { Command, CommanderError } from "commander";
-import { commandTable, isCommand } from "./command-table.ts";
+import { commandTable } from "./command-table.ts";
 import { exitCodeFor, finish, printError } from "./exit.ts";
 import { doubtfulVariables } from "./cluster/setting-names.ts";
 import { note } from "./output/print.ts";
+import { watchOutput } from "./output/stdout.ts";
 import { checkArguments } from "./task-input/utf8.ts";
 import { version } from "./version.ts";
 
 /** Runs one command to its end and exits. */
 export async function runProgram(given: readonly string[]): Promise<never> {
+  watchOutput();
   const args = takeServer(given);
   for (const doubt of doubtfulVariables(process.env)) note(`berth: ${doubt}`);
   try {
@@ -46,8 +48,8 @@ async function makeProgram(called: string): Promise<Command> {
     .showHelpAfterError("(berth --help lists all commands)")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "berth: ")) });
-  for (const [name, summary] of Object.entries(commandTable)) {
-    if (name === called) await load(name, program);
+  for (const [name, { summary, load }] of Object.entries(commandTable)) {
+    if (name === called) (await load()).register(program);
     else
       program
         .command(name)
@@ -57,12 +59,6 @@ async function makeProgram(called: string): Promise<Command> {
   }
   inheritFrom(program);
   return program;
-}
-
-async function load(name: string, program: Command): Promise<void> {
-  if (!isCommand(name)) return;
-  const { register } = (await import(`./commands/${name}.ts`)) as { register(program: Command): void };
-  register(program);
 }
 
 /** Commands made by `command()` inherit settings that were made before; ours are loaded from elsewhere. */

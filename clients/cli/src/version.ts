@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
+import manifest from "../package.json" with { type: "json" };
+import { watchOutput } from "./output/stdout.ts";
 
-export function version(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+export const version = (): string => manifest.version;
+
+export function printVersion(json: boolean): void {
+  watchOutput();
+  process.stdout.write(json ? `${JSON.stringify({ version: version() })}\n` : `berth ${version()}\n`);
 }
-
-export const printVersion = (json: boolean): void =>
-  void process.stdout.write(json ? `${JSON.stringify({ version: version() })}\n` : `berth ${version()}\n`);

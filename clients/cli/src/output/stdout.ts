@@ -4,6 +4,7 @@ type Loss =
   { readonly kind: "closed" } | { readonly kind: "failed"; readonly error: NodeJS.ErrnoException };
 
 let loss: Loss | undefined;
+let watched = false;
 let endsWithOutput = true;
 const waiting = new Set<() => void>();
 
@@ -12,6 +13,8 @@ const waiting = new Set<() => void>();
  * ends, unless its exit code is still to come (`goOnWithoutOutput`): with 0 where the reader closed it, else with 1 and a line on standard error.
  */
 export function watchOutput(): void {
+  if (watched) return;
+  watched = true;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (loss) return;
     loss = error.code === "EPIPE" ? { kind: "closed" } : { kind: "failed", error };
