@@ -143,7 +143,10 @@ describe("a cluster that berth up made", () => {
 
   it("finds a running cluster up, and says all is well", async () => {
     const pid = cluster.pidOf("storage");
-    expect((await cluster.up()).code).toBe(0);
+    expect(await cluster.up()).toMatchObject({ code: 0, stderr: "" });
+    const other = await cluster.berth(["up", "--driver", "sim", "--port", "7", "--metrics-port", "9470"]);
+    expect(other.code).toBe(0);
+    for (const option of ["--driver sim", "--port 7", "--metrics-port"]) expect(other.stderr).toContain(option);
     expect(cluster.pidOf("storage")).toBe(pid);
     expect((await cluster.berth(["status"])).code).toBe(0);
   });

@@ -56,6 +56,7 @@ export async function bringUp(
     if (known && options.database !== "" && options.database !== known.database)
       throw new AppError("precondition", "OTHER_DATABASE", "this cluster was made with another database, and keeps it");
     const wasUp = known !== undefined && allReady(layout);
+    if (known) for (const words of withoutEffect(known, options, wasUp)) progress.note(words);
     if (known && wasUp) return { cluster: known, wasUp };
     const cluster = known ? await freshPorts(layout, known) : await makeCluster(layout, options, progress);
     writeFileWhole(
@@ -72,6 +73,23 @@ export async function bringUp(
   } finally {
     unlock();
   }
+}
+
+/** Wishes that a cluster which is there does not take over. */
+function withoutEffect(known: ClusterFile, options: UpOptions, wasUp: boolean): string[] {
+  const { driver, port, otlpUrl, metricsPort } = options;
+  return [
+    ...(driver !== "auto" && driver !== known.driver
+      ? [`--driver ${driver} has no effect: this cluster was made with driver ${known.driver}`]
+      : []),
+    ...(port !== 0 && port !== defaultGatewayPort && port !== known.gatewayPort
+      ? [`--port ${port} has no effect: this cluster was made with port ${known.gatewayPort}`]
+      : []),
+    ...(wasUp && otlpUrl !== "" && otlpUrl !== known.otlpUrl ? ["--otlp takes effect after berth down"] : []),
+    ...(wasUp && metricsPort !== 0 && metricsPort !== known.metricsPort
+      ? ["--metrics-port takes effect after berth down"]
+      : []),
+  ];
 }
 
 async function makeCluster(layout: Layout, options: UpOptions, progress: Progress): Promise<ClusterFile> {
