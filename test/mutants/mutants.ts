@@ -1,4 +1,5 @@
 import { copyMutants } from "./copies.ts";
+import { edgeMutants } from "./edge.ts";
 import { laneMutants } from "./lanes.ts";
 import { lostHostMutants } from "./lost-hosts.ts";
 import { mongoMutants } from "./mongo.ts";
@@ -114,4 +115,5 @@ export const mutants: readonly Mutant[] = [
   ...copyMutants,
   ...mongoMutants,
   ...systemMutants,
+  ...edgeMutants,
 ];

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { arraySize, formatArray, hasIndex, parseArray, remainingFrom } from "./array-range.ts";
+import { arraySize, checkRange, formatArray, hasIndex, parseArray, remainingFrom } from "./array-range.ts";
+import { maxArrayIndex, parseTaskId, taskId } from "./task-id.ts";
 
 describe("parseArray", () => {
   it.each([
@@ -13,6 +14,21 @@ describe("parseArray", () => {
 
   it.each(["", "0", "5-1", "1-5:0", "1-5%0", "a-b", "1-", "-5", "1-99999999999"])("refuses %j", (text) => {
     expect(() => parseArray(text)).toThrow(/array:/);
+  });
+
+  it("takes the largest index, whose id is one, and nothing beyond", () => {
+    const most = { first: maxArrayIndex, last: maxArrayIndex, step: 1 };
+    checkRange(most);
+    expect(parseTaskId(taskId(3, maxArrayIndex))).toBe(`3.${maxArrayIndex}`);
+    expect(() => parseTaskId(taskId(3, maxArrayIndex + 1))).toThrow(/task_id:/);
+    for (const range of [
+      { ...most, last: maxArrayIndex + 1 },
+      { ...most, step: maxArrayIndex + 1 },
+      { first: Number.MAX_SAFE_INTEGER, last: Number.MAX_SAFE_INTEGER, step: 1 },
+      { first: 2 ** 60, last: 2 ** 60, step: 1 },
+      { first: 0.5, last: 1, step: 1 },
+    ])
+      expect(() => checkRange(range)).toThrow(expect.objectContaining({ reason: "INVALID_ARRAY" }));
   });
 
   it("never overshoots: 1-10:4 is 1, 5, 9", () => {

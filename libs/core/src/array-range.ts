@@ -1,4 +1,5 @@
 import { invalidField } from "./errors.ts";
+import { maxArrayIndex } from "./task-id.ts";
 
 /** Indexes first, first + step, … up to last inclusive, never beyond. */
 export interface ArrayRange {
@@ -33,6 +34,8 @@ export function checkRange(range: ArrayRange, field = "array"): void {
   const whole = [first, last, step].every((n) => Number.isSafeInteger(n));
   if (!whole || first < 0)
     throw invalidField(field, "first, last and step must be whole numbers, first at least 0", "INVALID_ARRAY");
+  if (last > maxArrayIndex || step > maxArrayIndex)
+    throw invalidField(field, `last and step must be at most ${maxArrayIndex}`, "INVALID_ARRAY");
   if (step < 1) throw invalidField(field, "step must be at least 1", "INVALID_ARRAY");
   if (last < first) throw invalidField(field, "last must not be smaller than first", "INVALID_ARRAY");
   if (arraySize(range) > maxArrayElements)

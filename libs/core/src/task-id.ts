@@ -3,11 +3,18 @@ import { invalidField } from "./errors.ts";
 /** "17" for a task or an array, "17.4" for the element with index 4 of array 17. */
 export type TaskId = string & { readonly __brand: "TaskId" };
 
-const form = /^([1-9][0-9]{0,14})(?:\.(0|[1-9][0-9]{0,14}))?$/;
+/**
+ * Largest index of an element, and largest step of an array: 2^31 - 1. Ids, cursors (an index plus a step) and sums of them stay whole numbers in JavaScript, in
+ * SQLite and in MongoDB, and an int32 of any client holds an index.
+ */
+export const maxArrayIndex = 2_147_483_647;
+
+const pattern = /^([1-9][0-9]{0,14})(?:\.(0|[1-9][0-9]{0,9}))?$/;
 
 /** Reads an id from outside; throws `invalid` INVALID_TASK_ID. */
 export function parseTaskId(text: string, field = "task_id"): TaskId {
-  if (!form.test(text))
+  const match = pattern.exec(text);
+  if (!match || Number(match[2] ?? 0) > maxArrayIndex)
     throw invalidField(field, `must look like 17 or 17.4, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_TASK_ID");
   return text as TaskId;
 }

@@ -59,6 +59,12 @@ describe("the check of a submit", () => {
     ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 5, last: 4, step: 1 } }],
     ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 1, last: 3 } }],
     ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 0, last: 1e12, step: 1 } }],
+    [
+      "spec.array",
+      "INVALID_ARRAY",
+      { ...ok, array: { first: Number.MAX_SAFE_INTEGER, last: Number.MAX_SAFE_INTEGER, step: 1 } },
+    ],
+    ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 1e10, last: 1e10, step: 1 } }],
     ["spec.array.max_live", "INVALID_ARRAY", { ...ok, array: { first: 0, last: 4, step: 1, maxLive: -1 } }],
     ["spec.dependencies[0].kind", "INVALID_DEPENDENCY", { ...ok, dependencies: [{ taskId: "1" }] }],
     ["spec.dependencies[0].task_id", "INVALID_TASK_ID", { ...ok, dependencies: [{ taskId: "x", kind: "KIND_AFTER" }] }],
