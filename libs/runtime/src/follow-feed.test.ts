@@ -10,6 +10,7 @@ import { grpcChannel, grpcClient } from "./grpc-client.ts";
 import type { GrpcClient } from "./grpc-client.ts";
 import { bindService, serveGrpc } from "./grpc-server.ts";
 import { silentLogger } from "./logger.ts";
+import { Problems } from "./problems.ts";
 
 const closing = new Closing();
 afterEach(() => closing.close());
@@ -71,11 +72,20 @@ async function follow(snapshots: SnapshotResponse[][], streams: (ChangesResponse
     onChanges: (rows) => told.push(rows.map(({ revision }) => revision).join(",")),
     onCaughtUp: () => told.push("caught up"),
   };
-  const following = followFeed({ store: client, reader, logger: silentLogger, signal: stop.signal });
+  const problems = new Problems();
+  const setAside = { add: (what: string) => void told.push(`aside ${what}`), clear: () => {} };
+  const following = followFeed({
+    store: client,
+    reader,
+    logger: silentLogger,
+    setAside,
+    problems,
+    signal: stop.signal,
+  });
   await done.promise;
   stop.abort(new Error("the test ends"));
   await following;
-  return { told, asked };
+  return { told, asked, problems };
 }
 
 describe("followFeed", () => {
@@ -87,6 +97,24 @@ describe("followFeed", () => {
     const { told, asked } = await follow([snapshot], [[part("e.6", 6), part("e.6")]]);
     expect(told).toEqual(["start e", "1,2", "3", "6", "caught up", "caught up"]);
     expect(asked).toEqual(["e.5", "e.6"]);
+  });
+
+  it("leaves out a row that cannot be decoded, and goes on with all others", async () => {
+    const unsafe = Buffer.from([0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]); // revision 2^56 - 1
+    const snapshot = [{ token: "e.5", epoch: "e", changes: [row(1), unsafe, row(2)] }];
+    const broken = { ...part("e.6", 6), changes: [row(6), Buffer.from([0xff]), row(7)] };
+    const { told, problems } = await follow([snapshot], [[broken]]);
+    expect(told).toEqual(["start e", "aside a row of 9 bytes", "1,2", "aside a row of 1 bytes", "6,7", "caught up"]);
+    expect(problems.list()).toEqual([]);
+  });
+
+  it("says that the feed fails, until it is heard again", async () => {
+    const failing = new AppError("internal", "SNAPSHOT_BROKEN", "a row is broken");
+    const snapshot = () => [{ token: "e.5", epoch: "e", changes: [] }];
+    const lost = await follow([snapshot()], [[failing]]);
+    expect(lost.problems.list()).toMatchObject([{ code: "FEED_FAILED" }]);
+    const heard = await follow([snapshot()], [[failing], [part("e.6", 6)]]);
+    expect(heard.problems.list()).toEqual([]);
   });
 
   it("goes on from its token after a lost stream, without another snapshot", async () => {

@@ -3,7 +3,9 @@ import { Change, type TaskStoreServiceService } from "@berth/contracts/store";
 import { whileHeard } from "@berth/contracts/while-heard";
 import type { GrpcClient } from "./grpc-client.ts";
 import type { Logger } from "./logger.ts";
+import type { Problems } from "./problems.ts";
 import { backoffMs, sleep } from "./retry.ts";
+import type { SetAside } from "./set-aside.ts";
 
 /** Who reads the change feed. Calls come one after the other, never after the follower's signal is aborted. */
 export interface FeedReader {
@@ -20,7 +22,14 @@ export interface FollowOptions {
   readonly reader: FeedReader;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** Rows that cannot be decoded are left out through it. */
+  readonly setAside: Pick<SetAside, "add" | "clear">;
+  /** Where it says that the feed or the snapshot fails. */
+  readonly problems: Pick<Problems, "set" | "clear">;
 }
+
+/** So many failures in a row without a word in between are a problem, and not a service that was started again. */
+const isProblem = 5;
 
 /** No word for this long, not even that there is none. */
 const silenceMs = 15_000;
@@ -32,18 +41,32 @@ const nearlyNone = 250;
  * Snapshot, then changes, for as long as it is not aborted: it resumes by token after a lost stream, and starts again where storage says so.
  * Resolves when aborted; what a reader throws ends it.
  */
-export async function followFeed({ store, reader, logger, signal }: FollowOptions): Promise<void> {
+export async function followFeed(options: FollowOptions): Promise<void> {
+  const { store, reader, logger, signal, setAside, problems } = options;
   let token: string | undefined;
   let failures = 0;
   const heard = { signal, silenceMs, service: "storage" };
+
+  const decoded = (changes: readonly Uint8Array[]): Change[] =>
+    changes.flatMap((bytes) => {
+      try {
+        return Change.decode(bytes);
+      } catch (error) {
+        setAside.add(`a row of ${bytes.length} bytes`, error);
+        return [];
+      }
+    });
 
   async function takeSnapshot(): Promise<void> {
     let from: string | undefined;
     for await (const part of whileHeard((stop) => store.snapshot({}, { signal: stop }), heard)) {
       if (signal.aborted) return;
-      if (from === undefined) reader.onStart(part.epoch);
+      if (from === undefined) {
+        setAside.clear();
+        reader.onStart(part.epoch);
+      }
       from ??= part.token;
-      reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+      reader.onChanges(decoded(part.changes));
     }
     token = from;
   }
@@ -55,7 +78,8 @@ export async function followFeed({ store, reader, logger, signal }: FollowOption
       if (signal.aborted) return;
       failures = 0;
       token = part.startAgain ? undefined : part.token;
-      if (part.changes.length > 0) reader.onChanges(part.changes.map((bytes) => Change.decode(bytes)));
+      if (part.changes.length > 0) reader.onChanges(decoded(part.changes));
+      if (failures === 0) problems.clear("FEED_FAILED");
       if (!part.startAgain && part.changes.length < nearlyNone) reader.onCaughtUp();
     }
   }
@@ -68,6 +92,11 @@ export async function followFeed({ store, reader, logger, signal }: FollowOption
     } catch (thrown) {
       if (signal.aborted) return;
       if (!(thrown instanceof AppError)) throw thrown;
+      if (thrown.code === "internal" || failures >= isProblem)
+        problems.set(
+          "FEED_FAILED",
+          `the ${token === undefined ? "snapshot" : "change feed"} fails: ${thrown.message} (${thrown.reason})`,
+        );
       if (failures++ === 0)
         logger.warn("the change feed was lost; following it again", { reason: thrown.reason, error: thrown.message });
     }

@@ -79,7 +79,7 @@ await runService({
       traceparent,
     });
     const peers = (["storage", "auth", "scheduler", "watcher"] as const).flatMap((name) =>
-      healthPeers(name, config[name] ?? "", closing),
+      healthPeers(name, config[name] ?? "", { closing, authorization }),
     );
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
       version: string;

@@ -9,11 +9,14 @@ import {
   grpcChannel,
   grpcClient,
   internalAuthorization,
+  problemService,
+  Problems,
   requireInternal,
   retry,
   runService,
   serveGrpc,
   serveMetrics,
+  SetAside,
   sleep,
   startTelemetry,
 } from "@berth/runtime";
@@ -49,8 +52,15 @@ await runService({
     const ranking = await loadRanking(config.ranking, config.rankingConfig, logger);
     const instruments = schedulerMetrics({ pending: () => scheduler.pending, term: () => scheduler.term });
 
+    const problems = new Problems();
+    const setAside = new SetAside(problems, logger);
     const scheduler = new Scheduler({
-      store: grpcPlanStore(store, `scheduler-${randomUUID()}`, logger),
+      store: grpcPlanStore(store, `scheduler-${randomUUID()}`, { logger, setAside, problems }),
+      setAside: (id, error) => setAside.add(id, error),
+      onPlanned: (error) =>
+        error === undefined
+          ? problems.clear("PLAN_FAILED")
+          : problems.set("PLAN_FAILED", `no plan could be made or stored: ${messageOf(error)}`),
       dispatcher: natsDispatcher({ bus, logger, onUndelivered: (_, count) => instruments.undelivered(count) }),
       policy: policyWith(ranking, filtersFor(config.requiredFeatures), { maxPlacements: config.maxPlacements }),
       requiredFeatures: config.requiredFeatures,
@@ -70,6 +80,7 @@ await runService({
           ScheduleServiceService,
           scheduleService((taskId) => scheduler.explain(taskId)),
         ),
+        problemService(problems),
       ],
       middleware: [requireInternal(config.clusterSecret)],
       logger,
@@ -87,3 +98,5 @@ await runService({
     return { addresses: { grpc: server.address, metrics }, running };
   },
 });
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -6,10 +6,13 @@ import {
   grpcChannel,
   grpcClient,
   internalAuthorization,
+  problemService,
+  Problems,
   requireInternal,
   runService,
   serveGrpc,
   serveMetrics,
+  SetAside,
   startTelemetry,
 } from "@berth/runtime";
 import { watcherMetrics } from "./adapters/metrics.ts";
@@ -36,9 +39,10 @@ await runService({
       closing,
       logger,
     });
+    const problems = new Problems();
     const server = await serveGrpc({
       address: config.listen,
-      services: [],
+      services: [problemService(problems)],
       middleware: [requireInternal(config.clusterSecret)],
       logger,
       closing,
@@ -56,6 +60,8 @@ await runService({
           lagMs: () => watching.watcher.lagMs,
         }),
         logger,
+        setAside: new SetAside(problems, logger),
+        problems,
         random: Math.random,
       },
       signal,

@@ -25,6 +25,8 @@ export interface WatchingDeps {
   readonly houseDeadlineMs: number;
   readonly instruments: Instruments & { readonly reports: RunStoreOptions["onReports"] };
   readonly logger: Logger;
+  readonly setAside: RunStoreOptions["setAside"];
+  readonly problems: RunStoreOptions["problems"];
   readonly random: () => number;
 }
 
@@ -36,9 +38,16 @@ export interface Watching {
 
 /** Puts a watcher together and lets it run until aborted: it follows the feed, answers agents, and runs the timers while it holds their lease. */
 export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching {
-  const { client, bus, name, lossMarginMs, ages, houseDeadlineMs, instruments, logger, random } = deps;
+  const { client, bus, name, lossMarginMs, ages, houseDeadlineMs, instruments, logger, random, setAside, problems } =
+    deps;
   const monotonic = () => performance.now();
-  const store = grpcRunStore(client, { logger, now: () => new Date(), onReports: instruments.reports });
+  const store = grpcRunStore(client, {
+    logger,
+    setAside,
+    problems,
+    now: () => new Date(),
+    onReports: instruments.reports,
+  });
   const watcher: Watching["watcher"] = new Watcher({
     store,
     waker: natsWaker(bus),

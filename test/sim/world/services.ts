@@ -53,13 +53,21 @@ export const ages = { archiveAfterMs: 20_000, deleteAfterMs: 1_000_000_000 } as 
 
 const idle = (): void => {};
 
+/** Nothing in a simulated cluster is unreadable: it would be a fault, and fails the test by its word. */
+const unexpected = (logger: Surroundings["logger"]) => ({
+  setAside: { add: (id: string, error: unknown) => logger.error("a record was left out", { id, error }), clear: idle },
+  problems: { set: idle, clear: idle },
+});
+
 export function startScheduler({ life, node, bus, store, logger, random, signal }: Surroundings): Started & {
   readonly scheduler: Scheduler<AssignRequest>;
 } {
   const scheduler = new Scheduler({
-    store: grpcPlanStore(store, life.name, logger),
+    store: grpcPlanStore(store, life.name, { logger, ...unexpected(logger) }),
     dispatcher: natsDispatcher({ bus: simBus(bus, node, life), logger: silentLogger }),
     policy: policyWith(fifoRanking()),
+    setAside: (id, error) => unexpected(logger).setAside.add(id, error),
+    onPlanned: idle,
     requiredFeatures: [],
     instruments: { cycle: idle, refused: idle, staleTerm: idle },
     logger,
@@ -84,6 +92,7 @@ export function startWatcher({ life, node, bus, store, logger, random, signal }:
       houseDeadlineMs: 60_000,
       instruments: { sync: idle, verdict: idle, woke: idle, lost: idle, duplicateHostName: idle, reports: idle },
       logger,
+      ...unexpected(logger),
       random,
     },
     signal,

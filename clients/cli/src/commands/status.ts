@@ -46,7 +46,11 @@ function show({ ok, services, hosts, tasks, version }: GetStatusResponse, faults
   );
   printTable(
     [{ title: "SERVICE" }, { title: "STATUS" }, { title: "DETAIL", flexible: true }],
-    services.map((service) => [service.name, service.ok ? "ok" : "down", service.detail]),
+    services.map((service) => [
+      service.name,
+      service.ok ? (service.problems.length > 0 ? "problems" : "ok") : "down",
+      service.detail,
+    ]),
   );
   print("");
   if (faults.length > 0) print(`${faults.join("\n")}\n`);

@@ -64,6 +64,25 @@ describe("Agent", () => {
     expect(answers).toEqual([]);
   });
 
+  it("reports others at once, while one is to be reported again later", async () => {
+    const journal = memoryJournal();
+    const { agent, control } = await startHost({ journal });
+    control.answer = ({ run }) => (run?.taskId === "1" ? ReportAnswer.LATER : ReportAnswer.COMMITTED);
+    await agent.onAssign(
+      assign(journal.id, [
+        { id: "1", command: ["sim"] },
+        { id: "2", command: ["sim"] },
+      ]),
+    );
+    const from = performance.now();
+    for (let n = 3; n < 30; n++) {
+      await agent.onAssign(assign(journal.id, [{ id: `${n}`, command: ["sim"] }]));
+      await control.until(() => control.of(`${n}`).length === 1);
+    }
+    expect(performance.now() - from).toBeLessThan(1_000);
+    await control.until(() => control.of("1").length >= 2);
+  });
+
   it("stops a run only when told to, with TERM, then KILL after its grace", async () => {
     const journal = memoryJournal();
     const { agent, control } = await startHost({ journal });

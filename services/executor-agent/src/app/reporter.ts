@@ -39,6 +39,9 @@ export class Reporter {
   readonly #delayed = new Map<string, number>();
   #delayTimer: NodeJS.Timeout | undefined;
   #backoffTimer: NodeJS.Timeout | undefined;
+  /** What was answered `later`, and how often. */
+  readonly #later = new Map<string, number>();
+  #laterTimer: NodeJS.Timeout | undefined;
   #sending = false;
   #failures = 0;
   readonly #signal: AbortSignal;
@@ -49,6 +52,7 @@ export class Reporter {
     signal.addEventListener("abort", () => {
       clearTimeout(this.#delayTimer);
       clearTimeout(this.#backoffTimer);
+      clearTimeout(this.#laterTimer);
     });
   }
 
@@ -105,6 +109,7 @@ export class Reporter {
       this.#due.delete(key);
       const held = this.#deps.get(key);
       if (held) batch.push(held);
+      else this.#later.delete(key);
       if (batch.length >= maxStatuses) break;
     }
     let again: HeldRun[] = [];
@@ -125,18 +130,39 @@ export class Reporter {
       this.#deps.logger.debug("a report was not answered; it is sent again", { error, runs: batch.length });
     }
     this.#sending = false;
-    for (const { key } of again) this.#due.add(key);
-    if (again.length > 0) this.#waitThenSend();
-    else this.#send();
+    // Some were answered: what is to come again waits by itself, and the rest goes on.
+    if (again.length < batch.length) this.#sendAgain(again);
+    else this.#waitThenSend(again);
+    this.#send();
   }
 
-  #waitThenSend(): void {
-    const ms =
-      Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + this.#deps.random() / 2);
+  /** Each time later, together with what is to come again meanwhile. */
+  #sendAgain(again: readonly HeldRun[]): void {
+    let times = 0;
+    for (const { key } of again) {
+      times = Math.max(times, (this.#later.get(key) ?? 0) + 1);
+      this.#later.set(key, times);
+    }
+    if (again.length === 0 || this.#laterTimer) return;
+    this.#laterTimer = setTimeout(() => {
+      this.#laterTimer = undefined;
+      for (const key of this.#later.keys()) this.#due.add(key);
+      this.#send();
+    }, this.#backoffMs(times));
+  }
+
+  #waitThenSend(again: readonly HeldRun[]): void {
+    if (again.length === 0) return;
+    for (const { key } of again) this.#due.add(key);
     this.#backoffTimer = setTimeout(() => {
       this.#backoffTimer = undefined;
       this.#send();
-    }, ms);
+    }, this.#backoffMs(this.#failures));
+  }
+
+  #backoffMs(failures: number): number {
+    const ms = Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(failures - 1, 16));
+    return ms * (0.5 + this.#deps.random() / 2);
   }
 
   /** Hands on the answers to ends; returns what has to be sent again. */
@@ -146,7 +172,8 @@ export class Reporter {
     sent.forEach((held, at) => {
       const answer = words.get(answers[at] ?? ReportAnswer.LATER);
       if (!answer) again.push(held);
-      else if (!isLive(held)) ended.push({ key: held.key, answer });
+      else this.#later.delete(held.key);
+      if (answer && !isLive(held)) ended.push({ key: held.key, answer });
     });
     if (ended.length > 0) this.#deps.onAnswers(ended);
     return again;

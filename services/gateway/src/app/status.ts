@@ -1,5 +1,5 @@
 import { AppError } from "@berth/core";
-import type { GetStatusResponse, ServiceStatus } from "@berth/contracts/api";
+import type { GetStatusResponse, ServiceProblem, ServiceStatus } from "@berth/contracts/api";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import { HostStatus } from "@berth/contracts/types";
 import type { GrpcClient } from "@berth/runtime";
@@ -9,6 +9,8 @@ export interface Peer {
   readonly name: string;
   /** Rejects where it does not answer in time. */
   serving(signal: AbortSignal): Promise<boolean>;
+  /** What of its work fails; none where it does not tell. */
+  problems(signal: AbortSignal): Promise<ServiceProblem[]>;
 }
 
 /** Services, hosts and queue in one answer; a part that cannot be had leaves its place empty and the answer not ok. */
@@ -32,17 +34,19 @@ export async function clusterStatus(
       () => ({}),
     ),
   ]);
-  const services = [{ name: "gateway", ok: true, detail: "" }, ...others];
+  const services = [{ name: "gateway", ok: true, detail: "", problems: [] }, ...others];
   const ok =
-    services.every((service) => service.ok) && hosts.length > 0 && hosts.every((host) => host.status === HostStatus.UP);
+    services.every((service) => service.ok && service.problems.length === 0) &&
+    hosts.length > 0 &&
+    hosts.every((host) => host.status === HostStatus.UP);
   return { ok, services, hosts, tasks: counts, version: deps.version };
 }
 
 async function statusOf(peer: Peer, signal: AbortSignal): Promise<ServiceStatus> {
   try {
-    const ok = await peer.serving(signal);
-    return { name: peer.name, ok, detail: ok ? "" : "not ready" };
+    const [ok, problems] = await Promise.all([peer.serving(signal), peer.problems(signal)]);
+    return { name: peer.name, ok, detail: ok ? (problems[0]?.message ?? "") : "not ready", problems };
   } catch (error) {
-    return { name: peer.name, ok: false, detail: AppError.from(error).message };
+    return { name: peer.name, ok: false, detail: AppError.from(error).message, problems: [] };
   }
 }

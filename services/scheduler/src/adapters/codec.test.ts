@@ -5,7 +5,7 @@ import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { planCycle, policyWith } from "../domain/cycle.ts";
 import { Queue } from "../domain/queue.ts";
-import { planToWire, rowFromWire } from "./codec.ts";
+import { planToWire, rowFromWire, rowsFromWire } from "./codec.ts";
 
 const throughWire = (change: Change) => rowFromWire(Change.decode(Change.encode(change).finish()));
 
@@ -83,6 +83,28 @@ describe("codec", () => {
     expect(
       rowFromWire({ revision: 1, row: { $case: "task", value: TaskRow.fromPartial({ id: "1" }) } }),
     ).toBeUndefined();
+  });
+
+  it("sets aside a row with numbers that cannot be counted with, and reads all others", () => {
+    const task = (id: string, more: Partial<TaskRow> = {}) => ({
+      revision: 1,
+      row: { $case: "task" as const, value: { ...TaskRow.fromPartial({ id, state: TaskState.PENDING }), ...more } },
+    });
+    const max = Number.MAX_SAFE_INTEGER;
+    const aside: string[] = [];
+    const rows = rowsFromWire(
+      [
+        task("1"),
+        task("2", { array: { first: max, last: max, step: 1, maxLive: 0 }, cursor: max }),
+        task("3", { array: { first: 1, last: 5, step: 0, maxLive: 0 }, cursor: 1 }),
+        task("x.y"),
+        task("4", { resources: { cpuMilli: -1, memoryBytes: 0 } }),
+        task("5", { resources: { cpuMilli: 1, memoryBytes: max } }),
+      ],
+      (id) => aside.push(id),
+    );
+    expect(aside).toEqual(["2", "3", "x.y", "4"]);
+    expect(rows).toMatchObject([{ task: { id: "1" } }, { task: { id: "5", needs: { memoryBytes: 2 ** 46 } } }]);
   });
 
   it("writes placements, claims and ends", () => {

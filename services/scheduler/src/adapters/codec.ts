@@ -1,3 +1,5 @@
+import { invalidField, parseTaskId } from "@berth/core";
+import type { Resources } from "@berth/core";
 import { outcomeFromWire, outcomeToWire, stateFromWire } from "@berth/contracts";
 import type { Change, CommitPlanRequest, TaskRow } from "@berth/contracts/store";
 import { Dependency_Kind, HostStatus } from "@berth/contracts/types";
@@ -6,6 +8,21 @@ import type { ArrayFacts, FeedRow, HostFacts, TaskFacts } from "../domain/feed.t
 import type { Plan } from "../domain/plan.ts";
 
 const nothing = { cpuMilli: 0, memoryBytes: 0 } as const;
+
+/** Sums of amounts stay exact up to here, with what a host is given ahead: a host of more counts as one of so much. */
+const mostAmount = 2 ** 46;
+
+/** All rows that can be read, in our words; each other one goes to `setAside`, and one that a newer storage may send and we do not know is left out. */
+export function rowsFromWire(changes: readonly Change[], setAside: (id: string, error: unknown) => void): FeedRow[] {
+  return changes.flatMap((change) => {
+    try {
+      return rowFromWire(change) ?? [];
+    } catch (error) {
+      setAside(change.row?.value.id ?? "a row", error);
+      return [];
+    }
+  });
+}
 
 /** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
@@ -17,6 +34,7 @@ export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
 function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
   const state = stateFromWire(row.state);
   if (!state) return undefined;
+  parseTaskId(row.id, "id");
   return {
     id: row.id,
     revision,
@@ -27,7 +45,7 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
     hostId: row.hostId,
     reason: row.reason?.code ?? "",
     outcome: outcomeFromWire(row.outcome),
-    needs: row.resources ?? nothing,
+    needs: amounts(row.resources),
     priority: row.priority,
     // A kind that we do not know is waited for the stricter way.
     dependencies: row.dependencies.map(({ kind, taskId }) => ({
@@ -41,24 +59,31 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
   };
 }
 
-const arrayFromWire = (array: NonNullable<TaskRow["array"]>, cursor: number): ArrayFacts => ({
-  last: array.last,
-  step: array.step,
-  maxLive: array.maxLive,
-  cursor,
-});
+function arrayFromWire(array: NonNullable<TaskRow["array"]>, cursor: number): ArrayFacts {
+  const { last, step, maxLive } = array;
+  // The cursor of one that is claimed whole is a step beyond its last index.
+  if (!(step >= 1 && cursor >= 0 && maxLive >= 0) || !Number.isSafeInteger(Math.max(last, cursor) + step))
+    throw invalidField("array", `cursor ${cursor}, last ${last}, step ${step}: no such range can be walked`);
+  return { last, step, maxLive, cursor };
+}
+
+function amounts(resources: Resources | undefined): Resources {
+  const { cpuMilli, memoryBytes } = resources ?? nothing;
+  if (cpuMilli < 0 || memoryBytes < 0) throw invalidField("resources", "amounts must not be negative");
+  return { cpuMilli: Math.min(cpuMilli, mostAmount), memoryBytes: Math.min(memoryBytes, mostAmount) };
+}
 
 const hostFromWire = (revision: number, host: Host): HostFacts => ({
   id: host.id,
   revision,
   up: host.status === HostStatus.UP,
   journalId: host.journalId,
-  capacity: host.capacity ?? nothing,
-  unknownUse: host.used ?? nothing,
+  capacity: amounts(host.capacity),
+  unknownUse: amounts(host.used),
   features: host.features,
 });
 
-export const planToWire = (term: number, plan: Plan): CommitPlanRequest => ({
+export const planToWire = (term: number, plan: Pick<Plan, "placements" | "ends">): CommitPlanRequest => ({
   term,
   placements: plan.placements.map(({ taskId, attempt, host, journalId }) => ({
     taskId,

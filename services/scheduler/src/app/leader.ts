@@ -17,6 +17,10 @@ export interface LeaderDeps<Message> {
   readonly requiredFeatures: readonly string[];
   readonly instruments: Instruments;
   readonly logger: Logger;
+  /** A record that cannot be worked on is left out. */
+  setAside(id: string, error: unknown): void;
+  /** Whether the last cycle, or term, failed; undefined: it went well. */
+  onPlanned(error: unknown): void;
   now(): number;
   readonly random: () => number;
   /** Repeats what fails with `unavailable`, with back-off, until aborted. */
@@ -76,7 +80,13 @@ export class Leader<Message> implements RowReader {
 
   onRows(rows: readonly FeedRow[]): void {
     const now = this.#deps.now();
-    for (const row of rows) this.#queue.apply(row, now);
+    for (const row of rows) {
+      try {
+        this.#queue.apply(row, now);
+      } catch (error) {
+        this.#deps.setAside(row.kind === "task" ? row.task.id : row.host.id, error);
+      }
+    }
     this.#wake();
   }
 
@@ -123,10 +133,11 @@ export class Leader<Message> implements RowReader {
     this.#wakeLater(queue.tick(now) || now - queue.hosts.newestAtMs < policy.limits.settleMs);
     this.#askForParents();
     const plan = planCycle(queue, policy, now, random);
-    if (plan.placements.length === 0 && plan.ends.length === 0) return;
+    if (plan.placements.length === 0 && plan.ends.length === 0) return this.#deps.onPlanned(undefined);
     queue.hold(plan);
     instruments.cycle((performance.now() - startedAt) / 1000, plan.placements.length, plan.ends.length);
     this.#committing = this.#commit(queue, plan).then(() => {
+      this.#deps.onPlanned(undefined);
       this.#committing = undefined;
       if (this.#wanted || plan.more) this.#wake();
     }, this.#failed);

@@ -22,6 +22,8 @@ function setUp() {
   let lease: Lease = { held: true, term: 1, holder: "me" };
   let released = 0;
   let stale = 0;
+  const aside: string[] = [];
+  let planned: unknown;
   const store: PlanStore<string> = {
     acquireLease: async () => lease,
     releaseLease: async () => void released++,
@@ -50,6 +52,8 @@ function setUp() {
     requiredFeatures: [],
     instruments: { cycle: () => {}, refused: () => {}, staleTerm: () => void stale++ },
     logger: { info: () => {}, warn: () => {} },
+    setAside: (id) => void aside.push(id),
+    onPlanned: (error) => (planned = error),
     now: () => 100_000,
     monotonic: () => 5_000,
     random: () => 0.5,
@@ -67,6 +71,10 @@ function setUp() {
     commits,
     readers,
     sent,
+    aside,
+    get planned() {
+      return planned;
+    },
     set lease(next: Lease) {
       lease = next;
     },
@@ -112,6 +120,33 @@ describe("Scheduler", () => {
       [1, "2", "3"],
     ]);
     expect(await world.end()).toBe(1);
+  });
+
+  it("leaves out a record that cannot be worked on, and plans all others; says whether plans fail", async () => {
+    const world = setUp();
+    await turns();
+    const reader = world.readers[0]!;
+    reader.onStart();
+    const broken = aTaskRow("1", { dependencies: undefined as never });
+    reader.onRows([aHostRow("h1"), broken, aTaskRow("2")]);
+    reader.onCaughtUp();
+    await turns();
+    expect(world.aside).toEqual(["1"]);
+    expect(world.commits.map(({ plan }) => idsOf(plan))).toEqual([["2"]]);
+    world.commits[0]!.fail(new AppError("internal", "BROKEN", "storage cannot store it"));
+    await turns();
+    expect(world.planned).toMatchObject({ reason: "BROKEN" });
+    world.wakeSleepers();
+    await turns();
+    const next = world.readers[1]!;
+    next.onStart();
+    next.onRows([aHostRow("h1"), aTaskRow("2")]);
+    next.onCaughtUp();
+    await turns();
+    world.commits[1]!.answer({});
+    await turns();
+    expect(world.planned).toBeUndefined();
+    await world.end();
   });
 
   it("looks up parents that the feed does not tell of", async () => {

@@ -94,6 +94,7 @@ export class Scheduler<Message> {
 
   #onFailure(error: unknown): void {
     const known = AppError.from(error);
+    this.#deps.onPlanned(known.reason === "STALE_TERM" ? undefined : error);
     const detail =
       known.code === "internal" ? { error: known.cause ?? known } : { reason: known.reason, error: known.message };
     this.#deps.logger.warn(

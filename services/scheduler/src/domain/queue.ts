@@ -10,6 +10,10 @@ import { Shapes } from "./shapes.ts";
 
 /** Storage knew better than the plan: how long to wait for its news before the task is planned again. */
 const doubtMs = 250;
+/** Storage could not store a decision about this very task: how long others go on without it. */
+const cannotStoreMs = 60_000;
+/** The refusal of a decision that storage failed on, alone. */
+export const cannotStore = "CANNOT_STORE";
 /** Refusals after which the task may be planned again without news of it. */
 const hostsFault: ReadonlySet<string> = new Set(["HOST_CHANGED"]);
 
@@ -203,10 +207,10 @@ export class Queue {
     if (!record.array) this.#pendingSingles += record.pending;
   }
 
-  #doubt(record: TaskRecord, nowMs: number): void {
+  #doubt(record: TaskRecord, why: string, nowMs: number): void {
     this.#leave(record);
     record.phase = "doubtful";
-    this.#doubtful.set(record, nowMs + doubtMs);
+    this.#doubtful.set(record, nowMs + (why === cannotStore ? cannotStoreMs : doubtMs));
     if (!record.array) this.#pendingSingles++;
   }
 
@@ -259,8 +263,8 @@ export class Queue {
       }
     });
     plan.ends.forEach(({ record }, at) => {
-      if (answer.endRefusals[at] && record.phase === "ending" && this.#tasks.get(record.id) === record)
-        this.#doubt(record, nowMs);
+      const why = answer.endRefusals[at];
+      if (why && record.phase === "ending" && this.#tasks.get(record.id) === record) this.#doubt(record, why, nowMs);
     });
   }
 
@@ -276,7 +280,7 @@ export class Queue {
     if (hostsFault.has(why)) {
       if (record.onHost) this.#leave(record);
       this.#settleIn(record);
-    } else this.#doubt(record, nowMs);
+    } else this.#doubt(record, why, nowMs);
   }
 
   /** What only time changes. Whether more of that is to come. */

@@ -4,10 +4,23 @@ import type { ReportRequest, RunStatus, RunVerdict, SyncRequest } from "@berth/c
 import { RunKnowledge } from "@berth/contracts/store";
 import type { Change } from "@berth/contracts/store";
 import { HostStatus, Outcome } from "@berth/contracts/types";
+import { parseTaskId } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { ReportNews, SyncNews } from "../app/watcher.ts";
 import type { FeedRow } from "../domain/run-view.ts";
 import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
+
+/** All rows that can be read, in our words; each other one goes to `setAside`, and one that a newer storage may send and we do not know is left out. */
+export function rowsFromWire(changes: readonly Change[], setAside: (id: string, error: unknown) => void): FeedRow[] {
+  return changes.flatMap((change) => {
+    try {
+      return rowFromWire(change) ?? [];
+    } catch (error) {
+      setAside(change.row?.value.id ?? "a row", error);
+      return [];
+    }
+  });
+}
 
 /** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
@@ -24,6 +37,7 @@ export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
   const state = row?.$case === "task" ? stateFromWire(row.value.state) : undefined;
   if (!row || row.$case !== "task" || !state) return undefined;
   const { id, attempt, hostId, journalId, requestBy, array } = row.value;
+  parseTaskId(id, "id");
   const request = requestFromWire(row.value.request);
   return {
     kind: "task",

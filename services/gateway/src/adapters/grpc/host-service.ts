@@ -1,5 +1,6 @@
 import type { HostServiceService } from "@berth/contracts/api";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
+import { HealthServiceService } from "@berth/contracts/health";
 import { splitAddresses } from "@berth/contracts/channel";
 import { grpcChannel, grpcClient, healthService } from "@berth/runtime";
 import type { Closing, GrpcClient, ServiceImplementation } from "@berth/runtime";
@@ -42,13 +43,24 @@ export function hostService(deps: {
 }
 
 /** Asks each copy of a service by `grpc.health.v1`, on connections of its own: the others' go to whichever copy answers. */
-export function healthPeers(name: string, addresses: string, closing: Closing): Peer[] {
+export function healthPeers(
+  name: string,
+  addresses: string,
+  { closing, authorization }: { readonly closing: Closing; readonly authorization: string },
+): Peer[] {
   const all = splitAddresses(addresses);
   return all.map((address) => {
-    const health = grpcClient(healthService, grpcChannel(address, { closing }), { service: name, deadlineMs: 2_000 });
+    const channel = grpcChannel(address, { closing });
+    const health = grpcClient(healthService, channel, { service: name, deadlineMs: 2_000 });
+    const work = grpcClient(HealthServiceService, channel, { service: name, authorization, deadlineMs: 2_000 });
     return {
       name: all.length > 1 ? `${name} ${address}` : name,
       serving: async (signal) => (await health.check({ service: "" }, { signal })).status === "serving",
+      problems: (signal) =>
+        work.listProblems({}, { signal }).then(
+          ({ problems }) => problems,
+          () => [], // of a service that tells none; one that is away shows by the other call
+        ),
     };
   });
 }

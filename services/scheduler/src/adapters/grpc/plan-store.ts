@@ -1,22 +1,28 @@
-import { isTerminal } from "@berth/core";
+import { AppError, isTerminal } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { AssignRequest } from "@berth/contracts/agent";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
-import { followFeed } from "@berth/runtime";
-import type { GrpcClient, Logger } from "@berth/runtime";
-import type { FeedRow } from "../../domain/feed.ts";
-import type { PlanStore } from "../../ports/plan-store.ts";
-import { planToWire, rowFromWire } from "../codec.ts";
+import { followFeed, splitOnFailure } from "@berth/runtime";
+import type { FollowOptions, GrpcClient } from "@berth/runtime";
+import type { End, Placement, Plan } from "../../domain/plan.ts";
+import { cannotStore } from "../../domain/queue.ts";
+import type { Assignments, PlanStore } from "../../ports/plan-store.ts";
+import { planToWire, rowsFromWire } from "../codec.ts";
 
 const leaseName = "scheduler";
 const commitDeadlineMs = 5_000;
+
+const isPlacement = (item: Placement | End): item is Placement => "host" in item;
+const idOf = (item: Placement | End): string => (isPlacement(item) ? item.taskId : item.record.id);
+const isEnd = (item: Placement | End): item is End => !isPlacement(item);
 
 /** Storage over gRPC. `holder` is this process, for its whole life. */
 export function grpcPlanStore(
   store: GrpcClient<typeof TaskStoreServiceService>,
   holder: string,
-  logger: Logger,
+  { logger, setAside, problems }: Pick<FollowOptions, "logger" | "setAside" | "problems">,
 ): PlanStore<AssignRequest> {
+  let failedAlone: string | undefined;
   return {
     // Half its life: if a copy of storage does not answer, another is asked before the lease ends.
     acquireLease: (ttlMs, signal) =>
@@ -30,24 +36,46 @@ export function grpcPlanStore(
       followFeed({
         store,
         logger,
+        setAside,
+        problems,
         signal,
         reader: {
           onStart: () => reader.onStart(),
-          onChanges: (changes) =>
-            reader.onRows(changes.map(rowFromWire).filter((row): row is FeedRow => row !== undefined)),
+          onChanges: (changes) => reader.onRows(rowsFromWire(changes, (id, error) => setAside.add(id, error))),
           onCaughtUp: () => reader.onCaughtUp(),
         },
       }),
 
     async commit(term, plan, signal) {
-      const { placementRefusals, endRefusals, assignments } = await store.commitPlan(planToWire(term, plan), {
-        signal,
-        deadlineMs: commitDeadlineMs,
+      const assignments: Assignments<AssignRequest>[] = [];
+      const commit = async (parts: Pick<Plan, "placements" | "ends">) => {
+        const answer = await store.commitPlan(planToWire(term, parts), { signal, deadlineMs: commitDeadlineMs });
+        for (const { hostId, assign } of answer.assignments) if (assign) assignments.push({ hostId, message: assign });
+        return [...answer.placementRefusals, ...answer.endRefusals];
+      };
+      // In the plan's order, so that what storage cannot store is found without the rest of the plan.
+      const items = [...plan.placements, ...plan.ends];
+      const refusals = await splitOnFailure(items, (some) =>
+        commit({ placements: some.filter(isPlacement), ends: some.filter(isEnd) }),
+      ).catch((thrown: unknown) => {
+        // The only one of its plan: the second time in a row it is taken for the cause.
+        const error = AppError.from(thrown);
+        const id = items.length === 1 && error.code === "internal" ? idOf(items[0]!) : undefined;
+        if (id === undefined || id !== failedAlone) {
+          failedAlone = id;
+          throw error;
+        }
+        return [error];
+      });
+      const codes = refusals.map((refusal, at) => {
+        if (typeof refusal === "string") return refusal;
+        setAside.add(idOf(items[at]!), refusal);
+        return cannotStore;
       });
       return {
-        placementRefusals,
-        endRefusals,
-        assignments: assignments.flatMap(({ hostId, assign }) => (assign ? [{ hostId, message: assign }] : [])),
+        placementRefusals: codes.slice(0, plan.placements.length),
+        endRefusals: codes.slice(plan.placements.length),
+        assignments,
       };
     },
 

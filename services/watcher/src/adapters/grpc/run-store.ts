@@ -1,12 +1,13 @@
+import { ReportAnswer } from "@berth/contracts/agent";
 import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import type { Host } from "@berth/contracts/types";
-import { batcher, followFeed } from "@berth/runtime";
-import type { GrpcClient, Logger } from "@berth/runtime";
+import { batcher, followFeed, splitOnFailure } from "@berth/runtime";
+import type { FollowOptions, GrpcClient } from "@berth/runtime";
+import { AppError } from "@berth/core";
 import type { Run } from "@berth/core";
-import type { FeedRow } from "../../domain/run-view.ts";
 import type { RunStore, TimerLease } from "../../ports/run-store.ts";
-import { knowledgeFromWire, lostReport, rowFromWire } from "../codec.ts";
+import { knowledgeFromWire, lostReport, rowsFromWire } from "../codec.ts";
 
 type Store = GrpcClient<typeof TaskStoreServiceService>;
 
@@ -15,8 +16,7 @@ const statusesAtOnce = 5_000;
 const callDeadlineMs = 5_000;
 const leaseName = "watcher-timers";
 
-export interface RunStoreOptions {
-  readonly logger: Logger;
+export interface RunStoreOptions extends Pick<FollowOptions, "logger" | "setAside" | "problems"> {
   readonly now: () => Date;
   readonly onReports: (hosts: number, statuses: number, seconds: number) => void;
 }
@@ -24,7 +24,7 @@ export interface RunStoreOptions {
 /** Storage over gRPC; reports of many hosts go together, and so do their words of themselves. */
 export function grpcRunStore(
   store: Store,
-  { logger, now, onReports }: RunStoreOptions,
+  { logger, setAside, problems, now, onReports }: RunStoreOptions,
 ): RunStore<ReportRequest, ReportReply, Host, AssignRequest> {
   const report = batcher<ReportRequest, ReportReply>({
     maxItems: 1_000,
@@ -33,26 +33,50 @@ export function grpcRunStore(
       const replies: ReportReply[] = [];
       for (const part of portions(reports)) {
         const startedAt = performance.now();
-        const answer = await store.applyReports({ reports: part }, { deadlineMs: callDeadlineMs });
+        const answers = await splitOnFailure(part, async (some) => {
+          const { replies: those } = await store.applyReports({ reports: [...some] }, { deadlineMs: callDeadlineMs });
+          return those;
+        }).catch(eachAtFault(part));
         onReports(
           part.length,
           part.reduce((sum, { statuses }) => sum + statuses.length, 0),
           (performance.now() - startedAt) / 1000,
         );
-        replies.push(...answer.replies);
+        for (const [at, answer] of answers.entries())
+          replies.push(answer instanceof AppError ? await oneByOne(part[at]!) : answer);
       }
       return replies;
     },
   });
+  /** Of a report that storage fails on: what of it cannot be stored is told again later, and the rest is stored. */
+  async function oneByOne(report: ReportRequest): Promise<ReportReply> {
+    const answers = await splitOnFailure(report.statuses, async (statuses) => {
+      const { replies } = await store.applyReports(
+        { reports: [{ ...report, statuses: [...statuses] }] },
+        { deadlineMs: callDeadlineMs },
+      );
+      return replies[0]!.answers;
+    }).catch(eachAtFault(report.statuses));
+    return {
+      answers: answers.map((answer, at) => {
+        if (!(answer instanceof AppError)) return answer;
+        setAside.add(report.statuses[at]!.run?.taskId ?? `a report of ${report.hostId}`, answer);
+        return ReportAnswer.LATER;
+      }),
+    };
+  }
+
   const seeHost = batcher<Host, { term: number; refused: boolean }>({
     maxItems: 1_000,
     maxQueued: 20_000,
     async run(hosts) {
-      const { term, refused } = await store.syncHosts(
-        { hosts: [...hosts], silentHostIds: [], silentAfterMs: 0 },
-        { deadlineMs: callDeadlineMs },
-      );
-      return hosts.map((_, at) => ({ term, refused: refused.includes(at) }));
+      return splitOnFailure(hosts, async (some) => {
+        const { term, refused } = await store.syncHosts(
+          { hosts: [...some], silentHostIds: [], silentAfterMs: 0 },
+          { deadlineMs: callDeadlineMs },
+        );
+        return some.map((_, at) => ({ term, refused: refused.includes(at) }));
+      });
     },
   });
 
@@ -61,11 +85,12 @@ export function grpcRunStore(
       followFeed({
         store,
         logger,
+        setAside,
+        problems,
         signal,
         reader: {
           onStart: (epoch) => reader.onStart(epoch),
-          onChanges: (changes) =>
-            reader.onRows(changes.map(rowFromWire).filter((row): row is FeedRow => row !== undefined)),
+          onChanges: (changes) => reader.onRows(rowsFromWire(changes, (id, error) => setAside.add(id, error))),
           onCaughtUp: () => reader.onCaughtUp(),
         },
       }),
@@ -94,6 +119,15 @@ export function grpcRunStore(
     },
   };
 }
+
+/** Where storage answers and every item fails, each is tried, or told again later, by itself. Where it is away, the call fails. */
+const eachAtFault =
+  (items: readonly unknown[]) =>
+  (thrown: unknown): AppError[] => {
+    const error = AppError.from(thrown);
+    if (error.code === "unavailable") throw error;
+    return items.map(() => error);
+  };
 
 /** Consecutive reports with not too many statuses in all. */
 export function portions(reports: readonly ReportRequest[]): ReportRequest[][] {

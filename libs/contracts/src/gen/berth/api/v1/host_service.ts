@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Host } from "../../types/v1/host.ts";
 
 /** Nothing to say. */
@@ -61,6 +62,18 @@ export interface ServiceStatus {
   ok: boolean;
   /** Why not, or who leads. */
   detail: string;
+  /** What of its work fails, or was set aside so that the rest goes on; it may serve nevertheless. */
+  problems: ServiceProblem[];
+}
+
+/** One thing that fails in a service. */
+export interface ServiceProblem {
+  /** UPPER_SNAKE. */
+  code: string;
+  /** One sentence. */
+  message: string;
+  /** Since when. */
+  sinceTime: Date | undefined;
 }
 
 /** Which host. */
@@ -501,7 +514,7 @@ export const GetStatusResponse_TasksEntry: MessageFns<GetStatusResponse_TasksEnt
 };
 
 function createBaseServiceStatus(): ServiceStatus {
-  return { name: "", ok: false, detail: "" };
+  return { name: "", ok: false, detail: "", problems: [] };
 }
 
 export const ServiceStatus: MessageFns<ServiceStatus> = {
@@ -514,6 +527,9 @@ export const ServiceStatus: MessageFns<ServiceStatus> = {
     }
     if (message.detail !== "") {
       writer.uint32(26).string(message.detail);
+    }
+    for (const v of message.problems) {
+      ServiceProblem.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -555,6 +571,14 @@ export const ServiceStatus: MessageFns<ServiceStatus> = {
             message.detail = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problems.push(ServiceProblem.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -572,6 +596,9 @@ export const ServiceStatus: MessageFns<ServiceStatus> = {
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       ok: isSet(object.ok) ? globalThis.Boolean(object.ok) : false,
       detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+      problems: globalThis.Array.isArray(object?.problems)
+        ? object.problems.map((e: any) => ServiceProblem.fromJSON(e))
+        : [],
     };
   },
 
@@ -586,6 +613,9 @@ export const ServiceStatus: MessageFns<ServiceStatus> = {
     if (message.detail !== "") {
       obj.detail = message.detail;
     }
+    if (message.problems?.length) {
+      obj.problems = message.problems.map((e) => ServiceProblem.toJSON(e));
+    }
     return obj;
   },
 
@@ -597,6 +627,112 @@ export const ServiceStatus: MessageFns<ServiceStatus> = {
     message.name = object.name ?? "";
     message.ok = object.ok ?? false;
     message.detail = object.detail ?? "";
+    message.problems = object.problems?.map((e) => ServiceProblem.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseServiceProblem(): ServiceProblem {
+  return { code: "", message: "", sinceTime: undefined };
+}
+
+export const ServiceProblem: MessageFns<ServiceProblem> = {
+  encode(message: ServiceProblem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== "") {
+      writer.uint32(10).string(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    if (message.sinceTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.sinceTime), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServiceProblem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServiceProblem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sinceTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ServiceProblem {
+    return {
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      sinceTime: isSet(object.sinceTime)
+        ? fromJsonTimestamp(object.sinceTime)
+        : isSet(object.since_time)
+        ? fromJsonTimestamp(object.since_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ServiceProblem): unknown {
+    const obj: any = {};
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.sinceTime !== undefined) {
+      obj.sinceTime = message.sinceTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ServiceProblem>, I>>(base?: I): ServiceProblem {
+    return ServiceProblem.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ServiceProblem>, I>>(object: I): ServiceProblem {
+    const message = createBaseServiceProblem();
+    message.code = object.code ?? "";
+    message.message = object.message ?? "";
+    message.sinceTime = object.sinceTime ?? undefined;
     return message;
   },
 };
@@ -893,6 +1029,28 @@ type DeepPartial<T> = T extends Builtin ? T
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = Math.trunc(date.getTime() / 1_000);
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (t.seconds || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
+
+function fromJsonTimestamp(o: any): Date {
+  if (o instanceof globalThis.Date) {
+    return o;
+  } else if (typeof o === "string") {
+    return new globalThis.Date(o);
+  } else {
+    return fromTimestamp(Timestamp.fromJSON(o));
+  }
+}
 
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());

@@ -1,0 +1,1 @@
+export * from "./gen/berth/health/v1/health_service.ts";
