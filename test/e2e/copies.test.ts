@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, openSync, closeSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "@berth/cli/cluster";
+import { freePort } from "@berth/local";
 import { killKeepers, repositoryRoot, runBerth, startNats, until } from "@berth/test-support";
 import type { NatsServer } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isAlive } from "@berth/cli/cluster";
-import type { KnownProcess } from "@berth/cli/cluster";
+import { isAlive } from "@berth/local";
+import type { KnownProcess } from "@berth/local";
 import { MiB } from "@berth/core";
 import { apiOf, Ledger, mulberry32, startCluster, until } from "@berth/test-support";
 import type { Prepare, TestCluster } from "@berth/test-support";

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { serviceNames } from "@berth/cli/cluster";
+import { serviceNames } from "@berth/local";
 import { apiOf, startCluster, submit, until, whenOver, whenRunning } from "@berth/test-support";
 import type { TestCluster } from "@berth/test-support";
 import { Outcome } from "@berth/contracts/types";

@@ -1,4 +1,4 @@
-import { findProcess } from "@berth/cli/cluster";
+import { findProcess } from "@berth/local";
 import { runBerth, startCluster } from "@berth/test-support";
 import { median, processFigures, report, round, withDescendants } from "./measure.ts";
 

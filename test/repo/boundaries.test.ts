@@ -19,6 +19,8 @@ const faults: readonly (readonly [file: string, source: string, said: string])[]
   ["libs/plugins/src/a.ts", `import "@berth/scheduler";`, "plugins uses"],
   ["clients/cli/src/a.ts", `import "@berth/runtime";`, "behind the gateway"],
   ["clients/cli/src/b.ts", `import "@grpc/grpc-js";`, "behind the gateway"],
+  ["clients/local/src/a.ts", `import "@berth/runtime";`, "bringing up a cluster uses"],
+  ["clients/local/src/b.ts", `import "@berth/cli";`, "bringing up a cluster uses"],
   ["services/scheduler/src/domain/a.ts", `import "zod";`, "no npm"],
   [
     "services/scheduler/src/domain/b.ts",
@@ -81,7 +83,11 @@ const wellMade: readonly (readonly [file: string, source: string])[] = [
     "services/scheduler/src/adapters/docker/good.ts",
     `import "dockerode";\nimport "../../ports/a.ts";\nimport "node:fs";`,
   ],
-  ["clients/cli/src/good.ts", `import "@berth/sdk";\nimport "commander";\nimport "node:fs";`],
+  ["clients/local/src/good.ts", `import "@berth/sdk";\nimport "nice-grpc";\nimport "node:fs";`],
+  [
+    "clients/cli/src/good.ts",
+    `import "@berth/local/layout";\nimport "@berth/sdk";\nimport "commander";\nimport "node:fs";`,
+  ],
 ];
 
 describe("the rules of the tree", () => {

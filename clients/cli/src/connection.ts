@@ -5,7 +5,7 @@ import { AppError } from "@berth/core";
 import { splitAddresses } from "@berth/contracts/channel";
 import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
-import { defaultDataDir } from "./cluster/layout.ts";
+import { defaultDataDir } from "@berth/local/layout";
 
 /** Which server, as whom. */
 export interface Connection {

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { commandTable } from "./command-table.ts";
 import { exitCodeFor, finish, printError } from "./exit.ts";
-import { doubtfulVariables } from "./cluster/setting-names.ts";
+import { doubtfulVariables } from "@berth/local/setting-names";
 import { note } from "./output/print.ts";
 import { watchOutput } from "./output/stdout.ts";
 import { checkArguments } from "./task-input/utf8.ts";

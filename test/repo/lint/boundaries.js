@@ -6,8 +6,8 @@ const inside = "^\\.{1,2}/(?!.*/src/)"; // its own package: a path through anoth
 const node = "^node:(?!sqlite)";
 const vendors = "dockerode|mongodb|@nats-io/|@grpc/|nice-grpc|node:sqlite";
 const others = `^(?!@berth/|\\.|${vendors})`; // npm and Node, without the vendors that have a folder of their own
-/** Contracts has several doors, one a subject. */
-const berth = (...names) => `^@berth/(${names.join("|").replace("contracts", "contracts(/[a-z-]+)?")})$`;
+/** Contracts and the local cluster have several doors, one per subject. */
+const berth = (...names) => `^@berth/(${names.join("|").replace(/contracts|local/g, "$&(/[a-z-]+)?")})$`;
 const libs = berth("core", "contracts", "plugins", "runtime", "nats", "database");
 const layers = (...names) => `^\\.{1,2}/(?!(.*/)?(${names.join("|")})(/|\\.ts$))`;
 const adapters = layers("main", "src");
@@ -52,16 +52,16 @@ export const boundaries = [
     may: [inside, berth("core", "contracts"), others, "^(@grpc/|nice-grpc)"],
     else: "a client uses core, contracts and the SDK: the rest is behind the gateway",
   },
-  // The part of the CLI that brings a cluster up talks to its services before there is a user for the gateway.
+  // What brings a cluster up talks to its services before there is a user for the gateway.
   {
-    files: /^clients\/cli\/src\/cluster\//,
+    files: /^clients\/local\//,
     may: [inside, berth("core", "contracts", "sdk"), others, "^(@grpc/|nice-grpc)"],
     else: "bringing up a cluster uses core, contracts, the SDK and gRPC",
   },
   {
     files: /^clients\//,
-    may: [inside, berth("core", "contracts", "sdk"), others],
-    else: "a client uses core, contracts and the SDK: the rest is behind the gateway",
+    may: [inside, berth("core", "contracts", "sdk", "local"), others],
+    else: "a client uses core, contracts, the SDK and the local cluster: the rest is behind the gateway",
   },
   {
     files: /^services\/[^/]+\/src\/domain\//,

@@ -3,8 +3,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { testDatabase } from "./mongo-server.ts";
-import { findProcess, layoutOf } from "@berth/cli/cluster";
-import type { Layout, ServiceName } from "@berth/cli/cluster";
+import { findProcess, layoutOf } from "@berth/local";
+import type { Layout, ServiceName } from "@berth/local";
 
 export const repositoryRoot = resolve(import.meta.dirname, "../../..");
 

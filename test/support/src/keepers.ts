@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isAlive } from "@berth/cli/cluster";
-import type { KnownProcess } from "@berth/cli/cluster";
+import { isAlive } from "@berth/local";
+import type { KnownProcess } from "@berth/local";
 
 /** The processes that start a host's tasks and wait for them, as they are now; kill -9 ends them. They outlive their agent on purpose. */
 export const keepersIn = (folder: string): KnownProcess[] =>

@@ -16,7 +16,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { freePort } from "@berth/cli/cluster";
+import { freePort } from "@berth/local";
 import { announced, drop, namer } from "./mongo-access.ts";
 import type { MongoServer } from "./mongo-access.ts";
 

@@ -1,17 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { AppError } from "@berth/core";
 import { Task, TaskRequest, TaskState } from "@berth/contracts/types";
 import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { isUp, takeDown } from "../cluster/down.ts";
-import type { ClientFile } from "../cluster/first-user.ts";
-import { defaultDataDir, layoutOf } from "../cluster/layout.ts";
-import type { Layout } from "../cluster/layout.ts";
-import { takeLock } from "../cluster/lock.ts";
-import { terminalProgress } from "../cluster/progress.ts";
+import { defaultDataDir, isUp, layoutOf, takeDown, takeLock } from "@berth/local";
+import type { Layout } from "@berth/local";
+import type { ClientFile } from "@berth/local/first-user";
+import { terminalProgress } from "../output/terminal-progress.ts";
 import { untilOver } from "../follow-task.ts";
 import { leaveClusterHere } from "../connection.ts";
 import { note, print, printJson } from "../output/print.ts";
@@ -35,8 +32,7 @@ export function register(program: Command): void {
     .option("--keep", "leave what runs running, with the agent that looks after it")
     .option("--json", "print one JSON document")
     .action(async (flags: DownFlags) => {
-      if (flags.data) process.env["BERTH_DATA"] = resolve(flags.data);
-      const layout = layoutOf(defaultDataDir());
+      const layout = layoutOf(flags.data ?? defaultDataDir());
       if (!isUp(layout)) {
         goBackToLogin(layout);
         return flags.json

@@ -1,10 +1,7 @@
 import { Argument } from "commander";
 import type { Command } from "commander";
-import { settingsOf } from "../cluster/env-files.ts";
-import { closeInheritedFiles } from "../cluster/inherited-files.ts";
-import { serviceArgs, servedNames } from "../cluster/service-mains.ts";
-import type { ServedName } from "../cluster/service-mains.ts";
-import { openFilesWarning } from "../cluster/open-files.ts";
+import { closeInheritedFiles, openFilesWarning, servedNames, serviceArgs, settingsOf } from "@berth/local/serve";
+import type { ServedName } from "@berth/local/serve";
 import { note } from "../output/print.ts";
 import { installationRoot } from "./up.ts";
 

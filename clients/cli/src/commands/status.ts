@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { GetStatusResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
-import { describeFault, readFaults } from "../cluster/faults.ts";
-import type { ServiceFault } from "../cluster/faults.ts";
-import { defaultDataDir, layoutOf } from "../cluster/layout.ts";
+import { describeFault, readFaults } from "@berth/local/faults";
+import type { ServiceFault } from "@berth/local/faults";
+import { defaultDataDir, layoutOf } from "@berth/local/layout";
 import { findConnection, withBerth } from "../connection.ts";
 import { printHosts } from "../output/host-table.ts";
 import { note, print, printJson, printTable } from "../output/print.ts";

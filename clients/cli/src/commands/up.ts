@@ -1,10 +1,9 @@
 import { resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
-import { defaultDataDir, layoutOf } from "../cluster/layout.ts";
-import { terminalProgress } from "../cluster/progress.ts";
-import { bringUp, defaultGatewayPort } from "../cluster/up.ts";
-import type { UpOptions } from "../cluster/up.ts";
+import { bringUp, defaultDataDir, defaultGatewayPort, layoutOf } from "@berth/local";
+import type { UpOptions } from "@berth/local";
+import { terminalProgress } from "../output/terminal-progress.ts";
 import { chooseClusterHere } from "../connection.ts";
 import { note, print, printJson } from "../output/print.ts";
 
@@ -85,8 +84,7 @@ function sayWhichCluster(clientFile: string, server: string): void {
 }
 
 export async function upFrom(flags: UpFlags) {
-  if (flags.data) process.env["BERTH_DATA"] = resolve(flags.data);
-  const layout = layoutOf(defaultDataDir());
+  const layout = layoutOf(flags.data ?? defaultDataDir());
   const options: UpOptions = {
     driver: flags.driver,
     simHosts: flags.simHosts,

@@ -1,8 +1,8 @@
 import { CreateUserRequest, CreateUserResponse } from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import type { Command } from "commander";
-import { makeAdmin } from "../cluster/first-user.ts";
-import { settingsOf } from "../cluster/env-files.ts";
+import { makeAdmin } from "@berth/local/first-user";
+import { settingsOf } from "@berth/local/env-files";
 import { withBerth } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, print, printJson } from "../output/print.ts";

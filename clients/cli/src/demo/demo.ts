@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpat
 import { basename, join } from "node:path";
 import { AppError } from "@berth/core";
 import { countWords } from "./demo-answer.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout } from "@berth/local/layout";
 
 /** What the demo reads: text files of this machine, copied where the volume `texts` points. */
 export interface DemoTexts {

@@ -1,20 +1,7 @@
+import type { Progress } from "@berth/local";
 import { createSpinner } from "nanospinner";
 
-/** Tells a person what happens: a line a step, with a spinner where there is a terminal. Goes to standard error. */
-export interface Progress {
-  /** A step begins; the one before has ended well. */
-  step(text: string): void;
-  /** More about the present step. */
-  update(text: string): void;
-  /** The present step ended well. */
-  done(text?: string): void;
-  /** Something to know, on a line of its own. */
-  note(text: string): void;
-  fail(text: string): void;
-}
-
-export const silentProgress: Progress = { step() {}, update() {}, done() {}, note() {}, fail() {} };
-
+/** With a spinner where there is a terminal, else a line per step. */
 export function terminalProgress(out: NodeJS.WriteStream = process.stderr): Progress {
   return out.isTTY ? spinnerProgress() : lineProgress(out);
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { secret, writeFileWhole } from "./cluster-file.ts";
+import { secret } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import type { Layout } from "./layout.ts";
+import { writeNatsConfig } from "./nats-config.ts";
 import { serviceArgs } from "./service-mains.ts";
 
 /** A process of the cluster. */
@@ -104,29 +105,4 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
       lifeSign: { greetingPort: cluster.natsPort },
     },
   ];
-}
-
-/** Users with generated passwords; an agent may touch its own subjects and nothing else. */
-function writeNatsConfig(layout: Layout, cluster: ClusterFile, control: string, agent: string): string {
-  // Virtual hosts share one account; they run nothing.
-  const own = `berth.v1.host.${cluster.driver === "sim" ? "*" : cluster.hostId}`;
-  const path = join(layout.secrets, "nats.conf");
-  const quoted = (words: string[]) => words.map((w) => JSON.stringify(w)).join(", ");
-  writeFileWhole(
-    path,
-    `# Made by berth up; made again at each start.
-listen: "127.0.0.1:${cluster.natsPort}"
-max_payload: 8388608
-authorization {
-  users = [
-    { user: control, password: ${JSON.stringify(control)}, permissions: { publish: ["berth.v1.host.>", "_INBOX.>"], subscribe: ["berth.v1.host.>", "_INBOX.>"], allow_responses: true } }
-    { user: agent, password: ${JSON.stringify(agent)}, permissions: {
-        publish: [${quoted([`${own}.sync`, `${own}.report`])}]
-        subscribe: [${quoted([`${own}.assign`, `${own}.wake`, `_INBOX_${cluster.hostId}.>`])}]
-        allow_responses: true } }
-  ]
-}
-`,
-  );
-  return path;
 }

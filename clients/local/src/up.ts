@@ -194,7 +194,7 @@ async function startSupervisor(layout: Layout, root: string): Promise<void> {
   const log = openSync(join(layout.logs, "supervisor.log"), "a", 0o600);
   const child = spawn(
     join(root, "node_modules", ".bin", "node"),
-    [join(root, "clients", "cli", "src", "cluster", "supervisor-main.ts"), layout.data, root],
+    [join(root, "clients", "local", "src", "supervisor-main.ts"), layout.data, root],
     {
       detached: true,
       stdio: ["ignore", log, log],

@@ -1,0 +1,13 @@
+/** A cluster on this machine: what it consists of, and how it is brought up, kept running and taken down. Parts with doors of their own load faster. */
+export { freePort } from "./cluster-file.ts";
+export type { ClusterFile } from "./cluster-file.ts";
+export { isUp, takeDown } from "./down.ts";
+export { takeLock } from "./lock.ts";
+export * from "./layout.ts";
+export { findProcess, isAlive } from "./processes.ts";
+export type { KnownProcess } from "./processes.ts";
+export type { Progress } from "./progress.ts";
+export { serviceNames } from "./services.ts";
+export type { ServiceName } from "./services.ts";
+export { bringUp, defaultGatewayPort } from "./up.ts";
+export type { UpOptions } from "./up.ts";
