@@ -37,8 +37,13 @@ export interface OpenedStore {
 /** A database of its own for each test. It can be opened again, and twice at once: the second store sees what is committed. */
 export interface TestDatabase {
   open(options: OpenOptions): Promise<OpenedStore>;
+  /** Puts a number that no program can count with into a record of a task. A store that is open may have it in memory: it is to be opened again. */
+  damage(record: DamagedRecord, taskId: string, column: string, value: bigint): Promise<void>;
   remove(): Promise<void>;
 }
+
+/** The record itself, an array's state, or what never changes of it. */
+export type DamagedRecord = "task" | "array" | "spec";
 
 export type MakeDatabase = () => Promise<TestDatabase>;
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { splitTaskId } from "@berth/core";
 import { connectMongo, mongoTaskStore } from "@berth/storage";
 import { sharedMongo } from "@berth/test-support";
 import type { MakeDatabase } from "./task-store-harness.ts";
@@ -18,6 +19,17 @@ const make: MakeDatabase = async () => {
         },
         close: () => store.close(),
       };
+    },
+    async damage(record, taskId, column, value) {
+      const { calls } = await connectMongo(url, () => {});
+      const { number } = splitTaskId(taskId);
+      const [collection, filter, path] = {
+        task: ["tasks", { _id: String(number).padStart(16, "0") }, column],
+        array: ["tasks", { _id: String(number).padStart(16, "0") }, `array.${column}`],
+        spec: ["specs", { _id: number }, column],
+      }[record] as ["tasks" | "specs", object, string];
+      await calls.bulkWrite(collection, [{ updateOne: { filter, update: { $set: { [path]: value } } } }]);
+      await calls.close();
     },
     remove: () => server.drop(url),
   };

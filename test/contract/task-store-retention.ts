@@ -190,6 +190,18 @@ export function retentionTests(make: MakeDatabase): void {
     await expect(h.get(second)).rejects.toMatchObject({ code: "not-found" });
   });
 
+  it("deletes what is behind records that are waited for, however many they are", async () => {
+    await using h = await open();
+    const kept = [];
+    for (let n = 0; n < 3; n++) kept.push(await ended(h));
+    const behind = await ended(h);
+    await ended(h);
+    await archiveAll(h);
+    await h.submit({ dependencies: kept.map((taskId) => ({ kind: Dependency_Kind.AFTER, taskId })) });
+    expect(await deleteAll(h, 0, 2)).toBe(2);
+    await expect(h.get(behind)).rejects.toMatchObject({ code: "not-found" });
+  });
+
   it("does not believe a clock that jumps until it went on for an hour", async () => {
     await using h = await open();
     await pass(h, day);

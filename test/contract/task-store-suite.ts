@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { arrayTests } from "./task-store-arrays.ts";
+import { damageTests } from "./task-store-damage.ts";
 import { feedTests } from "./task-store-feed.ts";
 import type { MakeDatabase } from "./task-store-harness.ts";
 import { hostNameTests } from "./task-store-host-names.ts";
@@ -28,6 +29,7 @@ export function describeTaskStore(name: string, make: MakeDatabase, modelRuns = 
     describe("folding", () => foldTests(make));
     describe("retention", () => retentionTests(make));
     describe("change feed and hosts", () => feedTests(make));
+    describe("damaged records", () => damageTests(make));
     describe("reading", () => readTests(make));
     describe("any sequence of events", () => modelTests(make, modelRuns));
   });

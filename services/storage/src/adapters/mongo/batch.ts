@@ -1,34 +1,24 @@
 import { isLive } from "@berth/core";
-import type { Outcome } from "@berth/core";
 import { killCode, outcomeCode, overCode, pendingCode, stateOf } from "../records/codes.ts";
+import type { Salvaged } from "../records/damage.ts";
 import { taskChange } from "../records/feed-row.ts";
 import { arrayOutcome, isDone } from "../../domain/array-record.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
 import { chunkOf, unfold } from "./chunks.ts";
+import { arrayDoc, openArray } from "./open-array.ts";
+import type { OpenArray } from "./open-array.ts";
 import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
 import { chunkKey, taskKey } from "./collections.ts";
+import type { SpecColumns, TaskColumns } from "../records/columns.ts";
+import { bytes } from "./spec-doc.ts";
 import type { SpecDoc } from "./spec-doc.ts";
+import { damagedSpec, livingElements, salvaged } from "./damaged-docs.ts";
 import { Changes } from "./changes.ts";
 import { Needs, NotLoaded } from "./needs.ts";
 import type { Counters, Work } from "./work.ts";
 
 /** A record before it is stored. */
 export type TaskRecord = Omit<TaskDoc, "_id">;
-
-/** An array while a call works on it. */
-export interface OpenArray extends ArrayRecord {
-  readonly number: number;
-  state: number;
-  request: number;
-  requestBy: string;
-  /** Set where the array as a whole was ended otherwise than by its elements. */
-  verdict: { readonly outcome: Outcome; readonly code: string; readonly message: string } | undefined;
-  cpuMs: number;
-  wallMs: number;
-  /** Of each of its runs; see leaseColumn. */
-  readonly leaseMs: number;
-  dirty: boolean;
-}
 
 /** How many elements are looked for at once when a cursor has to step over those that were killed early. */
 const stepsAtOnce = 256;
@@ -168,6 +158,29 @@ export class Batch {
     return doc;
   }
 
+  /** What can be read of a damaged record; undefined where there is none. */
+  salvaged(number: number, idx: number): Salvaged | undefined {
+    return salvaged(this.#work, number, idx);
+  }
+
+  /** Indexes of an array's elements that have a record and are not over, damaged ones too. */
+  livingElements(number: number): readonly number[] {
+    return livingElements(this.#work, number);
+  }
+
+  /** Puts a record that can be read in the place of a damaged one, and announces it. */
+  replace(row: TaskColumns, spec: SpecColumns, array: ArrayRecord | undefined): void {
+    const { number } = row;
+    const damaged = damagedSpec(this.#work, number);
+    if (damaged) {
+      const { client_key: key, run_spec: given } = damaged;
+      const doc = { ...spec, _id: number, run_spec: bytes(given) };
+      this.changes.specs.set(number, key === undefined ? doc : { ...doc, client_key: String(key) });
+    }
+    this.#arrays.delete(number);
+    this.announce(row, this.spec(number)!, array);
+  }
+
   /** Stores a form that nobody needs to be told of. */
   keep(doc: TaskDoc): void {
     this.changes.tasks.set(doc._id, doc);
@@ -228,39 +241,6 @@ function stored(row: TaskRecord, at: number, array: ArrayDoc | undefined): TaskD
 function* following(number: number, from: number, upTo: number, step: number): Generator<string> {
   for (let idx = from; idx <= upTo; idx += step) yield taskKey(number, idx);
 }
-
-export function openArray(whole: TaskDoc, array: ArrayDoc): OpenArray {
-  return {
-    number: whole.number,
-    range: { first: array.first, last: array.last, step: array.step },
-    maxLive: array.max_live,
-    cursor: array.cursor,
-    early: array.early,
-    live: array.live,
-    waiting: array.waiting,
-    ended: new Map(Object.entries(array.ended) as [Outcome, number][]),
-    state: whole.state,
-    request: whole.request,
-    requestBy: whole.request_by,
-    verdict: undefined,
-    cpuMs: array.cpu_ms,
-    wallMs: array.wall_ms,
-    leaseMs: whole.lease_ms ?? 0,
-    dirty: false,
-  };
-}
-
-export const arrayDoc = (array: ArrayRecord & { readonly cpuMs?: number; readonly wallMs?: number }): ArrayDoc => ({
-  ...array.range,
-  max_live: array.maxLive,
-  cursor: array.cursor,
-  early: array.early,
-  live: array.live,
-  waiting: array.waiting,
-  ended: Object.fromEntries(array.ended),
-  cpu_ms: array.cpuMs ?? 0,
-  wall_ms: array.wallMs ?? 0,
-});
 
 /** Runs one call on what is in hand, and keeps what it changes; loads what is missing and runs it again. What it throws is its own: nothing of it is kept. */
 export async function decide<T>(work: Work, call: (batch: Batch) => T): Promise<T> {

@@ -1,5 +1,5 @@
 import type { ArrayRange } from "@berth/core";
-import { decodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
+import { chunkByIndex, indexesAChunk } from "../records/folded-chunk.ts";
 import type { FoldedRow } from "../records/folded-chunk.ts";
 import { unfolded } from "../records/unfolded.ts";
 import { taskKey } from "./collections.ts";
@@ -12,7 +12,7 @@ const decoded = new WeakMap<ChunkDoc, Rows>();
 /** Rows by index, decoded once a document: a host that was away may repeat a thousand reports of one. */
 export function rowsOf(chunk: ChunkDoc): Rows {
   let rows = decoded.get(chunk);
-  if (!rows) decoded.set(chunk, (rows = new Map(decodeChunk(chunk.body as Buffer).map((row) => [row.idx, row]))));
+  if (!rows) decoded.set(chunk, (rows = chunkByIndex(Number(chunk._id.split("/")[0]), chunk.body)));
   return rows;
 }
 

@@ -154,6 +154,9 @@ const padded = (number: number): string => String(number).padStart(16, "0");
 export const taskKey = (number: number, idx: number): string =>
   idx < 0 ? padded(number) : `${padded(number)}.${padded(idx)}`;
 
+/** Of an element's key. */
+export const indexOf = (key: string): number => Number(key.slice(key.indexOf(".") + 1));
+
 /** Greater than the keys of all elements of an array, smaller than the next number's. */
 export const afterElements = (number: number): string => `${padded(number)}/`;
 

@@ -1,11 +1,14 @@
 import { overCode } from "../records/codes.ts";
+import { shownRow, unlessUnreadable } from "../records/damage.ts";
 import { encodeChunk } from "../records/folded-chunk.ts";
 import type { FoldedRow } from "../records/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
+import type { Document } from "mongodb";
+import { openArray } from "./open-array.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
-import { afterElements, chunkKey, taskKey } from "./collections.ts";
+import { afterElements, chunkKey, indexOf, taskKey } from "./collections.ts";
 import type { ArrayDoc, ChunkDoc, TaskDoc } from "./collections.ts";
 import { toTask } from "./task-doc.ts";
 import type { Call } from "./transactions.ts";
@@ -35,12 +38,19 @@ export class Folder {
   async step(limit: number, afterMs: number): Promise<Step> {
     let done = 0;
     for (let looks = 0; done < limit && looks < limit * looksAFold;) {
-      const array = await this.#nextArray();
-      if (!array) {
+      const found = await this.#nextArray();
+      if (!found) {
         this.#place = { number: 0, idx: -1 };
         return { done, more: false };
       }
-      if (array.number > this.#place.number) this.#place = { number: array.number, idx: -1 };
+      const number = Number(found["_id"]);
+      if (number > this.#place.number) this.#place = { number, idx: -1 };
+      const array = unlessUnreadable(() => sound(found));
+      if (!array) {
+        looks += 10;
+        this.#place = { number: number + 1, idx: -1 };
+        continue;
+      }
       const keys = await this.#nextRecords(array);
       looks += Math.max(10, keys.length);
       if (keys.length === 0) {
@@ -55,10 +65,10 @@ export class Folder {
     return { done, more: true };
   }
 
-  async #nextArray(): Promise<Array | undefined> {
+  async #nextArray(): Promise<Document | undefined> {
     const filter = { unsettled: 1, _id: { $gte: taskKey(this.#place.number, -1) } };
     const [found] = await this.#calls.find("tasks", filter, { sort: { _id: 1 }, limit: 1 });
-    return found && (toTask(found) as Array);
+    return found;
   }
 
   /** Keys of the records that are to go into one chunk: the next one, from our place on, for which there are any. None beyond the cursor; at most a chunk's. */
@@ -107,19 +117,26 @@ export class Folder {
   }
 }
 
-const indexOf = (key: string): number => Number(key.slice(key.indexOf(".") + 1));
+/** Throws RECORD_UNREADABLE. */
+function sound(doc: Document): Array {
+  const whole = toTask(doc) as Array;
+  openArray(whole, whole.array);
+  return whole;
+}
 
 function foldChunk(batch: Batch, number: number, keys: readonly string[], key: string, endedBefore: number): number {
-  const whole = batch.task(number, -1);
+  const whole = unlessUnreadable(() => batch.task(number, -1));
   if (!whole) return 0;
   // The whole array may be long over by our clock, whatever its hosts' clocks said.
   const all = whole.state >= overCode && (whole.ended_at ?? 0) <= endedBefore;
   const due = keys
-    .flatMap((record) => batch.record(record) ?? [])
+    .flatMap((key) => readable(batch, number, key) ?? [])
     .filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
   if (due.length === 0) return 0;
   const before = batch.chunk(key);
-  const rows: FoldedRow[] = [...(before ? rowsOf(before).values() : []), ...due].toSorted((a, b) => a.idx - b.idx);
+  const known = unlessUnreadable(() => (before ? [...rowsOf(before).values()] : []));
+  if (!known) return 0; // a damaged chunk stays as it is, and what would go into it a record
+  const rows: FoldedRow[] = [...known, ...due].toSorted((a, b) => a.idx - b.idx);
   const chunk: ChunkDoc = {
     _id: key,
     n: rows.length,
@@ -129,4 +146,13 @@ function foldChunk(batch: Batch, number: number, keys: readonly string[], key: s
   batch.changes.chunks.set(key, chunk);
   for (const { _id } of due) batch.changes.tasks.set(_id, undefined);
   return due.length;
+}
+
+/** A record; of a damaged one what can be read. */
+function readable(batch: Batch, number: number, key: string): TaskDoc | undefined {
+  const task = unlessUnreadable(() => batch.record(key) ?? "gone");
+  if (task === "gone") return undefined;
+  if (task) return task;
+  const found = batch.salvaged(number, indexOf(key));
+  return found && { ...shownRow(found), _id: key };
 }

@@ -2,21 +2,21 @@ import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import { killCode, outcomeCode, overCode, stateCode } from "../records/codes.ts";
-import type { TaskColumns } from "../records/columns.ts";
+import type { SpecColumns, TaskColumns } from "../records/columns.ts";
 import { indexesAChunk } from "../records/folded-chunk.ts";
 import { bits } from "../records/list-filter.ts";
 import type { Wanted } from "../records/list-filter.ts";
 import { readId } from "../records/task-life.ts";
-import { taskMessage, unrecordedRow } from "../records/task-message.ts";
+import { shortMessage, unrecordedRow } from "../records/task-message.ts";
 import { unfolded } from "../records/unfolded.ts";
-import { openArray } from "./batch.ts";
-import type { OpenArray } from "./batch.ts";
+import { openArray } from "./open-array.ts";
+import type { OpenArray } from "./open-array.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
 import { afterChunks, afterElements, chunkKey, taskKey } from "./collections.ts";
 import type { ChunkDoc, TaskDoc } from "./collections.ts";
 import type { ListDeps, Page } from "./list-tasks.ts";
-import { toTask } from "./task-doc.ts";
+import { shownElement } from "./task-doc.ts";
 import { bytes } from "./spec-doc.ts";
 
 /** How much one call looks at before it answers with what it found; a chunk that is looked at in vain counts for some records. */
@@ -41,7 +41,7 @@ export async function listElements(
   );
   if (!whole?.array || !spec) return { tasks: [], nextPageToken: "" };
   const array = openArray(whole, whole.array);
-  const elements = new Elements(calls, array, whole, request, (row) => wanted(row, spec));
+  const elements = new Elements(calls, array, whole, spec, request, (row) => wanted(row, spec));
   const { first, last, step } = array.range;
   const tasks: Task[] = [];
   let from = first + Math.max(0, Math.ceil((place(first) - first) / step)) * step;
@@ -52,7 +52,7 @@ export async function listElements(
     const { rows, looked } = await elements.between(from, upTo);
     looks += looked;
     for (const row of rows) {
-      tasks.push(taskMessage(row, spec, undefined));
+      tasks.push(shortMessage({ row, spec, array: undefined }));
       if (tasks.length === size) return { tasks, nextPageToken: row.idx + step > last ? "" : `${row.idx + step}` };
     }
     from = upTo + step;
@@ -65,6 +65,7 @@ class Elements {
   readonly #calls: MongoCalls;
   readonly #array: OpenArray;
   readonly #whole: TaskDoc;
+  readonly #spec: SpecColumns;
   readonly #wanted: (row: TaskColumns) => boolean;
   /** Outcomes that are asked for, as the bits of a chunk. */
   readonly #outcomes: number;
@@ -77,12 +78,14 @@ class Elements {
     calls: MongoCalls,
     array: OpenArray,
     whole: TaskDoc,
+    spec: SpecColumns,
     request: ListTasksRequest,
     wanted: (row: TaskColumns) => boolean,
   ) {
     this.#calls = calls;
     this.#array = array;
     this.#whole = whole;
+    this.#spec = spec;
     this.#wanted = wanted;
     const states = bits(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
     this.#mayBeOver = (states & bits([overCode, stateCode("archived")])) !== 0;
@@ -129,7 +132,7 @@ class Elements {
     const key = chunkKey(number, chunkOf(range, from));
     const inRange = { _id: { $gte: taskKey(number, from), $lte: taskKey(number, upTo) } };
     // Records first: what is folded between the two reads is found in both, and taken once.
-    const records = (await this.#calls.find("tasks", inRange)).map(toTask);
+    const records = (await this.#calls.find("tasks", inRange)).map((doc) => shownElement(doc, number, this.#spec));
     const needed = all || this.#mayBeOver;
     const [found] = needed ? await this.#calls.find("folded", { _id: key }) : [];
     const chunk = found && { ...(found as unknown as ChunkDoc), body: bytes(found["body"]) };

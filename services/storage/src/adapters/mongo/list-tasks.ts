@@ -4,15 +4,13 @@ import type { Task } from "@berth/contracts/types";
 import { overCode, stateCode } from "../records/codes.ts";
 import { filterOf, invalid, readPlace } from "../records/list-filter.ts";
 import type { Wanted } from "../records/list-filter.ts";
-import { taskMessage } from "../records/task-message.ts";
-import { openArray } from "./batch.ts";
+import { shortMessage } from "../records/task-message.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Query } from "./calls.ts";
 import { taskKey } from "./collections.ts";
-import type { TaskDoc } from "./collections.ts";
-import { findNeeds, findTask, shortMessage } from "./find-task.ts";
+import { unlessUnreadable } from "../records/damage.ts";
+import { findNeeds, findTask } from "./find-task.ts";
 import { listElements } from "./list-elements.ts";
-import { toTask } from "./task-doc.ts";
 import type { Needs } from "./needs.ts";
 
 /** How many records one call looks at before it answers with what it found, and how many it reads at once. */
@@ -44,8 +42,8 @@ function byId({ inspect }: ListDeps, ids: readonly string[], wanted: Wanted): Pr
     },
     (batch) => ({
       tasks: ids.flatMap((id) => {
-        const found = findTask(batch, id);
-        return found && wanted(found.row, found.spec) ? [shortMessage(batch, found)] : [];
+        const found = unlessUnreadable(() => findTask(batch, id));
+        return found && wanted(found.row, found.spec) ? [shortMessage(found)] : [];
       }),
       nextPageToken: "",
     }),
@@ -56,43 +54,41 @@ async function byNumber(deps: ListDeps, request: ListTasksRequest, size: number,
   let before = readPlace(request.pageToken, Number.MAX_SAFE_INTEGER);
   const tasks: Task[] = [];
   for (let looked = 0; ;) {
-    const { rows, isLast } = await nextRecords(deps.calls, request, before);
-    const specs = await deps.inspect(
+    const { numbers, isLast } = await nextNumbers(deps.calls, request, before);
+    const found = await deps.inspect(
       (needs) => {
-        for (const row of rows) needs.specs.add(row.number);
+        for (const number of numbers) needs.task(number, -1);
       },
-      (batch) => new Map(rows.map(({ number }) => [number, batch.spec(number)])),
+      (batch) => numbers.map((number) => unlessUnreadable(() => findTask(batch, `${number}`))),
     );
-    for (const row of rows) {
+    for (const [at, number] of numbers.entries()) {
       looked += 1;
-      before = row.number;
-      const spec = specs.get(row.number);
-      if (spec && wanted(row, spec)) tasks.push(taskMessage(row, spec, row.array && openArray(row, row.array)));
-      if (tasks.length === size || looked >= looksAtOnce) return { tasks, nextPageToken: `${row.number}` };
+      before = number;
+      const task = found[at];
+      if (task && wanted(task.row, task.spec)) tasks.push(shortMessage(task));
+      if (tasks.length === size || looked >= looksAtOnce) return { tasks, nextPageToken: `${number}` };
     }
     if (isLast) return { tasks, nextPageToken: "" };
   }
 }
 
-/** The next records by number, downwards, each range bounded by equality on what comes before it in its index. */
-async function nextRecords(
+/** The next tasks by number, downwards, each range bounded by equality on what comes before it in its index. */
+async function nextNumbers(
   calls: MongoCalls,
   { user, states }: ListTasksRequest,
   before: number,
-): Promise<{ readonly rows: readonly TaskDoc[]; readonly isLast: boolean }> {
+): Promise<{ readonly numbers: readonly number[]; readonly isLast: boolean }> {
   const liveOnly =
     states.length > 0 && states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
-  const options = { sort: { _id: -1 as const }, limit: readsAtOnce };
+  const options = { sort: { _id: -1 as const }, limit: readsAtOnce, projection: { _id: 1 } };
   if (user === "" && !liveOnly) {
     // By their specs: by their records, a million elements would stand between two of them.
-    const specs = await calls.find("specs", { _id: { $lt: before } }, { ...options, projection: { _id: 1 } });
-    const keys = specs.map((spec) => taskKey(Number(spec["_id"]), -1));
-    const rows = (await calls.find("tasks", { _id: { $in: keys } })).map(toTask);
-    return { rows: rows.sort((a, b) => b.number - a.number), isLast: specs.length < readsAtOnce };
+    const specs = await calls.find("specs", { _id: { $lt: before } }, options);
+    return { numbers: specs.map((spec) => Number(spec["_id"])), isLast: specs.length < readsAtOnce };
   }
   const filter: Query = { idx: -1, _id: { $lt: taskKey(before, -1) } };
   if (user !== "") filter["user"] = user;
   if (liveOnly) filter["live"] = 1;
-  const rows = (await calls.find("tasks", filter, options)).map(toTask);
-  return { rows, isLast: rows.length < readsAtOnce };
+  const keys = await calls.find("tasks", filter, options);
+  return { numbers: keys.map((key) => Number(key["_id"])), isLast: keys.length < readsAtOnce };
 }

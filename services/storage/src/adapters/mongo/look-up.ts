@@ -3,6 +3,7 @@ import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/sto
 import type { Run } from "@berth/contracts/types";
 import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
 import { gatherAssignments } from "../records/assignments.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { readId } from "../records/task-life.ts";
 import type { Batch } from "./batch.ts";
 import type { Hosts } from "./hosts.ts";
@@ -33,19 +34,25 @@ export function lookUpRuns(
     schedulerTerm(batch.lease("scheduler")),
   );
   for (const run of assign) {
-    const row = taskOf(batch, epoch, run);
-    if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) continue;
-    if (row.request === killCode || (row.idx >= 0 && batch.array(row.number)?.request === killCode)) continue;
-    // A run that was placed for another journal may have been begun under that one: it is never offered again.
-    if (row.journal !== hosts.journalOf(batch.host(hostId))) continue;
-    wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    unlessUnreadable(() => {
+      const row = taskOf(batch, epoch, run);
+      if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) return;
+      if (row.request === killCode || (row.idx >= 0 && batch.array(row.number)?.request === killCode)) return;
+      // A run that was placed for another journal may have been begun under that one: it is never offered again.
+      if (row.journal !== hosts.journalOf(batch.host(hostId))) return;
+      wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    });
   }
   for (const run of specsOf) {
-    const row = taskOf(batch, epoch, run);
-    if (row && knowledge(batch, epoch, hostId, run) === RunKnowledge.CURRENT)
-      wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    unlessUnreadable(() => {
+      const row = taskOf(batch, epoch, run);
+      if (row && knowledge(batch, epoch, hostId, run) === RunKnowledge.CURRENT)
+        wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    });
   }
-  return { runs: runs.map((run) => knowledge(batch, epoch, hostId, run)), assign: wanted.forHost(hostId) };
+  // A run whose record cannot be read is left alone until a kill ends it.
+  const known = runs.map((run) => unlessUnreadable(() => knowledge(batch, epoch, hostId, run)) ?? RunKnowledge.UNKNOWN);
+  return { runs: known, assign: wanted.forHost(hostId) };
 }
 
 function taskOf(batch: Batch, epoch: string, run: Run) {

@@ -2,16 +2,18 @@ import { AppError, killedReason, move } from "@berth/core";
 import type { Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
-import { chargeOf } from "../records/charge.ts";
+import { chargeOf, sumUp } from "../records/charge.ts";
 import { killCode, outcomeCode, overCode, pendingCode } from "../records/codes.ts";
 import { splitList } from "../records/feed-row.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { leaseOf } from "../records/lease-column.ts";
 import { lifeOf } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
 import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../../domain/loss.ts";
 import type { Silence } from "../../domain/loss.ts";
 import { attemptNeeds, lostBefore } from "./attempts.ts";
-import type { Batch, OpenArray } from "./batch.ts";
+import type { Batch } from "./batch.ts";
+import type { OpenArray } from "./open-array.ts";
 import { attemptKey } from "./collections.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
@@ -42,7 +44,10 @@ export function loseRuns(
   for (const row of lost) {
     const run = { epoch, taskId: idOf(row), attempt: row.attempt };
     const lease = leaseOf(row);
-    const isRetried = giveUp(batch, row, afterLoss(lease, reason, lease ? lostBefore(batch, row) : 0));
+    const isRetried = unlessUnreadable(() =>
+      giveUp(batch, row, afterLoss(lease, reason, lease ? lostBefore(batch, row) : 0)),
+    );
+    if (isRetried === undefined) continue;
     (isRetried ? response.retried : response.lost).push(run);
   }
   if (by !== "") hosts.put(batch, { ...host, silent: true, lost_by: by, revision: batch.nextRevision() });
@@ -99,8 +104,8 @@ export function giveUp(
   if (!array) return isRetried;
   array.dirty = true;
   array.live -= 1;
-  array.cpuMs += usage?.cpuMs ?? 0;
-  array.wallMs += usage?.wallMs ?? 0;
+  array.cpuMs = sumUp(array.cpuMs + (usage?.cpuMs ?? 0));
+  array.wallMs = sumUp(array.wallMs + (usage?.wallMs ?? 0));
   if (moved.life.state.kind === "over") count(array, moved.life.state.outcome, 1);
   else array.waiting += 1;
   return isRetried;

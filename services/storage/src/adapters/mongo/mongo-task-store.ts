@@ -13,7 +13,7 @@ import { DatabaseClock } from "./database-clock.ts";
 import { answering } from "./answering.ts";
 import { Feed } from "./feed.ts";
 import { findNeeds, findTask, wholeMessage, wholeNeeds } from "./find-task.ts";
-import type { Found } from "./find-task.ts";
+import type { Found } from "../records/task-message.ts";
 import { Folder } from "./fold.ts";
 import { prepare } from "./form.ts";
 import { beginLife, giveUpRestored } from "./new-epoch.ts";
@@ -28,6 +28,7 @@ import { Purge } from "./purge.ts";
 import { requestNeeds, requestOne } from "./requests.ts";
 import { removeRemains } from "./remains.ts";
 import { archiveNeeds, archiveOne, HouseClock, deleteNeeds, deleteOne, endedBefore } from "./retention.ts";
+import type { Place } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { Stuck } from "./stuck.ts";
@@ -140,6 +141,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     );
   }
 
+  let deletedUpTo: Place | undefined;
   const store: MongoTaskStore = {
     epoch,
     reserveId: () => write(needNothing, (batch) => batch.nextNumber()),
@@ -190,16 +192,21 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     fold: (limit) => folder.step(limit, foldAfterMs),
     async expired(afterMs, limit) {
       const before = await longAgo(afterMs);
-      return before === undefined ? [] : (await endedBefore(calls, 0, before, limit)).map(String);
+      return before === undefined
+        ? []
+        : (await endedBefore(calls, 0, before, limit)).map(({ key }) => String(Number(key)));
     },
     archive: async (taskIds) => (await writeEach(taskIds, archiveNeeds, archiveOne)).filter(Boolean).length,
     async deleteRecords(afterMs, limit) {
       const before = await longAgo(afterMs);
       if (before === undefined) return { done: 0, more: false };
       if (await removeRemains(calls)) return { done: 0, more: true };
-      const numbers = await endedBefore(calls, 1, before, limit);
+      // From where the last step was: what a pending task waits for is stepped over, and holds up nothing behind it.
+      const found = await endedBefore(calls, 1, before, limit, deletedUpTo);
+      deletedUpTo = found.length === limit ? found.at(-1) : undefined;
+      const numbers = found.map(({ key }) => Number(key));
       const done = (await writeEach(numbers, deleteNeeds, deleteOne)).filter(Boolean).length;
-      return { done, more: numbers.length === limit && done > 0 };
+      return { done, more: deletedUpTo !== undefined };
     },
     async syncHosts(request) {
       const writer = await lookNow();

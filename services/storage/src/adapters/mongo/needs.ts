@@ -35,3 +35,12 @@ export class NotLoaded extends Error {
     add(this.needs);
   }
 }
+
+/** Whether all that is wanted is in hand. */
+export const are = <K>(wanted: ReadonlySet<K>, inHand: ReadonlyMap<K, unknown>): boolean =>
+  [...wanted].every((key) => inHand.has(key));
+
+/** What was asked for and not found is known not to be there. */
+export function missing<K>(inHand: Map<K, unknown>, asked: readonly K[]): void {
+  for (const key of asked) if (!inHand.has(key)) inHand.set(key, undefined);
+}

@@ -6,7 +6,8 @@ import type { MongoCalls } from "./calls.ts";
 import type { WriterDoc } from "./collections.ts";
 import { giveUp } from "./lose-runs.ts";
 import type { Call } from "./transactions.ts";
-import { toTask } from "./task-doc.ts";
+import { unlessUnreadable } from "../records/damage.ts";
+import { toTasks } from "./task-doc.ts";
 import { uuidV7 } from "../records/uuid-v7.ts";
 
 /** Nobody knows how many numbers were given out after the copy was made: so many are left out. */
@@ -50,8 +51,8 @@ export async function giveUpRestored(
   for (;;) {
     const filter = { live: 1, _id: { $gt: after }, revision: { $lte: upTo }, state: { $ne: pendingCode } };
     const found = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: runsAtOnce });
-    const rows = found.map(toTask);
-    const last = rows.at(-1);
+    const rows = toTasks(found);
+    const last = found.at(-1);
     if (!last) break;
     lost += await write(
       (needs) => {
@@ -59,13 +60,13 @@ export async function giveUpRestored(
       },
       (batch) => {
         const live = rows
-          .flatMap(({ _id }) => batch.record(_id) ?? [])
+          .flatMap(({ _id }) => unlessUnreadable(() => batch.record(_id)) ?? [])
           .filter((row) => row.revision <= upTo && isLive(stateOf(row.state)));
-        for (const row of live) giveUp(batch, row, { retry: false, reason: databaseRestored });
+        for (const row of live) unlessUnreadable(() => giveUp(batch, row, { retry: false, reason: databaseRestored }));
         return live.length;
       },
     );
-    after = last._id;
+    after = String(last["_id"]);
   }
   await calls.findOneAndUpdate("meta", { _id: "writer", renewed_at: upTo }, { $unset: { renewed_at: "" } });
   return lost;

@@ -4,9 +4,11 @@ import { outcomeFromWire } from "@berth/contracts";
 import type { CommitPlanRequest, CommitPlanResponse, End, Placement } from "@berth/contracts/store";
 import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode } from "../records/codes.ts";
 import { gatherAssignments } from "../records/assignments.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/array-record.ts";
-import type { Batch, OpenArray, TaskRecord } from "./batch.ts";
+import type { Batch, TaskRecord } from "./batch.ts";
+import type { OpenArray } from "./open-array.ts";
 import { freshTask } from "../records/columns.ts";
 import type { TaskDoc } from "./collections.ts";
 import type { Hosts } from "./hosts.ts";
@@ -44,15 +46,21 @@ export function commitPlan(batch: Batch, hosts: Hosts, epoch: string, plan: Comm
     const { hostId, taskId, attempt, journalId } = placement;
     const id = readId(taskId);
     if (hosts.journalOf(batch.host(hostId)) !== journalId) return "HOST_CHANGED";
-    const spec = id && batch.spec(id.number);
-    if (!spec) return "NOT_FOUND";
-    const refusal = place(batch, spec, placement, id.idx);
+    const refusal = orUnreadable(() => {
+      const spec = id && batch.spec(id.number);
+      if (!spec) return "NOT_FOUND";
+      assigned.look(spec.number);
+      return place(batch, spec, placement, id.idx);
+    });
     if (refusal === "") assigned.add(hostId, taskId, attempt, journalId);
     return refusal;
   });
-  const endRefusals = plan.ends.map((end) => endPending(batch, end));
+  const endRefusals = plan.ends.map((end) => orUnreadable(() => endPending(batch, end)));
   return { placementRefusals, endRefusals, assignments: assigned.byHost() };
 }
+
+/** What cannot be read is refused for itself. */
+const orUnreadable = (decide: () => string): string => unlessUnreadable(decide) ?? "RECORD_UNREADABLE";
 
 /** Places one run; answers why not, or "". */
 function place(batch: Batch, spec: SpecDoc, placement: Placement, idx: number): string {

@@ -3,7 +3,8 @@ import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { Outcome as WireOutcome } from "@berth/contracts/types";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
-import { chargeOf } from "../records/charge.ts";
+import { believable } from "../records/believable.ts";
+import { chargeOf, sumUp } from "../records/charge.ts";
 import {
   outcomeCode,
   outcomeOf,
@@ -16,6 +17,7 @@ import {
   suspendedCode,
 } from "../records/codes.ts";
 import { splitList } from "../records/feed-row.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { leaseOf } from "../records/lease-column.ts";
 import { phaseFromWire } from "../records/report-phase.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
@@ -23,7 +25,8 @@ import { count } from "../../domain/array-record.ts";
 import { afterLoss } from "../../domain/loss.ts";
 import { endOfUnable, eventOf, speaksAgainstHost } from "../../domain/news.ts";
 import { attemptNeeds, earlierAttempts, keepAttempt, keepLateUse, lostBefore } from "./attempts.ts";
-import type { Batch, OpenArray } from "./batch.ts";
+import type { Batch } from "./batch.ts";
+import type { OpenArray } from "./open-array.ts";
 import type { TaskDoc } from "./collections.ts";
 import { giveUp } from "./lose-runs.ts";
 import type { Needs } from "./needs.ts";
@@ -41,11 +44,16 @@ export function reportNeeds(needs: Needs, epoch: string, { statuses }: ReportReq
 export function applyReport(batch: Batch, epoch: string, report: ReportRequest): ReportReply {
   batch.foresee((needs) => {
     for (const status of report.statuses) {
-      const row = concernsAttempts(status) && recordOf(batch, epoch, status);
+      const row = concernsAttempts(status) && unlessUnreadable(() => recordOf(batch, epoch, status));
       if (row && !isPlainEnd(row, status)) attemptNeeds(needs, row);
     }
   });
-  return { answers: report.statuses.map((status) => answer(batch, epoch, report.hostId, status)) };
+  // A record that cannot be read keeps its own report waiting, until a kill ends it.
+  return {
+    answers: report.statuses.map(
+      (status) => unlessUnreadable(() => answer(batch, epoch, report.hostId, believable(status))) ?? ReportAnswer.LATER,
+    ),
+  };
 }
 
 const concernsAttempts = ({ phase }: RunStatus): boolean => phase === RunPhase.ENDED || phase === RunPhase.REFUSED;
@@ -141,8 +149,8 @@ function takeIn(
   if (!array) return;
   array.dirty = true;
   array.live -= 1;
-  array.cpuMs += used?.cpuMs ?? 0;
-  array.wallMs += used?.wallMs ?? 0;
+  array.cpuMs = sumUp(array.cpuMs + (used?.cpuMs ?? 0));
+  array.wallMs = sumUp(array.wallMs + (used?.wallMs ?? 0));
   if (written.state === overCode) count(array, outcomeOf(written.outcome)!, 1);
   else array.waiting += 1;
 }

@@ -2,11 +2,15 @@ import { AppError, killedReason, move } from "@berth/core";
 import type { TaskRequest } from "@berth/core";
 import { requestFromWire, toFailure } from "@berth/contracts";
 import type { RequestResult, RequestTasksRequest } from "@berth/contracts/store";
+import { TaskRequest as WireRequest } from "@berth/contracts/types";
 import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "../records/codes.ts";
+import { isUnreadable } from "../records/damage.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { unrecordedRow } from "../records/task-message.ts";
 import { endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts";
-import type { Batch, OpenArray } from "./batch.ts";
+import { endUnreadable } from "../../decisions/end-unreadable.ts";
+import type { Batch } from "./batch.ts";
+import type { OpenArray } from "./open-array.ts";
 import { freshTask } from "../records/columns.ts";
 import type { TaskDoc } from "./collections.ts";
 import { endRecord } from "./plan.ts";
@@ -23,6 +27,7 @@ export function requestOne(batch: Batch, id: string, asked: RequestTasksRequest)
   try {
     return request(batch, id, asked);
   } catch (error) {
+    if (isUnreadable(error) && asked.request === WireRequest.KILL) return endDamaged(batch, id, asked, error);
     if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
     throw error;
   }
@@ -49,6 +54,17 @@ function request(batch: Batch, id: string, { request: word, user, admin }: Reque
   if (place === "unclaimed") return requestUnclaimed(batch, spec, array!, at.idx, id, asked, user);
   const { state, outcome } = unrecordedRow(array!, batch.task(at.number, -1)!, at.idx)!;
   return answer(state, outcome);
+}
+
+function endDamaged(batch: Batch, id: string, by: RequestTasksRequest, why: AppError): RequestResult {
+  try {
+    const outcome = why.metadata["task_id"] === id ? endUnreadable(batch, readId(id)!, by) : undefined;
+    if (outcome === undefined) throw why;
+    return answer(overCode, outcome);
+  } catch (error) {
+    if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
+    throw error;
+  }
 }
 
 const answer = (state: number, outcome: number): RequestResult => ({

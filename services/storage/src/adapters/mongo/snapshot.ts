@@ -2,14 +2,14 @@ import { TaskRow } from "@berth/contracts/store";
 import type { SnapshotResponse } from "@berth/contracts/store";
 import { overCode, pendingCode } from "../records/codes.ts";
 import { taskChange } from "../records/feed-row.ts";
-import { readId } from "../records/task-life.ts";
-import { openArray } from "./batch.ts";
+import { recordUnreadable, unlessUnreadable } from "../records/damage.ts";
+import { openArray } from "./open-array.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
 import { findNeeds, findTask } from "./find-task.ts";
 import type { Hosts } from "./hosts.ts";
-import { toTask } from "./task-doc.ts";
+import { toTasks } from "./task-doc.ts";
 import type { Needs } from "./needs.ts";
 
 const rowsAtOnce = 500;
@@ -39,9 +39,8 @@ export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncG
       const filter = { live: 1, _id: { $gt: after } };
       const docs = await calls.find("tasks", filter, { sort: { _id: 1 }, limit: rowsAtOnce }, session);
       if (docs.length === 0) return;
-      const rows = docs.map(toTask);
-      yield { token: "", epoch: "", changes: await chunk(deps, rows, told, session) };
-      after = rows.at(-1)!._id;
+      yield { token: "", epoch: "", changes: await chunk(deps, toTasks(docs), told, session) };
+      after = String(docs.at(-1)!["_id"]);
     }
   } finally {
     await calls.end(session);
@@ -55,13 +54,17 @@ function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, 
   return deps.inspect(
     needs,
     (batch) => {
-      const waits = rows.map((row) => dependenciesOf(batch, row).filter((taskId) => !told.has(taskId)));
+      const waits = rows.map((row) =>
+        (unlessUnreadable(() => dependenciesOf(batch, row)) ?? []).filter((taskId) => !told.has(taskId)),
+      );
       batch.foresee((wanted) => {
         for (const taskId of waits.flat()) findNeeds(wanted, taskId);
       });
       // Run again where a parent was not in hand yet: what was told is known only at its end.
       const toldNow = new Set<string>();
-      const changes = rows.flatMap((row, at) => [...parentsOf(batch, waits[at]!, toldNow), liveChange(batch, row)]);
+      const changes = rows.flatMap(
+        (row, at) => unlessUnreadable(() => [...parentsOf(batch, waits[at]!, toldNow), liveChange(batch, row)]) ?? [],
+      );
       for (const parent of toldNow) told.add(parent);
       return changes;
     },
@@ -76,17 +79,20 @@ const liveChange = (batch: Batch, row: TaskDoc): Buffer =>
 function dependenciesOf(batch: Batch, row: TaskDoc): string[] {
   const { deps } = batch.spec(row.number)!;
   if (deps === null || row.state !== pendingCode) return [];
-  return TaskRow.decode(deps).dependencies.map(({ taskId }) => taskId);
+  try {
+    return TaskRow.decode(deps).dependencies.map(({ taskId }) => taskId);
+  } catch (error) {
+    throw recordUnreadable(row.number, -1, "its dependencies", error);
+  }
 }
 
 /** Feed rows of parents that are over; those that live have rows of their own. */
 function parentsOf(batch: Batch, taskIds: readonly string[], toldNow: Set<string>): Buffer[] {
   return taskIds.flatMap((taskId) => {
     if (toldNow.has(taskId)) return [];
-    const found = readId(taskId) && findTask(batch, taskId);
+    const found = unlessUnreadable(() => findTask(batch, taskId));
     if (!found || found.row.state < overCode) return [];
     toldNow.add(taskId);
-    const array = found.spec.is_array === 1 && found.row.idx < 0 ? batch.array(found.spec.number) : undefined;
-    return [taskChange(found.row.revision, found.row, found.spec, array)];
+    return [taskChange(found.row.revision, found.row, found.spec, found.array)];
   });
 }

@@ -1,5 +1,6 @@
 import type { Document } from "mongodb";
 import type { SpecColumns } from "../records/columns.ts";
+import { checkSpec } from "../records/damage.ts";
 
 export interface SpecDoc extends SpecColumns {
   readonly _id: number;
@@ -18,8 +19,10 @@ export const bytes = (value: unknown): Buffer => {
   return Buffer.from(buffer.buffer, buffer.byteOffset, position);
 };
 
+/** Throws RECORD_UNREADABLE where it is damaged. */
 export function toSpec(doc: Document): SpecDoc {
   const { head, deps, run_spec: runSpec } = doc;
+  checkSpec(doc as SpecDoc);
   return {
     ...(doc as SpecDoc),
     head: bytes(head),

@@ -1,6 +1,9 @@
 import type { Document } from "mongodb";
 import type { TaskDoc } from "./collections.ts";
+import { indexOf } from "./collections.ts";
 import { freshTask } from "../records/columns.ts";
+import type { SpecColumns, TaskColumns } from "../records/columns.ts";
+import { checkTask, salvage, shownRow, unlessUnreadable } from "../records/damage.ts";
 
 /** What an index or a filter looks at; it is always said. */
 const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host"]);
@@ -16,5 +19,18 @@ export function fromTask(task: TaskDoc): Document {
   return doc;
 }
 
-/** A record as it was. */
-export const toTask = (doc: Document): TaskDoc => ({ ...unsaid, ...doc }) as unknown as TaskDoc;
+/** A record as it was. Throws RECORD_UNREADABLE where it is damaged. */
+export function toTask(doc: Document): TaskDoc {
+  const task = { ...unsaid, ...doc } as unknown as TaskDoc;
+  checkTask(task);
+  return task;
+}
+
+/** An element as it is shown: of a damaged one what can be read. */
+export const shownElement = (doc: Document, number: number, spec: SpecColumns): TaskColumns =>
+  unlessUnreadable(() => toTask(doc)) ??
+  shownRow(salvage(number, indexOf(String(doc["_id"])), doc, { ...spec }, undefined));
+
+/** Those that can be read. */
+export const toTasks = (docs: readonly Document[]): TaskDoc[] =>
+  docs.flatMap((doc) => unlessUnreadable(() => toTask(doc)) ?? []);

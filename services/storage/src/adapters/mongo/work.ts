@@ -1,11 +1,15 @@
+import type { Document } from "mongodb";
+import { recordUnreadable, unlessUnreadable } from "../records/damage.ts";
 import type { AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc, WriterDoc } from "./collections.ts";
 import { afterElements, taskKey } from "./collections.ts";
 import type { CollectionName } from "./collections.ts";
+import { DamagedDocs } from "./damaged-docs.ts";
 import type { MongoCalls, Session, Write } from "./calls.ts";
 import { Changes } from "./changes.ts";
-import { NotLoaded } from "./needs.ts";
+import { are, missing, NotLoaded } from "./needs.ts";
 import type { Needs } from "./needs.ts";
-import { fromTask, toTask } from "./task-doc.ts";
+import { toTask } from "./task-doc.ts";
+import { writesOf } from "./writes.ts";
 import { bytes, specProjection, toSpec } from "./spec-doc.ts";
 import type { SpecCache } from "./spec-cache.ts";
 import type { SpecDoc } from "./spec-doc.ts";
@@ -38,6 +42,8 @@ export class Work {
   readonly #liveOn = new Set<string>();
   readonly #waitedFor = new Map<number, boolean>();
   readonly #history = new Set<string>();
+  readonly damaged = new DamagedDocs();
+  readonly #loadedWhole = new Set<number>();
   /** Which of the tasks were there before: they are replaced, others are inserted. */
   readonly #there = new Set<string>();
 
@@ -69,14 +75,21 @@ export class Work {
   spec(number: number): SpecDoc | undefined {
     if (this.changes.specs.has(number)) return this.changes.specs.get(number);
     if (!this.#specs.has(number)) throw new NotLoaded((needs) => needs.specs.add(number));
+    if (this.damaged.specs.has(number)) toSpec(this.damaged.specs.get(number)!);
     return this.#specs.get(number);
   }
 
   /** With the spec as it was given. */
   wholeSpec(number: number): SpecDoc | undefined {
     const spec = this.spec(number);
-    if (spec && spec.run_spec === undefined) throw new NotLoaded((needs) => needs.runSpecs.add(number));
+    if (spec && spec.run_spec === undefined) this.needWhole(number);
     return spec;
+  }
+
+  /** Throws NotLoaded, or RECORD_UNREADABLE where the spec as it was given is missing in the database. */
+  needWhole(number: number): never {
+    if (this.#loadedWhole.has(number)) throw recordUnreadable(number, -1, "run_spec");
+    throw new NotLoaded((needs) => needs.runSpecs.add(number));
   }
 
   /** `also`: other keys that will be asked for, should this one not be there. */
@@ -88,6 +101,7 @@ export class Work {
         for (const other of also) needs.tasks.add(other);
       });
     }
+    if (this.damaged.tasks.has(key)) toTask(this.damaged.tasks.get(key)!);
     return this.#tasks.get(key);
   }
 
@@ -113,7 +127,7 @@ export class Work {
 
   #inHand(wanted: (key: string) => boolean = () => true): TaskDoc[] {
     const keys = new Set([...this.#tasks.keys(), ...this.changes.tasks.keys()]);
-    return [...keys].filter(wanted).flatMap((key) => this.task(key) ?? []);
+    return [...keys].filter(wanted).flatMap((key) => unlessUnreadable(() => this.task(key)) ?? []);
   }
 
   /** Whether a pending task waits for that one. */
@@ -165,6 +179,7 @@ export class Work {
   async load(needs: Needs): Promise<void> {
     const whole = [...needs.runSpecs].filter((number) => this.#specs.get(number)?.run_spec === undefined);
     await this.#loadSpecs(whole, {});
+    for (const number of whole) this.#loadedWhole.add(number);
     await this.#loadSpecs(
       [...needs.specs].filter((number) => !this.#specs.has(number)),
       { projection: specProjection },
@@ -178,7 +193,7 @@ export class Work {
       const key = doc as unknown as KeyDoc;
       this.#keys.set(key._id, { ...key, spec_hash: bytes(key.spec_hash) });
     }
-    for (const key of keys) if (!this.#keys.has(key)) this.#keys.set(key, undefined);
+    missing(this.#keys, keys);
     await this.#loadAttempts(needs);
   }
 
@@ -194,8 +209,12 @@ export class Work {
       this.#specs.set(number, known);
       return false;
     });
-    for (const doc of await this.#byId("specs", numbers, options)) this.#specs.set(Number(doc["_id"]), toSpec(doc));
-    for (const number of numbers) if (!this.#specs.has(number)) this.#specs.set(number, undefined);
+    for (const doc of await this.#byId("specs", numbers, options)) {
+      const spec = unlessUnreadable(() => toSpec(doc));
+      this.#specs.set(Number(doc["_id"]), spec);
+      if (!spec) this.damaged.specs.set(Number(doc["_id"]), doc);
+    }
+    missing(this.#specs, numbers);
   }
 
   /** All records that it had in hand or made, once its transaction is committed. */
@@ -206,21 +225,21 @@ export class Work {
   async #loadTasks(wanted: readonly string[]): Promise<void> {
     const keys = wanted.filter((key) => {
       const known = this.#known.get(key);
-      if (known) this.#has(known);
+      if (known) this.#keep(known._id, known);
       return !known;
     });
-    for (const doc of await this.#byId("tasks", keys)) this.#has(toTask(doc));
-    for (const key of keys) if (!this.#tasks.has(key)) this.#tasks.set(key, undefined);
+    for (const doc of await this.#byId("tasks", keys)) this.#has(doc);
+    missing(this.#tasks, keys);
   }
 
   async #loadElements(number: number): Promise<void> {
     const filter = { live: 1, _id: { $gte: taskKey(number, 0), $lt: afterElements(number) } };
-    for (const doc of await this.calls.find("tasks", filter, {}, this.session)) this.#has(toTask(doc));
+    for (const doc of await this.calls.find("tasks", filter, {}, this.session)) this.#has(doc);
     this.#elements.add(number);
   }
 
   async #loadLiveOn(host: string): Promise<void> {
-    for (const doc of await this.calls.find("tasks", { live: 1, host }, {}, this.session)) this.#has(toTask(doc));
+    for (const doc of await this.calls.find("tasks", { live: 1, host }, {}, this.session)) this.#has(doc);
     this.#liveOn.add(host);
   }
 
@@ -236,7 +255,7 @@ export class Work {
     const chunks = [...needs.chunks].filter((key) => !this.#chunks.has(key));
     for (const doc of await this.#byId("folded", chunks))
       this.#chunks.set(String(doc["_id"]), { ...(doc as unknown as ChunkDoc), body: bytes(doc["body"]) });
-    for (const key of chunks) if (!this.#chunks.has(key)) this.#chunks.set(key, undefined);
+    missing(this.#chunks, chunks);
     const ids = [...needs.attempts].filter((id) => !this.#attempts.has(id));
     const found = await this.#byId("attempts", ids);
     for (const key of needs.history) {
@@ -245,7 +264,7 @@ export class Work {
       this.#history.add(key);
     }
     for (const doc of found) this.#attempts.set(String(doc["_id"]), doc as unknown as AttemptDoc);
-    for (const id of ids) if (!this.#attempts.has(id)) this.#attempts.set(id, undefined);
+    missing(this.#attempts, ids);
   }
 
   #byId(name: CollectionName, ids: readonly unknown[], options = {}) {
@@ -253,43 +272,27 @@ export class Work {
     return this.calls.find(name, { _id: { $in: ids } }, options, this.session);
   }
 
-  #has(task: TaskDoc): void {
-    if (!this.#tasks.has(task._id)) this.#tasks.set(task._id, task);
-    this.#there.add(task._id);
+  #has(doc: Document): void {
+    const key = String(doc["_id"]);
+    const task = unlessUnreadable(() => toTask(doc));
+    if (!task) this.damaged.tasks.set(key, doc);
+    this.#keep(key, task);
+  }
+
+  #keep(key: string, task: TaskDoc | undefined): void {
+    if (!this.#tasks.has(key)) this.#tasks.set(key, task);
+    this.#there.add(key);
   }
 
   /** What the transaction has to write. */
   writes(): readonly (readonly [CollectionName, Write[]])[] {
-    const { specs, tasks, keys, attempts, chunks, remains, hosts, rows, sums } = this.changes;
-    const at = new Date(this.at);
-    const put = <K extends string | number, D extends object>(
-      docs: ReadonlyMap<K, D | undefined>,
-      isThere: (key: K) => boolean,
-    ): Write[] => [...docs].map(([key, doc]) => putOrRemove(key, doc, isThere(key)));
-    return [
-      ["specs", put(specs, (number) => this.#specs.get(number) !== undefined)],
-      ["tasks", put(stored(tasks), (key) => this.#there.has(key))],
-      ["client_keys", put(keys, (key) => this.#keys.get(key) !== undefined)],
-      ["attempts", put(attempts, (id) => this.#attempts.get(id) !== undefined)],
-      ["folded", put(chunks, (key) => this.#chunks.get(key) !== undefined)],
-      ["remains", [...remains].map((_id) => insert({ _id }))],
-      ["hosts", put(hosts, (id) => this.hosts.has(id))],
-      ["changes", rows.map(({ revision, user, row }) => insert({ _id: revision, at, user, row }))],
-      ["sums", sums.writes()],
-    ];
+    return writesOf(this.changes, new Date(this.at), {
+      specs: (number) => this.#specs.get(number) !== undefined || this.damaged.specs.has(number),
+      tasks: (key) => this.#there.has(key),
+      keys: (key) => this.#keys.get(key) !== undefined,
+      attempts: (id) => this.#attempts.get(id) !== undefined,
+      chunks: (key) => this.#chunks.get(key) !== undefined,
+      hosts: (id) => this.hosts.has(id),
+    });
   }
-}
-
-const are = <K>(wanted: ReadonlySet<K>, inHand: ReadonlyMap<K, unknown>): boolean =>
-  [...wanted].every((key) => inHand.has(key));
-
-const stored = (tasks: ReadonlyMap<string, TaskDoc | undefined>) =>
-  new Map([...tasks].map(([key, task]) => [key, task && fromTask(task)] as const));
-
-const insert = (document: object): Write => ({ insertOne: { document } });
-
-function putOrRemove(id: string | number, document: object | undefined, isThere: boolean): Write {
-  const filter = { _id: id as never };
-  if (document === undefined) return { deleteOne: { filter } };
-  return isThere ? { replaceOne: { filter, replacement: document } } : insert({ _id: id, ...document });
 }

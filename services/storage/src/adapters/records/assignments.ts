@@ -1,6 +1,7 @@
 import type { Assignment, AssignRequest } from "@berth/contracts/agent";
 import type { HostAssignments } from "@berth/contracts/store";
 import { RunSpec } from "@berth/contracts/types";
+import { recordUnreadable } from "./damage.ts";
 import { readId } from "./task-life.ts";
 
 interface Gathered {
@@ -16,12 +17,16 @@ export function gatherAssignments(encodedSpec: (number: number) => Uint8Array, e
 
   function specOf(number: number): RunSpec {
     let spec = specs.get(number);
-    if (!spec) specs.set(number, (spec = RunSpec.decode(encodedSpec(number))));
+    if (!spec) specs.set(number, (spec = decodeSpec(number, encodedSpec(number))));
     return spec;
   }
   const request = ({ specs: list, assignments }: Gathered): AssignRequest => ({ term, specs: list, assignments });
 
   return {
+    /** Throws RECORD_UNREADABLE where its spec cannot be decoded. */
+    look(number: number): void {
+      specOf(number);
+    },
     add(hostId: string, taskId: string, attempt: number, journalId: string): void {
       let host = hosts.get(hostId);
       if (!host) hosts.set(hostId, (host = { specs: [], positions: new Map(), assignments: [] }));
@@ -37,4 +42,12 @@ export function gatherAssignments(encodedSpec: (number: number) => Uint8Array, e
     forHost: (hostId: string): AssignRequest =>
       request(hosts.get(hostId) ?? { specs: [], positions: new Map(), assignments: [] }),
   };
+}
+
+function decodeSpec(number: number, bytes: Uint8Array): RunSpec {
+  try {
+    return RunSpec.decode(bytes);
+  } catch (error) {
+    throw recordUnreadable(number, -1, "run_spec", error);
+  }
 }

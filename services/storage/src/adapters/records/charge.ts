@@ -14,6 +14,9 @@ export interface Charge {
 
 type Payer = Pick<SpecColumns, "user" | "project" | "cpu_milli" | "memory_bytes">;
 
+/** Sums of what agents say stay safe integers. */
+export const sumUp = (n: number): number => Math.min(Math.round(n), Number.MAX_SAFE_INTEGER);
+
 /** What a run of that spec is charged with that used so much. */
 export const chargeOf = (spec: Payer, usage: Usage, endedAt: number): Charge => ({
   user: spec.user,

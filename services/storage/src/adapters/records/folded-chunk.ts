@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { TaskColumns } from "./columns.ts";
+import { recordUnreadable } from "./damage.ts";
 
 /** How many indexes of an array's range one chunk stands for. */
 export const indexesAChunk = 1_000;
@@ -99,4 +100,13 @@ export function decodeChunk(bytes: Uint8Array): FoldedRow[] {
     rows.push(row as unknown as FoldedRow);
   }
   return rows;
+}
+
+/** Rows of an array's chunk by index. Throws RECORD_UNREADABLE where its bytes are damaged. */
+export function chunkByIndex(number: number, bytes: Uint8Array): ReadonlyMap<number, FoldedRow> {
+  try {
+    return new Map(decodeChunk(bytes).map((row) => [row.idx, row]));
+  } catch (error) {
+    throw recordUnreadable(number, -1, "a chunk of its ended elements", error);
+  }
 }

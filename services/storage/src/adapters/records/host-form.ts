@@ -43,3 +43,12 @@ function statusOf({ silent, lostBy }: KnownHost): Pick<Host, "status" | "reason"
   const message = "its agent has not been heard for a while; what runs there runs on";
   return { status: HostStatus.SILENT, reason: { code: "HOST_SILENT", message } };
 }
+
+/** What an agent said last; undefined where the bytes are damaged. */
+export function readHost(said: Uint8Array): Host | undefined {
+  try {
+    return Host.decode(said);
+  } catch {
+    return undefined;
+  }
+}

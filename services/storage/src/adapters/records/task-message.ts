@@ -16,7 +16,8 @@ import {
 } from "./codes.ts";
 import { freshTask } from "./columns.ts";
 import type { SpecColumns, TaskColumns } from "./columns.ts";
-import { arraySpecOf, decodeHead, progressOf, splitList } from "./feed-row.ts";
+import { recordUnreadable, toReason } from "./damage.ts";
+import { arraySpecOf, decodeHead, encodeHead, progressOf, splitList } from "./feed-row.ts";
 
 const emptySpec: TaskSpec = TaskSpec.decode(new Uint8Array());
 
@@ -98,4 +99,23 @@ export function unrecordedRow(array: ArrayRecord, whole: TaskColumns, idx: numbe
     reason_message: ended?.reason_message ?? "killed with its array",
     ended_at: whole.ended_at,
   };
+}
+
+/** A task, an array or an element as it is shown. */
+export interface Found {
+  readonly row: TaskColumns;
+  readonly spec: SpecColumns;
+  /** Of an array itself; missing where its record is damaged. */
+  readonly array: ArrayRecord | undefined;
+}
+
+/** A task as the API tells of it, as short as lists have it; without what is damaged of it. */
+export function shortMessage({ row, spec, array }: Found): Task {
+  try {
+    return taskMessage(row, spec, array);
+  } catch (error) {
+    const { code, message } = toReason(recordUnreadable(row.number, row.idx, "head", error));
+    const shown = row.state < overCode ? { ...row, reason_code: code, reason_message: message } : row;
+    return taskMessage(shown, { ...spec, head: encodeHead({}) }, array);
+  }
 }

@@ -4,7 +4,8 @@ import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
 import type { Database } from "@berth/database";
-import { chargeOf } from "../records/charge.ts";
+import { believable } from "../records/believable.ts";
+import { chargeOf, sumUp } from "../records/charge.ts";
 import {
   killCode,
   outcomeCode,
@@ -20,6 +21,7 @@ import {
 } from "../records/codes.ts";
 import { feedColumns } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns, TaskColumns } from "../records/columns.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { leaseOf } from "../records/lease-column.ts";
 import { phaseFromWire } from "../records/report-phase.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
@@ -47,7 +49,13 @@ type Written = FeedColumns & { readonly prior: number; readonly revision: number
 
 /** One host's reports, in their transaction; an answer for each. */
 export function applyReport(db: Database, batch: Batch, epoch: string, report: ReportRequest): ReportReply {
-  return { answers: report.statuses.map((status) => answer(db, batch, epoch, report.hostId, status)) };
+  // A record that cannot be read keeps its own report waiting, until a kill ends it; it is looked at whole before the first write.
+  return {
+    answers: report.statuses.map(
+      (status) =>
+        unlessUnreadable(() => answer(db, batch, epoch, report.hostId, believable(status))) ?? ReportAnswer.LATER,
+    ),
+  };
 }
 
 function answer(db: Database, batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
@@ -56,11 +64,12 @@ function answer(db: Database, batch: Batch, epoch: string, hostId: string, statu
   const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
   const spec = id && batch.spec(id.number);
   if (!status.run || !spec || status.run.attempt < 1) return ReportAnswer.UNKNOWN;
+  readTask(db, id.number, id.idx);
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
   const reason = status.reason ?? { code: "", message: "" };
   const said: News = { hostId, status, phase, ...id, attempt: status.run.attempt, outcome, reason };
-  if (phase === "ended" && outcome === "lost" && retryLost(db, batch, said)) return ReportAnswer.COMMITTED;
   const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
+  if (phase === "ended" && outcome === "lost" && retryLost(db, batch, said)) return ReportAnswer.COMMITTED;
   const news = phase === "refused" ? notForEver(db, said, array) : said;
   const row = write(db, batch, news, array);
   if (!row) return explain(db, batch, news, spec, array);
@@ -209,8 +218,8 @@ function afterMove(
   if (!array) return;
   array.dirty = true;
   array.live -= 1;
-  array.cpuMs += used?.cpuMs ?? 0;
-  array.wallMs += used?.wallMs ?? 0;
+  array.cpuMs = sumUp(array.cpuMs + (used?.cpuMs ?? 0));
+  array.wallMs = sumUp(array.wallMs + (used?.wallMs ?? 0));
   if (row.state === overCode) count(array, outcomeOf(row.outcome)!, 1);
   else array.waiting += 1;
 }

@@ -1,12 +1,14 @@
 import type { Database } from "@berth/database";
 import type { Outcome } from "@berth/core";
 import { killCode, outcomeCode, overCode } from "../records/codes.ts";
-import { feedColumns, specColumns } from "../records/columns.ts";
+import { feedColumns } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns } from "../records/columns.ts";
 import { taskChange } from "../records/feed-row.ts";
 import { arrayOutcome, isDone } from "../../domain/array-record.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
+import { checkArray, recordUnreadable } from "../records/damage.ts";
 import { RunningSums } from "./running-sums.ts";
+import { reading, readSpec, readTask } from "./task-rows.ts";
 
 /** Gives out revisions. The only writer of the database owns the only one. A failed transaction leaves a gap, which nobody minds. */
 export interface Revisions {
@@ -30,6 +32,7 @@ export interface OpenArray extends ArrayRecord {
 }
 
 interface ArrayColumns {
+  readonly number: number;
   readonly first: number;
   readonly last: number;
   readonly step: number;
@@ -69,11 +72,14 @@ export class Batch {
 
   spec(number: number): SpecColumns | undefined {
     if (this.#specs.has(number)) return this.#specs.get(number);
-    const spec = this.#db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(number) as unknown as
-      | SpecColumns
-      | undefined;
+    const spec = readSpec(this.#db, number);
     this.#specs.set(number, spec);
     return spec;
+  }
+
+  /** What is known of a task from before its damaged record was replaced. */
+  forget(number: number): void {
+    this.#specs.delete(number);
   }
 
   array(number: number): OpenArray | undefined {
@@ -159,15 +165,12 @@ export class Batch {
   }
 }
 
+/** Throws RECORD_UNREADABLE. */
 export function readArray(db: Database, number: number): OpenArray | undefined {
-  const row = db
-    .sql(
-      `SELECT a.first, a.last, a.step, a.max_live, a.cursor, a.early, a.live, a.waiting, a.ended, a.cpu_ms, a.wall_ms, t.state, t.request, t.request_by, t.lease_ms
-       FROM arrays a JOIN tasks t ON t.number = a.number AND t.idx = -1 WHERE a.number = ?`,
-    )
-    .get(number) as unknown as ArrayColumns | undefined;
+  const row = reading(number, -1, () => arrayRow(db, number));
   if (!row) return undefined;
-  return {
+  readTask(db, number, -1);
+  const array: OpenArray = {
     number,
     range: { first: row.first, last: row.last, step: row.step },
     maxLive: row.max_live,
@@ -175,7 +178,7 @@ export function readArray(db: Database, number: number): OpenArray | undefined {
     early: row.early,
     live: row.live,
     waiting: row.waiting,
-    ended: new Map(Object.entries(JSON.parse(row.ended) as Record<Outcome, number>) as [Outcome, number][]),
+    ended: endedOf(row),
     state: row.state,
     request: row.request,
     requestBy: row.request_by,
@@ -185,4 +188,22 @@ export function readArray(db: Database, number: number): OpenArray | undefined {
     wallMs: row.wall_ms,
     dirty: false,
   };
+  checkArray(number, array);
+  return array;
 }
+
+function endedOf({ number, ended }: ArrayColumns): Map<Outcome, number> {
+  try {
+    return new Map(Object.entries(JSON.parse(ended) as Record<Outcome, number>) as [Outcome, number][]);
+  } catch (error) {
+    throw recordUnreadable(number, -1, "the counts of its ended elements", error);
+  }
+}
+
+const arrayRow = (db: Database, number: number) =>
+  db
+    .sql(
+      `SELECT a.number, a.first, a.last, a.step, a.max_live, a.cursor, a.early, a.live, a.waiting, a.ended, a.cpu_ms, a.wall_ms, t.state, t.request, t.request_by, t.lease_ms
+       FROM arrays a JOIN tasks t ON t.number = a.number AND t.idx = -1 WHERE a.number = ?`,
+    )
+    .get(number) as unknown as ArrayColumns | undefined;

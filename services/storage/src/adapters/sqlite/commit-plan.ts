@@ -7,6 +7,7 @@ import { killCode, outcomeCode, overCode, pendingCode, placedCode, runningCode, 
 import { feedColumns, freshRow } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns } from "../records/columns.ts";
 import { gatherAssignments } from "../records/assignments.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { claim, count, endUnclaimed, hasRoom, unrecorded } from "../../domain/array-record.ts";
 import type { OpenArray, Batch } from "./batch.ts";
@@ -36,19 +37,32 @@ export function commitPlan(
   }
   const assigned = gatherAssignments((number) => encodedSpec(db, number), epoch, term);
   const placementRefusals = plan.placements.map((placement) => {
-    const refusal = place(db, batch, hosts, placement);
+    const refusal = orUnreadable(() => place(db, batch, hosts, placement, assigned.look));
     if (refusal === "") assigned.add(placement.hostId, placement.taskId, placement.attempt, placement.journalId);
     return refusal;
   });
-  const endRefusals = plan.ends.map((end) => endPending(db, batch, end));
+  const endRefusals = plan.ends.map((end) => orUnreadable(() => endPending(db, batch, end)));
   return { placementRefusals, endRefusals, assignments: assigned.byHost() };
 }
 
-function place(db: Database, batch: Batch, hosts: HostTable, placement: Placement): Refusal {
+/** What cannot be read is refused for itself. Its record is looked at whole before the first write. */
+function orUnreadable(decide: () => string): string {
+  return unlessUnreadable(decide) ?? "RECORD_UNREADABLE";
+}
+
+function place(
+  db: Database,
+  batch: Batch,
+  hosts: HostTable,
+  placement: Placement,
+  look: (number: number) => void,
+): Refusal {
   if (hosts.journalOf(placement.hostId) !== placement.journalId) return "HOST_CHANGED";
   const id = readId(placement.taskId);
   const spec = id && batch.spec(id.number);
   if (!spec) return "NOT_FOUND";
+  look(spec.number);
+  readTask(db, id.number, id.idx);
   if (id.idx < 0) return spec.is_array === 1 ? "NOT_PENDING" : placeRow(db, batch, spec, placement, id, undefined);
   const array = batch.array(id.number);
   if (!array) return "NOT_FOUND";
@@ -169,6 +183,7 @@ function endPending(db: Database, batch: Batch, end: End): string {
   if (!spec) return "NOT_FOUND";
   const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
   if (id.idx < 0 && array) return endArray(batch, spec, array, outcome, reason);
+  readTask(db, id.number, id.idx);
   const row = endRow(db, batch, id, outcome, reason);
   if (!row) return readTask(db, id.number, id.idx) ? "NOT_PENDING" : "NOT_FOUND";
   batch.announce(row.revision, row, spec);

@@ -1,12 +1,13 @@
 import type { Database } from "@berth/database";
 import { overCode, placedCode, suspendedCode } from "../records/codes.ts";
-import type { TaskColumns } from "../records/columns.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { whyRestored } from "../../domain/database-life.ts";
 import type { DatabaseMark } from "../../domain/database-life.ts";
 import { databaseRestored } from "../../domain/loss.ts";
 import { uuidV7 } from "../records/uuid-v7.ts";
 import { Batch } from "./batch.ts";
 import { giveUp } from "./lose-runs.ts";
+import { readableTasks } from "./task-rows.ts";
 import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
 export interface Opening {
@@ -59,13 +60,12 @@ function renew(db: Database, now: number, before: string, why: string, number: n
   writeMeta(db, "epoch_before", before);
   // Numbers that were given out after the copy was made name other tasks for whoever got them.
   if (number > numberFloor(db)) writeMeta(db, "number_floor", String(number));
-  const live = db
-    .sql(
-      `SELECT * FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host <> '' ORDER BY number, idx`,
-    )
-    .all() as unknown as TaskColumns[];
+  const live = readableTasks(
+    db,
+    `FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host <> '' ORDER BY number, idx`,
+  );
   const batch = new Batch(db, { last: lastRevision(db) }, now);
-  for (const row of live) giveUp(db, batch, row, { retry: false, reason: databaseRestored });
+  for (const row of live) unlessUnreadable(() => giveUp(db, batch, row, { retry: false, reason: databaseRestored }));
   batch.flush();
   return { epoch, before, why, lost: live.length };
 }

@@ -2,13 +2,22 @@ import type { ArrayRange } from "@berth/core";
 import type { Database } from "@berth/database";
 import { overCode } from "../records/codes.ts";
 import type { TaskColumns } from "../records/columns.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { encodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
 import type { FoldedRow } from "../records/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
+import { readArray } from "./batch.ts";
 import { chunkRows } from "./folded-elements.ts";
+import { shownTasks } from "./salvage.ts";
+import { readTask } from "./task-rows.ts";
 
 /** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */
 const looksAFold = 4;
+
+interface Place {
+  readonly number: number;
+  readonly idx: number;
+}
 
 interface Unsettled extends ArrayRange {
   readonly number: number;
@@ -24,7 +33,7 @@ interface Unsettled extends ArrayRange {
  */
 export class Folder {
   readonly #db: Database;
-  #place = { number: 0, idx: -1 };
+  #place: Place = { number: 0, idx: -1 };
 
   constructor(db: Database) {
     this.#db = db;
@@ -37,36 +46,46 @@ export class Folder {
   step(limit: number, endedBefore: number): Step {
     let done = 0;
     for (let looks = 0; done < limit && looks < limit * looksAFold;) {
-      const array = this.#nextArray();
-      if (!array) {
+      const number = this.#nextArray();
+      if (number === undefined) {
         this.#place = { number: 0, idx: -1 };
         return { done, more: false };
       }
-      if (array.number > this.#place.number) this.#place = { number: array.number, idx: -1 };
-      const rows = this.#nextRecords(array);
-      looks += Math.max(10, rows.length);
-      if (rows.length === 0) {
-        this.#settle(array);
-        this.#place = { number: array.number + 1, idx: -1 };
-        continue;
-      }
-      // The whole array may be long over by our clock, whatever its hosts' clocks said.
-      const all = array.state >= overCode && (array.ended_at ?? 0) <= endedBefore;
-      const due = rows.filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
-      if (due.length > 0) this.#fold(array, due, due.length === rows.length);
-      done += due.length;
-      this.#place = { number: array.number, idx: lastOf(array, chunkOf(array, rows[0]!.idx)) };
+      if (number > this.#place.number) this.#place = { number, idx: -1 };
+      const step = unlessUnreadable(() => this.#foldNext(number, endedBefore));
+      looks += Math.max(10, step?.looked ?? 0);
+      done += step?.done ?? 0;
+      this.#place = step?.next ?? { number: number + 1, idx: -1 };
     }
     return { done, more: true };
   }
 
-  #nextArray(): Unsettled | undefined {
-    return this.#db
+  /** Folds the next chunk of an array. `next`: where to go on; undefined where nothing of it is left. Throws RECORD_UNREADABLE before its first write. */
+  #foldNext(number: number, endedBefore: number): { done: number; looked: number; next: Place | undefined } {
+    const open = readArray(this.#db, number)!;
+    const { state, ended_at } = readTask(this.#db, number, -1)!;
+    const array: Unsettled = { number, ...open.range, cursor: open.cursor, state, ended_at };
+    const rows = this.#nextRecords(array);
+    if (rows.length === 0) {
+      this.#settle(array);
+      return { done: 0, looked: 0, next: undefined };
+    }
+    // The whole array may be long over by our clock, whatever its hosts' clocks said.
+    const all = state >= overCode && (ended_at ?? 0) <= endedBefore;
+    const due = rows.filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
+    if (due.length > 0) this.#fold(array, due, due.length === rows.length);
+    const next = { number, idx: lastOf(array, chunkOf(array, rows[0]!.idx)) };
+    return { done: due.length, looked: rows.length, next };
+  }
+
+  #nextArray(): number | undefined {
+    const found = this.#db
       .sql(
-        `SELECT a.number, a.first, a.last, a.step, a.cursor, t.state, t.ended_at FROM arrays a INDEXED BY arrays_unsettled
-         JOIN tasks t ON t.number = a.number AND t.idx = -1 WHERE a.settled = 0 AND a.number >= ? ORDER BY a.number LIMIT 1`,
+        `SELECT a.number FROM arrays a INDEXED BY arrays_unsettled JOIN tasks t ON t.number = a.number AND t.idx = -1
+         WHERE a.settled = 0 AND a.number >= ? ORDER BY a.number LIMIT 1`,
       )
-      .get(this.#place.number) as unknown as Unsettled | undefined;
+      .get(this.#place.number);
+    return found && Number(found["number"]);
   }
 
   /** All records of the next chunk that has any, as far as the cursor: as many as a chunk has indexes at most. */
@@ -76,9 +95,14 @@ export class Folder {
       .get(array.number, this.#place.idx, array.cursor);
     if (!next) return [];
     const idx = Number(next["idx"]);
-    return this.#db
-      .sql("SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ? AND idx < ? ORDER BY idx")
-      .all(array.number, idx, lastOf(array, chunkOf(array, idx)), array.cursor) as unknown as TaskColumns[];
+    return shownTasks(
+      this.#db,
+      "FROM tasks WHERE number = ? AND idx >= ? AND idx <= ? AND idx < ? ORDER BY idx",
+      array.number,
+      idx,
+      lastOf(array, chunkOf(array, idx)),
+      array.cursor,
+    );
   }
 
   #fold(array: Unsettled, due: readonly TaskColumns[], wholeRange: boolean): void {

@@ -1,6 +1,6 @@
 import type { Database } from "@berth/database";
 import type { TaskColumns } from "../records/columns.ts";
-import { decodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
+import { chunkByIndex, indexesAChunk } from "../records/folded-chunk.ts";
 import type { FoldedRow } from "../records/folded-chunk.ts";
 import { unfolded } from "../records/unfolded.ts";
 
@@ -19,9 +19,7 @@ export function chunkRows(db: Database, number: number, chunk: number, body: Uin
   const found = known.get(key);
   known.delete(key);
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const entry = found?.body.equals(bytes)
-    ? found
-    : { body: bytes, rows: new Map(decodeChunk(bytes).map((row) => [row.idx, row])) };
+  const entry = found?.body.equals(bytes) ? found : { body: bytes, rows: chunkByIndex(number, bytes) };
   known.set(key, entry);
   if (known.size > chunksRemembered) known.delete(known.keys().next().value!);
   return entry.rows;

@@ -4,7 +4,7 @@ import type { Database } from "@berth/database";
 import { ClockSteps } from "../../domain/clock-steps.ts";
 import { maySpeakFor } from "../../domain/host-name.ts";
 import { hostChange } from "../records/feed-row.ts";
-import { feedForm, saidOf } from "../records/host-form.ts";
+import { feedForm, readHost, saidOf } from "../records/host-form.ts";
 import type { KnownHost } from "../records/host-form.ts";
 import type { Batch } from "./batch.ts";
 
@@ -35,7 +35,9 @@ export class HostTable {
     this.#steps.wasSet(now, steadyMs());
     for (const row of db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts").all()) {
       const said = Buffer.from(row["said"] as Uint8Array);
-      const { journalId, agentId } = Host.decode(said);
+      const host = readHost(said);
+      if (!host) continue; // damaged: its agent says it again within seconds
+      const { journalId, agentId } = host;
       this.#agents.set(String(row["id"]), agentId ?? "");
       this.#known.set(String(row["id"]), {
         said,

@@ -3,19 +3,19 @@ import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { killCode, outcomeCode, overCode, stateCode } from "../records/codes.ts";
-import { specColumns } from "../records/columns.ts";
 import type { SpecColumns, TaskColumns } from "../records/columns.ts";
 import { indexesAChunk } from "../records/folded-chunk.ts";
 import { bits } from "../records/list-filter.ts";
 import type { Wanted } from "../records/list-filter.ts";
 import { readId } from "../records/task-life.ts";
-import { taskMessage, unrecordedRow } from "../records/task-message.ts";
+import { shortMessage, unrecordedRow } from "../records/task-message.ts";
 import { unfolded } from "../records/unfolded.ts";
 import { readArray } from "./batch.ts";
 import type { OpenArray } from "./batch.ts";
 import { chunkOf, lastOf } from "./fold.ts";
 import { chunkRows } from "./folded-elements.ts";
-import { readTask } from "./task-rows.ts";
+import { shownTasks } from "./salvage.ts";
+import { readSpec, readTask } from "./task-rows.ts";
 
 /** How much one call looks at before it answers with what it found; a chunk that is looked at in vain counts for some records. */
 const looksAtOnce = 8_000;
@@ -37,7 +37,7 @@ export function listElements(
   const number = readId(request.arrayId)?.number ?? 0;
   const array = readArray(db, number);
   if (!array) return { tasks: [], nextPageToken: "" };
-  const spec = db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(number) as unknown as SpecColumns;
+  const spec = readSpec(db, number)!;
   const elements = new Elements(db, array, spec, request, wanted);
   const { first, last, step } = array.range;
   const tasks: Task[] = [];
@@ -49,7 +49,7 @@ export function listElements(
     const { rows, looked } = elements.between(from, upTo);
     looks += looked;
     for (const row of rows) {
-      tasks.push(taskMessage(row, spec, undefined));
+      tasks.push(shortMessage({ row, spec, array: undefined }));
       if (tasks.length === size) return { tasks, nextPageToken: row.idx + step > last ? "" : `${row.idx + step}` };
     }
     from = upTo + step;
@@ -139,12 +139,18 @@ class Elements {
   }
 
   #records(from: number, upTo: number, all: boolean): TaskColumns[] {
-    const range = "SELECT * FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?";
+    const range = "FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?";
     const { number } = this.#array;
-    if (all) return this.#db.sql(`${range} ORDER BY idx`).all(number, from, upTo) as unknown as TaskColumns[];
+    if (all) return shownTasks(this.#db, `${range} ORDER BY idx`, number, from, upTo);
     const filter = "(1 << state) & CAST(? AS INTEGER) AND (1 << outcome) & CAST(? AS INTEGER)";
-    return this.#db
-      .sql(`${range} AND ${filter} ORDER BY idx`)
-      .all(number, from, upTo, this.#states, this.#outcomes) as unknown as TaskColumns[];
+    return shownTasks(
+      this.#db,
+      `${range} AND ${filter} ORDER BY idx`,
+      number,
+      from,
+      upTo,
+      this.#states,
+      this.#outcomes,
+    );
   }
 }

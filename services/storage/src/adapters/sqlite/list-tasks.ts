@@ -3,14 +3,17 @@ import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { overCode, stateCode } from "../records/codes.ts";
-import { specColumns } from "../records/columns.ts";
 import type { SpecColumns, TaskColumns } from "../records/columns.ts";
+import { checkCodes, unlessUnreadable } from "../records/damage.ts";
 import { filterOf, invalid, readPlace } from "../records/list-filter.ts";
+import type { Wanted } from "../records/list-filter.ts";
 import { readId } from "../records/task-life.ts";
-import { taskMessage, unrecordedRow } from "../records/task-message.ts";
+import { shortMessage, unrecordedRow } from "../records/task-message.ts";
+import type { Found } from "../records/task-message.ts";
 import { readArray } from "./batch.ts";
 import { listElements } from "./list-elements.ts";
-import { readTask } from "./task-rows.ts";
+import { orSalvaged } from "./salvage.ts";
+import { reading, readSpec, readTask } from "./task-rows.ts";
 
 /** How many records one call looks at before it answers with what it found: a rare name among millions must not stop everything else. */
 const looksAtOnce = 2_000;
@@ -29,12 +32,7 @@ export function listTasks(db: Database, request: ListTasksRequest): Page {
   return listElements(db, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
 }
 
-function byNumber(
-  db: Database,
-  request: ListTasksRequest,
-  size: number,
-  wanted: (row: TaskColumns, spec: SpecColumns) => boolean,
-): Page {
+function byNumber(db: Database, request: ListTasksRequest, size: number, wanted: Wanted): Page {
   const liveOnly =
     request.states.length > 0 &&
     request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
@@ -49,48 +47,75 @@ function byNumber(
   const from = index
     ? `tasks t INDEXED BY ${index} JOIN specs s ON s.number = t.number`
     : "specs s CROSS JOIN tasks t ON t.number = s.number";
-  const rows = db.sql(
-    `SELECT t.*, s.project, s.name, s.is_array, s.uid, s.gid, s.cpu_milli, s.memory_bytes, s.created_at, s.head, s.deps
-     FROM ${from} WHERE t.idx = -1 AND ${index ? "t" : "s"}.number < ? ${liveOnly ? `AND t.state < ${overCode}` : ""} ${request.user === "" ? "" : "AND t.user = ?"}
+  const rows = (columns: string) =>
+    db.sql(
+      `SELECT ${columns} FROM ${from} WHERE t.idx = -1 AND ${index ? "t" : "s"}.number < ? ${liveOnly ? `AND t.state < ${overCode}` : ""} ${request.user === "" ? "" : "AND t.user = ?"}
      ORDER BY ${index ? "t" : "s"}.number DESC LIMIT ${looksAtOnce}`,
-  );
+    );
   const before = readPlace(request.pageToken, Number.MAX_SAFE_INTEGER);
+  const values = request.user === "" ? [before] : [before, request.user];
+  const page = unlessUnreadable(() => {
+    const found = rows(`t.*, ${specOfTask}`).iterate(...values);
+    try {
+      return reading(before, -1, () => pageOf(found, wanted, size, (row) => readFound(db, row)));
+    } finally {
+      found.return?.(undefined); // where reading a row failed, its statement would hold the database's state of then
+    }
+  });
+  // One of them cannot be read: each by itself, then.
+  return page ?? pageOf(rows("t.number").iterate(...values), wanted, size, ({ number }) => findTask(db, `${number}`));
+}
+
+const specOfTask =
+  "s.project, s.name, s.is_array, s.uid, s.gid, s.cpu_milli, s.memory_bytes, s.created_at, s.head, s.deps";
+
+function readFound(db: Database, found: Record<string, unknown>): Found {
+  const row = found as unknown as Row;
+  checkCodes(row);
+  return { row, spec: row, array: row.is_array === 1 ? readArray(db, row.number) : undefined };
+}
+
+function pageOf(
+  rows: Iterable<Record<string, unknown>>,
+  wanted: Wanted,
+  size: number,
+  find: (row: Record<string, unknown>) => Found | undefined,
+): Page {
   const tasks: Task[] = [];
   let looked = 0;
-  for (const found of rows.iterate(...(request.user === "" ? [before] : [before, request.user]))) {
-    const row = found as unknown as Row;
+  for (const row of rows) {
     looked += 1;
-    if (wanted(row, row)) tasks.push(taskMessage(row, row, row.is_array === 1 ? readArray(db, row.number) : undefined));
-    if (tasks.length === size || looked === looksAtOnce) return { tasks, nextPageToken: `${row.number}` };
+    const found = find(row);
+    if (found && wanted(found.row, found.spec)) tasks.push(shortMessage(found));
+    if (tasks.length === size || looked === looksAtOnce) return { tasks, nextPageToken: `${Number(row["number"])}` };
   }
   return { tasks, nextPageToken: "" };
 }
 
-function byId(db: Database, request: ListTasksRequest, wanted: (row: TaskColumns, spec: SpecColumns) => boolean): Page {
+function byId(db: Database, request: ListTasksRequest, wanted: Wanted): Page {
   const tasks: Task[] = [];
   for (const id of request.taskIds) {
-    const found = findTask(db, id);
-    if (found && wanted(found.row, found.spec))
-      tasks.push(
-        taskMessage(found.row, found.spec, found.spec.is_array === 1 ? readArray(db, found.spec.number) : undefined),
-      );
+    const found = unlessUnreadable(() => findTask(db, id));
+    if (found && wanted(found.row, found.spec)) tasks.push(shortMessage(found));
   }
   return { tasks, nextPageToken: "" };
 }
 
-/** The record of a task, an array or an element, made up where an element has none; undefined where there is no such task. */
-export function findTask(
-  db: Database,
-  id: string,
-): { readonly row: TaskColumns; readonly spec: SpecColumns } | undefined {
+/**
+ * The record of a task, an array or an element, made up where an element has none; undefined where there is no such task. Of a damaged one what can be read, with
+ * RECORD_UNREADABLE as its reason. Throws that for an element whose array is damaged.
+ */
+export function findTask(db: Database, id: string): Found | undefined {
   const at = readId(id);
-  const spec =
-    at &&
-    (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
-  if (!spec || (at.idx >= 0 && spec.is_array === 0)) return undefined;
-  const recorded = readTask(db, at.number, at.idx);
-  if (recorded) return { row: recorded, spec };
-  const array = readArray(db, at.number);
-  const row = array && unrecordedRow(array, readTask(db, at.number, -1)!, at.idx);
-  return row && { row, spec };
+  return at && orSalvaged(db, at.number, at.idx, () => findSound(db, at.number, at.idx));
+}
+
+function findSound(db: Database, number: number, idx: number): Found | undefined {
+  const spec = readSpec(db, number);
+  if (!spec || (idx >= 0 && spec.is_array === 0)) return undefined;
+  const recorded = readTask(db, number, idx);
+  const array = spec.is_array === 1 && (idx < 0 || !recorded) ? readArray(db, number) : undefined;
+  if (recorded) return { row: recorded, spec, array };
+  const row = array && unrecordedRow(array, readTask(db, number, -1)!, idx);
+  return row && { row, spec, array: undefined };
 }

@@ -4,6 +4,7 @@ import type { Run } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
 import { gatherAssignments } from "../records/assignments.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { readId } from "../records/task-life.ts";
 import { readArray } from "./batch.ts";
 import type { HostTable } from "./host-table.ts";
@@ -19,25 +20,24 @@ export function lookUpRuns(
 ): LookUpRunsResponse {
   const wanted = gatherAssignments((number) => encodedSpec(db, number), epoch, schedulerTerm(db));
   for (const run of assign) {
-    const row = taskOf(db, epoch, run);
-    if (
-      !row ||
-      row.state !== placedCode ||
-      row.attempt !== run.attempt ||
-      row.host !== hostId ||
-      row.request === killCode
-    )
-      continue;
-    if (row.idx >= 0 && readArray(db, row.number)?.request === killCode) continue;
-    // A run that was placed for another journal may have been begun under that one: it is never offered again.
-    if (row.journal === hosts.journalOf(hostId)) wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    unlessUnreadable(() => {
+      const row = taskOf(db, epoch, run);
+      if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) return;
+      if (row.request === killCode || (row.idx >= 0 && readArray(db, row.number)?.request === killCode)) return;
+      // A run that was placed for another journal may have been begun under that one: it is never offered again.
+      if (row.journal === hosts.journalOf(hostId)) wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    });
   }
   for (const run of specsOf) {
-    const row = taskOf(db, epoch, run);
-    if (row && knowledge(db, epoch, hostId, run) === RunKnowledge.CURRENT)
-      wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    unlessUnreadable(() => {
+      const row = taskOf(db, epoch, run);
+      if (row && knowledge(db, epoch, hostId, run) === RunKnowledge.CURRENT)
+        wanted.add(hostId, run.taskId, run.attempt, row.journal);
+    });
   }
-  return { runs: runs.map((run) => knowledge(db, epoch, hostId, run)), assign: wanted.forHost(hostId) };
+  // A run whose record cannot be read is left alone until a kill ends it.
+  const known = runs.map((run) => unlessUnreadable(() => knowledge(db, epoch, hostId, run)) ?? RunKnowledge.UNKNOWN);
+  return { runs: known, assign: wanted.forHost(hostId) };
 }
 
 function taskOf(db: Database, epoch: string, run: Run) {

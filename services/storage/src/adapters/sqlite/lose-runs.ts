@@ -4,11 +4,12 @@ import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
-import { chargeOf } from "../records/charge.ts";
+import { chargeOf, sumUp } from "../records/charge.ts";
 import { killCode, outcomeCode, overCode, pendingCode, placedCode, suspendedCode } from "../records/codes.ts";
 import { feedColumns } from "../records/columns.ts";
 import type { FeedColumns, TaskColumns } from "../records/columns.ts";
 import { splitList } from "../records/feed-row.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { leaseOf } from "../records/lease-column.ts";
 import { lifeOf } from "../records/task-life.ts";
 import { count } from "../../domain/array-record.ts";
@@ -16,11 +17,11 @@ import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../../dom
 import type { Silence } from "../../domain/loss.ts";
 import type { Batch, OpenArray } from "./batch.ts";
 import type { HostTable } from "./host-table.ts";
+import { readableTasks } from "./task-rows.ts";
 
 /** Live records on a host that have a lease; reads nothing of others. */
-const leasedOn =
-  "SELECT * FROM tasks INDEXED BY tasks_leased WHERE lease_ms <> 0 AND state IN (2, 3, 4) AND host = ? ORDER BY number, idx";
-const liveOn = `SELECT * FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host = ? ORDER BY number, idx`;
+const leasedOn = "tasks_leased WHERE lease_ms <> 0 AND state IN (2, 3, 4) AND host = ? ORDER BY number, idx";
+const liveOn = `tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host = ? ORDER BY number, idx`;
 
 /** Whether any run is to be given up: asked often, and nearly always answered with no. */
 export function isLossDue(db: Database, hosts: HostTable, request: LoseRunsRequest, now: number): boolean {
@@ -48,14 +49,17 @@ export function loseRuns(
   const response: LoseRunsResponse = { retried: [], lost: [] };
   for (const row of lost) {
     const run: Run = { epoch, taskId: idOf(row), attempt: row.attempt };
-    const isRetried = giveUp(db, batch, row, afterLoss(leaseOf(row), reason, lostBefore(db, row)));
+    const isRetried = unlessUnreadable(() =>
+      giveUp(db, batch, row, afterLoss(leaseOf(row), reason, lostBefore(db, row))),
+    );
+    if (isRetried === undefined) continue;
     (isRetried ? response.retried : response.lost).push(run);
   }
   return response;
 }
 
 const rows = (db: Database, text: string, hostId: string): TaskColumns[] =>
-  db.sql(text).all(hostId) as unknown as TaskColumns[];
+  readableTasks(db, `FROM tasks INDEXED BY ${text}`, hostId);
 
 const silenceOf = (hosts: HostTable, { hostId, listenedMs, marginMs }: LoseRunsRequest, now: number): Silence => ({
   silentMs: hosts.silentMs(hostId, now),
@@ -107,8 +111,8 @@ export function giveUp(
   if (!array) return isRetried;
   array.dirty = true;
   array.live -= 1;
-  array.cpuMs += usage?.cpuMs ?? 0;
-  array.wallMs += usage?.wallMs ?? 0;
+  array.cpuMs = sumUp(array.cpuMs + (usage?.cpuMs ?? 0));
+  array.wallMs = sumUp(array.wallMs + (usage?.wallMs ?? 0));
   if (state.kind === "over") count(array, state.outcome, 1);
   else array.waiting += 1;
   return isRetried;

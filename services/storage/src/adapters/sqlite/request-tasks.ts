@@ -2,15 +2,20 @@ import { AppError, killedReason, move } from "@berth/core";
 import type { TaskRequest } from "@berth/core";
 import { requestFromWire, toFailure } from "@berth/contracts";
 import type { RequestResult, RequestTasksRequest } from "@berth/contracts/store";
+import { TaskRequest as WireRequest } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "../records/codes.ts";
 import { feedColumns, freshRow } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns, TaskColumns } from "../records/columns.ts";
+import { isUnreadable } from "../records/damage.ts";
 import { lifeOf, readId } from "../records/task-life.ts";
 import { unrecordedRow } from "../records/task-message.ts";
 import { count, endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts";
 import type { Batch, OpenArray } from "./batch.ts";
+import { endUnreadable } from "../../decisions/end-unreadable.ts";
+import type { Repairs } from "../../decisions/end-unreadable.ts";
 import { endRow } from "./commit-plan.ts";
+import { livingElements, replaceRecord, salvaged } from "./salvage.ts";
 import { readTask } from "./task-rows.ts";
 
 /** Notes what a user asks for of one task; what does not go is its result. */
@@ -41,6 +46,37 @@ export function requestOne(
     if (place === "unclaimed") return requestUnclaimed(db, batch, spec, array!, at.idx, id, asked, user);
     const { state, outcome } = unrecordedRow(array!, readTask(db, at.number, -1)!, at.idx)!;
     return { state: wireState(state), outcome: wireOutcome(outcome) };
+  } catch (error) {
+    if (isUnreadable(error) && request === WireRequest.KILL) return endDamaged(db, batch, id, { user, admin }, error);
+    if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
+    throw error;
+  }
+}
+
+function endDamaged(
+  db: Database,
+  batch: Batch,
+  id: string,
+  by: { readonly user: string; readonly admin: boolean },
+  why: AppError,
+): RequestResult {
+  const repairs: Repairs = {
+    at: batch.at,
+    sums: batch.sums,
+    salvaged: (number, idx) => salvaged(db, number, idx),
+    livingElements: (number) => livingElements(db, number),
+    array: (number) => batch.array(number),
+    replace(row, spec, array) {
+      const revision = batch.nextRevision();
+      replaceRecord(db, { ...row, revision }, spec, array);
+      batch.forget(row.number);
+      batch.announce(revision, row, spec, array);
+    },
+  };
+  try {
+    const outcome = why.metadata["task_id"] === id ? endUnreadable(repairs, readId(id)!, by) : undefined;
+    if (outcome === undefined) throw why;
+    return { state: wireState(overCode), outcome: wireOutcome(outcome) };
   } catch (error) {
     if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
     throw error;

@@ -4,9 +4,12 @@ import type { Database } from "@berth/database";
 import { overCode, pendingCode, stateCode } from "../records/codes.ts";
 import { feedColumns } from "../records/columns.ts";
 import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { unlessUnreadable } from "../records/damage.ts";
 import { readId } from "../records/task-life.ts";
 import type { Step } from "../../ports/task-store.ts";
 import type { Batch } from "./batch.ts";
+import { replaceRecord, salvaged } from "./salvage.ts";
+import { readTask } from "./task-rows.ts";
 
 const archivedCode = stateCode("archived");
 
@@ -33,9 +36,11 @@ export function archive(db: Database, batch: Batch, taskIds: readonly string[]):
   let done = 0;
   for (const id of taskIds) {
     const at = readId(id);
-    const spec = at && at.idx < 0 ? batch.spec(at.number) : undefined;
+    if (!at || at.idx >= 0) continue;
+    const sound = unlessUnreadable(() => look(db, batch, at.number)) ?? repaired(db, batch, at.number);
+    if (!sound) continue;
+    const { spec, array } = sound;
     if (!spec) continue;
-    const array = spec.is_array === 1 ? batch.array(spec.number) : undefined;
     const revision = batch.nextRevision();
     const row = db
       .sql(
@@ -52,36 +57,55 @@ export function archive(db: Database, batch: Batch, taskIds: readonly string[]):
   return done;
 }
 
+function look(db: Database, batch: Batch, number: number) {
+  const spec = batch.spec(number);
+  readTask(db, number, -1);
+  return { spec, array: spec?.is_array === 1 ? batch.array(number) : undefined };
+}
+
+/** What is over, and damaged, is replaced by what can be read of it; what may live stays until a kill ends it. */
+function repaired(db: Database, batch: Batch, number: number) {
+  const found = salvaged(db, number, -1);
+  if (!found || found.row.state !== overCode) return undefined;
+  replaceRecord(db, found.row, found.spec, found.array);
+  batch.forget(number);
+  return look(db, batch, number);
+}
+
 /**
  * Deletes records of archived tasks that ended before. An array's own record goes first: from then on nothing of it is found, and its chunks follow in steps.
  * The newest number stays: numbers go on from it.
  */
 export function deleteRecords(db: Database, batch: Batch, waitedFor: WaitedFor, before: number, limit: number): Step {
   if (removeRest(db)) return { done: 0, more: true };
+  // From where the last step was: what a pending task waits for is stepped over, and holds up nothing behind it.
+  const { overAt, number: after } = waitedFor.place;
   const found = db
     .sql(
-      `SELECT number FROM expiry INDEXED BY expiry_by_time WHERE phase = ${archived} AND over_at <= ?
-       AND number < (SELECT max(number) FROM specs) ORDER BY over_at LIMIT ?`,
+      `SELECT number, over_at FROM expiry INDEXED BY expiry_by_time WHERE phase = ${archived} AND over_at <= ? AND (over_at, number) > (?, ?)
+       AND number < (SELECT max(number) FROM specs) ORDER BY over_at, number LIMIT ?`,
     )
-    .all(before, limit);
+    .all(before, overAt, after, limit);
+  const last = found.length === limit ? found.at(-1) : undefined;
+  waitedFor.place = last ? { overAt: Number(last["over_at"]), number: Number(last["number"]) } : beginning;
   let done = 0;
   for (const { number } of found) {
-    const spec = batch.spec(Number(number));
+    const spec = unlessUnreadable(() => batch.spec(Number(number)));
     if (!spec || waitedFor.has(spec.number, batch.at)) continue;
     deleteOne(db, batch, spec);
     done += 1;
   }
-  return { done, more: found.length === limit && done > 0 };
+  return { done, more: last !== undefined };
 }
 
 function deleteOne(db: Database, batch: Batch, spec: SpecColumns): void {
   const { number, user } = spec;
-  const array = spec.is_array === 1 ? batch.array(number) : undefined;
+  const array = spec.is_array === 1 ? unlessUnreadable(() => batch.array(number)) : undefined;
   const key = db.sql("SELECT client_key FROM specs WHERE number = ?").get(number)!["client_key"];
   if (key !== null)
     db.sql("DELETE FROM client_keys WHERE user = ? AND key = ? AND number = ?").run(user, String(key), number);
   for (const table of ["tasks", "specs", "arrays"]) db.sql(`DELETE FROM ${table} WHERE number = ?`).run(number);
-  if (array) db.sql(`UPDATE expiry SET phase = ${going} WHERE number = ?`).run(number);
+  if (spec.is_array === 1) db.sql(`UPDATE expiry SET phase = ${going} WHERE number = ?`).run(number);
   else {
     db.sql("DELETE FROM attempts WHERE number = ?").run(number);
     db.sql("DELETE FROM expiry WHERE number = ?").run(number);
@@ -109,12 +133,25 @@ function removeRest(db: Database): boolean {
   return true;
 }
 
+/** None where they are damaged: then that task is not started either. */
+function dependenciesOf(deps: Uint8Array): string[] {
+  try {
+    return TaskRow.decode(deps).dependencies.map(({ taskId }) => taskId);
+  } catch {
+    return [];
+  }
+}
+
+const beginning = { overAt: Number.MIN_SAFE_INTEGER, number: 0 };
+
 /** How long a task that was waited for is still taken to be. */
 const lookAgainMs = 600_000;
 
 /** Tasks that a pending one waits for: their outcome is needed as long as that one may be judged again, by a new scheduler. */
 export class WaitedFor {
   readonly #db: Database;
+  /** How far the deletion has walked over archived tasks; only in memory. */
+  place = beginning;
   #numbers: Set<number> | undefined;
   #readAt = 0;
 
@@ -132,8 +169,7 @@ export class WaitedFor {
            WHERE t.state < ${overCode} AND t.state = ${pendingCode} AND t.idx = -1 AND s.deps IS NOT NULL`,
         )
         .iterate();
-      for (const { deps } of rows)
-        for (const { taskId } of TaskRow.decode(deps as Uint8Array).dependencies) this.note(taskId);
+      for (const { deps } of rows) for (const id of dependenciesOf(deps as Uint8Array)) this.note(id);
     }
     return this.#numbers.has(number);
   }

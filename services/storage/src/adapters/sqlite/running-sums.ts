@@ -1,4 +1,5 @@
 import type { Database } from "@berth/database";
+import { sumUp } from "../records/charge.ts";
 import type { Charge } from "../records/charge.ts";
 
 const dayMs = 86_400_000;
@@ -73,16 +74,16 @@ export class RunningSums {
       this.#db
         .sql(
           `INSERT INTO usage_daily (day, user, project, runs, cpu_ms, core_ms, memory_mib_s) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-           runs = runs + excluded.runs, cpu_ms = cpu_ms + excluded.cpu_ms, core_ms = core_ms + excluded.core_ms, memory_mib_s = memory_mib_s + excluded.memory_mib_s`,
+           runs = runs + excluded.runs, cpu_ms = min(cpu_ms + excluded.cpu_ms, ${Number.MAX_SAFE_INTEGER}), core_ms = min(core_ms + excluded.core_ms, ${Number.MAX_SAFE_INTEGER}), memory_mib_s = min(memory_mib_s + excluded.memory_mib_s, ${Number.MAX_SAFE_INTEGER})`,
         )
         .run(
           new Date(Number(day) * dayMs).toISOString().slice(0, 10),
           user,
           project,
           use.runs,
-          Math.round(use.cpuMs),
-          Math.round(use.coreMs),
-          Math.round(use.memoryMibS),
+          sumUp(use.cpuMs),
+          sumUp(use.coreMs),
+          sumUp(use.memoryMibS),
         );
     }
   }

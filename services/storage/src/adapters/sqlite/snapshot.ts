@@ -1,36 +1,45 @@
 import { TaskRow } from "@berth/contracts/store";
 import type { SnapshotResponse } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
-import { outcomeCode, overCode, pendingCode } from "../records/codes.ts";
-import { feedColumns, freshRow, specColumns } from "../records/columns.ts";
-import type { FeedColumns, SpecColumns } from "../records/columns.ts";
+import { overCode, pendingCode } from "../records/codes.ts";
+import { feedColumns } from "../records/columns.ts";
+import type { FeedColumns, TaskColumns } from "../records/columns.ts";
+import { checkCodes, recordUnreadable, unlessUnreadable } from "../records/damage.ts";
 import { freshChange, taskChange } from "../records/feed-row.ts";
-import { readId } from "../records/task-life.ts";
-import { unrecorded } from "../../domain/array-record.ts";
 import { readArray } from "./batch.ts";
 import { breath } from "./change-feed.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import type { HostTable } from "./host-table.ts";
-import { readTask } from "./task-rows.ts";
+import { findTask } from "./list-tasks.ts";
+import { reading } from "./task-rows.ts";
 
 /** Rows a chunk: some 3 ms of the event loop. */
 const rowsAtOnce = 500;
 
 /** A row of a page, as an array: node:sqlite makes those in a third of the time. */
-type Key = readonly [number: number, idx: number, revision: number, state: number, fresh: number, isArray: number];
-type Row = readonly [...Key, head: Uint8Array, deps: Uint8Array | null];
+type Row = readonly [
+  ...key: Key,
+  revision: number,
+  state: number,
+  fresh: number,
+  isArray: number,
+  head: Uint8Array,
+  deps: Uint8Array | null,
+];
+type Key = readonly [number: number, idx: number];
 
 const pages = `FROM tasks t INDEXED BY tasks_live JOIN specs s ON s.number = t.number
   WHERE t.state < ${overCode} AND (t.number, t.idx) > (?, ?)`;
 /** Waits, was never placed, is no array and nothing was asked of it: then its columns need not be read. */
 const fresh = `t.state = ${pendingCode} AND t.attempt = 0 AND t.request = 0 AND t.idx < 0 AND s.is_array = 0 AND t.reason_code = '' AND t.avoid = ''`;
-const pageQuery = `SELECT t.number, t.idx, t.revision, t.state, ${fresh}, s.is_array, s.head, s.deps ${pages} ORDER BY t.number, t.idx LIMIT ${rowsAtOnce}`;
+const pageQuery = `SELECT t.number, t.idx, t.revision, t.state, ${fresh}, s.is_array, s.head, s.deps ${pages} ORDER BY t.number, t.idx LIMIT ?`;
+const keyQuery = `SELECT t.number, t.idx ${pages} AND t.idx <= ${Number.MAX_SAFE_INTEGER} ORDER BY t.number, t.idx LIMIT ?`;
 const restQuery = `SELECT ${feedColumns
   .split(", ")
   .map((name) => `t.${name}`)
-  .join(", ")} ${pages} AND (t.number, t.idx) <= (?, ?) AND NOT (${fresh})`;
+  .join(", ")} ${pages} AND (t.number, t.idx) <= (?, ?) AND NOT (${fresh}) LIMIT ?`;
 
-/** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
+/** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. What cannot be read is left out. */
 export async function* snapshot(
   db: Database,
   feed: ChangeFeed,
@@ -40,73 +49,90 @@ export async function* snapshot(
 ): AsyncGenerator<SnapshotResponse> {
   // Before the first row: what changes while rows are read comes again from the feed, under a larger revision.
   yield { token: feed.token(), epoch, changes: hosts.changes() };
-  const page = db.sql(pageQuery);
-  page.setReturnArrays(true);
-  let after: readonly [number, number] = [0, -1];
+  let after: Key = [0, -1];
   const told = new Set<string>();
   while (!signal.aborted) {
-    const rows = page.all(...after) as unknown as Row[];
-    const last = rows.at(-1);
-    if (!last) return;
-    const upTo = [last[0], last[1]] as const;
-    const rest = rows.some((row) => row[4] === 0) ? liveRows(db, after, upTo) : undefined;
-    const changes: Buffer[] = [];
-    for (const [number, idx, revision, state, isFresh, isArray, head, deps] of rows) {
-      if (deps !== null && state === pendingCode) {
-        for (const parent of parentsOf(deps)) {
-          if (told.has(parent)) continue;
-          const change = endedParent(db, parent);
-          if (!change) continue;
-          told.add(parent);
-          changes.push(change);
-        }
-      }
-      if (isFresh === 1) changes.push(freshChange(revision, number, { head, deps }));
-      else {
-        const array = isArray === 1 && idx < 0 ? readArray(db, number) : undefined;
-        changes.push(taskChange(revision, rest!.get(`${number}.${idx}`)!, { head, deps }, array));
-      }
-    }
-    yield { token: "", epoch: "", changes };
-    after = upTo;
+    const page = readPage(db, after, rowsAtOnce, told) ?? readOneByOne(db, after, told);
+    if (!page.last) return;
+    yield { token: "", epoch: "", changes: page.changes };
+    after = page.last;
     await breath();
   }
 }
 
-function liveRows(
+interface Page {
+  readonly changes: Buffer[];
+  /** Key of its last record; undefined: there is none. */
+  readonly last: Key | undefined;
+}
+
+/** The next records after a key; undefined where one of them cannot be read. */
+function readPage(db: Database, after: Key, atMost: number, told: Set<string>): Page | undefined {
+  const page = db.sql(pageQuery);
+  page.setReturnArrays(true);
+  const toldNow = new Set<string>();
+  const changes = unlessUnreadable(() => {
+    const rows = reading(after[0], after[1], () => page.all(...after, atMost)) as unknown as Row[];
+    const last = rows.at(-1);
+    const upTo: Key | undefined = last && [last[0], last[1]];
+    const rest =
+      upTo && rows.some((row) => row[4] === 0)
+        ? reading(after[0], after[1], () => liveRows(db, after, upTo, atMost))
+        : undefined;
+    return { last: upTo, changes: rows.flatMap((row) => changesOf(db, row, rest, told, toldNow)) };
+  });
+  if (changes) for (const parent of toldNow) told.add(parent);
+  return changes;
+}
+
+/** The same page, without the records that cannot be read. */
+function readOneByOne(db: Database, after: Key, told: Set<string>): Page {
+  const keys = db.sql(keyQuery).all(...after, rowsAtOnce) as unknown as { number: number; idx: number }[];
+  const changes = keys.flatMap(({ number, idx }) => readPage(db, [number, idx - 1], 1, told)?.changes ?? []);
+  const last = keys.at(-1);
+  return { changes, last: last && [last.number, last.idx] };
+}
+
+function changesOf(
   db: Database,
-  after: readonly [number, number],
-  upTo: readonly [number, number],
-): Map<string, FeedColumns> {
-  const rows = db.sql(restQuery).all(...after, ...upTo) as unknown as FeedColumns[];
+  [number, idx, revision, state, isFresh, isArray, head, deps]: Row,
+  rest: ReadonlyMap<string, FeedColumns> | undefined,
+  told: ReadonlySet<string>,
+  toldNow: Set<string>,
+): Buffer[] {
+  const changes: Buffer[] = [];
+  for (const parent of deps !== null && state === pendingCode ? parentsOf(number, deps) : []) {
+    if (told.has(parent) || toldNow.has(parent)) continue;
+    const change = endedParent(db, parent);
+    if (!change) continue;
+    toldNow.add(parent);
+    changes.push(change);
+  }
+  if (isFresh === 1) changes.push(freshChange(revision, number, { head, deps }));
+  else {
+    const array = isArray === 1 && idx < 0 ? readArray(db, number) : undefined;
+    changes.push(taskChange(revision, rest!.get(`${number}.${idx}`)!, { head, deps }, array));
+  }
+  return changes;
+}
+
+function liveRows(db: Database, after: Key, upTo: Key, atMost: number): Map<string, FeedColumns> {
+  const rows = db.sql(restQuery).all(...after, ...upTo, atMost) as unknown as (FeedColumns & TaskColumns)[];
+  for (const row of rows) checkCodes(row);
   return new Map(rows.map((row) => [`${row.number}.${row.idx}`, row]));
 }
 
-const parentsOf = (deps: Uint8Array): string[] =>
-  TaskRow.decode(deps).dependencies.map((dependency) => dependency.taskId);
+function parentsOf(number: number, deps: Uint8Array): string[] {
+  try {
+    return TaskRow.decode(deps).dependencies.map((dependency) => dependency.taskId);
+  } catch (error) {
+    throw recordUnreadable(number, -1, "its dependencies", error);
+  }
+}
 
 /** The feed row of a task that is over; undefined where it lives and has a row of its own. */
 function endedParent(db: Database, id: string): Buffer | undefined {
-  const at = readId(id);
-  const spec =
-    at &&
-    (db.sql(`SELECT ${specColumns} FROM specs WHERE number = ?`).get(at.number) as unknown as SpecColumns | undefined);
-  if (!spec) return undefined;
-  const array = spec.is_array === 1 ? readArray(db, at.number) : undefined;
-  const row = readTask(db, at.number, at.idx);
-  if (row)
-    return row.state < overCode ? undefined : taskChange(row.revision, row, spec, at.idx < 0 ? array : undefined);
-  if (!array || unrecorded(array, at.idx) !== "ended") return undefined;
-  // Ended within its array's range, without a record of its own.
-  const whole = readTask(db, at.number, -1)!;
-  return taskChange(
-    whole.revision,
-    {
-      ...freshRow(at.number, at.idx, overCode),
-      outcome: outcomeCode("killed"),
-      reason_code: "KILLED_BY_USER",
-      reason_message: "killed with its array",
-    },
-    spec,
-  );
+  const found = findTask(db, id);
+  if (!found || found.row.state < overCode) return undefined;
+  return taskChange(found.row.revision, found.row, found.spec, found.array);
 }

@@ -124,8 +124,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     },
     async updateTask(request) {
       await write((batch) => updateTask(db, batch, request));
-      const { row, spec } = findTask(db, request.taskId)!;
-      return fullTaskMessage(db, row, spec);
+      return fullTaskMessage(db, findTask(db, request.taskId)!);
     },
     async loseRuns(request) {
       if (!isLossDue(db, hosts, request, now())) return { retried: [], lost: [] };
@@ -169,7 +168,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
         throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, {
           metadata: { task_id: taskId },
         });
-      return fullTaskMessage(db, found.row, found.spec);
+      return fullTaskMessage(db, found);
     },
     async list(request) {
       const watchToken = feed.token();

@@ -1,0 +1,45 @@
+import type { Write } from "./calls.ts";
+import type { Changes } from "./changes.ts";
+import type { CollectionName, TaskDoc } from "./collections.ts";
+import { fromTask } from "./task-doc.ts";
+
+/** Which documents were there before: they are replaced, others are inserted. */
+export interface Before {
+  readonly specs: (number: number) => boolean;
+  readonly tasks: (key: string) => boolean;
+  readonly keys: (key: string) => boolean;
+  readonly attempts: (id: string) => boolean;
+  readonly chunks: (key: string) => boolean;
+  readonly hosts: (id: string) => boolean;
+}
+
+/** What a transaction has to write of what changed. */
+export function writesOf(changes: Changes, at: Date, before: Before): readonly (readonly [CollectionName, Write[]])[] {
+  const { specs, tasks, keys, attempts, chunks, remains, hosts, rows, sums } = changes;
+  const put = <K extends string | number, D extends object>(
+    docs: ReadonlyMap<K, D | undefined>,
+    isThere: (key: K) => boolean,
+  ): Write[] => [...docs].map(([key, doc]) => putOrRemove(key, doc, isThere(key)));
+  return [
+    ["specs", put(specs, before.specs)],
+    ["tasks", put(stored(tasks), before.tasks)],
+    ["client_keys", put(keys, before.keys)],
+    ["attempts", put(attempts, before.attempts)],
+    ["folded", put(chunks, before.chunks)],
+    ["remains", [...remains].map((_id) => insert({ _id }))],
+    ["hosts", put(hosts, before.hosts)],
+    ["changes", rows.map(({ revision, user, row }) => insert({ _id: revision, at, user, row }))],
+    ["sums", sums.writes()],
+  ];
+}
+
+const stored = (tasks: ReadonlyMap<string, TaskDoc | undefined>) =>
+  new Map([...tasks].map(([key, task]) => [key, task && fromTask(task)] as const));
+
+const insert = (document: object): Write => ({ insertOne: { document } });
+
+function putOrRemove(id: string | number, document: object | undefined, isThere: boolean): Write {
+  const filter = { _id: id as never };
+  if (document === undefined) return { deleteOne: { filter } };
+  return isThere ? { replaceOne: { filter, replacement: document } } : insert({ _id: id, ...document });
+}
