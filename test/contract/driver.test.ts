@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runName } from "@berth/core";
 import type { Run } from "@berth/core";
-import { processDriver, simDriver } from "@berth/executor-agent";
+import { findCgroups, processDriver, simDriver } from "@berth/executor-agent";
 import { silentLogger } from "@berth/runtime";
 import { describeDriver } from "./driver-suite.ts";
 import type { Commands } from "./driver-suite.ts";
@@ -78,6 +78,7 @@ describeDriver(
           dataDir: join(dir, "data"),
           runDir: dir,
           bootId: "boot-one",
+          cgroups: findCgroups(join(dir, "data")),
           capacity: (machine) => machine,
           env: { PATH: process.env["PATH"] ?? "" },
           logger: silentLogger,

@@ -1,5 +1,6 @@
 import { copyMutants } from "./copies.ts";
 import { edgeMutants } from "./edge.ts";
+import { keeperMutants } from "./keepers.ts";
 import { laneMutants } from "./lanes.ts";
 import { lostHostMutants } from "./lost-hosts.ts";
 import { mongoMutants } from "./mongo.ts";
@@ -112,6 +113,7 @@ export const mutants: readonly Mutant[] = [
   ...storeMutants,
   ...lostHostMutants,
   ...laneMutants,
+  ...keeperMutants,
   ...copyMutants,
   ...mongoMutants,
   ...systemMutants,

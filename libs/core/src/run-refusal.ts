@@ -28,6 +28,12 @@ const blames = {
   TASK_DIR_FAILED: "host",
   /** The host as a whole starts no more processes. */
   NO_PROCESS: "host",
+  /** No more files can be opened there. */
+  NO_DESCRIPTORS: "host",
+  /** The keeper can make no cgroup for it. */
+  CGROUP_FAILED: "host",
+  /** Its start cannot be recorded: the disk of the agent's data is full or broken. */
+  RECORD_FAILED: "host",
   /** The keeper of the user's tasks could not be started. */
   KEEPER_FAILED: "host",
   /** Anything else that the agent could not prepare. */
@@ -38,7 +44,7 @@ const blames = {
   DISK_QUOTA: "user",
   /** The user's own limit of processes is reached. */
   USER_PROCESS_LIMIT: "user",
-  /** The keeper, which runs as the user, was killed, stopped, or does not answer. */
+  /** The user's keeper was killed, stopped, or does not answer. */
   KEEPER_GONE: "user",
 } as const satisfies Readonly<Record<string, Blame>>;
 

@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { MiB, runKey } from "@berth/core";
 import type { TaskToRun } from "@berth/plugins";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Host, bob, isRoot, isStopped, isThere, statesOf, until } from "./process-host.ts";
+import { Host, bob, isRoot, isStopped, isThere, pidsOf, statesOf, until } from "./process-host.ts";
 
 describe("process driver", () => {
   let host: Host;
@@ -90,16 +90,30 @@ describe("process driver", () => {
   });
 
   it("tells a missing command, a missing directory, a missing right, each by its reason", async () => {
-    const cases: [Partial<TaskToRun>, string][] = [
+    const script = (text: string): string[] => {
+      const path = join(host.dir, `script-${text.length}`);
+      writeFileSync(path, text, { mode: 0o755 });
+      return [path];
+    };
+    const cases: [Partial<TaskToRun>, string, string?][] = [
       [{ command: ["nowhere"] }, "COMMAND_NOT_FOUND"],
       [{ command: ["/nowhere/at/all"] }, "COMMAND_NOT_FOUND"],
       [{ command: ["/etc/passwd"] }, "PERMISSION"],
       [{ workdir: "/nowhere" }, "WORKDIR_NOT_FOUND"],
-      [{ command: ["/bin/echo", "x".repeat(3_000_000)] }, "ARGUMENTS_TOO_LONG"],
+      [{ command: ["/bin/echo", "x".repeat(3_000_000)] }, "ARGUMENTS_TOO_LONG", "argument 1"],
+      [{ env: { LONG: "x".repeat(131_070) } }, "ARGUMENTS_TOO_LONG", "the variable LONG"],
+      [
+        { command: script("#!/usr/bin/no-such-shell -e\n"), controlDir: host.dir },
+        "INTERPRETER_NOT_FOUND",
+        'the script names the interpreter "/usr/bin/no-such-shell"',
+      ],
+      [{ command: script("#!/bin/sh\r\n") }, "INTERPRETER_NOT_FOUND", '"/bin/sh\\r"'],
     ];
-    for (const [more, code] of cases) {
+    for (const [more, code, part = ""] of cases) {
       const task = await host.run("true", more);
-      expect(await host.until(task, "failed")).toMatchObject({ reason: { code } });
+      expect(await host.until(task, "failed")).toMatchObject({
+        reason: { code, message: expect.stringContaining(part) },
+      });
     }
   });
 
@@ -223,18 +237,34 @@ describe("process driver", () => {
     }
   });
 
-  it("takes what ran before a boot for gone", async () => {
-    const task = await host.run("echo up; sleep 5");
+  it("tells how a run ended just before a boot, and takes what ran then for gone", async () => {
+    const ended = await host.run("echo over; exit 6");
+    await host.until(ended, "ended");
+    const task = await host.run("echo up; sleep 1000");
     await host.printed(task, "up");
-    const [keeper] = host.keepers;
     await host.close();
+    await host.killKeepers(); // a boot would have ended all of them
+    for (const pid of pidsOf(task.run)) process.kill(pid, "SIGKILL");
     const rebooted = new Host("boot-two");
     rmSync(rebooted.dir, { recursive: true });
     Object.assign(rebooted, { dir: host.dir });
-    expect(await rebooted.open()).toEqual([]);
+    expect((await rebooted.open()).map(({ kind, run }) => `${kind} ${run.taskId}`)).toEqual([
+      `found ${ended.run.taskId}`,
+    ]);
+    expect(await rebooted.until(ended, "ended")).toMatchObject({ exitCode: 6, stdoutBytes: 5 });
+    await rebooted.driver.settle([ended.run]);
+    expect(readdirSync(join(host.dir, "data", "lost-keepers"))).toEqual([]);
     await rebooted.close();
-    process.kill(keeper!, "SIGKILL"); // a boot would have ended it
     await host.open();
+  });
+
+  it("ends a run as it was, whatever its user put in the place of its output files", async () => {
+    const task = await host.run("rm ../out; ln -s out ../out; exit 3");
+    expect(await host.until(task, "ended")).toMatchObject({ exitCode: 3, stdoutBytes: 0 });
+    const lost = await host.run("rm ../out; ln -s out ../out; sleep 1");
+    await until(() => existsSync(lost.taskDir) && !existsSync(lost.stdoutPath));
+    await host.killKeepers();
+    expect(await host.until(lost, "lost")).toMatchObject({ stdoutBytes: 0 });
   });
 
   it("freezes a run by itself at the end of its lease, agent or no agent, and lets it go on with a new one", async () => {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MiB, runKey, runName } from "@berth/core";
 import type { Run } from "@berth/core";
-import { processDriver } from "@berth/executor-agent";
+import { findCgroups, processDriver } from "@berth/executor-agent";
+import type { HostCgroups } from "@berth/executor-agent";
 import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
 import { silentLogger } from "@berth/runtime";
 
@@ -20,6 +21,8 @@ let lastTask = 0;
 export class Host {
   readonly dir = mkdtempSync(join(tmpdir(), "berth-process-"));
   readonly #bootId: string;
+  /** Where runs have their cgroups; tests may set others, or none, before `open`. */
+  cgroups: HostCgroups | undefined;
   driver!: Driver;
   events: DriverEvent[] = [];
   #stop = new AbortController();
@@ -29,6 +32,7 @@ export class Host {
   constructor(bootId = "boot-one") {
     this.#bootId = bootId;
     chmodSync(this.dir, 0o777);
+    this.cgroups = findCgroups(join(this.dir, "data"));
   }
 
   async open(): Promise<readonly DriverEvent[]> {
@@ -36,6 +40,7 @@ export class Host {
       dataDir: join(this.dir, "data"),
       runDir: this.dir,
       bootId: this.#bootId,
+      cgroups: this.cgroups,
       capacity: (machine) => machine,
       env: { PATH: process.env["PATH"] ?? "" },
       logger: silentLogger,
@@ -125,9 +130,9 @@ export class Host {
   }
 }
 
-/** Resolves once it is so; rejects after ten seconds. */
-export async function until(isSo: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
+/** Resolves once it is so; rejects after that time. */
+export async function until(isSo: () => boolean, withinMs = 10_000): Promise<void> {
+  const end = Date.now() + withinMs;
   while (!isSo()) {
     if (Date.now() > end) throw new Error(`waited too long for ${isSo}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -143,21 +148,57 @@ export function isThere(pid: number): boolean {
   }
 }
 
-/** Whether all processes of a run are stopped. D: it waits for a child that was stopped between its making and its program. */
+/** Whether all processes of a run are stopped by signals, or frozen by their cgroups. D: it waits for a child that was stopped between its making and its program. */
 export const isStopped = (run: Run): boolean => {
+  const pids = pidsOf(run);
   const states = statesOf(run);
-  return states.includes("T") && states.every((state) => state === "T" || state === "D");
+  return (
+    (pids.length > 0 && pids.every(isFrozen)) ||
+    (states.includes("T") && states.every((state) => state === "T" || state === "D"))
+  );
 };
 
 /** States of a run's processes, as the system words them. */
 export function statesOf(run: Run): string[] {
-  return readdirSync("/proc").flatMap((pid) => {
+  return pidsOf(run).flatMap((pid) => {
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, "latin1").includes(`BERTH_RUN=${runName(run)}\0`)) return [];
       const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
       return stat.slice(stat.lastIndexOf(")") + 2).split(" ", 1);
+    } catch {
+      return []; // gone
+    }
+  });
+}
+
+/** Processes that say they are of a run. */
+export function pidsOf(run: Run): number[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`BERTH_RUN=${runName(run)}\0`)
+        ? [Number(pid)]
+        : [];
     } catch {
       return []; // no process, or gone
     }
   });
 }
+
+/** By its cgroup, of whichever version. */
+function isFrozen(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8")
+      .split("\n")
+      .some((line) => {
+        const [, name, path = ""] = line.split(":");
+        if (name === "freezer") return readIfThere(`/sys/fs/cgroup/freezer${path}/freezer.state`) === "FROZEN\n";
+        return (
+          name === "" &&
+          ["", "/unified"].some((at) => readIfThere(`/sys/fs/cgroup${at}${path}/cgroup.freeze`) === "1\n")
+        );
+      });
+  } catch {
+    return false; // gone
+  }
+}
+
+const readIfThere = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8") : "");

@@ -44,12 +44,16 @@ export async function makeDriver(
       };
     }
     case "process": {
-      const { processDriver } = await import("./process/process-driver.ts");
+      const [{ processDriver }, { findCgroups }] = await Promise.all([
+        import("./process/process-driver.ts"),
+        import("./process/host-cgroups.ts"),
+      ]);
       const driver = processDriver({
         dataDir: config.dataDir,
         runDir: config.runDir ?? config.dataDir,
         bootId,
         env: keeperEnvironment(),
+        cgroups: findCgroups(config.dataDir),
         capacity: (machine) => capacityOf(config, machine),
         logger,
       });

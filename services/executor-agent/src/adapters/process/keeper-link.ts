@@ -22,6 +22,8 @@ export interface KeeperLink {
   settle(keys: readonly string[]): void;
   /** Those that have not begun are not to start. */
   takeBack(keys: readonly string[]): void;
+  /** Asks it to answer. Returns how many of these questions in a row it has not answered. */
+  ping(): number;
   /** Asks it to take nothing new and to end once it is empty. */
   retire(): void;
   /** Lets go of it; it goes on. */
@@ -37,10 +39,12 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
     const reader = new FrameReader();
     let welcomed = false;
     let dropped = false;
+    let unanswered = 0;
     const timer = setTimeout(() => socket.destroy(new Error("the keeper says nothing")), welcomeMs);
     const send = (message: ToKeeper): void => void socket.write(frame(message));
 
     socket.on("data", (bytes: Buffer) => {
+      unanswered = 0;
       try {
         for (const message of reader.read(bytes)) take(message as FromKeeper);
       } catch (error) {
@@ -68,6 +72,12 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
         extend: (leases) => send({ t: "extend", leases }),
         settle: (keys) => send({ t: "settle", keys }),
         takeBack: (keys) => send({ t: "back", keys }),
+        ping() {
+          const before = unanswered;
+          unanswered += 1;
+          send({ t: "ping" });
+          return before;
+        },
         retire: () => send({ t: "close" }),
         drop() {
           dropped = true;

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { runRefusal } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
@@ -23,7 +23,7 @@ export function eventOf(
     return { kind: "failed", run, at: new Date(at), reason: { code, message } };
   }
   if (kept.x) {
-    const { at, code, signal, cpuMs, peakBytes, out, err } = kept.x;
+    const { at, code, signal, cpuMs, peakBytes, oom = 0, out, err } = kept.x;
     return {
       kind: "ended",
       run,
@@ -31,8 +31,9 @@ export function eventOf(
       at: new Date(at),
       exitCode: code,
       signal,
-      outOfMemory: seen.outOfMemory && signal === 9,
-      usage: { cpuMs, peakMemoryBytes: maxOf(peakBytes, seen.peakBytes) },
+      // By the kernel, or by the agent's watch. A run that did without the process that was ended succeeded.
+      outOfMemory: (oom > 0 && code !== 0) || (seen.outOfMemory && signal === 9),
+      usage: { cpuMs, peakMemoryBytes: maxOf(peakBytes, seen.peakBytes), ...(oom > 0 ? { oomKills: oom } : {}) },
       stdoutBytes: out,
       stderrBytes: err,
     };
@@ -57,7 +58,15 @@ export const lostEvent = (kept: KeptRun): DriverEvent => ({
   stderrBytes: sizeOf(kept.r),
 });
 
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** Of a file in a directory of its user, who may have put anything in its place. */
+function sizeOf(path: string): number {
+  try {
+    const stat = lstatSync(path);
+    return stat.isFile() ? stat.size : 0;
+  } catch {
+    return 0;
+  }
+}
 
 function maxOf(a: number | undefined, b: number | undefined): number | undefined {
   if (a === undefined) return b;

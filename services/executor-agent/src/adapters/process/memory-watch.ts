@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
-import { hasProc, processTable } from "./process-table.ts";
+import type { RunCgroup } from "./keeper/cgroup.ts";
+import { hasProc, processTable, readProcess } from "./process-table.ts";
 import type { ProcessRow } from "./process-table.ts";
 
 export interface MemoryWatch {
-  add(key: string, pid: number, limitBytes: number): void;
+  /** `cgroup` tells its processes; without one they are found by session, group and ancestry. */
+  add(key: string, pid: number, limitBytes: number, cgroup: RunCgroup | undefined): void;
   /** Takes a run off, and says what was seen of it. */
   remove(key: string): { readonly outOfMemory: boolean; readonly peakBytes: number | undefined };
   peakOf(key: string): number | undefined;
@@ -13,32 +15,46 @@ export interface MemoryWatch {
 interface Watched {
   readonly key: string;
   readonly limitBytes: number;
+  readonly cgroup: RunCgroup | undefined;
   peakBytes: number | undefined;
   isOver: boolean;
 }
 
+interface Seen {
+  /** Pid of its run's first process. */
+  readonly root: number;
+  readonly startedBootMs: number | undefined;
+}
+
 /**
- * Looks at the memory of runs twice a second, and says which is above its limit. A cgroup for each run would hold exactly, and costs 150 µs of each; this costs
- * nothing for runs shorter than half a second, and works for users without cgroups. What allocates and ends between two looks gets away.
+ * Looks at the memory of runs twice a second, and says which is above its limit. Where no cgroup limits memory, what allocates and ends between two looks
+ * gets away.
  */
 export function watchMemory(onOver: (key: string) => void, everyMs = 500): MemoryWatch {
   const byPid = new Map<number, Watched>();
   const pids = new Map<string, number>();
+  /** Processes that were seen to be of a run stay of it, though their parents are gone. */
+  const seen = new Map<number, Seen>();
   let timer: NodeJS.Timeout | undefined;
 
   function look(): void {
     timer = undefined;
     if (byPid.size === 0) return;
-    for (const [root, family] of families(byPid, processTable())) {
-      const watched = byPid.get(root);
-      if (!watched) continue;
-      const residentBytes = family.reduce((sum, row) => sum + row.residentBytes, 0);
-      watched.peakBytes = Math.max(watched.peakBytes ?? 0, residentBytes);
-      if (residentBytes <= watched.limitBytes || proportionalBytes(family) <= watched.limitBytes) continue;
-      watched.isOver = true;
-      onOver(watched.key);
+    try {
+      for (const [root, members] of membersOf(byPid, seen)) note(byPid.get(root)!, members);
+    } catch {
+      // No descriptor is free, so nothing can be said of any process now.
     }
     arm();
+  }
+
+  function note(watched: Watched, members: readonly ProcessRow[]): void {
+    const residentBytes = members.reduce((sum, row) => sum + row.residentBytes, 0);
+    watched.peakBytes = Math.max(watched.peakBytes ?? 0, residentBytes);
+    if (watched.cgroup?.limitsMemory) return;
+    if (residentBytes <= watched.limitBytes || proportionalBytes(members) <= watched.limitBytes) return;
+    watched.isOver = true;
+    onOver(watched.key);
   }
 
   function arm(): void {
@@ -46,9 +62,9 @@ export function watchMemory(onOver: (key: string) => void, everyMs = 500): Memor
   }
 
   return {
-    add(key, pid, limitBytes) {
+    add(key, pid, limitBytes, cgroup) {
       if (pids.has(key)) return;
-      byPid.set(pid, { key, limitBytes, peakBytes: undefined, isOver: false });
+      byPid.set(pid, { key, limitBytes, cgroup, peakBytes: undefined, isOver: false });
       pids.set(key, pid);
       arm();
     },
@@ -64,12 +80,33 @@ export function watchMemory(onOver: (key: string) => void, everyMs = 500): Memor
   };
 }
 
-/** Each process with the run that it is of: by its group, or by whom it descends from. */
+/** The processes of each run. All processes of the machine are looked at only where a run has no cgroup. */
+function membersOf(watched: ReadonlyMap<number, Watched>, seen: Map<number, Seen>): Map<number, ProcessRow[]> {
+  const found = new Map<number, ProcessRow[]>();
+  const others = new Map<number, Watched>();
+  for (const [pid, run] of watched) {
+    if (run.cgroup)
+      found.set(
+        pid,
+        run.cgroup.members().flatMap((member) => readProcess(member) ?? []),
+      );
+    else others.set(pid, run);
+  }
+  if (others.size > 0) for (const [pid, rows] of families(others, processTable(), seen)) found.set(pid, rows);
+  return found;
+}
+
+/** Each process with the run that it is of: by its session or group, or by whom it descends from. */
 function families(
   roots: ReadonlyMap<number, unknown>,
   table: ReadonlyMap<number, ProcessRow>,
+  seen: Map<number, Seen>,
 ): Map<number, ProcessRow[]> {
   const owners = new Map<number, number>();
+  const ownerSeen = ({ pid, startedBootMs }: ProcessRow): number => {
+    const before = seen.get(pid);
+    return before && before.startedBootMs === startedBootMs && roots.has(before.root) ? before.root : 0;
+  };
   const ownerOf = (pid: number, depth = 0): number => {
     const known = owners.get(pid);
     if (known !== undefined) return known;
@@ -80,14 +117,20 @@ function families(
         ? 0
         : roots.has(row.group)
           ? row.group
-          : ownerOf(row.parent, depth + 1);
+          : row.session !== undefined && roots.has(row.session)
+            ? row.session
+            : ownerOf(row.parent, depth + 1) || ownerSeen(row);
     owners.set(pid, owner);
     return owner;
   };
   const found = new Map<number, ProcessRow[]>();
-  for (const row of table.values()) {
+  const all = [...table.values()].flatMap((row) => {
     const owner = ownerOf(row.pid);
-    if (owner === 0) continue;
+    return owner === 0 ? [] : [{ row, owner }];
+  });
+  seen.clear();
+  for (const { row, owner } of all) {
+    seen.set(row.pid, { root: owner, startedBootMs: row.startedBootMs });
     const family = found.get(owner);
     if (family) family.push(row);
     else found.set(owner, [row]);

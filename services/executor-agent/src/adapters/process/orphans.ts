@@ -3,19 +3,31 @@ import { join } from "node:path";
 import { runKey, runName } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
-import type { KeptRun } from "./keeper/protocol.ts";
+import type { RunCgroup } from "./keeper/cgroup.ts";
+import type { KeptRun, RunSignal } from "./keeper/protocol.ts";
 import { readRecords } from "./keeper/records.ts";
 import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
-import { findByEnvironment, readProcess } from "./process-table.ts";
+import type { MemoryWatch } from "./memory-watch.ts";
+import { findByEnvironment, processTable, readProcess } from "./process-table.ts";
 
-/** Runs whose keeper does not answer any more: they run on, but nobody waits for them. */
+/** Runs whose keeper does not answer any more: the agent watches them, signals them and ends what is left of them. Only their exit codes are unknown to it. */
 export interface Orphans {
   /** Takes over what a keeper's record has; `known` are runs whose end was told before. */
   adopt(dir: string, known: (key: string) => boolean): void;
+  /** Takes over only ends: of a keeper of before the machine's last boot. */
+  adoptEnded(dir: string): void;
   has(run: Run): boolean;
-  signal(run: Run, signal: NodeJS.Signals): void;
+  signal(run: Run, signal: RunSignal): void;
   settle(keys: readonly string[]): void;
   close(): void;
+}
+
+export interface OrphansOptions {
+  readonly tell: (event: DriverEvent) => void;
+  /** Told when nothing of a directory is unsettled any more. */
+  readonly emptied: (dir: string) => void;
+  readonly cgroupOf: (dir: string, kept: KeptRun) => RunCgroup | undefined;
+  readonly memory: MemoryWatch;
 }
 
 interface Orphan {
@@ -28,8 +40,7 @@ const lookMs = 500;
 /** Between a start's note in the record and the kernel's own, with the coarse clocks of both. */
 const toleranceMs = 2_000;
 
-/** `emptied` is told when nothing of a directory is unsettled any more. */
-export function watchOrphans(tell: (...events: DriverEvent[]) => void, emptied: (dir: string) => void): Orphans {
+export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions): Orphans {
   const orphans = new Map<string, Orphan>();
   const sizes = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
@@ -37,29 +48,41 @@ export function watchOrphans(tell: (...events: DriverEvent[]) => void, emptied: 
   function adopt(dir: string, known: (key: string) => boolean): void {
     const records = readRecords(dir);
     sizes.set(dir, sizeOf(dir));
-    for (const kept of records.values()) {
-      if (orphans.has(kept.k)) continue;
-      const pid =
-        kept.pid ?? (kept.x || kept.f ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`));
-      const orphan: Orphan = {
-        kept: pid === undefined || kept.pid !== undefined ? kept : withPid(kept, pid),
-        dir,
-        over: false,
-      };
-      orphans.set(kept.k, orphan);
-      tell(foundEvent(orphan.kept));
-      if (known(kept.k)) orphan.over = true;
-      else judge(orphan);
-    }
+    for (const kept of records.values()) if (!orphans.has(kept.k)) adoptOne(dir, withProcess(dir, kept), known(kept.k));
     forgetEmpty(dir);
     watch();
   }
 
+  function adoptOne(dir: string, kept: KeptRun, isKnown: boolean): void {
+    const orphan: Orphan = { kept, dir, over: isKnown };
+    orphans.set(kept.k, orphan);
+    tell(foundEvent(kept));
+    if (isKnown) return;
+    if (kept.pid !== undefined) memory.add(kept.k, kept.pid, kept.m, cgroupOf(dir, kept));
+    judge(orphan);
+  }
+
+  /** A run that began, but whose keeper died before it recorded the pid. */
+  function withProcess(dir: string, kept: KeptRun): KeptRun {
+    if (kept.pid !== undefined || kept.x || kept.f) return kept;
+    const members = (cgroupOf(dir, kept)?.members() ?? []).flatMap((member) => readProcess(member) ?? []);
+    const [oldest] = members.toSorted((one, other) => (one.startedBootMs ?? 0) - (other.startedBootMs ?? 0));
+    const named = oldest ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`);
+    // A session has the number of its run's first process.
+    const pid = oldest?.pid ?? (named === undefined ? undefined : (readProcess(named)?.session ?? named));
+    if (pid === undefined) return kept;
+    const boot = readProcess(pid)?.startedBootMs;
+    return { ...kept, pid, at: Date.now(), ...(boot === undefined ? {} : { boot }) };
+  }
+
   /** Tells its end, if it has one. */
   function judge(orphan: Orphan): void {
-    const { kept } = orphan;
-    if (kept.x || kept.f) end(orphan, eventOf(kept, { outOfMemory: false, peakBytes: undefined }));
-    else if (!isThere(kept)) end(orphan, lostEvent(kept));
+    const { kept, dir } = orphan;
+    if (kept.x || kept.f) end(orphan, eventOf(kept, memory.remove(kept.k)));
+    else if (!isThere(kept, cgroupOf(dir, kept))) {
+      memory.remove(kept.k);
+      end(orphan, lostEvent(kept));
+    }
   }
 
   function end(orphan: Orphan, event: DriverEvent | undefined): void {
@@ -70,15 +93,20 @@ export function watchOrphans(tell: (...events: DriverEvent[]) => void, emptied: 
   /** A keeper that only cannot be reached still writes down ends. */
   function look(): void {
     timer = undefined;
-    for (const [dir, size] of sizes) {
-      if (sizeOf(dir) === size) continue;
-      sizes.set(dir, sizeOf(dir));
-      for (const kept of readRecords(dir).values()) {
-        const orphan = orphans.get(kept.k);
-        if (orphan && !orphan.over) orphan.kept = { ...orphan.kept, ...kept };
+    try {
+      for (const [dir, size] of sizes) {
+        if (sizeOf(dir) === size) continue;
+        const records = readRecords(dir);
+        sizes.set(dir, sizeOf(dir));
+        for (const kept of records.values()) {
+          const orphan = orphans.get(kept.k);
+          if (orphan && !orphan.over) orphan.kept = { ...orphan.kept, ...kept };
+        }
       }
+      for (const orphan of orphans.values()) if (!orphan.over) judge(orphan);
+    } catch {
+      // No descriptor is free, so nothing can be said of any process now.
     }
-    for (const orphan of orphans.values()) if (!orphan.over) judge(orphan);
     watch();
   }
 
@@ -94,14 +122,24 @@ export function watchOrphans(tell: (...events: DriverEvent[]) => void, emptied: 
 
   return {
     adopt,
+    adoptEnded(dir) {
+      for (const kept of readRecords(dir).values())
+        if ((kept.x ?? kept.f) && !orphans.has(kept.k)) adoptOne(dir, kept, false);
+      forgetEmpty(dir);
+    },
     has: (run) => orphans.has(runKey(run)),
     signal(run, signal) {
-      const kept = orphans.get(runKey(run))?.kept;
-      if (!kept?.pid || !isThere(kept)) return;
-      try {
-        process.kill(-kept.pid, signal);
-      } catch {
-        // gone meanwhile
+      const orphan = orphans.get(runKey(run));
+      if (!orphan || orphan.over) return;
+      const { kept, dir } = orphan;
+      const cgroup = cgroupOf(dir, kept);
+      if (!isThere(kept, cgroup)) return;
+      if (cgroup && signal === "STOP") cgroup.freeze();
+      else if (cgroup && signal === "CONT") cgroup.thaw();
+      else if (cgroup && signal === "KILL") cgroup.kill();
+      else {
+        if (kept.pid !== undefined) sendTo(-kept.pid, `SIG${signal}`);
+        cgroup?.signalOutside(kept.pid ?? 0, `SIG${signal}`);
       }
     },
     settle(keys) {
@@ -118,18 +156,37 @@ export function watchOrphans(tell: (...events: DriverEvent[]) => void, emptied: 
   };
 }
 
-/** Found by its environment: begun, but its keeper died before it wrote its pid. */
-function withPid(kept: KeptRun, pid: number): KeptRun {
-  const boot = readProcess(pid)?.startedBootMs;
-  return { ...kept, pid, at: Date.now(), ...(boot === undefined ? {} : { boot }) };
+/** Whether a run is still there. Once its first process is gone, the others are ended, and it is there until they are gone too. */
+function isThere(kept: KeptRun, cgroup: RunCgroup | undefined): boolean {
+  if (isFirstThere(kept)) return true;
+  if (cgroup) {
+    if (cgroup.isEmpty) return false;
+    cgroup.kill();
+    return true;
+  }
+  const rest = kept.pid === undefined ? [] : sessionOf(kept.pid);
+  for (const pid of rest) sendTo(pid, "SIGKILL");
+  return rest.length > 0;
 }
 
-/** Whether a run's process is still there, and not another with its pid. */
-function isThere({ pid, boot }: KeptRun): boolean {
+/** Whether a run's first process is there, and not another with its pid. */
+function isFirstThere({ pid, boot }: KeptRun): boolean {
   if (pid === undefined) return false;
   const row = readProcess(pid);
   if (!row || row.isZombie || row.group !== pid) return false;
   return boot === undefined || row.startedBootMs === undefined || Math.abs(row.startedBootMs - boot) < toleranceMs;
+}
+
+/** The processes of a session; its number is no other session's as long as there is one. */
+const sessionOf = (session: number): number[] =>
+  [...processTable().values()].flatMap((row) => (row.session === session && !row.isZombie ? [row.pid] : []));
+
+function sendTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone meanwhile
+  }
 }
 
 const sizeOf = (dir: string): number =>

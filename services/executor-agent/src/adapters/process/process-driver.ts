@@ -1,13 +1,17 @@
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
+import { basename } from "node:path";
 import { AppError, runKey, runRefusal } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
 import type { Logger } from "@berth/runtime";
 import { EventQueue } from "../event-queue.ts";
 import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
+import type { HostCgroups } from "./host-cgroups.ts";
 import { Keepers } from "./keepers.ts";
 import type { Keeper } from "./keepers.ts";
+import { RunCgroup } from "./keeper/cgroup.ts";
 import type { KeptRun, RunSignal, StartRun } from "./keeper/protocol.ts";
+import { machineMemory } from "./machine-memory.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { watchOrphans } from "./orphans.ts";
 import { identityRefusal, startRun } from "./start-run.ts";
@@ -22,6 +26,8 @@ export interface ProcessDriverOptions {
   readonly capacity: (machine: Resources) => Resources;
   /** A keeper's own environment; tasks have theirs. */
   readonly env: Readonly<Record<string, string>>;
+  /** Where each run has a cgroup of its own; undefined where this agent can make none. */
+  readonly cgroups: HostCgroups | undefined;
   readonly logger: Logger;
 }
 
@@ -43,21 +49,38 @@ const idleKeeperMs = 10 * 60_000;
  * it runs nothing as root; started by another, it can only be that user.
  */
 export function processDriver(options: ProcessDriverOptions): Driver {
-  const { dataDir, runDir, bootId, env, logger } = options;
+  const { dataDir, runDir, bootId, env, cgroups, logger } = options;
   const self = process.getuid?.() ?? -1;
   const runs = new Map<string, Kept>();
   const lastUse = new Map<string, number>();
+  /** The last signal to each live run: a keeper that dies may not have read it, so it is sent again. */
+  const signals = new Map<string, RunSignal>();
   const outcomes = new Map<string, (event: DriverEvent) => void>();
   let queue = new EventQueue();
   let found: DriverEvent[] | undefined = [];
   let sweeping: NodeJS.Timeout | undefined;
 
   const memory = watchMemory((key) => send(runOfKey(key), "KILL"));
-  const keepers = new Keepers({ dataDir, runDir, bootId, env, logger, onNews, onBack, onLost });
-  const orphans = watchOrphans(
-    (...events) => events.forEach(tell),
-    (dir) => keepers.removeDir(dir),
-  );
+  const keepers = new Keepers({
+    dataDir,
+    runDir,
+    bootId,
+    env,
+    cgroups,
+    logger,
+    onNews,
+    onBack,
+    onLost,
+    onEarlierBoot: (dir) => orphans.adoptEnded(dir),
+  });
+  const cgroupOf = (dir: string, { g }: KeptRun): RunCgroup | undefined =>
+    g === undefined || !cgroups ? undefined : new RunCgroup(cgroups.placeOf(basename(dir)), g);
+  const orphans = watchOrphans({
+    tell,
+    emptied: (dir) => keepers.removeDir(dir),
+    cgroupOf,
+    memory,
+  });
 
   function tell(event: DriverEvent): void {
     const key = runKey(event.run);
@@ -75,11 +98,12 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     if (before?.over) return;
     const over = (kept.x ?? kept.f) !== undefined;
     const isStarted = kept.pid !== undefined;
+    if (over) signals.delete(kept.k);
     runs.set(kept.k, { keeper, task: isStarted || over ? undefined : before?.task, over });
     // Its start came together with its end.
     if (over && before?.task && kept.at !== undefined)
       tell({ kind: "started", run: before.task.run, at: new Date(kept.at) });
-    if (isStarted && !over) memory.add(kept.k, kept.pid!, kept.m);
+    if (isStarted && !over) memory.add(kept.k, kept.pid!, kept.m, cgroupOf(keeper.dir, kept));
     const event = eventOf(kept, over ? memory.remove(kept.k) : { outOfMemory: false, peakBytes: undefined });
     if (event) tell(event);
   }
@@ -97,22 +121,25 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     const again = tasksOf(before, (key) => !has.has(key));
     takeFound(keeper);
     startAgain(again);
+    signalAgain(keeper);
   }
 
   function onLost(dir: string, before: Keeper | undefined): void {
     if (before) logger.warn("a keeper is gone; its tasks run on, and nobody waits for them", { pid: before.link.pid });
+    for (const [key, kept] of runs) if (kept.keeper === before) memory.remove(key);
     orphans.adopt(dir, (key) => runs.get(key)?.over ?? false);
     if (!before) return;
+    const its = [...runs].filter(([, kept]) => kept.keeper === before);
     const unbegun = tasksOf(before, (key) => !orphans.has(runOfKey(key)));
     startAgain(unbegun.filter(({ lane }) => lane === undefined));
     // What they waited behind may still run, and nobody here sees its end: a place of their own is not theirs to take.
     for (const { run } of unbegun.filter(({ lane }) => lane !== undefined))
       tell({ kind: "unable", run, at: new Date(), reason: keeperGone });
-    for (const [key, kept] of runs) {
-      if (kept.keeper !== before) continue;
+    for (const [key, kept] of its) {
       runs.delete(key);
+      const signal = signals.get(key);
+      if (signal) orphans.signal(runOfKey(key), signal);
       if (!orphans.has(runOfKey(key)) && !kept.task && !kept.over) tell(lostEvent({ k: key, o: "", r: "", m: 0 }));
-      memory.remove(key);
     }
   }
 
@@ -122,6 +149,10 @@ export function processDriver(options: ProcessDriverOptions): Driver {
   function startAgain(tasks: readonly TaskToRun[]): void {
     for (const task of tasks) runs.delete(runKey(task.run));
     if (tasks.length > 0) void start(tasks);
+  }
+
+  function signalAgain(keeper: Keeper): void {
+    for (const [key, signal] of signals) if (runs.get(key)?.keeper === keeper) keeper.link.signal(key, signal);
   }
 
   function byKeeper<T>(items: readonly T[], keyOf: (item: T) => string): Map<Keeper, T[]> {
@@ -165,8 +196,9 @@ export function processDriver(options: ProcessDriverOptions): Driver {
 
   function send(run: Run, signal: RunSignal): void {
     const kept = runs.get(runKey(run));
+    if (kept?.keeper && !kept.over) signals.set(runKey(run), signal);
     if (kept?.keeper) kept.keeper.link.signal(runKey(run), signal);
-    else orphans.signal(run, `SIG${signal}`);
+    else orphans.signal(run, signal);
   }
 
   /** Keepers that nobody used for long, and that keep nothing. */
@@ -180,7 +212,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
 
   const capacity = options.capacity({ cpuMilli: availableParallelism() * 1000, memoryBytes: machineMemory() });
   const features = new Set<Feature>([
-    "memory_watched",
+    cgroups?.limitsMemory ? "memory" : "memory_watched",
     "suspend",
     "cpu_time",
     "lanes",
@@ -249,7 +281,10 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     async settle(settled) {
       const keys = settled.map(runKey);
       for (const [keeper, its] of byKeeper(keys, (key) => key)) keeper.link.settle(its);
-      for (const key of keys) runs.delete(key);
+      for (const key of keys) {
+        runs.delete(key);
+        signals.delete(key);
+      }
       orphans.settle(keys);
     },
   };
@@ -265,10 +300,4 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       });
     });
   }
-}
-
-/** What a container around us may use, if there is one. */
-function machineMemory(): number {
-  const constrained = process.constrainedMemory();
-  return constrained > 0 && constrained < totalmem() ? constrained : totalmem();
 }

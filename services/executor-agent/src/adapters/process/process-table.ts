@@ -6,6 +6,10 @@ export interface ProcessRow {
   readonly pid: number;
   readonly parent: number;
   readonly group: number;
+  /** Not known where there is no /proc. */
+  readonly session: number | undefined;
+  /** Stopped by a signal or a tracer. */
+  readonly isStopped: boolean;
   readonly isZombie: boolean;
   readonly residentBytes: number;
   /** Since boot; not known where there is no /proc. */
@@ -17,22 +21,25 @@ const pageBytes = 4096;
 
 export const hasProc = process.platform === "linux";
 
-/** One process; undefined where it is gone. */
+/** One process; undefined where it is gone. Throws where the system cannot say, as without free descriptors. */
 export function readProcess(pid: number): ProcessRow | undefined {
   if (!hasProc) return processTable().get(pid);
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
   }
   // The name may hold blanks and brackets; what follows its last bracket does not.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, parent, group] = fields;
+  const [state, parent, group, session] = fields;
   return {
     pid,
     parent: Number(parent),
     group: Number(group),
+    session: Number(session),
+    isStopped: state === "T" || state === "t",
     isZombie: state === "Z" || state === "X",
     startedBootMs: Number(fields[19]) * tickMs,
     residentBytes: Number(fields[21]) * pageBytes,
@@ -51,6 +58,8 @@ export function processTable(): Map<number, ProcessRow> {
           pid: Number(pid),
           parent: Number(parent),
           group: Number(group),
+          session: undefined,
+          isStopped: state.startsWith("T"),
           isZombie: state.startsWith("Z"),
           residentBytes: Number(rssKiB) * 1024,
           startedBootMs: undefined,
@@ -80,3 +89,6 @@ export function findByEnvironment(setting: string): number | undefined {
   }
   return undefined;
 }
+
+const isGone = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH");

@@ -12,6 +12,7 @@ export function startRun({
   stdoutPath,
   stderrPath,
   resources,
+  controlDir,
   leaseUntilBootMs,
   lane,
 }: TaskToRun): StartRun {
@@ -19,6 +20,8 @@ export function startRun({
     k: runKey(run),
     c: command,
     e: env,
+    // A script's path is Berth's own, and tells its user nothing.
+    ...(controlDir !== undefined && command[0]?.startsWith(controlDir) ? { n: "the script" } : {}),
     t: taskDir,
     ...(workdir === undefined ? {} : { d: workdir }),
     o: stdoutPath,

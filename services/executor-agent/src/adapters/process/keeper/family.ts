@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
+import type { KeptRun } from "./protocol.ts";
 
 /** Sends a signal to a process or, negative, to a group; one that is gone is no error. */
 export function sendTo(pid: number, signal: NodeJS.Signals | string): void {
@@ -9,16 +10,19 @@ export function sendTo(pid: number, signal: NodeJS.Signals | string): void {
   }
 }
 
-/** Signals what descends from a run's process, whatever group it is in now. */
-export function signalTree(root: number, key: string, signal: NodeJS.Signals): void {
-  if (process.platform !== "linux") return;
-  const strays = childrenOf(process.pid).filter((pid) => pid !== root && runOf(pid) === nameOf(key));
-  for (const pid of [root, ...strays]) signalDescendants(pid, signal);
-  for (const pid of strays) sendTo(pid, signal);
+/** Between the start that the keeper notes and the kernel's own, which counts in hundredths of a second. */
+const toleranceMs = 50;
+
+/** Signals what descends from a run's process, whatever group or session it is in now. */
+export function signalTree(run: KeptRun, live: readonly KeptRun[], signal: NodeJS.Signals): void {
+  if (process.platform !== "linux" || run.pid === undefined) return;
+  const strays = straysOf(live).filter(({ owners }) => owners.length === 1 && owners[0]!.k === run.k);
+  for (const pid of [run.pid, ...strays.map(({ pid: stray }) => stray)]) signalDescendants(pid, signal);
+  for (const { pid } of strays) sendTo(pid, signal);
 }
 
-/** From the top down: what loses its parent meanwhile is on the list already. */
-export function signalDescendants(root: number, signal: NodeJS.Signals): void {
+/** From the top down: a process that loses its parent meanwhile is on the list already. */
+function signalDescendants(root: number, signal: NodeJS.Signals): void {
   const pending = childrenOf(root);
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     pending.push(...childrenOf(pid));
@@ -26,36 +30,78 @@ export function signalDescendants(root: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Makes all of a run stand still. What was being made meanwhile is found by the second look: its maker stands still by then. */
-export function stopRun(root: number, key: string): void {
-  sendTo(-root, "SIGSTOP");
-  signalTree(root, key, "SIGSTOP");
-  signalTree(root, key, "SIGSTOP");
+/** Sends SIGSTOP to every process of the run, twice: a child forked during the first pass is found by the second, because its parent is stopped by then. */
+export function stopRun(run: KeptRun, live: readonly KeptRun[]): void {
+  if (run.pid === undefined) return;
+  sendTo(-run.pid, "SIGSTOP");
+  signalTree(run, live, "SIGSTOP");
+  signalTree(run, live, "SIGSTOP");
 }
 
-/** Lets all of a run go on. */
-export function continueRun(root: number, key: string): void {
-  signalTree(root, key, "SIGCONT");
-  sendTo(-root, "SIGCONT");
+/** Sends SIGCONT to every process of the run. */
+export function continueRun(run: KeptRun, live: readonly KeptRun[]): void {
+  if (run.pid === undefined) return;
+  signalTree(run, live, "SIGCONT");
+  sendTo(-run.pid, "SIGCONT");
 }
 
-export function childrenOf(pid: number): number[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
-    );
-  } catch {
-    return [];
+/** Ends the processes that outlived their run, with what descends from them. As the keeper adopts orphans, they are its children. */
+export function endStrays(live: readonly KeptRun[]): void {
+  if (process.platform !== "linux") return;
+  for (const { pid, owners } of straysOf(live)) {
+    if (owners.length > 0) continue;
+    signalDescendants(pid, "SIGKILL");
+    sendTo(pid, "SIGKILL");
   }
 }
 
-/** The run that a process belongs to, by its environment. */
-export function runOf(pid: number): string | undefined {
+/** A child of the keeper that is no run's first process, with the live runs that it may be of. */
+interface Stray {
+  readonly pid: number;
+  readonly owners: readonly KeptRun[];
+}
+
+/**
+ * A stray is of the run whose session it is in; one in a session of its own is of the run that its environment names. One that names none, as after
+ * `env -i`, may be of any run that was there when it began, and is spared as long as one of these lives.
+ */
+function straysOf(live: readonly KeptRun[]): Stray[] {
+  const mains = new Map(live.map((run) => [run.pid, run]));
+  return childrenOf(process.pid).flatMap((pid) => {
+    if (mains.has(pid)) return [];
+    const stat = statOf(pid);
+    if (!stat) return [];
+    const bySession = mains.get(stat.session);
+    if (bySession) return [{ pid, owners: [bySession] }];
+    const named = runOf(pid);
+    const older = live.filter(({ boot }) => boot !== undefined && boot <= stat.startedBootMs + toleranceMs);
+    return [{ pid, owners: named === undefined ? older : older.filter(({ k }) => nameOf(k) === named) }];
+  });
+}
+
+function statOf(pid: number): { readonly session: number; readonly startedBootMs: number } | undefined {
+  const text = readIfThere(`/proc/${pid}/stat`);
+  if (text === "") return undefined;
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { session: Number(fields[3]), startedBootMs: Number(fields[19]) * 10 };
+}
+
+function childrenOf(pid: number): number[] {
+  let threads: string[];
   try {
-    return /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "utf8"))?.[1];
-  } catch {
-    return undefined;
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
   }
+  return threads.flatMap((thread) =>
+    readIfThere(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number),
+  );
+}
+
+/** The run that a process says it is of, in its environment. */
+function runOf(pid: number): string | undefined {
+  return /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(readIfThere(`/proc/${pid}/environ`))?.[1];
 }
 
 /** As libs/core makes it; said again here because a keeper imports as little as it can. */
@@ -63,3 +109,17 @@ export function nameOf(key: string): string {
   const [epoch = "", task = "", attempt = ""] = key.split("/");
   return `berth-${epoch.replaceAll("-", "").slice(-8)}-${task}-${attempt}`;
 }
+
+/** Empty where the process is gone, or is another user's. Throws where the system cannot say, as without free descriptors. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    if (isGone(error)) return "";
+    throw error;
+  }
+}
+
+const gone: ReadonlySet<unknown> = new Set(["ENOENT", "ESRCH", "EACCES", "EPERM"]);
+
+const isGone = (error: unknown): boolean => error instanceof Error && "code" in error && gone.has(error.code);

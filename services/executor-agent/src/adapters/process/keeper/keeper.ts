@@ -1,17 +1,27 @@
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { uptime } from "node:os";
-import { dirname } from "node:path";
-import { childrenOf, continueRun, nameOf, runOf, sendTo, signalDescendants, signalTree, stopRun } from "./family.ts";
 import { Leases } from "./leases.ts";
-import { findCommand, spawnFailure } from "./launch-faults.ts";
-import { reap, spawn } from "./native.ts";
-import type { Reaped } from "./native.ts";
+import { hostFault } from "./launch-faults.ts";
+import { launch } from "./launch.ts";
+import { reap } from "./native.ts";
+import type { AsUser, Reaped } from "./native.ts";
 import { RunLanes } from "./run-lanes.ts";
 import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
 import type { RecordFiles } from "./records.ts";
+import type { CgroupUse } from "./run-cgroups.ts";
+import type { RunProcesses } from "./run-processes.ts";
 
 const startsATurn = 8;
-const strayDelayMs = 200;
+
+export interface KeeperParts {
+  readonly records: RecordFiles;
+  readonly processes: RunProcesses;
+  /** As whom directories are made and programs are started. */
+  readonly asUser: AsUser;
+  readonly tell: (runs: readonly KeptRun[]) => void;
+  /** Told that nothing is kept any more. */
+  readonly onEmpty: () => void;
+}
 
 /** Starts processes, waits for them and remembers how they ended, until that is settled. It outlives its agent. */
 export class Keeper {
@@ -22,14 +32,16 @@ export class Keeper {
   readonly #dirs = new Set<string>();
   readonly #leases = new Leases((key) => this.#freeze(key));
   readonly #records: RecordFiles;
-  readonly #tell: (runs: readonly KeptRun[]) => void;
-  /** Told that nothing is kept any more. */
+  readonly #processes: RunProcesses;
+  readonly #asUser: AsUser;
+  readonly #tell: KeeperParts["tell"];
   readonly #onEmpty: () => void;
   #starting = false;
-  #strayTimer: NodeJS.Timeout | undefined;
 
-  constructor(records: RecordFiles, tell: (runs: readonly KeptRun[]) => void, onEmpty: () => void) {
+  constructor({ records, processes, asUser, tell, onEmpty }: KeeperParts) {
     this.#records = records;
+    this.#processes = processes;
+    this.#asUser = asUser;
     this.#tell = tell;
     this.#onEmpty = onEmpty;
   }
@@ -72,10 +84,30 @@ export class Keeper {
     return run !== undefined && !(run.x ?? run.f);
   }
 
-  /** To be started next. That they are is recorded before any of them does; what only waits in its lane has not begun, and whoever finds no record of it may start it. */
+  /**
+   * To be started next. That they are, and in which cgroup, is recorded before any of them does; a run that only waits in its lane has not begun, and an agent
+   * that finds no record of it may start it.
+   */
   #enqueue(runs: readonly StartRun[]): void {
-    this.#records.write(runs.map(({ k, o, r, m }) => ({ k, o, r, m })));
-    this.#queue.push(...runs);
+    const ready: StartRun[] = [];
+    const failed: KeptRun[] = [];
+    for (const run of runs) {
+      try {
+        const g = this.#processes.reserve(run.m);
+        if (g !== undefined) this.#runs.set(run.k, { ...this.#runs.get(run.k)!, g });
+        ready.push(run);
+      } catch (error) {
+        failed.push(
+          this.#failed(run.k, hostFault("CGROUP_FAILED", `no cgroup can be made for it: ${messageOf(error)}`)),
+        );
+      }
+    }
+    const error = this.#records.write(ready.map(({ k, o, r, m }) => ({ k, o, r, m, ...groupOf(this.#runs.get(k)!) })));
+    if (error) {
+      const failure = hostFault("RECORD_FAILED", `its start cannot be recorded: ${messageOf(error)}`);
+      failed.push(...ready.map(({ k }) => this.#failed(k, failure)));
+    } else this.#queue.push(...ready);
+    if (failed.length > 0) this.#note(failed);
   }
 
   signal(key: string, signal: RunSignal): void {
@@ -95,13 +127,10 @@ export class Keeper {
     }
     const run = this.#runs.get(key);
     if (!run?.pid || run.x) return;
-    if (signal === "STOP") stopRun(run.pid, key);
-    else if (signal === "CONT") continueRun(run.pid, key);
-    else {
-      if (signal === "KILL") signalTree(run.pid, key, "SIGKILL");
-      sendTo(-run.pid, `SIG${signal}`);
-    }
-    if (signal === "TERM" && (run.stopped || run.frozen)) continueRun(run.pid, key);
+    if (signal === "STOP") this.#processes.stop(run);
+    else if (signal === "CONT") this.#processes.continue(run);
+    else this.#processes.signal(run, signal);
+    if (signal === "TERM" && (run.stopped || run.frozen)) this.#processes.continue(run);
     // It was told to end: it is to be able to.
     if (signal === "TERM") this.#leases.delete(key);
     if (signal !== "KILL")
@@ -116,7 +145,7 @@ export class Keeper {
       this.#leases.set(k, u);
       if (!run.frozen || this.#leases.hasPassed(k)) continue;
       this.#runs.set(k, { ...run, frozen: false });
-      if (run.pid && !run.stopped) continueRun(run.pid, k);
+      if (run.pid && !run.stopped) this.#processes.continue(run);
     }
   }
 
@@ -124,7 +153,7 @@ export class Keeper {
   #freeze(key: string): void {
     const run = this.#runs.get(key);
     if (!run || (run.x ?? run.f)) return;
-    if (run.pid) stopRun(run.pid, key);
+    if (run.pid) this.#processes.stop(run);
     this.#runs.set(key, { ...run, frozen: true });
   }
 
@@ -153,16 +182,13 @@ export class Keeper {
       if (!run) continue; // a stray that was taken over
       this.#byPid.delete(child.pid);
       this.#leases.delete(run.k);
-      // One task is one computation: what it left running in its group ends with it, as in a container.
-      sendTo(-child.pid, "SIGKILL");
-      const over = { ...run, x: exitOf(child, run) };
+      const over = { ...run, x: this.#exitOf(child, run, this.#processes.end(run)) };
       this.#runs.set(run.k, over);
       ended.push(over);
     }
     if (ended.length === 0) return;
     this.#note(ended);
     this.#startSome();
-    if (this.#strayTimer === undefined) this.#strayTimer = setTimeout(() => this.#endStrays(), strayDelayMs);
   }
 
   #note(runs: readonly KeptRun[]): void {
@@ -173,7 +199,9 @@ export class Keeper {
 
   #failed(key: string, f: KeptFailure): KeptRun {
     this.#leases.delete(key);
-    const failed = { ...(this.#runs.get(key) ?? { k: key, o: "", r: "", m: 0 }), f };
+    const run = this.#runs.get(key) ?? { k: key, o: "", r: "", m: 0 };
+    if (run.g !== undefined) this.#processes.end(run);
+    const failed = { ...run, f };
     this.#runs.set(key, failed);
     return failed;
   }
@@ -199,85 +227,59 @@ export class Keeper {
   }
 
   #startOne(run: StartRun, offset: number): KeptFailure | undefined {
-    const { k, c, e, t, d, o, r, m } = run;
-    const fail = (code: string, message: string, host?: true): KeptFailure => ({
-      at: Date.now(),
-      code,
-      message,
-      ...(host ? { host } : {}),
-    });
-    try {
-      this.#makeDirs(run);
-    } catch (error) {
-      return fail("TASK_DIR_FAILED", `the task's directory cannot be made or reached: ${codeOf(error)}`, true);
-    }
-    const workdir = d ?? t;
-    if (d !== undefined && !statSync(d, { throwIfNoEntry: false })?.isDirectory())
-      return fail("WORKDIR_NOT_FOUND", `${d} is not a directory here`);
-    const env = Object.entries(e).map(([name, value]) => `${name}=${value}`);
-    const [name = "", ...rest] = c;
-    const path = findCommand(name, e["PATH"] ?? "");
-    if (path === undefined) return fail("COMMAND_NOT_FOUND", `${name}: not found on PATH`);
-    const files = { workdir, stdout: o, stderr: r };
+    const kept = this.#runs.get(run.k)!;
     const at = Date.now();
     const boot = offset + performance.now();
-    let pid = spawn(path, c, env, files);
-    // A text without a #! line: what shells do with it.
-    if (pid === -8) pid = spawn("/bin/sh", ["/bin/sh", path, ...rest], env, files);
-    if (pid === -2 && !existsSync(dirname(o))) {
-      this.#dirs.clear();
-      this.#makeDirs(run);
-      pid = spawn(path, c, env, files);
+    let failure: KeptFailure | undefined;
+    let pid = 0;
+    try {
+      pid = this.#processes.spawnIn(kept, () =>
+        this.#asUser(() => {
+          const started = launch(run, this.#dirs);
+          if (typeof started === "number") return started;
+          failure = started;
+          return 0;
+        }),
+      );
+    } catch (error) {
+      return hostFault("NOT_PREPARED", `it could not be started here: ${messageOf(error)}`);
     }
-    if (pid < 0) return spawnFailure(name, -pid, fail);
-    this.#byPid.set(pid, k);
-    const wasFrozen = this.#runs.get(k)?.frozen ?? false;
-    this.#runs.set(k, { k, o, r, m, pid, at, boot });
-    if (wasFrozen || this.#leases.hasPassed(k)) this.#freeze(k);
+    if (failure) return failure;
+    this.#byPid.set(pid, run.k);
+    const wasFrozen = kept.frozen ?? false;
+    this.#runs.set(run.k, { ...kept, pid, at, boot });
+    if (wasFrozen || this.#leases.hasPassed(run.k)) this.#freeze(run.k);
     return undefined;
   }
 
-  /** The task's own directory, and once for many of an array those that they share. */
-  #makeDirs({ t, o, r, a = t }: StartRun): void {
-    for (const path of [dirname(o), dirname(r), a]) {
-      if (path === t || this.#dirs.has(path)) continue;
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-      if (this.#dirs.size > 10_000) this.#dirs.clear();
-      this.#dirs.add(path);
-    }
-    mkdirSync(t, { recursive: true, mode: 0o700 });
-  }
-
-  /** Ends what left its run's process group and outlived the run: as this process is its parent now, it is found. */
-  #endStrays(): void {
-    this.#strayTimer = undefined;
-    if (process.platform !== "linux") return;
-    for (const pid of childrenOf(process.pid)) {
-      if (this.#byPid.has(pid)) continue;
-      const name = runOf(pid);
-      const live = [...this.#byPid.values()].some((key) => nameOf(key) === name);
-      if (live) continue;
-      signalDescendants(pid, "SIGKILL");
-      sendTo(pid, "SIGKILL");
-    }
+  #exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun, used: CgroupUse): KeptExit {
+    // Until it executes its program a child is this process in all but name, and its maximum counts that. Only what is above that is the program's own.
+    const ownBytes = process.resourceUsage().maxRSS * 1024;
+    const [out, err] = this.#asUser(() => [sizeOf(o), sizeOf(r)]);
+    return {
+      at: Date.now(),
+      ...(code === undefined ? {} : { code }),
+      ...(signal === undefined ? {} : { signal }),
+      // A process that nobody waited for counts in its cgroup only.
+      cpuMs: Math.max(cpuMs, Math.round(used.cpuMs ?? 0)),
+      ...(maxResidentBytes > ownBytes * 1.05 ? { peakBytes: maxResidentBytes } : {}),
+      ...(used.oomKills > 0 ? { oom: used.oomKills } : {}),
+      out,
+      err,
+    };
   }
 }
 
-function exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun): KeptExit {
-  // Until it executes its program a child is this process in all but name, and its maximum counts that. Only what is above that is the program's own.
-  const ownBytes = process.resourceUsage().maxRSS * 1024;
-  return {
-    at: Date.now(),
-    ...(code === undefined ? {} : { code }),
-    ...(signal === undefined ? {} : { signal }),
-    cpuMs,
-    ...(maxResidentBytes > ownBytes * 1.05 ? { peakBytes: maxResidentBytes } : {}),
-    out: sizeOf(o),
-    err: sizeOf(r),
-  };
+const groupOf = ({ g }: KeptRun): { readonly g?: string } => (g === undefined ? {} : { g });
+
+/** A file that its user put out of reach has no size: a fault of theirs is not to end the keeper. */
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
 }
 
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-
-const codeOf = (error: unknown): string =>
+const messageOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : String(error);

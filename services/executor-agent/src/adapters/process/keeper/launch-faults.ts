@@ -1,40 +1,131 @@
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import type { KeptFailure } from "./protocol.ts";
+import { accessSync, closeSync, constants, openSync, readFileSync, readSync, readdirSync, statSync } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
+import type { KeptFailure, StartRun } from "./protocol.ts";
 
 const errno: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",
+  5: "EIO",
   7: "E2BIG",
   8: "ENOEXEC",
   11: "EAGAIN",
   12: "ENOMEM",
   13: "EACCES",
   20: "ENOTDIR",
+  23: "ENFILE",
+  24: "EMFILE",
   26: "ETXTBSY",
+  28: "ENOSPC",
+  30: "EROFS",
+  36: "ENAMETOOLONG",
+  40: "ELOOP",
+  122: "EDQUOT",
 };
 
+/** Of one string, its end included: 32 pages on Linux. */
+const maxStringBytes = 131_072;
+const firstLineBytes = 256;
+
+const fault = (code: string, message: string): KeptFailure => ({ at: Date.now(), code, message });
+
+/** A fault of the host, not of the task: another host may do it. */
+export const hostFault = (code: string, message: string): KeptFailure => ({ ...fault(code, message), host: true });
+
 /** What the system's refusal to start a program means for its task. */
-export function spawnFailure(
-  name: string,
-  number: number,
-  fail: (code: string, message: string, host?: true) => KeptFailure,
-): KeptFailure {
+export function spawnFailure(run: StartRun, path: string, number: number): KeptFailure {
   const code = errno[number] ?? `error ${number}`;
+  const name = run.n ?? run.c[0] ?? "";
   switch (code) {
     case "ENOENT":
-      return fail("COMMAND_NOT_FOUND", `${name}: no such program, or what its #! line names is missing`);
+      return missing(run, name, path);
     case "EACCES":
     case "EPERM":
-      return fail("PERMISSION", `${name}: may not be run by this user`);
+      return fault("PERMISSION", `${name}: may not be run by this user`);
     case "E2BIG":
-      return fail("ARGUMENTS_TOO_LONG", "command and environment are larger than this system takes");
+      return fault("ARGUMENTS_TOO_LONG", tooLong(run));
     case "EAGAIN":
+      if (isAtOwnLimit()) return hostFault("USER_PROCESS_LIMIT", "its user may start no more processes on this host");
+      return hostFault("NO_PROCESS", `this host starts no more processes: ${code}`);
     case "ENOMEM":
-      return fail("NO_PROCESS", `this host starts no more processes: ${code}`, true);
+      return hostFault("NO_PROCESS", `this host starts no more processes: ${code}`);
+    case "EMFILE":
+    case "ENFILE":
+      return hostFault("NO_DESCRIPTORS", `this host opens no more files: ${code}`);
+    case "ENOSPC":
+    case "EDQUOT":
+    case "EROFS":
+    case "EIO":
+      return dirFault(code);
     default:
-      return fail("START_FAILED", `${name}: could not be started: ${code}`);
+      return fault("START_FAILED", `${name}: could not be started: ${code}`);
   }
+}
+
+/** The task's directory, or its output files, cannot be made or reached: by the disk, or by what its user made there. */
+export function dirFault(code: string): KeptFailure {
+  if (code === "EDQUOT") return hostFault("DISK_QUOTA", "its user's disk quota on this host is used up");
+  const message = `the task's directory or output cannot be made or reached: ${code}`;
+  return hostFault(usersOwn.has(code) ? "TASK_DIR_UNSAFE" : "TASK_DIR_FAILED", message);
+}
+
+/** In a directory that the user owns, only that user brings these about. */
+const usersOwn: ReadonlySet<string> = new Set(["ENOTDIR", "EEXIST", "ELOOP", "EACCES", "EPERM"]);
+
+/** Whether the user that this thread is has as many processes and threads as its limit allows. */
+function isAtOwnLimit(): boolean {
+  const limit = Number(/^Max processes +(\d+)/m.exec(readFileSync("/proc/thread-self/limits", "utf8"))?.[1] ?? NaN);
+  const uid = process.geteuid?.();
+  const used = readdirSync("/proc").reduce((sum, name) => sum + (Number(name) > 0 ? threadsOf(name, uid) : 0), 0);
+  return used >= limit;
+}
+
+function threadsOf(pid: string, uid: number | undefined): number {
+  try {
+    const tasks = statSync(`/proc/${pid}/task`);
+    return tasks.uid === uid ? tasks.nlink - 2 : 0;
+  } catch {
+    return 0; // gone
+  }
+}
+
+/** ENOENT is said of the program, and of the interpreter that its first line names. */
+function missing({ d, t }: StartRun, name: string, path: string): KeptFailure {
+  const interpreter = interpreterOf(resolve(d ?? t, path));
+  if (interpreter === undefined) return fault("COMMAND_NOT_FOUND", `${name}: no such program`);
+  const message = `the first line of ${name} names the interpreter ${JSON.stringify(interpreter)}, which is not here`;
+  return fault(
+    "INTERPRETER_NOT_FOUND",
+    interpreter.endsWith("\r") ? `${message}: its lines end with \\r\\n, and \\r counts as part of the name` : message,
+  );
+}
+
+/** What the `#!` line of a script names; undefined where there is no script with one. */
+function interpreterOf(path: string): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const bytes = Buffer.alloc(firstLineBytes);
+    const text = bytes.toString("utf8", 0, readSync(file, bytes, 0, firstLineBytes, 0));
+    return /^#![ \t]*([^ \t\n]+)/.exec(text)?.[1];
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function tooLong({ c, e }: StartRun): string {
+  const isTooLong = (text: string): boolean => Buffer.byteLength(text) >= maxStringBytes;
+  const variable = Object.keys(e).find((name) => isTooLong(`${name}=${e[name]}`));
+  if (variable !== undefined)
+    return `the variable ${variable} is longer than this system takes (${maxStringBytes - 1} bytes)`;
+  const argument = c.findIndex(isTooLong);
+  if (argument >= 0) return `argument ${argument} is longer than this system takes (${maxStringBytes - 1} bytes)`;
+  return "command and environment together are larger than this system takes";
 }
 
 /** Where a command is; what has a slash is taken as it is, so that the working directory counts. */

@@ -4,16 +4,20 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { FrameReader, frame } from "./frames.ts";
 import { Keeper } from "./keeper.ts";
-import { adoptOrphans } from "./native.ts";
+import { adoptOrphans, asUserOf, closeInherited } from "./native.ts";
+import type { AsUser } from "./native.ts";
 import { protocolVersion } from "./protocol.ts";
 import type { FromKeeper, KeeperOptions, KeptRun, ToKeeper } from "./protocol.ts";
 import { RecordFiles } from "./records.ts";
+import { RunCgroups } from "./run-cgroups.ts";
+import { cgroupProcesses, processTree } from "./run-processes.ts";
 
 /**
- * The keeper's process. It opens what it needs as whoever started it, then becomes the tasks' user for good: nothing privileged reads a command, and what it
- * holds open is out of the tasks' reach.
+ * The keeper's process. Started by root it stays root, so that no task can stop, trace or limit it, and is the tasks' user only while it makes their
+ * directories and starts their programs. Where the system cannot change one thread it becomes that user for good.
  */
-const { dir, socket, identity } = JSON.parse(process.argv[2] ?? "{}") as KeeperOptions;
+closeInherited();
+const { dir, socket, cgroups, identity } = JSON.parse(process.argv[2] ?? "{}") as KeeperOptions;
 const idleMs = 60_000;
 const startedDelayMs = 3;
 /** While each lane has enough to go on, nobody is idle for want of this news. */
@@ -31,7 +35,14 @@ const news = new Map<string, KeptRun>();
 let newsTimer: NodeJS.Timeout | undefined;
 let idleTimer: NodeJS.Timeout | undefined;
 
-const keeper = new Keeper(records, tell, endWhenIdle);
+const asTheirUser = identity && asUserOf(identity.uid);
+const isRoot = asTheirUser !== undefined;
+const asUser: AsUser = asTheirUser ?? ((act) => act());
+const processes =
+  cgroups && isRoot
+    ? cgroupProcesses(new RunCgroups(cgroups))
+    : processTree(asUser, () => keeper.runs.filter(({ pid, x, f }) => pid !== undefined && !(x ?? f)));
+const keeper: Keeper = new Keeper({ records, processes, asUser, tell, onEmpty: endWhenIdle });
 const server = createServer(accept);
 server.listen(socket, () => {
   chmodSync(socket, 0o600);
@@ -47,7 +58,7 @@ function becomeUser(): void {
   if (!identity) return;
   process.setgroups?.([...identity.groups]);
   process.setgid?.(identity.gid);
-  process.setuid?.(identity.uid);
+  if (!isRoot) process.setuid?.(identity.uid);
 }
 
 /** Pid and start time, so that a later process with that pid is not taken for this one. */
@@ -105,6 +116,8 @@ function obey(message: ToKeeper): void {
       return keeper.settle(message.keys);
     case "back":
       return keeper.takeBack(message.keys);
+    case "ping":
+      return send({ t: "pong" });
     case "close":
       closing = true;
       return endWhenIdle();
@@ -142,6 +155,7 @@ function endWhenIdle(): void {
 }
 
 function end(): void {
+  processes.close();
   try {
     rmSync(socket, { force: true });
   } catch {

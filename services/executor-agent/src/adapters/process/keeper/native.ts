@@ -1,8 +1,12 @@
-import { constants } from "node:fs";
+import { constants, readdirSync } from "node:fs";
 import koffi from "koffi";
+import { setresuidNumbers } from "./protocol.ts";
+import type { KoffiFunc } from "koffi";
+
+type CFunction = KoffiFunc<(...args: unknown[]) => unknown>;
 
 /**
- * The few calls that Node lacks. Node's own spawn forks without vfork (0.5 ms of its loop and more), cannot give a child a process group, and lets nobody
+ * The few calls that Node lacks. Node's own spawn forks without vfork (0.5 ms of its loop and more), cannot make a child's session without it, and lets nobody
  * else wait for children. Buffers stand for C's structures: larger than any platform's, and made once.
  */
 const libc = koffi.load(null);
@@ -17,7 +21,7 @@ const addOpen = libc.func(
 const addChdir = libc.func("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)");
 const attributesInit = libc.func("int posix_spawnattr_init(void *attributes)");
 const setFlags = libc.func("int posix_spawnattr_setflags(void *attributes, short flags)");
-const setGroup = libc.func("int posix_spawnattr_setpgroup(void *attributes, int group)");
+const addCloseFrom = optional("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)");
 const setDefaultSignals = libc.func("int posix_spawnattr_setsigdefault(void *attributes, void *signals)");
 const setMask = libc.func("int posix_spawnattr_setsigmask(void *attributes, void *signals)");
 const wait4 = libc.func("int wait4(int pid, void *status, int options, void *usage)");
@@ -29,12 +33,11 @@ const pidOut = new Int32Array(1);
 const statusOut = new Int32Array(1);
 const usageOut = Buffer.alloc(structBytes);
 
-const spawnSetGroup = 0x02;
 const spawnSetDefaultSignals = 0x04;
 const spawnSetMask = 0x08;
+const spawnSetSession = process.platform === "darwin" ? 0x400 : 0x80;
 attributesInit(attributes);
-setFlags(attributes, spawnSetGroup | spawnSetDefaultSignals | spawnSetMask);
-setGroup(attributes, 0);
+setFlags(attributes, spawnSetSession | spawnSetDefaultSignals | spawnSetMask);
 const signals = Buffer.alloc(structBytes);
 setMask(attributes, signals);
 signals[1] = 1 << 4; // SIGPIPE (13), which Node ignores, and an ignored signal is inherited
@@ -48,13 +51,14 @@ export interface SpawnFiles {
   readonly stderr: string;
 }
 
-/** Starts a program in a process group of its own; its pid, or minus the error's number. Returns when it was executed. */
+/** Starts a program in a session of its own, with nothing open but its input and outputs; its pid, or minus the error's number. Returns when it was executed. */
 export function spawn(path: string, argv: readonly string[], env: readonly string[], files: SpawnFiles): number {
   actionsInit(actions);
   addOpen(actions, 0, "/dev/null", constants.O_RDONLY, 0);
   addOpen(actions, 1, files.stdout, outputFlags, 0o600);
   addOpen(actions, 2, files.stderr, outputFlags, 0o600);
   addChdir(actions, files.workdir);
+  addCloseFrom?.(actions, 3);
   const error = posixSpawn(pidOut, path, actions, attributes, [...argv, null], [...env, null]) as number;
   actionsDestroy(actions);
   return error === 0 ? pidOut[0]! : -error;
@@ -92,11 +96,61 @@ const timeMs = (at: number): number => Number(usageOut.readBigInt64LE(at)) * 100
 export function adoptOrphans(): void {
   if (process.platform !== "linux") return;
   const prSetChildSubreaper = 36;
-  libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)")(
-    prSetChildSubreaper,
-    1,
-    0,
-    0,
-    0,
-  );
+  prctlOf()(prSetChildSubreaper, 1, 0, 0, 0);
+}
+
+const getDescriptorFlags = 1;
+const closeOnExec = 1;
+
+/** Closes what this process inherited beside 0, 1 and 2. Node opens its own descriptors with FD_CLOEXEC, so those without it are of whoever started this process. */
+export function closeInherited(): void {
+  if (process.platform !== "linux") return;
+  const fcntl = libc.func("int fcntl(int fd, int command)");
+  const close = libc.func("int close(int fd)");
+  for (const name of readdirSync("/proc/self/fd")) {
+    const fd = Number(name);
+    if (fd <= 2) continue;
+    const flags = fcntl(fd, getDescriptorFlags) as number;
+    if (flags >= 0 && (flags & closeOnExec) === 0) close(fd);
+  }
+}
+
+/** Does something as another user. */
+export type AsUser = <T>(act: () => T) => T;
+
+/**
+ * For a process of root: what `act` does in this thread, it does as that user, and a program that it starts cannot become root again, because executing replaces the saved
+ * user id. Meanwhile root is only the saved id, so that user's processes may send signals to this thread. Undefined where the system has no such call.
+ */
+export function asUserOf(uid: number): AsUser | undefined {
+  const number = process.platform === "linux" ? setresuidNumbers[process.arch] : undefined;
+  if (number === undefined) return undefined;
+  // The C library's setresuid changes all threads.
+  const setresuid = libc.func("long syscall(long number, long real, long effective, long saved)");
+  const prctl = prctlOf();
+  const prCapAmbient = 47;
+  const clearAll = 4;
+  prctl(prCapAmbient, clearAll, 0, 0, 0);
+  return (act) => {
+    if (setresuid(number, uid, uid, 0) !== 0) throw new Error(`cannot become uid ${uid}`);
+    try {
+      return act();
+    } finally {
+      // Nothing that comes after may run as the wrong user.
+      if (setresuid(number, 0, 0, 0) !== 0) process.abort();
+    }
+  };
+}
+
+function prctlOf(): CFunction {
+  return libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)");
+}
+
+/** A function that older C libraries lack. */
+function optional(declaration: string): CFunction | undefined {
+  try {
+    return libc.func(declaration);
+  } catch {
+    return undefined;
+  }
 }

@@ -7,6 +7,7 @@ type Line = Partial<Omit<KeptRun, "k">> & { readonly k: string; readonly z?: 1 }
 
 const names = ["runs.a", "runs.b"] as const;
 const compactBytes = 4 * 1024 * 1024;
+const retryMs = 1_000;
 
 /**
  * What a keeper knows, for when it is killed. Lines are written before a process is started and as soon as its end is known; a write survives the keeper, and
@@ -16,18 +17,23 @@ export class RecordFiles {
   readonly #files: [number, number];
   #at: 0 | 1 = 0;
   #bytes = 0;
+  /** Lines, or the rest of one, that a full or faulty disk did not take yet. They are written before any later line. */
+  #pending = Buffer.alloc(0);
   #unsynced = false;
   #syncing = false;
+  #retry: NodeJS.Timeout | undefined;
 
   /** Opens them, before privileges are given up: tasks cannot reach what their keeper holds open. */
   constructor(dir: string) {
     this.#files = [openSync(join(dir, names[0]), "a", 0o600), openSync(join(dir, names[1]), "a", 0o600)];
   }
 
-  write(lines: readonly Line[]): void {
-    if (lines.length === 0) return;
-    this.#bytes += writeSync(this.#files[this.#at], lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-    this.#unsynced = true;
+  /** Writes lines. Returns the system's error where they are not in the file: they are written once it takes them. */
+  write(lines: readonly Line[]): Error | undefined {
+    if (lines.length === 0) return undefined;
+    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
+    return this.#flush();
   }
 
   /** Puts what was written on disk, in the background. The agent's journal does it while it listens; alone, the keeper has to. */
@@ -35,9 +41,12 @@ export class RecordFiles {
     if (this.#syncing || !this.#unsynced) return;
     this.#syncing = true;
     this.#unsynced = false;
-    fdatasync(this.#files[this.#at], () => {
+    fdatasync(this.#files[this.#at], (error) => {
       this.#syncing = false;
-      this.sync();
+      if (error) {
+        this.#unsynced = true;
+        this.#retryLater();
+      } else this.sync();
     });
   }
 
@@ -45,20 +54,56 @@ export class RecordFiles {
   compact(kept: Iterable<KeptRun>, count: number): void {
     if (count > 0 && this.#bytes < compactBytes) return;
     if (count === 0 && this.#bytes < compactBytes / 16) return;
-    const old = this.#files[this.#at];
-    this.#at = this.#at === 0 ? 1 : 0;
-    ftruncateSync(this.#files[this.#at], 0);
-    this.#bytes = 0;
-    this.write([...kept]);
-    ftruncateSync(old, 0);
+    const [old, next] = [this.#files[this.#at], this.#files[this.#at === 0 ? 1 : 0]];
+    try {
+      ftruncateSync(next, 0);
+      const bytes = Buffer.from([...kept].map((line) => `${JSON.stringify(line)}\n`).join(""));
+      // Lines that wait are in what is kept, too.
+      if (writeWhole(next, bytes).error) return ftruncateSync(next, 0);
+      this.#at = this.#at === 0 ? 1 : 0;
+      this.#bytes = bytes.length;
+      this.#pending = Buffer.alloc(0);
+      this.#unsynced = true;
+      ftruncateSync(old, 0);
+    } catch {
+      // The file before is still whole; the next settled run tries again.
+    }
   }
 
   close(): void {
+    clearTimeout(this.#retry);
     for (const file of this.#files) closeSync(file);
+  }
+
+  #flush(): Error | undefined {
+    const { written, error } = writeWhole(this.#files[this.#at], this.#pending);
+    this.#bytes += written;
+    this.#pending = this.#pending.subarray(written);
+    if (written > 0) this.#unsynced = true;
+    if (error) this.#retryLater();
+    return error;
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      if (!this.#flush()) this.sync();
+    }, retryMs);
   }
 }
 
-/** All unsettled runs of a keeper's record, whether or not it lives; half a line at an end is left out. */
+/** Writes all, in as many steps as the system makes of it. */
+function writeWhole(file: number, bytes: Buffer): { readonly written: number; readonly error: Error | undefined } {
+  let written = 0;
+  try {
+    while (written < bytes.length) written += writeSync(file, bytes, written);
+    return { written, error: undefined };
+  } catch (error) {
+    return { written, error: error instanceof Error ? error : new Error(String(error)) };
+  }
+}
+
+/** All unsettled runs of a keeper's record, whether or not it lives; half a line at an end is left out. Throws where a file is there and cannot be read. */
 export function readRecords(dir: string): Map<string, KeptRun> {
   const runs = new Map<string, KeptRun>();
   const settled = new Set<string>();
@@ -86,7 +131,8 @@ function parse(text: string): Line | undefined {
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
-  } catch {
-    return "";
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    throw error;
   }
 }
