@@ -14,6 +14,7 @@ import type { KeptRun, RunSignal, StartRun } from "./keeper/protocol.ts";
 import { machineMemory } from "./machine-memory.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { watchOrphans } from "./orphans.ts";
+import { StartOutcomes } from "./start-outcomes.ts";
 import { identityRefusal, startRun } from "./start-run.ts";
 
 export interface ProcessDriverOptions {
@@ -55,7 +56,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
   const lastUse = new Map<string, number>();
   /** The last signal to each live run: a keeper that dies may not have read it, so it is sent again. */
   const signals = new Map<string, RunSignal>();
-  const outcomes = new Map<string, (event: DriverEvent) => void>();
+  const outcomes = new StartOutcomes();
   let queue = new EventQueue();
   let found: DriverEvent[] | undefined = [];
   let sweeping: NodeJS.Timeout | undefined;
@@ -83,10 +84,9 @@ export function processDriver(options: ProcessDriverOptions): Driver {
   });
 
   function tell(event: DriverEvent): void {
-    const key = runKey(event.run);
     if (event.kind === "found" && found) found.push(event);
     else queue.push(event);
-    outcomes.get(key)?.(event);
+    outcomes.onEvent(event);
   }
 
   function onNews(keeper: Keeper, news: readonly KeptRun[]): void {
@@ -239,7 +239,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     capacity: () => capacity,
     runTasks: start,
     async runAllTasks(tasks) {
-      const ready = tasks.map(({ run }) => startOf(run));
+      const ready = tasks.map(({ run }) => outcomes.of(run));
       await start(tasks);
       const failed = (await Promise.all(ready)).find((event) => event.kind !== "started");
       if (!failed) return;
@@ -288,16 +288,4 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       orphans.settle(keys);
     },
   };
-
-  /** What becomes of a start. */
-  function startOf(run: Run): Promise<DriverEvent> {
-    return new Promise((resolve) => {
-      const key = runKey(run);
-      outcomes.set(key, (event) => {
-        if (event.kind === "found" || event.kind === "preparing") return;
-        outcomes.delete(key);
-        resolve(event);
-      });
-    });
-  }
 }

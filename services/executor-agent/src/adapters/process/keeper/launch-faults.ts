@@ -73,6 +73,7 @@ const usersOwn: ReadonlySet<string> = new Set(["ENOTDIR", "EEXIST", "ELOOP", "EA
 
 /** Whether the user that this thread is has as many processes and threads as its limit allows. */
 function isAtOwnLimit(): boolean {
+  if (process.platform !== "linux") return false;
   const limit = Number(/^Max processes +(\d+)/m.exec(readFileSync("/proc/thread-self/limits", "utf8"))?.[1] ?? NaN);
   const uid = process.geteuid?.();
   const used = readdirSync("/proc").reduce((sum, name) => sum + (Number(name) > 0 ? threadsOf(name, uid) : 0), 0);
