@@ -11,6 +11,10 @@ const ok = { command: ["echo", "hi"] };
 describe("the check of a submit", () => {
   it.each([
     ["the least", ok],
+    [
+      "the longest word and variable that Linux takes",
+      { command: ["a", "b".repeat(131_071)], env: { X: "x".repeat(131_069) } },
+    ],
     ["a script", { script: "#!/bin/sh\necho hi" }],
     [
       "everything",
@@ -40,6 +44,9 @@ describe("the check of a submit", () => {
     ["spec.command", "INVALID_COMMAND", {}],
     ["spec.command", "INVALID_COMMAND", { command: [""] }],
     ["spec.command[1]", "INVALID_COMMAND", { command: ["a", "b\0"] }],
+    ["spec.command[1]", "INVALID_COMMAND", { command: ["a", "b".repeat(131_072)] }],
+    ["spec.command", "INVALID_COMMAND", { command: ["a", ...Array.from({ length: 9 }, () => "é".repeat(65_000))] }],
+    ["spec.env.X", "INVALID_ENV", { ...ok, env: { X: "x".repeat(131_070) } }],
     ["spec.script", "INVALID_SCRIPT", { ...ok, script: "x" }],
     ["spec.script", "INVALID_SCRIPT", { script: "x".repeat(1024 * 1024 + 1) }],
     ["spec.name", "INVALID_NAME", { ...ok, name: "a b" }],

@@ -26,6 +26,9 @@ export const relativePath = z
     },
   );
 
+/** Linux refuses a program whose words or variables are longer, with the NUL at their end (MAX_ARG_STRLEN). */
+const longestArgument = 128 * 1024 - 1;
+
 const text = (maxBytes: number) =>
   z
     .string()
@@ -63,7 +66,10 @@ const env = z.record(z.string(), z.string()).superRefine((entries, context) => {
 function envRule(name: string, value: string): string | undefined {
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(name)) return "a name must look like [A-Za-z_][A-Za-z0-9_]*";
   if (name.startsWith("BERTH_")) return "names that begin with BERTH_ are Berth's own";
-  return noNul.test(value) ? undefined : "must not contain a NUL character";
+  if (!noNul.test(value)) return "must not contain a NUL character";
+  if (name.length + 1 + Buffer.byteLength(value) > longestArgument)
+    return `must have at most ${longestArgument - name.length - 1} bytes: name and value together are at most ${longestArgument - 1}`;
+  return undefined;
 }
 
 const array = z
@@ -101,10 +107,13 @@ const taskSpec = z
     project: plainName(64),
     image: z.string().regex(/^[^\s\p{C}]{0,512}$/u, "must be an image's name of at most 512 characters without spaces"),
     command: z
-      .array(text(128 * 1024))
+      .array(text(longestArgument))
       .max(10_000, "must have at most 10,000 words")
       .refine((words) => words.length === 0 || words[0] !== "", "the first word must not be empty")
-      .refine((words) => words.reduce((sum, word) => sum + word.length, 0) <= MiB, "must have at most 1 MiB in all"),
+      .refine(
+        (words) => words.reduce((sum, word) => sum + Buffer.byteLength(word), 0) <= MiB,
+        "must have at most 1 MiB in all",
+      ),
     script: text(MiB),
     env,
     resources: resources.optional(),
