@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { runKey, runName } from "@berth/core";
 import type { Run } from "@berth/core";
 import { dockerDriver } from "@berth/executor-agent/docker";
-import type { DockerDriverOptions } from "@berth/executor-agent/docker";
+import type { DockerDriverOptions } from "@berth/executor-agent/docker/options";
 import { ensureDefaultImage } from "@berth/executor-agent/docker/default-image";
 import { openEngine } from "@berth/executor-agent/docker/engine";
 import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";

@@ -95,6 +95,18 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       expect(await bench.end(run)).toMatchObject({ kind: "ended", outOfMemory: true, signal: 9, exitCode: 137 });
     });
 
+    it("tells of processes that the kernel killed for want of memory, though their shell went on", async () => {
+      const eat = "sh -c 'a=x; while :; do a=$a$a; done'";
+      const run = await bench.run(`${eat}; ${eat}; sleep 0.5; exit 0`);
+      const ended = await bench.until(run, "ended");
+      expect(ended).toMatchObject({ exitCode: 0, outOfMemory: false });
+      expect(ended.usage.oomKills).toBe(2);
+      const quick = await bench.until(await bench.run(`${eat}; exit 0`), "ended");
+      expect(quick.usage.oomKills).toBe(1);
+      const none = await bench.until(await bench.run("true"), "ended");
+      expect(none.usage.oomKills).toBeUndefined();
+    });
+
     it("measures a run shorter than any sample", async () => {
       const run = await bench.run("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done");
       const ended = await bench.until(run, "ended");
@@ -129,6 +141,34 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       for (const [run, code] of cases) {
         expect(await bench.end(run)).toMatchObject({ kind: "failed", reason: { code } });
       }
+    });
+
+    it("names the interpreter that a script wants and the image that lacks it, and no path of this host", async () => {
+      const controlDir = join(bench.dir, "scripts");
+      mkdirSync(controlDir);
+      const script = join(controlDir, "script");
+      for (const [first, message] of [
+        [
+          "#!/usr/bin/nopython -x",
+          'the script\'s interpreter "/usr/bin/nopython" was not found in image berth-busybox:1',
+        ],
+        ["#!/bin/sh\r", /^the script's interpreter "\/bin\/sh\\r" was not found in image \S+; .* carriage return/],
+      ] as const) {
+        writeFileSync(script, `${first}\necho hi\n`);
+        chmodSync(script, 0o555);
+        const end = await bench.end(await bench.run([script], { controlDir }));
+        expect(end).toMatchObject({ kind: "failed", reason: { code: "INTERPRETER_NOT_FOUND" } });
+        if ("reason" in end) expect(end.reason.message).toMatch(message);
+        expect(JSON.stringify(end)).not.toContain(bench.dir);
+      }
+    });
+
+    it("tells a command or variable that is too long for the kernel from an exit code", async () => {
+      const task = bench.task(["true"]);
+      await bench.driver.runTasks([{ ...task, env: { X: "x".repeat(131_070) } }]);
+      expect(await bench.end(task.run)).toMatchObject({ kind: "failed", reason: { code: "ARGUMENTS_TOO_LONG" } });
+      const says = await bench.run("echo 'exec /bin/x: argument list too long' >&2; echo; exit 1");
+      expect(await bench.end(says)).toMatchObject({ kind: "ended", exitCode: 1 });
     });
 
     it("lets a command end with 127 by itself", async () => {
@@ -198,6 +238,21 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       expect(await bench.end(task.run)).toMatchObject({ kind: "ended", exitCode: 6 });
     });
 
+    it("tells after a reboot how a run had ended before, and as lost what the shutdown ended", async () => {
+      const runs = await Promise.all([bench.run("exit 3"), bench.run("sleep 600"), bench.run("sleep 600")]);
+      for (const run of runs) await bench.until(run, "started");
+      await bench.close();
+      const docker = plainDocker(shared.socketPath);
+      await docker.getContainer(runName(runs[1]!)).stop({ t: 0 });
+      bench.events.length = 0;
+      bench.options = { bootedAt: new Date(Date.now() + 1000) };
+      await bench.open();
+      expect(await bench.end(runs[0]!)).toMatchObject({ kind: "ended", exitCode: 3 });
+      expect(await bench.end(runs[1]!)).toMatchObject({ kind: "lost", reason: { code: "HOST_REBOOTED" } });
+      expect(bench.of(runs[2]!).map(({ kind }) => kind)).toEqual(["found"]);
+      bench.options = {};
+    });
+
     it("leaves no container and no cgroup of a settled run", async () => {
       const run = await bench.run("true");
       await bench.end(run);
@@ -209,14 +264,23 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
   },
 );
 
-const cgroupsNamed = (name: string): string[] =>
-  readdirSync("/sys/fs/cgroup", { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(`/${name}`));
+/** Other clusters' cgroups come and go while the tree is read. */
+function cgroupsNamed(name: string): string[] {
+  for (;;) {
+    try {
+      const all = readdirSync("/sys/fs/cgroup", { recursive: true, encoding: "utf8" });
+      return all.filter((path) => path.endsWith(`/${name}`));
+    } catch (error) {
+      if (!(error instanceof Error) || !("code" in error) || error.code !== "ENOENT") throw error;
+    }
+  }
+}
 
 /** What these tests do beside the driver, as a person at the host would. */
 interface PlainDocker {
   createContainer(options: object): Promise<{ remove(): Promise<unknown> }>;
   getImage(name: string): { tag(options: object): Promise<unknown>; remove(options: object): Promise<unknown> };
-  getContainer(name: string): { remove(options: object): Promise<unknown> };
+  getContainer(name: string): { remove(options: object): Promise<unknown>; stop(options: object): Promise<unknown> };
   listContainers(options: object): Promise<{ Names: string[] }[]>;
 }
 const plainDocker = (socketPath: string): PlainDocker => new Docker({ socketPath }) as unknown as PlainDocker;

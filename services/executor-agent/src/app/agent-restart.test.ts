@@ -75,6 +75,18 @@ describe("an agent that starts again", () => {
     expect(third.control.last("2")).toMatchObject({ outcome: Outcome.LOST, reason: { code: "RUN_VANISHED" } });
   });
 
+  it("tells after a boot how a run had ended, where the driver still knows it", async () => {
+    const journal = memoryJournal();
+    const driver = simDriver({ capacity });
+    const first = await startHost({ journal, driver });
+    await first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "1s", "exit", "4"] }]));
+    await first.control.until(() => first.control.last("1")?.phase === RunPhase.RUNNING);
+    await first.end();
+    const second = await startHost({ journal, driver, bootId: "boot-2" });
+    await second.control.until(() => second.control.last("1")?.phase === RunPhase.ENDED);
+    expect(second.control.last("1")).toMatchObject({ outcome: Outcome.FAILED, exitCode: 4 });
+  });
+
   it("adopts what the driver has and a lost journal does not, and asks about it", async () => {
     const driver = simDriver({ capacity });
     const journal = memoryJournal();

@@ -83,6 +83,8 @@ export interface HeldRun {
   readonly frozen: boolean;
   /** When the question was sent whose answer said last that it is wanted, on the elapsed clock. */
   readonly renewedElapsedMs: number;
+  /** It ran before the machine's last boot, so nothing of it runs; the driver may still know how it ended. */
+  readonly ofEarlierBoot?: true;
   /** False: the database does not know it. It runs on and counts against capacity. */
   readonly known: boolean;
   readonly answer: Answer | undefined;

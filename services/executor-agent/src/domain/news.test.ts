@@ -36,6 +36,31 @@ describe("what an end means", () => {
     expect(phase).toMatchObject({ end: { wallMs: 700 } });
   });
 
+  it("does not take for timed out what ended long before its limit, and is told late", () => {
+    const overdue = running({
+      stop: { cause: "timed_out", by: "", stage: "term", sentElapsedMs: now.elapsedMs + 7_200_000 },
+      needs: { ...running().needs, timeLimitMs: 3_600_000 },
+    });
+    const exit = {
+      startedAt: undefined,
+      exitCode: 0,
+      signal: undefined,
+      outOfMemory: false,
+      cpuMs: undefined,
+      peakMemoryBytes: undefined,
+      stdoutBytes: 0,
+      stderrBytes: 0,
+    };
+    const later = { at: new Date(now.at.getTime() + 7_200_000), elapsedMs: now.elapsedMs + 7_200_000 };
+    const outcomeAt = (ms: number) => {
+      const endedAt = new Date(now.at.getTime() + ms);
+      const { phase } = onDriverNews(overdue, { kind: "ended", exit: { ...exit, endedAt } }, later);
+      return phase.kind === "ended" ? phase.end.outcome : undefined;
+    };
+    expect(outcomeAt(1_000)).toBe("succeeded");
+    expect(outcomeAt(7_200_000)).toBe("timed_out");
+  });
+
   it("says what an end means", () => {
     const exit = {
       startedAt: undefined,

@@ -109,7 +109,7 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
       return onFound(held, news, now);
     case "ended": {
       const startedAt = news.exit.startedAt ?? startOf(held);
-      const end = endOfExit({ ...news.exit, startedAt }, held.stop, held.needs);
+      const end = endOfExit({ ...news.exit, startedAt }, stopThatCounts(held, news.exit, now), held.needs);
       return { ...held, phase: { kind: "ended", end: timed(held, end, now) } };
     }
     case "failed":
@@ -142,6 +142,15 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
     default:
       return unreachable(news);
   }
+}
+
+/** Of clocks of different machines. */
+const clockSkewMs = 10_000;
+
+/** A run that ended by itself long before its time limit did not reach it, though the limit has passed by the time that the end is told. */
+function stopThatCounts(held: HeldRun, { endedAt }: Exit, now: Now): HeldRun["stop"] {
+  const endElapsedMs = now.elapsedMs - Math.max(0, now.at.getTime() - endedAt.getTime());
+  return held.stop?.cause === "timed_out" && endElapsedMs + clockSkewMs < limitEnd(held) ? undefined : held.stop;
 }
 
 function onFound(held: HeldRun, news: Extract<DriverNews, { kind: "found" }>, now: Now): HeldRun {
@@ -177,6 +186,7 @@ const started = (at: Date, now: Now): Started => ({
 
 /** A run that the journal has and the driver, asked for all it has, does not. */
 export function onAbsent(held: HeldRun, now: Now): HeldRun {
+  if (held.ofEarlierBoot) return lostByReboot(held, now);
   switch (held.phase.kind) {
     case "running":
     case "suspended":
@@ -202,8 +212,21 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
   }
 }
 
-/** A run of before the machine's last boot. */
-export const onReboot = (held: HeldRun, now: Now): HeldRun =>
+/** A run of before the machine's last boot. Times on the elapsed clock were of that boot. Whether it is lost shows when the driver has told what it found. */
+export function onReboot(held: HeldRun, now: Now): HeldRun {
+  if (!isLive(held)) return held;
+  const { phase, stop } = held;
+  return {
+    ...held,
+    phase:
+      phase.kind === "running" || phase.kind === "suspended" ? { ...phase, ...started(phase.startedAt, now) } : phase,
+    stop: stop && { ...stop, sentElapsedMs: now.elapsedMs },
+    renewedElapsedMs: neverMs,
+    ofEarlierBoot: true,
+  };
+}
+
+const lostByReboot = (held: HeldRun, now: Now): HeldRun =>
   onDriverNews(
     held,
     {

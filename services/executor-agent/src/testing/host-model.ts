@@ -227,7 +227,10 @@ export class HostModel {
 
   reboot(): void {
     this.boxes.clear();
-    for (const held of this.held.values()) this.put(onReboot(held, this.now));
+    for (const held of this.held.values()) {
+      const rebooted = onReboot(held, this.now);
+      this.put(isLive(rebooted) ? onAbsent(rebooted, this.now) : rebooted);
+    }
     this.settleDown();
   }
 

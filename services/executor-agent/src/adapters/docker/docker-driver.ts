@@ -1,43 +1,23 @@
 import { AppError, MiB, runKey } from "@berth/core";
-import type { Resources, Run } from "@berth/core";
-import type { Driver, DriverEvent, LogSink, TaskToRun } from "@berth/plugins";
-import type { Logger } from "@berth/runtime";
+import type { Run } from "@berth/core";
+import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
 import { EventQueue } from "../event-queue.ts";
 import { isLeased, runOf } from "./container-spec.ts";
 import type { ContainerSite } from "./container-spec.ts";
-import type { Engine } from "./engine.ts";
-import { featuresOf, isLocal, limitsOf } from "./engine-abilities.ts";
+import type { DockerDriverOptions } from "./driver-options.ts";
+import { bootedAt, featuresOf, isLocal, limitsOf } from "./engine-abilities.ts";
 import { engineClient, isUp, rethrow, unlessGone } from "./engine-client.ts";
 import type { ContainerRow } from "./engine-client.ts";
 import { Outages, watchEngine } from "./engine-watch.ts";
 import { holdContainer } from "./held-container.ts";
 import type { HeldContainer } from "./held-container.ts";
 import { ImagePulls } from "./image-pulls.ts";
-import type { LogPositions } from "./output-note.ts";
 import { runControl } from "./run-control.ts";
 import { RunEnder } from "./run-ender.ts";
 import { RunOutput } from "./run-output.ts";
 import { RunStarter, startedAt } from "./run-starter.ts";
 import { StartQueue } from "./start-queue.ts";
 import { usageMeter } from "./usage.ts";
-
-export interface DockerDriverOptions {
-  readonly engine: Engine;
-  readonly clusterId: string;
-  readonly sink: LogSink;
-  readonly positions: LogPositions;
-  readonly logger: Logger;
-  /** Containers created and started at once; 4 is best on 2 processors, and 16 worse than 2. */
-  readonly startConcurrency?: number;
-  /** Of the engine's machine, kept from tasks. */
-  readonly reserve?: Resources;
-  /** For tasks that name none. */
-  readonly defaultImage: string;
-  /** Processes and threads of one task. */
-  readonly pidsLimit?: number;
-  /** Output that the engine keeps for a time without an agent, by task. */
-  readonly logBuffer?: ContainerSite["logBuffer"];
-}
 
 /** Shorter runs are read once, at their end. */
 const followAfterMs = 300;
@@ -120,6 +100,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     outages,
     logger,
     stop: stop.signal,
+    bootedAt: options.bootedAt ?? (isLocal(engine) ? bootedAt() : undefined),
     onEnded(held, event) {
       if (event.kind === "failed") held.begun.resolve(event);
       else tellStart(held);
@@ -238,7 +219,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
         look,
         onEvent({ Action, Actor }) {
           const held = byContainer.get(Actor.ID);
-          if (Action === "oom" && held) held.outOfMemory += 1;
+          if (Action === "oom" && held) ender.noteOutOfMemory(held);
           if (Action !== "die") return;
           if (held) ender.check(held);
           else if (ended.size < 1000) ended.add(Actor.ID);

@@ -1,4 +1,4 @@
-import { hostname } from "node:os";
+import { hostname, uptime } from "node:os";
 import type { Feature } from "@berth/plugins";
 import type { ContainerSite } from "./container-spec.ts";
 import type { Engine } from "./engine.ts";
@@ -7,6 +7,9 @@ import type { UsageMeter } from "./usage.ts";
 /** Whether the engine's kernel is this machine's: its cgroups and paths are then ours to read. */
 export const isLocal = ({ socketPath, facts }: Engine): boolean =>
   socketPath !== undefined && facts.Name === hostname() && !facts.OperatingSystem.startsWith("Docker Desktop");
+
+/** When this machine was booted. */
+export const bootedAt = (): Date => new Date(Date.now() - uptime() * 1000);
 
 /** Limits that the engine enforces. A rootless one without delegation takes them with a warning, and enforces none. */
 export function limitsOf({ facts }: Engine): ContainerSite["limits"] {

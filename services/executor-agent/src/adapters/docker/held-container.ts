@@ -18,8 +18,8 @@ export interface HeldContainer {
   paused: boolean;
   /** The last signal that was asked for; before the start it means: do not. */
   killed: "TERM" | "KILL" | undefined;
-  /** Times that the engine said that its memory ran out. */
-  outOfMemory: number;
+  /** Processes of it that the kernel killed at its memory limit, as far as is known while it runs. */
+  oomKills: number;
   /** Of the last sample, where the end has none. */
   sampled: RunUsage | undefined;
   output: RunOutput | undefined;
@@ -46,7 +46,7 @@ export const holdContainer = (
   startTold: false,
   paused: false,
   killed: undefined,
-  outOfMemory: 0,
+  oomKills: 0,
   sampled: undefined,
   output: undefined,
   ending: false,

@@ -7,7 +7,9 @@ import type { ContainerDetails, ContainerState, EngineClient } from "./engine-cl
 import type { Outages } from "./engine-watch.ts";
 import type { HeldContainer } from "./held-container.ts";
 import { FrameParser } from "./log-frames.ts";
-import { commandNotExecutable, commandNotFound, startedAt } from "./run-starter.ts";
+import { argumentsTooLong, commandNotExecutable, commandNotFound } from "./not-started.ts";
+import { startedAt } from "./run-starter.ts";
+import type { OutputSizes } from "./run-output.ts";
 import { laterUsage } from "./usage.ts";
 import type { UsageMeter } from "./usage.ts";
 
@@ -17,11 +19,15 @@ export interface RunEnderDeps {
   readonly outages: Outages;
   readonly logger: Logger;
   readonly stop: AbortSignal;
+  /** When the engine's machine was booted; undefined where that is not known. */
+  readonly bootedAt: Date | undefined;
   onEnded(held: HeldContainer, event: DriverEvent): void;
 }
 
 /** As an engine that goes down ends what runs; also its word for "I was not there". */
 const engineStopCodes: ReadonlySet<number> = new Set([137, 143, 255]);
+/** What the runtime says where the kernel refuses the words and variables. */
+const tooLong = /^(?:standard_init_linux\.go:\d+: )?exec (?:\S+: |user process caused: )argument list too long\n$/;
 /** What docker's init says where it cannot execute the command, and nothing else is said. */
 const initFailure = /^\[FATAL tini \(\d+\)\] exec .+ failed: (.+)\n?$/;
 
@@ -50,6 +56,14 @@ export class RunEnder {
       });
   }
 
+  /** The engine says so, some moments late and maybe once for several processes: the kernel's own count is read while the container is there. */
+  noteOutOfMemory(held: HeldContainer): void {
+    held.oomKills += 1;
+    void this.#deps.meter.oomKills(held.run, held.containerId!).then((count = 0) => {
+      held.oomKills = Math.max(held.oomKills, count);
+    });
+  }
+
   async #end(held: HeldContainer): Promise<void> {
     const { stop, meter } = this.#deps;
     const details = await this.#inspect(held);
@@ -76,18 +90,23 @@ export class RunEnder {
     const noted = startedAt(details) ?? held.startedAt;
     const began = noted && noted > at ? at : noted;
     const { ExitCode: exitCode } = details.State;
+    if (this.#byShutdown(details.State, at)) {
+      const reason: Reason = { code: "HOST_REBOOTED", message: "its host was shut down, and ended it" };
+      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
+    }
     if (await this.#byEngine(held, details.State, at)) {
       const reason: Reason = { code: "ENGINE_RESTARTED", message: "the container engine was stopped, and ended it" };
       return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
     }
-    const outOfMemory = (held.outOfMemory > 0 || details.State.OOMKilled) && exitCode !== 0;
-    const notExecuted =
-      exitCode === 126 || exitCode === 127 ? await this.#initSays(held, sizes.stderrBytes) : undefined;
+    const outOfMemory = (held.oomKills > 0 || details.State.OOMKilled) && exitCode !== 0;
+    const notExecuted = await this.#notExecuted(held, exitCode, sizes);
     if (notExecuted) return this.#deps.onEnded(held, { kind: "failed", run: held.run, at, reason: notExecuted });
     const usage = laterUsage(
       held.sampled,
       meter.exact ? await meter.read(held.run, details.Id) : { cpuMs: undefined, peakMemoryBytes: undefined },
     );
+    const counted = (await meter.oomKills(held.run, details.Id)) ?? 0;
+    const oomKills = Math.max(counted, held.oomKills, details.State.OOMKilled ? 1 : 0);
     this.#deps.onEnded(held, {
       kind: "ended",
       run: held.run,
@@ -96,7 +115,7 @@ export class RunEnder {
       exitCode,
       signal: signalOf(held, exitCode, outOfMemory),
       outOfMemory,
-      usage,
+      usage: { ...usage, ...(oomKills > 0 && { oomKills }) },
       ...sizes,
     });
   }
@@ -116,16 +135,26 @@ export class RunEnder {
     }
   }
 
+  /** Before a boot comes a shutdown, which ends what runs. An end by memory is the run's own. */
+  #byShutdown({ ExitCode, OOMKilled }: ContainerState, at: Date): boolean {
+    const { bootedAt } = this.#deps;
+    return bootedAt !== undefined && at < bootedAt && engineStopCodes.has(ExitCode) && !OOMKilled;
+  }
+
   async #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): Promise<boolean> {
     const { client, outages } = this.#deps;
-    if (!engineStopCodes.has(ExitCode) || OOMKilled || held.outOfMemory > 0 || held.killed !== undefined) return false;
+    if (!engineStopCodes.has(ExitCode) || OOMKilled || held.oomKills > 0 || held.killed !== undefined) return false;
     // A stopping engine takes no new connections before it ends what runs.
     if (!(await client.takesConnections())) outages.begin();
     return outages.around(at);
   }
 
-  async #initSays(held: HeldContainer, stderrBytes: number): Promise<Reason | undefined> {
-    if (stderrBytes === 0 || stderrBytes > 5000) return undefined;
+  /** The runtime and docker's init say only in the task's own stderr that they could not execute its command. */
+  async #notExecuted(held: HeldContainer, exitCode: number, sizes: OutputSizes): Promise<Reason | undefined> {
+    const { stdoutBytes, stderrBytes } = sizes;
+    if (![1, 126, 127].includes(exitCode) || stdoutBytes > 0 || stderrBytes === 0 || stderrBytes > 5000)
+      return undefined;
+    if (exitCode === 1 && stderrBytes > 200) return undefined;
     const parser = new FrameParser();
     let said = "";
     const stream = await this.#deps.client.logs(
@@ -135,6 +164,7 @@ export class RunEnder {
     );
     for await (const chunk of stream as AsyncIterable<Buffer>)
       for (const { text } of parser.feed(chunk)) said += text.toString();
+    if (exitCode === 1) return tooLong.test(said) ? argumentsTooLong : undefined;
     const why = initFailure.exec(said)?.[1];
     if (why === undefined) return undefined;
     return /no such file/i.test(why) ? commandNotFound(held.task) : commandNotExecutable(held.task, why);

@@ -1,5 +1,4 @@
-import { AppError, runName, runRefusal } from "@berth/core";
-import type { Reason } from "@berth/core";
+import { AppError, runName } from "@berth/core";
 import type { DriverEvent, TaskToRun } from "@berth/plugins";
 import { backoffMs, sleep } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
@@ -10,6 +9,7 @@ import type { ContainerDetails, EngineClient } from "./engine-client.ts";
 import type { HeldContainer } from "./held-container.ts";
 import type { ImagePulls } from "./image-pulls.ts";
 import { safeSource } from "./mount-check.ts";
+import { notStarted } from "./not-started.ts";
 import type { StartQueue } from "./start-queue.ts";
 
 export interface RunStarterDeps {
@@ -78,7 +78,7 @@ export class RunStarter {
   async #create(held: HeldContainer, task: TaskToRun): Promise<ContainerDetails | undefined> {
     const { client, site, stop } = this.#deps;
     const mounts = await Promise.all(
-      task.mounts.map(async (mount) => ({ ...mount, source: await safeSource(mount.source, this.#deps.agentUid) })),
+      task.mounts.map(async (mount) => ({ ...mount, source: await this.#sourceOf(held, mount) })),
     );
     const body = containerBody(task, site, mounts);
     const name = runName(held.run);
@@ -93,6 +93,20 @@ export class RunStarter {
         return this.#adopt(held, name);
       }
     });
+  }
+
+  /** The user knows the volume by where it is mounted; where it lies on this host is for the agent's log only. */
+  async #sourceOf(held: HeldContainer, { source, target }: TaskToRun["mounts"][number]): Promise<string> {
+    try {
+      return await safeSource(source, this.#deps.agentUid);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#deps.logger.warn("a volume is not mounted", { run: held.key, error });
+      const why = error.reason === "VOLUME_MISSING" ? "is not there on this host" : "could be exchanged by others";
+      throw new AppError(error.code, error.reason, `the volume for ${target} is not mounted: it ${why}`, {
+        cause: error,
+      });
+    }
   }
 
   /** The name is taken: by this run itself, after an answer that was lost, or by somebody else. */
@@ -209,63 +223,4 @@ const stoppedBeforeStart = ({ run }: HeldContainer): DriverEvent => ({
   run,
   at: new Date(),
   reason: { code: "STOPPED_BEFORE_START", message: "stopped before it was started" },
-});
-
-/** A fault of the task, which fails anywhere, or of this host. */
-function notStarted({ run, task }: HeldContainer, thrown: unknown): DriverEvent {
-  const { kind, reason } = blame(thrown, task);
-  if (kind === "failed") return { kind, run, at: new Date(), reason };
-  return { kind, run, at: new Date(), reason: runRefusal(reason.code, reason.message) };
-}
-
-function blame(
-  thrown: unknown,
-  task: TaskToRun | undefined,
-): { readonly kind: "failed" | "unable"; readonly reason: Reason } {
-  if (thrown instanceof AppError) {
-    const { reason: code, message } = thrown;
-    const kind = [
-      "NAME_TAKEN",
-      "STOPPED_BEFORE_START",
-      "ENGINE_ERROR",
-      "IDENTITY_NOT_POSSIBLE",
-      "VOLUME_MISSING",
-    ].includes(code)
-      ? "unable"
-      : "failed";
-    return { kind, reason: { code, message } };
-  }
-  if (!(thrown instanceof EngineError))
-    return { kind: "unable", reason: { code: "ENGINE_ERROR", message: String(thrown) } };
-  const { status, message } = thrown;
-  if (/docker-init/.test(message)) return { kind: "unable", reason: { code: "ENGINE_ERROR", message } };
-  if (/executable file not found|exec: .*no such file or directory/.test(message))
-    return { kind: "failed", reason: commandNotFound(task) };
-  if (/exec: .*(permission denied|is a directory|exec format error)/.test(message))
-    return { kind: "failed", reason: commandNotExecutable(task, message) };
-  if (task?.workdir !== undefined && /\bcwd\b|chdir|mkdir|not a directory/.test(message))
-    return {
-      kind: "failed",
-      reason: { code: "WORKDIR_INVALID", message: `the working directory cannot be used: ${message}` },
-    };
-  if (status === 400 && /invalid reference format/.test(message))
-    return { kind: "failed", reason: { code: "IMAGE_INVALID", message: `image ${task?.image}: ${message}` } };
-  if (status === 400 && !/bind source path/.test(message))
-    return {
-      kind: "failed",
-      reason: { code: "CONTAINER_INVALID", message: `the engine refuses such a container: ${message}` },
-    };
-  return { kind: "unable", reason: { code: "ENGINE_ERROR", message: `the container engine says: ${message}` } };
-}
-
-export const commandNotFound = (task: TaskToRun | undefined): Reason => ({
-  code: "COMMAND_NOT_FOUND",
-  message: task
-    ? `command ${task.command[0]} was not found in image ${task.image}`
-    : "its command was not found in its image",
-});
-
-export const commandNotExecutable = (task: TaskToRun | undefined, why: string): Reason => ({
-  code: "COMMAND_NOT_EXECUTABLE",
-  message: `command ${task?.command[0] ?? ""} cannot be executed: ${why}`,
 });

@@ -16,6 +16,8 @@ export interface UsageMeter {
   readonly measures: readonly ("cpu_time" | "peak_memory")[];
   /** While it runs, or of what it used in all after its end. */
   read(run: Run, containerId: string): Promise<RunUsage>;
+  /** Processes of it that the kernel killed at its memory limit; undefined where that cannot be read, as of an ended container with version 1 of cgroups. */
+  oomKills(run: Run, containerId: string): Promise<number | undefined>;
   /** Removes what was made for the run. */
   forget(run: Run): void;
   /** Removes what is left of all other runs: their containers were removed by somebody else, or by an engine that died. */
@@ -84,6 +86,14 @@ function cgroupMeter(hierarchies: readonly string[], unified: boolean, clusterId
         peakMemoryBytes: peakText === undefined || !/^\d+\s*$/.test(peakText) ? undefined : Number(peakText),
       };
     },
+    async oomKills(run, containerId) {
+      // Version 2 counts it in all parents too, version 1 only in the container's own cgroup.
+      const counters = unified
+        ? await text(`${hierarchies[0]}${path(run)}/memory.events`)
+        : await text(`${controller("memory")}${path(run)}/${containerId}/memory.oom_control`);
+      const count = /^oom_kill (\d+)$/m.exec(counters ?? "")?.[1];
+      return count === undefined ? undefined : Number(count);
+    },
     forget: (run) => remove(path(run)),
     keepOnly(runs) {
       const kept = new Set([...runs].map(runName));
@@ -140,6 +150,7 @@ function statisticsMeter(client: EngineClient): UsageMeter {
         peakMemoryBytes: stats?.memory_stats?.max_usage || undefined,
       };
     },
+    oomKills: async () => undefined,
     forget() {},
     keepOnly() {},
   };
