@@ -8,6 +8,7 @@ import type { CallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-g
 import type { Logger } from "./logger.ts";
 import { histogram } from "./metrics.ts";
 import { failSpan, isTracing, openSpan } from "./telemetry.ts";
+import { readableRequest } from "./unreadable-message.ts";
 
 export interface CallMiddlewareOptions {
   readonly logger: Logger;
@@ -36,7 +37,8 @@ export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware
       : undefined;
     let code: Status = Status.OK;
     try {
-      const steps: AsyncGenerator<R, R | void, undefined> = call.next(call.request, context);
+      const request = (await readableRequest(call.method.path, call.request)) as typeof call.request;
+      const steps: AsyncGenerator<R, R | void, undefined> = call.next(request as never, context);
       const result = yield* opened ? within(opened.scope, steps) : steps;
       // A stream that a stop has cut short must not look complete.
       if (call.responseStream && stop.cause) throw stop.cause;

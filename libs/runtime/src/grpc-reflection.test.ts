@@ -20,7 +20,13 @@ describe("server reflection", () => {
       Object.keys(TaskServiceService).map((name) => [name, () => Promise.reject(new Error("unused"))]),
     );
     const services = [bindService(TaskServiceService, nothing as never)];
-    const { address } = await serveGrpc({ address: "127.0.0.1:0", services, logger: silentLogger, closing });
+    const { address } = await serveGrpc({
+      admit: () => "a test",
+      address: "127.0.0.1:0",
+      services,
+      logger: silentLogger,
+      closing,
+    });
     for (const definition of reflectionServices) {
       const Client = makeGenericClientConstructor(definition, "");
       const client = new Client(address, credentials.createInsecure());

@@ -1,15 +1,18 @@
 import { existsSync } from "node:fs";
 import { createServer } from "nice-grpc";
 import type { ServiceImplementation } from "nice-grpc";
-import type { ServiceDefinition } from "@grpc/grpc-js";
+import type { ServerOptions, ServiceDefinition } from "@grpc/grpc-js";
 import type { ServerMiddleware } from "nice-grpc-common";
 import { maxMessageBytes } from "@berth/contracts/channel";
 import { hostPort, parseAddress, removeStaleSocket } from "./address.ts";
 import type { Closing } from "./closing.ts";
+import { admission } from "./grpc-admission.ts";
+import type { Admit, AdmissionOptions } from "./grpc-admission.ts";
 import { callMiddleware } from "./grpc-call.ts";
 import { Health, healthService } from "./grpc-health.ts";
 import { reflection, reflectionServices } from "./grpc-reflection.ts";
 import type { Logger } from "./logger.ts";
+import { keepUnreadable } from "./unreadable-message.ts";
 
 export type { ServiceImplementation } from "nice-grpc";
 export type { CallContext, ServerMiddleware } from "nice-grpc-common";
@@ -33,6 +36,8 @@ export interface GrpcServerOptions {
   /** `127.0.0.1:0`, or `unix:/path`; a stale socket file is removed. */
   readonly address: string;
   readonly services: readonly BoundService[];
+  /** Who may call what, by the headers alone. No message of anybody else is read. */
+  readonly admit: Admit;
   /** Invoked in this order, inside the mapping of errors; an AppError refuses the call. */
   readonly middleware?: readonly ServerMiddleware[];
   readonly logger: Logger;
@@ -41,6 +46,8 @@ export interface GrpcServerOptions {
   readonly drainMs?: number;
   /** The longest that a unary call may take, whatever its client allows. */
   readonly deadlineMs?: number;
+  /** For tests: shorter times. */
+  readonly limits?: AdmissionOptions;
   /** Start as NOT_SERVING; the service says `setServing(true)` itself. */
   readonly notReadyYet?: boolean;
 }
@@ -52,6 +59,9 @@ export interface GrpcServer {
   /** What `grpc.health.v1` says. */
   setServing(serving: boolean): void;
 }
+
+/** Streams of HTTP/2 on one connection. A client with more of them waits, or opens another connection. */
+const streamsPerConnection = 2_000;
 
 const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
 
@@ -72,10 +82,14 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     // A client that vanished without a word keeps its streams open for no longer than this.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
-  }).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
+    // A connection without calls is closed, and made again by the client's next call.
+    "grpc.max_connection_idle_ms": 300_000,
+    "grpc.max_concurrent_streams": streamsPerConnection,
+    interceptors: [admission(options.admit, options.limits)],
+  } as ServerOptions).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
   for (const each of options.middleware ?? []) server = server.use(each);
   for (const { definition, implementation } of services)
-    server.add(definition, implementation as ServiceImplementation<ServiceDefinition>);
+    server.add(keepUnreadable(definition), implementation as ServiceImplementation<ServiceDefinition>);
   server.add(healthService, health.implementation);
   if (existsSync(descriptors)) {
     for (const definition of reflectionServices) server.add(definition, reflection(descriptors, names));

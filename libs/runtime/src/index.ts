@@ -3,7 +3,8 @@ export { batcher, type BatcherOptions } from "./batcher.ts";
 export { Closing } from "./closing.ts";
 export { flag, readConfig, serviceKeys, type ConfigSource } from "./config.ts";
 export { followFeed, type FeedReader, type FollowOptions } from "./follow-feed.ts";
-export { internalAuthorization, requireInternal } from "./grpc-access.ts";
+export { internalAuthorization, isOpenMethod, requireInternal } from "./grpc-access.ts";
+export type { Admit } from "./grpc-admission.ts";
 export { healthService } from "./grpc-health.ts";
 export { grpcChannel, grpcClient, type CallExtras, type GrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
 export {

@@ -45,7 +45,7 @@ await runService({
     const server = await serveGrpc({
       address: config.listen,
       services: [bindService(AuthServiceService, implementation)],
-      middleware: [requireInternal(config.clusterSecret)],
+      admit: requireInternal(config.clusterSecret),
       logger,
       closing,
     });

@@ -22,7 +22,7 @@ import {
 } from "@berth/runtime";
 import { check } from "./adapters/checks/check.ts";
 import { submitRequest } from "./adapters/checks/task-spec.ts";
-import { accessMiddleware } from "./adapters/grpc/access-middleware.ts";
+import { accessMiddleware, admitCallers } from "./adapters/grpc/access-middleware.ts";
 import { fileService } from "./adapters/grpc/file-service.ts";
 import { healthPeers, hostService } from "./adapters/grpc/host-service.ts";
 import { sessionService } from "./adapters/grpc/session-service.ts";
@@ -93,6 +93,7 @@ await runService({
         bindService(HostServiceService, hostService({ store, peers, version })),
         bindService(SessionServiceService, sessionService(auth, sessions)),
       ],
+      admit: admitCallers(sessions),
       middleware: [accessMiddleware(sessions, streamLimit(config.maxStreams))],
       logger,
       closing,

@@ -82,7 +82,7 @@ await runService({
         ),
         problemService(problems),
       ],
-      middleware: [requireInternal(config.clusterSecret)],
+      admit: requireInternal(config.clusterSecret),
       logger,
       closing,
     });

@@ -39,7 +39,7 @@ await runService({
         bindService(TaskStoreServiceService, taskStoreService(watched, files)),
         bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now })),
       ],
-      middleware: [requireInternal(config.clusterSecret)],
+      admit: requireInternal(config.clusterSecret),
       logger,
       closing,
     });

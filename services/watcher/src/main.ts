@@ -43,7 +43,7 @@ await runService({
     const server = await serveGrpc({
       address: config.listen,
       services: [problemService(problems)],
-      middleware: [requireInternal(config.clusterSecret)],
+      admit: requireInternal(config.clusterSecret),
       logger,
       closing,
     });

@@ -73,7 +73,7 @@ export class Echo implements AsyncDisposable {
       services: [this.#service],
       logger: { ...silentLogger, error: (message, fields) => void this.logged.push({ message, fields }) },
       closing: this.server,
-      middleware: [requireInternal(this.secret)],
+      admit: requireInternal(this.secret),
       ...options,
     });
   }

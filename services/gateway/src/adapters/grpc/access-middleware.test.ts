@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { AppError } from "@berth/core";
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, it } from "vitest";
+import type { Sessions } from "../../app/sessions.ts";
 import { streamLimit } from "../../app/stream-limit.ts";
-import { accessMiddleware } from "./access-middleware.ts";
+import { accessMiddleware, admitCallers } from "./access-middleware.ts";
 
 const sessions = {
   async callerOf(credential: string) {
@@ -13,17 +15,18 @@ const sessions = {
   forgetKey() {},
 };
 
-function caller(most = 1) {
-  const middleware = accessMiddleware(sessions, streamLimit(most));
+function caller(most = 1, of: Sessions = sessions) {
+  const middleware = accessMiddleware(of, streamLimit(most), { recheckMs: 5 });
   return (path: string, credential: string | undefined, responseStream = false) => {
     const metadata = Metadata(credential === undefined ? {} : { authorization: `Bearer ${credential}` });
-    const next = async function* (_: unknown, context: { caller: { user: string } }) {
+    const next = async function* (_: unknown, context: { caller: { user: string }; signal: AbortSignal }) {
       if (responseStream) yield context.caller.user;
+      if (path.endsWith("ReadLog")) await once(context.signal, "abort");
       return context.caller.user;
     };
     return middleware(
       { method: { path }, request: {}, requestStream: false, responseStream, next } as never,
-      { metadata } as never,
+      { metadata, signal: new AbortController().signal } as never,
     ) as AsyncGenerator<string, string>;
   };
 }
@@ -68,5 +71,37 @@ describe("accessMiddleware", () => {
     expect(await answer(call(watch, "root", true))).toBe("root-like");
     await open.return("");
     expect(await answer(call(watch, "anna", true))).toBe("anna");
+  });
+
+  it("ends a stream whose credential holds no longer, with the reason, and not where auth is away", async () => {
+    let asked = 0;
+    const changing: Sessions = {
+      async callerOf() {
+        asked += 1;
+        if (asked === 2) throw new AppError("unavailable", "AWAY", "auth is away");
+        if (asked > 3) throw new AppError("unauthenticated", "BAD_KEY", "revoked");
+        return { user: "anna", admin: false };
+      },
+      forgetKey() {},
+    };
+    const stream = caller(1, changing)("/berth.api.v1.TaskService/ReadLog", "anna", true);
+    await stream.next();
+    await expect(stream.next()).rejects.toMatchObject({ code: "unauthenticated", reason: "BAD_KEY" });
+    expect(asked).toBe(4);
+  });
+});
+
+describe("admitCallers", () => {
+  const admit = admitCallers(sessions);
+
+  it("names who may call, before their message is read, and nobody for what is open to all", async () => {
+    expect(await admit("/berth.api.v1.TaskService/GetTask", "Bearer anna")).toBe("anna");
+    expect(admit("/berth.api.v1.SessionService/Login", "")).toBeUndefined();
+    await expect(admit("/berth.api.v1.TaskService/SubmitTasks", "")).rejects.toMatchObject({
+      reason: "NO_CREDENTIALS",
+    });
+    await expect(admit("/berth.api.v1.SessionService/CreateUser", "Bearer anna")).rejects.toMatchObject({
+      reason: "ADMINS_ONLY",
+    });
   });
 });

@@ -1,7 +1,8 @@
 import { AppError } from "@berth/core";
 import { access } from "@berth/contracts";
 import type { Access } from "@berth/contracts";
-import type { ServerMiddleware } from "@berth/runtime";
+import { isOpenMethod } from "@berth/runtime";
+import type { Admit, ServerMiddleware } from "@berth/runtime";
 import type { Sessions } from "../../app/sessions.ts";
 import type { StreamLimit } from "../../app/stream-limit.ts";
 import type { Caller } from "../../domain/caller.ts";
@@ -14,24 +15,56 @@ export interface CallerContext {
 const nobody: Caller = { user: "", admin: false };
 const rules: Readonly<Record<string, Access>> = access;
 
-/** Health and reflection tell nothing of anybody. */
-const open = /^\/grpc\.(health|reflection)\./;
+/** How often a stream asks again whether its caller's credential still holds. */
+const recheckMs = 2_000;
 
-/** Who calls, whether they may, and whether they have streams left. A method that is not in the table is refused. */
-export function accessMiddleware(sessions: Sessions, streams: StreamLimit): ServerMiddleware<CallerContext> {
+/** Who calls, and whether they may. A method that is not in the table is refused. */
+async function callerOf(sessions: Sessions, path: string, authorization: string | undefined): Promise<Caller> {
+  const rule = rules[path];
+  const caller = await sessions.callerOf(bearer(authorization));
+  if (rule === undefined || (rule === "admin" && !caller.admin))
+    throw new AppError("denied", "ADMINS_ONLY", "this call is for admins", { metadata: { user: caller.user } });
+  return caller;
+}
+
+const isForAnyone = (path: string): boolean => isOpenMethod(path) || rules[path] === "anyone";
+
+/** Looks at the credential before a message is read. */
+export function admitCallers(sessions: Sessions): Admit {
+  return (path, authorization) =>
+    isForAnyone(path) ? undefined : callerOf(sessions, path, authorization).then(({ user }) => user);
+}
+
+/** Tells handlers who calls, and holds a stream for as long as its caller may: their streams are counted, and their credential is looked at again. */
+export function accessMiddleware(
+  sessions: Sessions,
+  streams: StreamLimit,
+  options: { readonly recheckMs?: number } = {},
+): ServerMiddleware<CallerContext> {
   return async function* (call, context) {
-    const rule = rules[call.method.path];
-    if (open.test(call.method.path) || rule === "anyone")
-      return yield* call.next(call.request, { ...context, caller: nobody });
-    const caller = await sessions.callerOf(bearer(context.metadata.get("authorization")));
-    if (rule === undefined || (rule === "admin" && !caller.admin)) {
-      throw new AppError("denied", "ADMINS_ONLY", "this call is for admins", { metadata: { user: caller.user } });
-    }
-    const leave = call.responseStream || call.requestStream ? streams.enter(caller.user) : undefined;
+    if (isForAnyone(call.method.path)) return yield* call.next(call.request, { ...context, caller: nobody });
+    const authorization = context.metadata.get("authorization");
+    const caller = await callerOf(sessions, call.method.path, authorization);
+    if (!call.responseStream && !call.requestStream) return yield* call.next(call.request, { ...context, caller });
+    const leave = streams.enter(caller.user);
+    const ended = new AbortController();
+    const timer = setInterval(() => {
+      callerOf(sessions, call.method.path, authorization).catch((error: unknown) => {
+        // Auth that is away says nothing about the credential.
+        if (AppError.from(error).code !== "unavailable") ended.abort(error);
+      });
+    }, options.recheckMs ?? recheckMs).unref();
     try {
-      return yield* call.next(call.request, { ...context, caller });
+      const signal = AbortSignal.any([context.signal, ended.signal]);
+      const result = yield* call.next(call.request, { ...context, signal, caller });
+      // A stream that was cut off must not look complete.
+      if (ended.signal.aborted) throw ended.signal.reason;
+      return result;
+    } catch (error) {
+      throw ended.signal.aborted ? ended.signal.reason : error;
     } finally {
-      leave?.();
+      clearInterval(timer);
+      leave();
     }
   };
 }

@@ -33,7 +33,13 @@ describe("storage over gRPC", () => {
       bindService(TaskStoreServiceService, taskStoreService(store, files)),
       bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now, gapAfterMs: 200 })),
     ];
-    const { address } = await serveGrpc({ address: "127.0.0.1:0", services, logger: silentLogger, closing });
+    const { address } = await serveGrpc({
+      admit: () => "a test",
+      address: "127.0.0.1:0",
+      services,
+      logger: silentLogger,
+      closing,
+    });
     const channel = grpcChannel(address, { closing });
     return {
       files,

@@ -1,0 +1,78 @@
+import { AppError } from "@berth/core";
+
+/** Bytes of messages that are on their way into this process, and calls that are open. */
+export interface BudgetLimits {
+  readonly bytesPerCaller: number;
+  readonly bytes: number;
+  readonly callsPerCaller: number;
+  readonly calls: number;
+}
+
+const MiB = 1024 * 1024;
+
+/** Of callers who have shown credentials. */
+export const knownLimits: BudgetLimits = {
+  bytesPerCaller: 128 * MiB,
+  bytes: 512 * MiB,
+  callsPerCaller: 20_000,
+  calls: 100_000,
+};
+/** Of an address whose callers have shown none: it may only log in. */
+export const unknownLimits: BudgetLimits = { bytesPerCaller: MiB, bytes: 8 * MiB, callsPerCaller: 128, calls: 2_048 };
+
+/** One call's part of a budget. */
+export interface CallBudget {
+  /** Takes room for a message, in place of the one before it. Throws `quota` TOO_MANY_BYTES. */
+  reserve(bytes: number): void;
+  /** Gives back all of it; may be called more than once. */
+  release(): void;
+}
+
+/** What callers hold of this process. An entry goes with its last call, so there are no more of them than calls. */
+export class ReceiveBudget {
+  readonly #limits: BudgetLimits;
+  readonly #callers = new Map<string, { bytes: number; calls: number }>();
+  #bytes = 0;
+  #calls = 0;
+
+  constructor(limits: BudgetLimits) {
+    this.#limits = limits;
+  }
+
+  /** Opens a call. Throws `quota` TOO_MANY_CALLS. */
+  open(caller: string): CallBudget {
+    const held = this.#callers.get(caller) ?? { bytes: 0, calls: 0 };
+    if (held.calls >= this.#limits.callsPerCaller || this.#calls >= this.#limits.calls)
+      throw new AppError(
+        "quota",
+        "TOO_MANY_CALLS",
+        `${caller} has too many calls open here; let some of them end first`,
+      );
+    this.#callers.set(caller, held);
+    held.calls += 1;
+    this.#calls += 1;
+    let mine = 0;
+    let isOpen = true;
+    const take = (bytes: number): void => {
+      held.bytes += bytes - mine;
+      this.#bytes += bytes - mine;
+      mine = bytes;
+    };
+    return {
+      reserve: (bytes) => {
+        const more = bytes - mine;
+        if (held.bytes + more > this.#limits.bytesPerCaller || this.#bytes + more > this.#limits.bytes)
+          throw new AppError("quota", "TOO_MANY_BYTES", `${caller} is sending too much at once; send less in parallel`);
+        if (isOpen) take(bytes);
+      },
+      release: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        take(0);
+        this.#calls -= 1;
+        held.calls -= 1;
+        if (held.calls === 0) this.#callers.delete(caller);
+      },
+    };
+  }
+}
