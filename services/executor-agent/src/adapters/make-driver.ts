@@ -26,8 +26,8 @@ export async function makeDriver(
   closing: Closing,
 ): Promise<DriverParts> {
   const root = config.filesDir ?? join(config.dataDir, "files");
-  const filesFor = (makes: "base" | "all"): TaskFiles =>
-    localFiles({ root, controlDir: join(config.dataDir, "control"), makes });
+  const filesFor = (tasksWriteOutput: boolean): TaskFiles =>
+    localFiles({ root, controlDir: join(config.dataDir, "control"), tasksWriteOutput });
   switch (config.driver) {
     case "sim": {
       const [{ simDriver }, { simFiles }] = await Promise.all([
@@ -59,14 +59,14 @@ export async function makeDriver(
       });
       return {
         driver,
-        files: filesFor("base"),
+        files: filesFor(true),
         deliver: config.filesDir ? inPlace : await makeUpload(config, root, logger, closing),
       };
     }
     case "docker":
       return {
         driver: await makeDocker(config, await logSink(config, closing), positions, logger),
-        files: filesFor("all"),
+        files: filesFor(false),
         deliver: inPlace,
       };
   }

@@ -1,23 +1,36 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { logPath } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { LogSink } from "@berth/plugins";
+import { codeOf, ownDirectories, unsafe } from "./own-directories.ts";
 
 type Stream = "stdout" | "stderr";
 
-/** Output put in its final place, where the storage's files are on this machine. Its directory is the agent's own; a link in it is not followed. */
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+
+/** Output put in its final place, where the storage's files are on this machine. Its directory is the agent's own, and so is the file. */
 export function fileLogSink(root: string): LogSink {
+  const self = process.getuid?.();
+  const own = ownDirectories(root);
   const open = (run: Run, stream: Stream): number => {
     const path = join(root, logPath(run, stream));
-    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    own.make(dirname(path));
+    let file: number;
     try {
-      return openSync(path, flags, 0o600);
+      file = openSync(path, flags, 0o600);
     } catch (error) {
-      if (!(error instanceof Error) || !("code" in error) || error.code !== "ENOENT") throw error;
-      mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
-      return openSync(path, flags, 0o600);
+      if (codeOf(error) === "ELOOP") throw unsafe(path, "is a symbolic link");
+      if (codeOf(error) !== "ENOENT") throw error;
+      own.forget();
+      own.make(dirname(path));
+      file = openSync(path, flags, 0o600);
     }
+    const found = fstatSync(file);
+    if (found.isFile() && found.uid === self) return file;
+    closeSync(file);
+    throw unsafe(path, found.isFile() ? `belongs to uid ${found.uid}` : "is not a file");
   };
   const withFile = <T>(run: Run, stream: Stream, fn: (file: number) => T): T => {
     const file = open(run, stream);

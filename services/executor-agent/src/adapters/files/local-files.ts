@@ -1,7 +1,7 @@
 import {
-  chmodSync,
   chownSync,
   closeSync,
+  constants,
   fchmodSync,
   fchownSync,
   lstatSync,
@@ -10,105 +10,143 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { AppError, logPath, splitTaskId, taskBase, taskDir } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { Owner, TaskFiles, TaskPlace } from "../../ports/task-files.ts";
+import { codeOf, ownDirectories } from "./own-directories.ts";
 
 export interface LocalFilesOptions {
   /** Root of the files of tasks; the storage's own where it is on this machine. */
   readonly root: string;
   /** Where scripts are put; tasks pass through it. */
   readonly controlDir: string;
-  /**
-   * base: only the task's base directory is made, and given to its user, who makes the rest (the process driver's keeper does, without privileges: nothing
-   * privileged may work in a directory that a user can rename). all: everything is made, and only the task's own directory is its user's.
-   */
-  readonly makes: "base" | "all";
+  /** The driver's tasks write their output files themselves, as their users: these are made for them, in a directory that is not theirs. */
+  readonly tasksWriteOutput: boolean;
 }
 
-/** Most directories that are remembered as made. */
-const maxKnown = 20_000;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
-/** Directories of tasks as libs/core lays them out. Every directory above a user's is the agent's own, so that no link can be put in its way. */
-export function localFiles({ root, controlDir, makes }: LocalFilesOptions): TaskFiles {
+/**
+ * Directories of tasks as libs/core lays them out. A user owns only what is innermost: the directory of a task, element or array, and the files of its output.
+ * All above is the agent's own, so that no user can rename it or put a link in its place.
+ */
+export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOptions): TaskFiles {
   const isRoot = process.getuid?.() === 0;
-  const known = new Set<string>();
+  const own = ownDirectories(root);
+  /** The array's directory that was made last, and for whom: that of the next element, mostly. */
+  let lastArray: { readonly path: string; readonly uid: number } | undefined;
+  const controls = ownDirectories(controlDir);
   const written = new Set<number>();
-
-  /** Makes a directory of our own, and its parents. */
-  function own(path: string): void {
-    if (known.has(path)) return;
-    mkdirSync(path, { recursive: true, mode: 0o711 });
-    remember(path);
-  }
 
   /** Makes a directory of a user's, in one of our own. */
   function users(path: string, { uid, gid }: Owner): void {
-    if (known.has(path)) return;
-    own(dirname(path));
+    own.make(dirname(path));
     try {
       mkdirSync(path, { mode: 0o700 });
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
+      const found = lstatSync(path);
+      if (found.isDirectory() && (!isRoot || found.uid === uid || found.uid === 0)) {
+        if (isRoot && (found.uid !== uid || found.gid !== gid)) chownSync(path, uid, gid);
+        return;
+      }
+      // Of another user, in an earlier life of the database: not for this one to read.
+      renameSync(path, join(dirname(path), `.of-another-${randomBytes(6).toString("hex")}`));
+      mkdirSync(path, { mode: 0o700 });
     }
-    const found = lstatSync(path);
-    if (!found.isDirectory()) throw new AppError("internal", "TASK_DIR_UNSAFE", `${path} is not a directory`);
-    if (isRoot && (found.uid !== uid || found.gid !== gid)) chownSync(path, uid, gid);
-    remember(path);
+    if (isRoot) chownSync(path, uid, gid);
   }
 
-  function remember(path: string): void {
-    if (known.size >= maxKnown) known.clear();
-    known.add(path);
+  /** Makes an output file for its user to append to. One that another left there, in an earlier life of the database, is removed first. */
+  function output(path: string, { uid, gid }: Owner): void {
+    for (;;) {
+      try {
+        const file = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+        try {
+          return fchownSync(file, uid, gid);
+        } finally {
+          closeSync(file);
+        }
+      } catch (error) {
+        if (codeOf(error) !== "EEXIST") throw error;
+        const found = lstatSync(path);
+        if (found.isFile() && found.uid === uid) return;
+        rmSync(path);
+      }
+    }
   }
 
   function prepare(run: Run, owner: Owner): TaskPlace {
     const { number, index } = splitTaskId(run.taskId);
-    const base = join(root, taskBase(number));
     const place = {
       taskDir: join(root, taskDir(run.taskId)),
-      arrayDir: join(base, "work"),
+      arrayDir: join(root, taskBase(number), "work"),
       stdoutPath: join(root, logPath(run, "stdout")),
       stderrPath: join(root, logPath(run, "stderr")),
     };
     try {
-      if (makes === "base") users(base, owner);
-      else {
-        users(place.taskDir, owner);
-        if (index !== undefined) users(place.arrayDir, owner);
-        own(dirname(place.stdoutPath));
+      makeAll(place, owner, index !== undefined);
+    } catch (first) {
+      // Something that was made once may be gone: retention, or an operator, removed it.
+      own.forget();
+      lastArray = undefined;
+      try {
+        if (codeOf(first) !== "ENOENT") throw first;
+        makeAll(place, owner, index !== undefined);
+      } catch (cause) {
+        if (cause instanceof AppError) throw cause;
+        throw new AppError("unavailable", "TASK_DIR_FAILED", `the task's directory cannot be made: ${codeOf(cause)}`, {
+          cause,
+        });
       }
-    } catch (cause) {
-      known.clear();
-      if (cause instanceof AppError) throw cause;
-      throw new AppError("unavailable", "TASK_DIR_FAILED", `the task's directory cannot be made: ${codeOf(cause)}`, {
-        cause,
-      });
     }
     return place;
+  }
+
+  function makeAll(place: TaskPlace, owner: Owner, isElement: boolean): void {
+    users(place.taskDir, owner);
+    if (isElement && (lastArray?.path !== place.arrayDir || lastArray.uid !== owner.uid)) {
+      users(place.arrayDir, owner);
+      lastArray = { path: place.arrayDir, uid: owner.uid };
+    }
+    if (!tasksWriteOutput || !isRoot) return;
+    output(place.stdoutPath, owner);
+    output(place.stderrPath, owner);
   }
 
   function writeScript(specId: number, script: string, owner: Owner): { controlDir: string; path: string } {
     const dir = join(controlDir, String(specId));
     const path = join(dir, "script");
     if (written.has(specId)) return { controlDir: dir, path };
-    mkdirSync(dir, { recursive: true, mode: 0o711 });
-    chmodSync(controlDir, 0o711);
     const draft = `${path}.new`;
-    rmSync(draft, { force: true });
-    const file = openSync(draft, "wx", 0o600);
     try {
-      writeSync(file, script);
-      // Read and run by its user alone; changed by nobody.
-      fchmodSync(file, 0o500);
-      if (isRoot) fchownSync(file, owner.uid, owner.gid);
-    } finally {
-      closeSync(file);
+      controls.make(dir);
+      rmSync(draft, { force: true });
+      const file = openSync(draft, "wx", 0o600);
+      try {
+        writeFileSync(file, script); // all of it, or it throws
+        // Read and run by its user alone; changed by nobody.
+        fchmodSync(file, 0o500);
+        if (isRoot) fchownSync(file, owner.uid, owner.gid);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(draft, path);
+    } catch (cause) {
+      controls.forget();
+      throw new AppError(
+        "unavailable",
+        "SCRIPT_NOT_WRITTEN",
+        `the script cannot be put on this host: ${codeOf(cause)}`,
+        {
+          cause,
+        },
+      );
     }
-    renameSync(draft, path);
     written.add(specId);
     return { controlDir: dir, path };
   }
@@ -126,6 +164,3 @@ export function localFiles({ root, controlDir, makes }: LocalFilesOptions): Task
 
   return { prepare, writeScript, dropScript, keepScripts };
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -1,7 +1,16 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { AppError, logPath } from "@berth/core";
+import { join } from "node:path";
+import { AppError, logPath, taskDir } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent, LogSink } from "@berth/plugins";
 import { silentLogger } from "@berth/runtime";
@@ -44,7 +53,7 @@ describe("uploadOutput", () => {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "berth-upload-"));
     stop = new AbortController();
-    mkdirSync(dirname(join(root, logPath(run, "stdout"))), { recursive: true });
+    mkdirSync(join(root, taskDir(run.taskId)), { recursive: true });
   });
   afterEach(() => {
     stop.abort();
@@ -72,6 +81,39 @@ describe("uploadOutput", () => {
     expect(await told.promise).toBe(ended);
     expect(sink.texts.stdout).toBe(text);
     expect(sink.texts.stderr).toBe("");
+  });
+
+  /** What is stored of a run that ends with `prepare` done to its output. */
+  async function storedOf(prepare: (path: string) => void): Promise<string> {
+    const sink = new Store();
+    prepare(join(root, logPath(run, "stdout")));
+    const told = Promise.withResolvers<DriverEvent>();
+    uploadOutput({ root, sink, logger: silentLogger, signal: stop.signal, everyMs: 5 })([ended], told.resolve);
+    await told.promise;
+    return sink.texts.stdout;
+  }
+
+  it("sends no file that a link leads to", async () => {
+    const secret = join(root, "secret");
+    writeFileSync(secret, "not the task's");
+    expect(await storedOf((path) => symlinkSync(secret, path))).toBe("");
+    expect(readFileSync(secret, "utf8")).toBe("not the task's");
+  });
+
+  it.runIf(process.getuid?.() === 0)("sends only what the owner of the task's directory wrote", async () => {
+    chownSync(join(root, taskDir(run.taskId)), 20_001, 20_001);
+    expect(
+      await storedOf((path) => {
+        writeFileSync(path, "another's");
+        chownSync(path, 20_002, 20_002);
+      }),
+    ).toBe("");
+    expect(
+      await storedOf((path) => {
+        writeFileSync(path, "its own");
+        chownSync(path, 20_001, 20_001);
+      }),
+    ).toBe("its own");
   });
 
   it("makes no call for a task that wrote nothing", async () => {

@@ -1,10 +1,11 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { logPath, runKey, splitTaskId, taskBase } from "@berth/core";
+import { dirname, join } from "node:path";
+import { AppError, logPath, runKey, taskDir } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent, LogSink } from "@berth/plugins";
 import type { AgentDeps } from "../../app/agent-deps.ts";
 import type { Logger } from "../../ports/logger.ts";
+import { ownDirectories } from "./own-directories.ts";
 
 const streams = ["stdout", "stderr"] as const;
 type Stream = (typeof streams)[number];
@@ -35,6 +36,7 @@ const pieceBytes = 256 * 1024;
  */
 export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: UploadOptions): AgentDeps["deliver"] {
   const uploads = new Map<string, Upload>();
+  const own = ownDirectories(root);
   let timer: NodeJS.Timeout | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer));
 
@@ -75,11 +77,21 @@ export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: Uplo
     if (upload.end && uploads.has(runKey(upload.run))) arm();
   }
 
+  /** Who owns the task's directory; undefined where that is not what the agent made. */
+  function ownerOf(run: Run): number | undefined {
+    try {
+      own.make(dirname(join(root, logPath(run, "stdout"))));
+    } catch (error) {
+      if (error instanceof AppError) return undefined;
+      throw error;
+    }
+    return lstatSync(join(root, taskDir(run.taskId)), { throwIfNoEntry: false })?.uid;
+  }
+
   async function sendStream({ run, stored }: Upload, stream: Stream): Promise<void> {
     for (;;) {
       const offset = stored[stream] ?? 0;
-      const owner = lstatSync(join(root, taskBase(splitTaskId(run.taskId).number)), { throwIfNoEntry: false })?.uid;
-      const bytes = readPiece(join(root, logPath(run, stream)), offset, owner);
+      const bytes = readPiece(join(root, logPath(run, stream)), offset, ownerOf(run));
       if (bytes.length === 0) return;
       // The answer is what is stored: more where an earlier life of the agent sent it, or where the answer to a piece was lost.
       stored[stream] = await sink.append(run, stream, offset, bytes);
@@ -102,7 +114,7 @@ export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: Uplo
   };
 }
 
-/** The task may put links in the way, above the file too: only what is its own user's is read. */
+/** Only what the owner of the task's directory wrote: no link is followed, and a file of another, linked under that name, is not read. */
 function readPiece(path: string, offset: number, owner: number | undefined): Uint8Array {
   let file: number;
   try {
