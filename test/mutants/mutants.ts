@@ -1,6 +1,7 @@
 import { copyMutants } from "./copies.ts";
 import { edgeMutants } from "./edge.ts";
 import { keeperMutants } from "./keepers.ts";
+import { fileMutants } from "./files.ts";
 import { laneMutants } from "./lanes.ts";
 import { lostHostMutants } from "./lost-hosts.ts";
 import { mongoMutants } from "./mongo.ts";
@@ -116,6 +117,7 @@ export const mutants: readonly Mutant[] = [
   ...keeperMutants,
   ...copyMutants,
   ...mongoMutants,
+  ...fileMutants,
   ...systemMutants,
   ...edgeMutants,
 ];

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { checkClusterFile } from "./check-cluster-file.ts";
@@ -57,8 +57,10 @@ export function makeDirectories(layout: Layout): void {
     [join(layout.data, "auth"), 0o700],
     [join(layout.data, "agent"), 0o711],
     [join(layout.data, "files"), 0o711],
+    [join(layout.data, "compile-cache"), 0o700],
   ] as const) {
     mkdirSync(path, { recursive: true, mode });
+    chmodSync(path, mode); // also where an earlier Berth, or the umask, had it otherwise
   }
   const { uid } = statSync(layout.run);
   if (process.getuid && uid !== process.getuid()) throw new Error(`${layout.run} belongs to another user (uid ${uid})`);

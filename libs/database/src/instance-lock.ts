@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { AppError } from "@berth/core";
+import { keepPrivate } from "./sqlite.ts";
 
 /** Held as long as its process lives, or until it is released. */
 export interface InstanceLock {
@@ -21,6 +22,7 @@ export function singleInstanceLock(dir: string): InstanceLock {
   const path = join(dir, "lock.db");
   // Beside the lock, not in it: nobody else can read a database that is exclusively locked.
   const pidPath = join(dir, "lock.pid");
+  keepPrivate(path);
   const holder = new DatabaseSync(path, { timeout: 0 });
   try {
     holder.exec("BEGIN EXCLUSIVE");

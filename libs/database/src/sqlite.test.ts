@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -35,6 +35,16 @@ describe("openSqlite", () => {
     database.exec("DELETE FROM t; PRAGMA incremental_vacuum(10)");
     expect(pages()).toBe(most - 10);
     expect(database.sql("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+  });
+
+  it("is its own user's alone, with the files beside it, and where an earlier Berth made it for all", () => {
+    const path = join(dir, "b.db");
+    const modes = () => [path, `${path}-wal`, `${path}-shm`].map((each) => (statSync(each).mode & 0o777).toString(8));
+    open.push(openSqlite(path, { migrations: [first] }));
+    expect(modes()).toEqual(["600", "600", "600"]);
+    for (const each of [path, `${path}-wal`, `${path}-shm`]) chmodSync(each, 0o644);
+    open.push(openSqlite(path, { migrations: [first] }));
+    expect(modes()).toEqual(["600", "600", "600"]);
   });
 
   it("is made once where several processes open it at the same time", async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AppError } from "@berth/core";
@@ -40,7 +40,10 @@ export function openSqlite(
   path: string,
   options: { readonly migrations?: readonly Migration[]; readonly shrinks?: boolean } = {},
 ): Database {
-  if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (path !== ":memory:") {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    keepPrivate(path);
+  }
   const raw = new DatabaseSync(path, { enableForeignKeyConstraints: false, timeout: busyTimeoutMs });
   try {
     if (options.shrinks === true) raw.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only of a file without a table yet
@@ -55,6 +58,23 @@ export function openSqlite(
   } catch (error) {
     raw.close();
     throw error;
+  }
+}
+
+/**
+ * Makes a database's file readable by its user alone, also one of an earlier Berth. SQLite makes the files beside it with the same mode. Nothing here opens
+ * a file that is there: closing it would drop the locks that SQLite holds on it in this process.
+ */
+export function keepPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error) || error.code !== "EEXIST") throw error;
+  }
+  const self = process.getuid?.();
+  for (const each of [path, `${path}-wal`, `${path}-shm`]) {
+    const found = statSync(each, { throwIfNoEntry: false });
+    if (found && found.uid === self && (found.mode & 0o077) !== 0) chmodSync(each, 0o600);
   }
 }
 

@@ -34,6 +34,7 @@ export interface RunServiceOptions {
  * What nobody handles ends the process: every service may be killed at any time, so none goes on in a state unknown.
  */
 export async function runService({ name, start, closeMs = 10_000 }: RunServiceOptions): Promise<never> {
+  process.umask(0o077); // what a service makes is its own user's alone, where its code does not say otherwise
   const logger = createLogger({ service: name });
   const closing = new Closing();
   const stop = new AbortController();

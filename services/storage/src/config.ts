@@ -19,6 +19,12 @@ const shape = {
   filesDir: z.string().optional(),
   /** For an operator who put a copy of the database in its place where it cannot tell by itself: any other word than the last one begins a new epoch. */
   newEpoch: z.string().default(""),
+  /** Size of the largest file that may be added to a task's directory, in bytes. Default: 64 GiB. */
+  maxFileBytes: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(64 * 1024 ** 3),
   /** How long after its end an element of an array is folded, in milliseconds. */
   foldAfterMs: z.coerce.number().int().min(0).default(60_000),
 };

@@ -12,6 +12,7 @@ import { note, printJson, printTable } from "../output/print.ts";
 import { writeOut } from "../output/stdout.ts";
 
 const pieceBytes = 256 * 1024;
+const escapedHelp = "the path is written as ls shows it, with \\xff for bytes that are no text";
 
 export function register(program: Command): void {
   const files = program
@@ -23,11 +24,11 @@ export function register(program: Command): void {
     .description("Lists a directory of a task.")
     .argument("<id>", "as 17 or 17.4")
     .argument("[path]", "a directory in the task's own", "")
+    .option("--escaped", escapedHelp)
     .option("--json", "answer in JSON")
-    .action(async (id: string, path: string, options: { json?: boolean }) => {
-      const answer = await withBerth((berth) =>
-        berth.files.listFiles({ taskId: parseTaskId(id, "id"), path: path.replace(/\/+$/, "") }),
-      );
+    .action(async (id: string, path: string, options: { json?: boolean; escaped?: boolean }) => {
+      const wanted = pathOf(path.replace(/\/+$/, ""), options.escaped);
+      const answer = await withBerth((berth) => berth.files.listFiles({ taskId: parseTaskId(id, "id"), ...wanted }));
       if (options.json) return printJson(ListFilesResponse.toJSON(answer));
       if (answer.entries.length === 0) return note("no files");
       printTable(
@@ -46,9 +47,13 @@ export function register(program: Command): void {
     .argument("<id>", "as 17 or 17.4")
     .argument("<path>", "the file in the task's directory")
     .option("-o, --output <file>", "write it there, or to standard output with - (default: its own name, here)")
-    .action((id: string, path: string, options: { output?: string }) =>
-      withBerth((berth) => get(berth, parseTaskId(id, "id"), path, options.output ?? basename(path))),
-    );
+    .option("--escaped", escapedHelp)
+    .action((id: string, path: string, options: { output?: string; escaped?: boolean }) => {
+      const wanted = pathOf(path, options.escaped);
+      const { pathBytes } = wanted;
+      const ownName = pathBytes?.subarray(pathBytes.lastIndexOf("/") + 1) ?? basename(path);
+      return withBerth((berth) => get(berth, { taskId: parseTaskId(id, "id"), ...wanted }, options.output ?? ownName));
+    });
 
   files
     .command("add")
@@ -56,24 +61,40 @@ export function register(program: Command): void {
     .argument("<id>", "as 17 or 17.4")
     .argument("<file>", "the file here")
     .argument("[path]", "its path in the task's directory (default: its name)")
+    .option("--escaped", escapedHelp)
     .option("--json", "answer in JSON")
-    .action(async (id: string, file: string, path: string | undefined, options: { json?: boolean }) => {
-      const stat = statSync(file, { throwIfNoEntry: false });
-      if (!stat?.isFile()) throw usageError("file", `there is no file ${file} here`);
-      const first = {
-        taskId: parseTaskId(id, "id"),
-        path: path ?? basename(file),
-        executable: (stat.mode & 0o111) !== 0,
-      };
-      const answer = await withBerth((berth) => berth.files.addFile(pieces(file, first)));
-      if (options.json) printJson(AddFileResponse.toJSON(answer));
-      else note(`${first.path}: ${answer.sizeBytes} bytes`);
-    });
+    .action(
+      async (id: string, file: string, path: string | undefined, options: { json?: boolean; escaped?: boolean }) => {
+        const stat = statSync(file, { throwIfNoEntry: false });
+        if (!stat?.isFile()) throw usageError("file", `there is no file ${file} here`);
+        const first = {
+          taskId: parseTaskId(id, "id"),
+          ...pathOf(path ?? basename(file), path !== undefined && options.escaped),
+          executable: (stat.mode & 0o111) !== 0,
+        };
+        const answer = await withBerth((berth) => berth.files.addFile(pieces(file, first)));
+        if (options.json) printJson(AddFileResponse.toJSON(answer));
+        else note(`${path ?? basename(file)}: ${answer.sizeBytes} bytes`);
+      },
+    );
 }
 
-async function get(berth: Berth, taskId: string, path: string, target: string): Promise<void> {
+/** What the user typed, as text or, with --escaped, as the bytes that it stands for. */
+function pathOf(text: string, escaped = false): { readonly path: string; readonly pathBytes?: Buffer } {
+  if (!escaped) return { path: text };
+  const bytes = text.replaceAll(/\\x([0-9a-f]{2})|[^]/giu, (letter, hex: string | undefined) =>
+    hex === undefined ? Buffer.from(letter).toString("latin1") : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return { path: "", pathBytes: Buffer.from(bytes, "latin1") };
+}
+
+async function get(
+  berth: Berth,
+  wanted: { readonly taskId: string; readonly path: string; readonly pathBytes?: Buffer },
+  target: string | Buffer,
+): Promise<void> {
   const contents = async function* () {
-    for await (const piece of berth.files.getFile({ taskId, path })) yield piece.content;
+    for await (const piece of berth.files.getFile(wanted)) yield piece.content;
   };
   if (target === "-") {
     for await (const bytes of contents()) await writeOut(bytes);
@@ -87,14 +108,14 @@ async function get(berth: Berth, taskId: string, path: string, target: string): 
     return note(`wrote ${target}`);
   }
   // Whole or not at all: half a result looks like a result.
-  const part = `${target}.${process.pid}.part`;
+  const part = Buffer.concat([Buffer.from(target), Buffer.from(`.${process.pid}.part`)]);
   try {
     await pipeline(contents, createWriteStream(part));
     renameSync(part, target);
   } finally {
     rmSync(part, { force: true });
   }
-  note(`wrote ${target}`);
+  note(`wrote ${String(target)}`);
 }
 
 async function* pieces(file: string, first: Omit<AddFileRequest, "content">): AsyncGenerator<AddFileRequest> {

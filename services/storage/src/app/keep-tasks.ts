@@ -18,10 +18,12 @@ type Store = Pick<TaskStore, "fold" | "expired" | "archive" | "deleteRecords">;
 export function keepTasks(
   store: Store,
   files: Pick<FileStore, "clean">,
+  /** Told of a task whose files cannot be removed now: it is tried again, and the others do not wait for it. */
+  onStuck: (taskId: string, error: unknown) => void = () => {},
 ): (request: KeepHouseRequest) => Promise<KeepHouseResponse> {
   let underWay: Promise<KeepHouseResponse> | undefined;
   return (request) => {
-    underWay ??= step(store, files, request).finally(() => (underWay = undefined));
+    underWay ??= step(store, files, onStuck, request).finally(() => (underWay = undefined));
     return underWay;
   };
 }
@@ -29,15 +31,20 @@ export function keepTasks(
 async function step(
   store: Store,
   files: Pick<FileStore, "clean">,
+  onStuck: (taskId: string, error: unknown) => void,
   { archiveAfterMs, deleteAfterMs }: KeepHouseRequest,
 ): Promise<KeepHouseResponse> {
   const folded = await store.fold(foldAtOnce);
   const expired = await store.expired(archiveAfterMs, archiveAtOnce);
   const cleaned: string[] = [];
   const from = performance.now();
+  let tried = 0;
   for (const taskId of expired) {
-    await files.clean(taskId);
-    cleaned.push(taskId);
+    tried += 1;
+    await files.clean(taskId).then(
+      () => cleaned.push(taskId),
+      (error: unknown) => onStuck(taskId, error),
+    );
     if (performance.now() - from > filesMs) break;
   }
   const archived = cleaned.length > 0 ? await store.archive(cleaned) : 0;
@@ -47,10 +54,6 @@ async function step(
     archived,
     deleted: deleted.done,
     // What cannot be archived would be asked for again and again.
-    more:
-      folded.more ||
-      (archived > 0 && expired.length === archiveAtOnce) ||
-      cleaned.length < expired.length ||
-      deleted.more,
+    more: folded.more || (archived > 0 && expired.length === archiveAtOnce) || tried < expired.length || deleted.more,
   };
 }

@@ -47,8 +47,13 @@ class Scene {
         },
       },
       files: {
-        readLog: async (run: { attempt: number }, stream: OutputStream, offset: number, atMost: number) =>
-          Buffer.from(this.logs.get(`${run.attempt}.${stream}`) ?? "").subarray(offset, offset + atMost),
+        readLog: async (
+          run: { attempt: number },
+          stream: OutputStream,
+          _owner: unknown,
+          offset: number,
+          atMost: number,
+        ) => Buffer.from(this.logs.get(`${run.attempt}.${stream}`) ?? "").subarray(offset, offset + atMost),
       },
       now: () => this.nowMs,
     };

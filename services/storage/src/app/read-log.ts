@@ -1,5 +1,5 @@
 import { AppError } from "@berth/core";
-import type { FileStore, OutputStream } from "../ports/file-store.ts";
+import type { FileStore, OutputStream, Owner } from "../ports/file-store.ts";
 import type { LogState, TaskStore } from "../ports/task-store.ts";
 
 export interface LogRequest {
@@ -58,7 +58,7 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
     const state = await look(); // before reading: what is over now has written all it will
     if (request.attempt === 0 && state.attempt > attempt) {
       // The attempt before is read to its end first: `state` is newer than its last byte.
-      if (attempt > 0) yield* rest(attempt);
+      if (attempt > 0) yield* rest(attempt, state);
       const first = attempt === 0;
       attempt = state.attempt;
       if (!first) {
@@ -73,6 +73,7 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
         const content = await files.readLog(
           { epoch: store.epoch, taskId: request.taskId, attempt },
           stream,
+          state,
           offsets[stream],
           pieceBytes,
         );
@@ -102,12 +103,13 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
   }
 
   /** What is left of an attempt that was followed by another. */
-  async function* rest(of: number): AsyncGenerator<LogPiece> {
+  async function* rest(of: number, owner: Owner): AsyncGenerator<LogPiece> {
     for (const stream of request.streams) {
       while (!signal.aborted) {
         const content = await files.readLog(
           { epoch: store.epoch, taskId: request.taskId, attempt: of },
           stream,
+          owner,
           offsets[stream],
           pieceBytes,
         );

@@ -28,6 +28,7 @@ const reasons: Readonly<Record<string, string>> = {
   task_ids: "INVALID_TASK_ID",
   page_size: "INVALID_PAGE_SIZE",
   path: "INVALID_PATH",
+  path_bytes: "INVALID_PATH",
 };
 
 /** Throws `invalid` for the first fault, naming the field as the .proto does (`tasks[3].spec.resources.cpu_milli`) and the rule. */

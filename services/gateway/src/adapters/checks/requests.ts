@@ -1,6 +1,6 @@
 import { TaskRequest } from "@berth/contracts/types";
 import { z } from "zod";
-import { plainName, relativePath, taskId } from "./task-spec.ts";
+import { pathFault, plainName, relativePath, taskId } from "./task-spec.ts";
 
 const user = z
   .string()
@@ -57,8 +57,20 @@ export const submitTasks = z.object({
   tasks: z.array(z.unknown()).min(1, "must have at least one task").max(10_000, "must be at most 10,000"),
 });
 
-export const listFiles = z.object({ taskId, path: z.union([z.literal(""), relativePath]) });
-export const getFile = z.object({ taskId, path: relativePath });
+/** The store takes it apart; here only what would be of no use to it. */
+const pathBytes = z.instanceof(Uint8Array).refine((bytes) => bytes.length <= 4096, "must have at most 4096 bytes");
+
+export const listFiles = z.object({
+  taskId,
+  path: z.union([z.literal(""), relativePath]),
+  pathBytes: pathBytes.optional(),
+});
+export const getFile = z
+  .object({ taskId, path: z.string(), pathBytes: pathBytes.optional() })
+  .superRefine(({ path, pathBytes: bytes }, context) => {
+    const message = bytes === undefined ? pathFault(path) : path === "" ? undefined : "must be empty beside path_bytes";
+    if (message !== undefined) context.addIssue({ code: "custom", path: ["path"], message });
+  });
 export const addFile = getFile;
 
 /** Whether they belong together is auth's to say; a key is looked at first. */

@@ -84,6 +84,30 @@ describe("the check of a submit", () => {
     ["spec.grace_ms", "INVALID_GRACE", { ...ok, graceMs: 3_600_001 }],
     ["spec.files[0].path", "INVALID_PATH", { ...ok, files: [{ path: "../x", content: "" }] }],
     ["spec.files[0].path", "INVALID_PATH", { ...ok, files: [{ path: "/x", content: "" }] }],
+    ["spec.files[0].path", "INVALID_PATH", { ...ok, files: [{ path: "é".repeat(200), content: "" }] }],
+    ["spec.files[0].path", "INVALID_PATH", { ...ok, files: [{ path: `${"é/".repeat(1_500)}a`, content: "" }] }],
+    [
+      "spec.files[1].path",
+      "INVALID_PATH",
+      {
+        ...ok,
+        files: [
+          { path: "a", content: "" },
+          { path: "a/b", content: "" },
+        ],
+      },
+    ],
+    [
+      "spec.files[0].path",
+      "INVALID_PATH",
+      {
+        ...ok,
+        files: [
+          { path: "d/a/b/c", content: "" },
+          { path: "d/a", content: "" },
+        ],
+      },
+    ],
     [
       "spec.files[1]",
       "INVALID_FILE",
@@ -106,6 +130,13 @@ describe("the check of a submit", () => {
       expect.objectContaining({ code: "invalid", reason, metadata: expect.objectContaining({ field }) }),
     );
     expect(refused).toThrow(new RegExp(`^${field.replaceAll(/[[\].]/g, "\\$&")}: `));
+  });
+
+  it("refuses a lone surrogate, which no disk has", () => {
+    const spec = { ...wire(ok).spec!, files: [{ path: "a\ud800", content: Buffer.alloc(0), executable: false }] };
+    expect(() => check(submitRequest, { spec, requestId: "" })).toThrow(
+      expect.objectContaining({ reason: "INVALID_PATH" }),
+    );
   });
 
   it("wants a spec, and names the task of a batch", () => {

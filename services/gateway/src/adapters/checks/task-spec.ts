@@ -12,19 +12,26 @@ export const plainName = (max: number) =>
 /** "17" or "17.4". */
 export const taskId = z.string().refine((id) => passes(() => parseTaskId(id)), "must look like 17 or 17.4");
 
-/** Inside a task's directory. The store checks again, on the disk. */
-export const relativePath = z
-  .string()
-  .max(4096, "must have at most 4,096 characters")
-  .refine(
-    (path) =>
-      noNul.test(path) &&
-      !path.startsWith("/") &&
-      path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && part.length <= 255),
-    {
-      message: "must be a relative path without empty parts, . or ..",
-    },
-  );
+const mostPathBytes = 4096;
+const mostNameBytes = 255;
+
+/** What is wrong with a path inside a task's directory; undefined: nothing. The store checks again, on the disk. */
+export function pathFault(path: string): string | undefined {
+  if (!path.isWellFormed()) return "must be Unicode text without a lone surrogate";
+  if (Buffer.byteLength(path) > mostPathBytes) return `must have at most ${mostPathBytes} bytes`;
+  const names = path.split("/");
+  if (!noNul.test(path) || names.some((name) => name === "" || name === "." || name === ".."))
+    return "must be a relative path without empty parts, . or ..";
+  if (names.some((name) => Buffer.byteLength(name) > mostNameBytes))
+    return `must have names of at most ${mostNameBytes} bytes`;
+  return undefined;
+}
+
+/** Inside a task's directory. */
+export const relativePath = z.string().superRefine((path, context) => {
+  const message = pathFault(path);
+  if (message !== undefined) context.addIssue({ code: "custom", message });
+});
 
 /** Linux refuses a program whose words or variables are longer, with the NUL at their end (MAX_ARG_STRLEN). */
 const longestArgument = 128 * 1024 - 1;
@@ -139,6 +146,19 @@ const taskSpec = z
       .array(inputFile)
       .max(1_000, "must be at most 1,000")
       .superRefine(unique(({ path }) => path, "is there twice"))
+      .superRefine((files, context) => {
+        const paths = new Set(files.map(({ path }) => path));
+        files.forEach(({ path }, at) => {
+          const above = path.split("/").map((_, depth, names) => names.slice(0, depth).join("/"));
+          const file = above.find((each) => paths.has(each));
+          if (file !== undefined)
+            context.addIssue({
+              code: "custom",
+              path: [at, "path"],
+              message: `must not be beneath ${file}, which is a file`,
+            });
+        });
+      })
       .refine(
         (files) => files.reduce((sum, file) => sum + file.content.length, 0) <= 4 * MiB,
         "must have at most 4 MiB in all; add larger ones with AddFile, or use a volume",

@@ -2,41 +2,54 @@ import { constants } from "node:fs";
 import type { Stats } from "node:fs";
 import { lstat, mkdir, open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
 import { AppError } from "@berth/core";
 
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+
+/** A name as the disk has it: any bytes but NUL and `/`. */
+export type DiskName = string | Uint8Array;
 
 /**
- * An open directory of a task. The task's user owns what is beneath, runs beside us and may replace anything at any moment, while we may be root: so each
+ * An open directory. A task's user owns what is beneath the task's directory, runs beside us and may replace anything at any moment, while we may be root: so each
  * step down is taken from an open directory, and none follows a link. On Linux `/proc/self/fd/N/name` is what openat is elsewhere; without it
  * the path is walked by name, each part checked.
  */
 export interface OpenDirectory {
   readonly handle: FileHandle;
+  readonly device: number;
   /** A path to this very directory, or to a name in it. */
-  at(name?: string): string;
+  at(name?: DiskName): Buffer;
 }
 
-export async function openDirectory(path: string): Promise<OpenDirectory> {
-  const handle = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch(async (error: unknown) => {
+/** One step down: a name, and who may own what is there. */
+export interface Step {
+  readonly name: DiskName;
+  /** Owners of which one must be the directory's; undefined: any. */
+  readonly uids: readonly number[] | undefined;
+  /** Makes the directory's owner and mode right, where it was missing and is made; undefined: it is not made. */
+  readonly make?: (dir: FileHandle) => Promise<void>;
+}
+
+async function openDirectory(path: string | Buffer, flags: number): Promise<OpenDirectory> {
+  const handle = await open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | flags).catch(async (error: unknown) => {
     throw await explained(error, path);
   });
-  const base = process.platform === "linux" ? `/proc/self/fd/${handle.fd}` : path;
-  return { handle, at: (name) => (name === undefined ? `${base}/` : join(base, name)) };
+  const { dev: device } = await handle.stat();
+  const base = process.platform === "linux" ? `/proc/self/fd/${handle.fd}` : String(path);
+  const at = (name: DiskName = "") => Buffer.concat([Buffer.from(`${base}/`), Buffer.from(name)]);
+  return { handle, device, at };
 }
 
-/** Opens `parts` beneath a directory and runs `fn` with it. `make` is called for each directory that is missing. */
-export async function withDirectory<T>(
+/** Walks down from the store's root, one open directory per level, and runs `fn` with the last one. Rejects with `invalid` PATH_OUTSIDE at a link, at a mount and at what belongs to another. */
+export async function beneath<T>(
   root: string,
-  parts: readonly string[],
-  make: ((dir: FileHandle) => Promise<void>) | undefined,
+  steps: readonly Step[],
   fn: (dir: OpenDirectory) => Promise<T>,
 ): Promise<T> {
-  let dir = await openDirectory(root);
+  let dir = await openDirectory(root, 0);
   try {
-    for (const part of parts) {
-      const next = await step(dir, part, make);
+    for (const step of steps) {
+      const next = await down(dir, step);
       await dir.handle.close();
       dir = next;
     }
@@ -46,41 +59,68 @@ export async function withDirectory<T>(
   }
 }
 
-async function step(
-  dir: OpenDirectory,
-  part: string,
-  make: ((dir: FileHandle) => Promise<void>) | undefined,
-): Promise<OpenDirectory> {
-  if (!make) return openDirectory(dir.at(part));
-  const made = await mkdir(dir.at(part), { mode: 0o700 }).then(
+async function down(dir: OpenDirectory, { name, uids, make }: Step): Promise<OpenDirectory> {
+  const made = make !== undefined && (await makeDirectory(dir.at(name)));
+  const next = await openBeneath(dir, name);
+  try {
+    let { uid } = await next.handle.stat();
+    // One of our own where it is not to be: whoever made it died before it was given to its user.
+    if (make && (made || (uid === process.getuid?.() && uids?.includes(uid) === false))) {
+      await make(next.handle);
+      ({ uid } = await next.handle.stat());
+    }
+    if (uids && !uids.includes(uid)) throw outside("must not lead to what another user owns");
+    return next;
+  } catch (error) {
+    await next.handle.close();
+    throw error;
+  }
+}
+
+/** Opens a directory in a directory: no link, and of the same file system. */
+export async function openBeneath(dir: OpenDirectory, name: DiskName): Promise<OpenDirectory> {
+  const next = await openDirectory(dir.at(name), O_NOFOLLOW);
+  if (next.device === dir.device) return next;
+  await next.handle.close();
+  throw outside("must not lead into another file system");
+}
+
+const makeDirectory = (path: Buffer): Promise<boolean> =>
+  mkdir(path, { mode: 0o700 }).then(
     () => true,
     (error: unknown) => {
       if (codeOf(error) === "EEXIST") return false;
       throw error;
     },
   );
-  const next = await openDirectory(dir.at(part));
-  if (made) await make(next.handle);
-  return next;
-}
 
-/** Opens a file in a directory without following a link, and without waiting for whoever is at the other end of a pipe. */
-export async function openFile(dir: OpenDirectory, name: string): Promise<{ handle: FileHandle; stats: Stats }> {
-  const handle = await open(dir.at(name), O_RDONLY | O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    async (error: unknown) => {
-      throw await explained(error, dir.at(name));
-    },
-  );
-  const stats = await handle.stat();
-  if (stats.isFile()) return { handle, stats };
-  await handle.close();
-  throw new AppError("invalid", "NOT_A_FILE", `${name} is not a regular file`, {
-    metadata: { field: "path", rule: "must name a regular file" },
+/** Opens a regular file in a directory without following a link, and without waiting for a pipe's other end. */
+export async function openFile(
+  dir: OpenDirectory,
+  name: DiskName,
+  uids: readonly number[] | undefined,
+  flags = 0,
+): Promise<{ handle: FileHandle; stats: Stats }> {
+  const path = dir.at(name);
+  const handle = await open(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600).catch(async (error: unknown) => {
+    throw await explained(error, path);
   });
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile())
+      throw new AppError("invalid", "NOT_A_FILE", "path: must name a regular file", {
+        metadata: { field: "path", rule: "must name a regular file" },
+      });
+    if (uids && !uids.includes(stats.uid)) throw outside("must not lead to what another user owns");
+    return { handle, stats };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 /** A link is refused as leading out, wherever it points; what is missing is not found; the rest is the system's. */
-export async function explained(error: unknown, path: string): Promise<unknown> {
+export async function explained(error: unknown, path: string | Buffer): Promise<unknown> {
   const code = codeOf(error);
   const isLink =
     (code === "ELOOP" || code === "ENOTDIR" || code === "EMLINK") &&
@@ -88,13 +128,13 @@ export async function explained(error: unknown, path: string): Promise<unknown> 
       (found) => found.isSymbolicLink(),
       () => false,
     ));
-  if (isLink) {
-    const rule = "must not lead through a symbolic link";
-    return new AppError("invalid", "PATH_OUTSIDE", `path: ${rule}`, { metadata: { field: "path", rule } });
-  }
+  if (isLink) return outside("must not lead through a symbolic link");
   if (code === "ENOENT" || code === "ENOTDIR" || code === "ENXIO")
     return new AppError("not-found", "FILE_NOT_FOUND", "there is no such file or directory", { cause: error });
   return error;
 }
+
+const outside = (rule: string): AppError =>
+  new AppError("invalid", "PATH_OUTSIDE", `path: ${rule}`, { metadata: { field: "path", rule } });
 
 export const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");

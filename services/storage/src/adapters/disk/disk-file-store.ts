@@ -1,145 +1,177 @@
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
-import { mkdir, open, opendir, lstat, rename, rm } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { opendir, lstat, rename } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { AppError, elementBase, logPath, splitTaskId, taskBase, taskDir } from "@berth/core";
+import { join } from "node:path";
+import { AppError, elementBase, splitTaskId, taskBase, taskDir } from "@berth/core";
 import type { FileEntry } from "@berth/contracts/store";
 import { innerFile, innerPath } from "../../domain/inner-path.ts";
 import type { FileStore, NewFile, OpenFile, Owner } from "../../ports/file-store.ts";
-import { codeOf, explained, openFile, withDirectory } from "./beneath.ts";
-import type { OpenDirectory } from "./beneath.ts";
+import { beneath, explained, openFile } from "./beneath.ts";
+import type { OpenDirectory, Step } from "./beneath.ts";
+import { fileDrafts } from "./file-drafts.ts";
+import { shownName } from "./file-names.ts";
 import { logFiles } from "./log-files.ts";
-
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+import { removeTree } from "./remove-tree.ts";
 
 const entriesAtMost = 10_000;
 const pieceBytes = 256 * 1024;
+/** Where that goes which cannot be removed, such as a mount that a user made: the rest must not wait for it. */
+const unremovable = "unremovable";
 
-/** Files of tasks beneath one directory, laid out as `libs/core` says. Run by root, what it makes for a task belongs to the task's user. */
-export function diskFileStore(root: string): FileStore {
-  const mayGive = process.getuid?.() === 0;
-  const give = async (handle: FileHandle, { uid, gid }: Owner): Promise<void> => {
-    if (mayGive) await handle.chown(uid, gid);
-  };
-  const giveTo = (owner: Owner) => (handle: FileHandle) => give(handle, owner);
-  const absolute = (taskId: string) => join(root, taskDir(taskId));
+export interface DiskFileStoreOptions {
+  /** Size of the largest file that is added. */
+  readonly maxFileBytes?: number;
+  /** Told where files lie that could not be removed. */
+  readonly onUnremovable?: (path: string, error: unknown) => void;
+}
 
-  /** The directory itself: its parents are ours and may be passed through by anyone, itself is the user's alone. */
-  async function makeTaskDir(taskId: string, owner: Owner): Promise<string> {
-    const path = absolute(taskId);
-    await mkdir(dirname(path), { recursive: true, mode: 0o711 });
-    await withDirectory(dirname(path), [path.slice(dirname(path).length + 1)], giveTo(owner), async () => {});
-    return path;
+/**
+ * Files of tasks beneath one directory, laid out as `libs/core` says. Run by root, what it makes for a task belongs to the task's user, and nothing is read or
+ * walked through that belongs to anyone else but the store itself.
+ */
+export function diskFileStore(root: string, options: DiskFileStoreOptions = {}): FileStore {
+  const { maxFileBytes = Number.MAX_SAFE_INTEGER, onUnremovable = () => {} } = options;
+  const self = process.getuid?.() ?? -1;
+  const isRoot = self === 0;
+  const giveTo =
+    ({ uid, gid }: Owner) =>
+    async (handle: FileHandle): Promise<void> => {
+      if (isRoot) await handle.chown(uid, gid);
+    };
+  mkdirSync(root, { recursive: true, mode: 0o711 });
+  const drafts = fileDrafts(root, maxFileBytes);
+
+  /** The store's own directories down to `path`. An earlier Berth gave some of them to the task's user. */
+  const ownSteps = (path: string, uid: number | undefined, make = false): Step[] =>
+    path.split("/").map((name) => ({
+      name,
+      uids: isRoot && uid !== undefined ? [self, uid] : undefined,
+      ...(make ? { make: (dir) => dir.chmod(0o711) } : {}),
+    }));
+
+  /** A directory of the task's user, and those beneath it. */
+  const userSteps = (names: readonly (string | Uint8Array)[], owner: Owner, make = false): Step[] =>
+    names.map((name) => ({
+      name,
+      uids: isRoot ? [owner.uid] : undefined,
+      ...(make ? { make: giveTo(owner) } : {}),
+    }));
+
+  function taskSteps(taskId: string, owner: Owner, make = false): Step[] {
+    const path = taskDir(taskId);
+    const at = path.lastIndexOf("/");
+    return [...ownSteps(path.slice(0, at), owner.uid, make), ...userSteps([path.slice(at + 1)], owner, make)];
   }
 
-  async function write(
-    dir: OpenDirectory,
-    name: string,
-    mode: number,
-    owner: Owner,
-    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  ): Promise<number> {
-    // Under a name of its own until it is whole. A task may meet it there; it is gone or complete soon after.
-    const draft = dir.at(`.berth-${randomBytes(6).toString("hex")}`);
-    const handle = await open(draft, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode);
-    try {
-      let size = 0;
-      for await (const piece of content) {
-        await handle.writeFile(piece);
-        size += piece.length;
-      }
-      await handle.chmod(mode);
-      await give(handle, owner);
-      await handle.sync();
-      await rename(draft, dir.at(name));
-      return size;
-    } catch (error) {
-      await rm(draft, { force: true });
-      if (codeOf(error) !== "EISDIR" && codeOf(error) !== "ENOTEMPTY") throw error;
-      throw new AppError("invalid", "NOT_A_FILE", `${name} is a directory`, {
-        metadata: { field: "path", rule: "must not name a directory" },
-      });
-    } finally {
-      await handle.close();
-    }
-  }
-
-  const addTo = (
-    taskPath: string,
+  function addTo(
+    taskId: string,
     { path, executable, owner }: NewFile,
     content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  ): Promise<number> => {
-    const parts = innerFile(path);
-    return withDirectory(taskPath, parts.slice(0, -1), giveTo(owner), async (dir) => {
-      const size = await write(dir, parts.at(-1)!, executable ? 0o700 : 0o600, owner, content);
+  ): Promise<number> {
+    const names = innerFile(path);
+    const steps = [...taskSteps(taskId, owner, true), ...userSteps(names.slice(0, -1), owner, true)];
+    return beneath(root, steps, async (dir) => {
+      const size = await drafts.write(dir, names.at(-1)!, executable ? 0o700 : 0o600, giveTo(owner), content);
       await dir.handle.sync();
       return size;
     });
-  };
+  }
+
+  /** Removes a directory of a task. What cannot be removed is put aside under another name. */
+  async function removeAll(path: string): Promise<void> {
+    const names = path.split("/");
+    const name = names.at(-1)!;
+    const steps = ownSteps(names.slice(0, -1).join("/"), undefined);
+    try {
+      await beneath(root, steps, async (dir) => {
+        try {
+          await removeTree(dir, name);
+        } catch (error) {
+          const aside = join(root, unremovable, `${names.join("-")}-${randomBytes(6).toString("hex")}`);
+          mkdirSync(join(root, unremovable), { recursive: true, mode: 0o700 });
+          await rename(dir.at(name), aside);
+          onUnremovable(aside, error);
+        }
+      });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
 
   return {
-    getTaskDir: absolute,
+    getTaskDir: (taskId) => join(root, taskDir(taskId)),
 
     async createTaskDir(taskId, files, owner) {
       for (const file of files) innerFile(file.path, "files.path");
-      const path = absolute(taskId);
-      await rm(dirname(path), { recursive: true, force: true });
-      await makeTaskDir(taskId, owner);
+      await removeAll(taskBase(splitTaskId(taskId).number));
+      const steps = taskSteps(taskId, owner, true);
+      await beneath(root, steps, async () => {});
       for (const file of files)
-        await addTo(path, { path: file.path, executable: file.executable, owner }, [file.content]);
-      for (const each of [path, dirname(path), dirname(dirname(path)), root]) await syncDirectory(each);
+        await addTo(taskId, { path: file.path, executable: file.executable, owner }, [file.content]);
+      for (let depth = steps.length; depth >= 0; depth--)
+        await beneath(root, steps.slice(0, depth), (dir) => dir.handle.sync());
     },
 
     async addFile(taskId, file, content) {
-      innerFile(file.path);
-      return addTo(await makeTaskDir(taskId, file.owner), file, content);
+      return addTo(taskId, file, content);
     },
 
-    async clean(taskId) {
+    clean(taskId) {
       const { number, index } = splitTaskId(taskId);
-      const path =
-        index === undefined ? join(root, taskBase(number)) : join(root, elementBase(number, index), `${index}`);
-      await rm(path, { recursive: true, force: true });
+      return removeAll(index === undefined ? taskBase(number) : `${elementBase(number, index)}/${index}`);
     },
 
-    async list(taskId, path) {
-      const parts = innerPath(path);
+    async list(taskId, path, owner) {
+      const names = innerPath(path);
       try {
-        return await withDirectory(absolute(taskId), parts, undefined, listDirectory);
+        return await beneath(root, [...taskSteps(taskId, owner), ...userSteps(names, owner)], listDirectory);
       } catch (error) {
         // A task that never ran and was given nothing has no directory yet: an empty one, to whoever asks.
-        if (parts.length === 0 && error instanceof AppError && error.reason === "FILE_NOT_FOUND")
-          return { entries: [], truncated: false };
+        if (names.length === 0 && isMissing(error)) return { entries: [], truncated: false };
         throw error;
       }
     },
 
-    async read(taskId, path): Promise<OpenFile> {
-      const parts = innerFile(path);
-      const { handle, stats } = await withDirectory(absolute(taskId), parts.slice(0, -1), undefined, (dir) =>
-        openFile(dir, parts.at(-1)!),
+    async read(taskId, path, owner): Promise<OpenFile> {
+      const names = innerFile(path);
+      const steps = [...taskSteps(taskId, owner), ...userSteps(names.slice(0, -1), owner)];
+      const { handle, stats } = await beneath(root, steps, (dir) =>
+        openFile(dir, names.at(-1)!, isRoot ? [owner.uid] : undefined),
       );
       return { sizeBytes: stats.size, content: pieces(handle) };
     },
 
-    ...logFiles((run, stream) => join(root, logPath(run, stream))),
+    removeOldDrafts: drafts.removeOld,
+
+    ...logFiles(
+      (path, { uid }, make, fn) => {
+        const at = path.lastIndexOf("/");
+        return beneath(root, ownSteps(path.slice(0, at), uid, make), (dir) => fn(dir, path.slice(at + 1)));
+      },
+      isRoot ? ({ uid }) => [self, uid] : () => undefined,
+    ),
   };
 }
 
+const isMissing = (error: unknown): boolean => error instanceof AppError && error.reason === "FILE_NOT_FOUND";
+
 async function listDirectory(dir: OpenDirectory): Promise<{ entries: FileEntry[]; truncated: boolean }> {
-  const entries: FileEntry[] = [];
+  const entries: { readonly bytes: Buffer; readonly entry: FileEntry }[] = [];
   let truncated = false;
-  const opened = await opendir(dir.at()).catch(async (error: unknown) => {
+  // Node's types know no names as bytes here.
+  const opened = await opendir(dir.at(), { encoding: "buffer" as BufferEncoding }).catch(async (error: unknown) => {
     throw await explained(error, dir.at());
   });
-  for await (const entry of opened) {
+  for await (const found of opened) {
     if ((truncated = entries.length === entriesAtMost)) break;
-    const stats = await lstat(dir.at(entry.name)).catch(() => undefined); // gone meanwhile
-    if (stats)
-      entries.push({ name: entry.name, sizeBytes: stats.isFile() ? stats.size : 0, directory: stats.isDirectory() });
+    const bytes = found.name as unknown as Buffer;
+    const stats = await lstat(dir.at(bytes)).catch(() => undefined); // gone meanwhile
+    if (!stats) continue;
+    const sizeBytes = stats.isFile() ? stats.size : 0;
+    entries.push({ bytes, entry: { ...shownName(bytes), sizeBytes, directory: stats.isDirectory() } });
   }
-  return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), truncated };
+  return { entries: entries.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ entry }) => entry), truncated };
 }
 
 async function* pieces(handle: FileHandle): AsyncGenerator<Buffer> {
@@ -149,15 +181,6 @@ async function* pieces(handle: FileHandle): AsyncGenerator<Buffer> {
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);
     }
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY);
-  try {
-    await handle.sync();
   } finally {
     await handle.close();
   }

@@ -5,7 +5,7 @@ import type { ServiceImplementation } from "@berth/runtime";
 import { filesAreGone, readLog } from "../../app/read-log.ts";
 import type { LogDeps } from "../../app/read-log.ts";
 import { innerFile, innerPath } from "../../domain/inner-path.ts";
-import type { FileStore, OutputStream } from "../../ports/file-store.ts";
+import type { FilePath, FileStore, OutputStream } from "../../ports/file-store.ts";
 import type { LogState, TaskStore } from "../../ports/task-store.ts";
 
 export interface FileServiceDeps extends LogDeps {
@@ -39,22 +39,23 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
         throw new AppError("invalid", "INVALID_FIELD", "task_id: must be in the first message", {
           metadata: { field: "task_id", rule: "must be in the first message" },
         });
-      const { taskId, path, executable } = first.value;
+      const { taskId, executable } = first.value;
+      const path = pathOf(first.value);
       innerFile(path);
       const owner = await known(taskId);
       return { sizeBytes: await files.addFile(taskId, { path, executable, owner }, contents(first.value, incoming)) };
     },
 
-    async listFiles({ taskId, path }) {
+    async listFiles(request) {
+      const path = pathOf(request);
       innerPath(path);
-      await known(taskId);
-      return files.list(taskId, path);
+      return files.list(request.taskId, path, await known(request.taskId));
     },
 
-    async *getFile({ taskId, path }) {
+    async *getFile(request) {
+      const path = pathOf(request);
       innerFile(path);
-      await known(taskId);
-      const file = await files.read(taskId, path);
+      const file = await files.read(request.taskId, path, await known(request.taskId));
       let first = true;
       for await (const content of file.content) {
         yield { content, sizeBytes: first ? file.sizeBytes : 0 };
@@ -72,7 +73,7 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
         throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
       // Its host was away for longer than output is kept: there is no place for it any more, and nothing to wait for.
       if (state.archived) return { sizeBytes: offset + content.length };
-      return { sizeBytes: await files.appendLog(run, name, offset, content) };
+      return { sizeBytes: await files.appendLog(run, name, state, offset, content) };
     },
 
     async *readLog(request, { signal }) {
@@ -102,6 +103,14 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
 
 const invalidLog = (field: string, rule: string, reason = "INVALID_FIELD") =>
   new AppError("invalid", reason, `${field}: ${rule}`, { metadata: { field, rule } });
+
+const pathOf = ({
+  path,
+  pathBytes,
+}: {
+  readonly path: string;
+  readonly pathBytes?: Uint8Array | undefined;
+}): FilePath => pathBytes ?? path;
 
 async function* contents(first: AddFileRequest, rest: AsyncIterator<AddFileRequest>): AsyncGenerator<Uint8Array> {
   yield first.content;

@@ -101,7 +101,7 @@ describe("storage over gRPC", () => {
         () => true,
         () => false,
       );
-      if (!there) expect((await clients.files.list(`${number}`, "")).entries).toEqual([]);
+      if (!there) expect((await clients.files.list(`${number}`, "", { uid: 20_001, gid: 20_001 })).entries).toEqual([]);
     }
   });
 

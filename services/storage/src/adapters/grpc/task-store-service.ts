@@ -8,8 +8,12 @@ import type { FileStore } from "../../ports/file-store.ts";
 import type { TaskStore } from "../../ports/task-store.ts";
 
 /** TaskStoreService: the port speaks its messages, so there is nothing to translate but limits and spans. */
-export function taskStoreService(store: TaskStore, files: FileStore): ServiceImplementation<TaskStoreServiceService> {
-  const keepHouse = keepTasks(store, files);
+export function taskStoreService(
+  store: TaskStore,
+  files: FileStore,
+  onStuckFiles?: (taskId: string, error: unknown) => void,
+): ServiceImplementation<TaskStoreServiceService> {
+  const keepHouse = keepTasks(store, files, onStuckFiles);
   return {
     async submit({ tasks }) {
       atMost("tasks", tasks.length, 10_000);

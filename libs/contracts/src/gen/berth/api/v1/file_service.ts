@@ -33,6 +33,8 @@ export interface AddFileRequest {
   executable: boolean;
   /** A piece, at most 1 MiB. */
   content: Buffer;
+  /** The path where it is no UTF-8; path is empty then. */
+  pathBytes?: Buffer | undefined;
 }
 
 /** Stored. */
@@ -47,6 +49,8 @@ export interface ListFilesRequest {
   taskId: string;
   /** Relative path; empty: the task's directory. */
   path: string;
+  /** The path where it is no UTF-8; path is empty then. */
+  pathBytes?: Buffer | undefined;
 }
 
 /** Its entries by name. */
@@ -59,12 +63,14 @@ export interface ListFilesResponse {
 
 /** One entry of a directory. */
 export interface FileEntry {
-  /** Name, without its directory. */
+  /** Name, without its directory. Of one that is no UTF-8: to look at, with its other bytes as \xff. */
   name: string;
   /** Bytes. */
   sizeBytes: number;
   /** Whether it is a directory. */
   directory: boolean;
+  /** The name where it is no UTF-8. */
+  nameBytes?: Buffer | undefined;
 }
 
 /** Which file. */
@@ -73,6 +79,8 @@ export interface GetFileRequest {
   taskId: string;
   /** Relative path. */
   path: string;
+  /** The path where it is no UTF-8; path is empty then. */
+  pathBytes?: Buffer | undefined;
 }
 
 /** A piece of it. */
@@ -84,7 +92,7 @@ export interface GetFileResponse {
 }
 
 function createBaseAddFileRequest(): AddFileRequest {
-  return { taskId: "", path: "", executable: false, content: Buffer.alloc(0) };
+  return { taskId: "", path: "", executable: false, content: Buffer.alloc(0), pathBytes: undefined };
 }
 
 export const AddFileRequest: MessageFns<AddFileRequest> = {
@@ -100,6 +108,9 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
     }
     if (message.content.length !== 0) {
       writer.uint32(34).bytes(message.content);
+    }
+    if (message.pathBytes !== undefined) {
+      writer.uint32(42).bytes(message.pathBytes);
     }
     return writer;
   },
@@ -149,6 +160,14 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
             message.content = Buffer.from(reader.bytes());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pathBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -171,6 +190,11 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
       path: isSet(object.path) ? globalThis.String(object.path) : "",
       executable: isSet(object.executable) ? globalThis.Boolean(object.executable) : false,
       content: isSet(object.content) ? Buffer.from(bytesFromBase64(object.content)) : Buffer.alloc(0),
+      pathBytes: isSet(object.pathBytes)
+        ? Buffer.from(bytesFromBase64(object.pathBytes))
+        : isSet(object.path_bytes)
+        ? Buffer.from(bytesFromBase64(object.path_bytes))
+        : undefined,
     };
   },
 
@@ -188,6 +212,9 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
     if (message.content.length !== 0) {
       obj.content = base64FromBytes(message.content);
     }
+    if (message.pathBytes !== undefined) {
+      obj.pathBytes = base64FromBytes(message.pathBytes);
+    }
     return obj;
   },
 
@@ -200,6 +227,7 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
     message.path = object.path ?? "";
     message.executable = object.executable ?? false;
     message.content = object.content ?? Buffer.alloc(0);
+    message.pathBytes = object.pathBytes ?? undefined;
     return message;
   },
 };
@@ -278,7 +306,7 @@ export const AddFileResponse: MessageFns<AddFileResponse> = {
 };
 
 function createBaseListFilesRequest(): ListFilesRequest {
-  return { taskId: "", path: "" };
+  return { taskId: "", path: "", pathBytes: undefined };
 }
 
 export const ListFilesRequest: MessageFns<ListFilesRequest> = {
@@ -288,6 +316,9 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     }
     if (message.path !== "") {
       writer.uint32(18).string(message.path);
+    }
+    if (message.pathBytes !== undefined) {
+      writer.uint32(26).bytes(message.pathBytes);
     }
     return writer;
   },
@@ -321,6 +352,14 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
             message.path = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pathBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -341,6 +380,11 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
         ? globalThis.String(object.task_id)
         : "",
       path: isSet(object.path) ? globalThis.String(object.path) : "",
+      pathBytes: isSet(object.pathBytes)
+        ? Buffer.from(bytesFromBase64(object.pathBytes))
+        : isSet(object.path_bytes)
+        ? Buffer.from(bytesFromBase64(object.path_bytes))
+        : undefined,
     };
   },
 
@@ -352,6 +396,9 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     if (message.path !== "") {
       obj.path = message.path;
     }
+    if (message.pathBytes !== undefined) {
+      obj.pathBytes = base64FromBytes(message.pathBytes);
+    }
     return obj;
   },
 
@@ -362,6 +409,7 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     const message = createBaseListFilesRequest();
     message.taskId = object.taskId ?? "";
     message.path = object.path ?? "";
+    message.pathBytes = object.pathBytes ?? undefined;
     return message;
   },
 };
@@ -452,7 +500,7 @@ export const ListFilesResponse: MessageFns<ListFilesResponse> = {
 };
 
 function createBaseFileEntry(): FileEntry {
-  return { name: "", sizeBytes: 0, directory: false };
+  return { name: "", sizeBytes: 0, directory: false, nameBytes: undefined };
 }
 
 export const FileEntry: MessageFns<FileEntry> = {
@@ -465,6 +513,9 @@ export const FileEntry: MessageFns<FileEntry> = {
     }
     if (message.directory !== false) {
       writer.uint32(24).bool(message.directory);
+    }
+    if (message.nameBytes !== undefined) {
+      writer.uint32(34).bytes(message.nameBytes);
     }
     return writer;
   },
@@ -506,6 +557,14 @@ export const FileEntry: MessageFns<FileEntry> = {
             message.directory = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nameBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -527,6 +586,11 @@ export const FileEntry: MessageFns<FileEntry> = {
         ? globalThis.Number(object.size_bytes)
         : 0,
       directory: isSet(object.directory) ? globalThis.Boolean(object.directory) : false,
+      nameBytes: isSet(object.nameBytes)
+        ? Buffer.from(bytesFromBase64(object.nameBytes))
+        : isSet(object.name_bytes)
+        ? Buffer.from(bytesFromBase64(object.name_bytes))
+        : undefined,
     };
   },
 
@@ -541,6 +605,9 @@ export const FileEntry: MessageFns<FileEntry> = {
     if (message.directory !== false) {
       obj.directory = message.directory;
     }
+    if (message.nameBytes !== undefined) {
+      obj.nameBytes = base64FromBytes(message.nameBytes);
+    }
     return obj;
   },
 
@@ -552,12 +619,13 @@ export const FileEntry: MessageFns<FileEntry> = {
     message.name = object.name ?? "";
     message.sizeBytes = object.sizeBytes ?? 0;
     message.directory = object.directory ?? false;
+    message.nameBytes = object.nameBytes ?? undefined;
     return message;
   },
 };
 
 function createBaseGetFileRequest(): GetFileRequest {
-  return { taskId: "", path: "" };
+  return { taskId: "", path: "", pathBytes: undefined };
 }
 
 export const GetFileRequest: MessageFns<GetFileRequest> = {
@@ -567,6 +635,9 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
     }
     if (message.path !== "") {
       writer.uint32(18).string(message.path);
+    }
+    if (message.pathBytes !== undefined) {
+      writer.uint32(26).bytes(message.pathBytes);
     }
     return writer;
   },
@@ -600,6 +671,14 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
             message.path = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pathBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -620,6 +699,11 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
         ? globalThis.String(object.task_id)
         : "",
       path: isSet(object.path) ? globalThis.String(object.path) : "",
+      pathBytes: isSet(object.pathBytes)
+        ? Buffer.from(bytesFromBase64(object.pathBytes))
+        : isSet(object.path_bytes)
+        ? Buffer.from(bytesFromBase64(object.path_bytes))
+        : undefined,
     };
   },
 
@@ -631,6 +715,9 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
     if (message.path !== "") {
       obj.path = message.path;
     }
+    if (message.pathBytes !== undefined) {
+      obj.pathBytes = base64FromBytes(message.pathBytes);
+    }
     return obj;
   },
 
@@ -641,6 +728,7 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
     const message = createBaseGetFileRequest();
     message.taskId = object.taskId ?? "";
     message.path = object.path ?? "";
+    message.pathBytes = object.pathBytes ?? undefined;
     return message;
   },
 };

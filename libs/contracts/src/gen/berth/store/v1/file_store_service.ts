@@ -100,6 +100,8 @@ export interface AddFileRequest {
   executable: boolean;
   /** A piece, at most 1 MiB. */
   content: Buffer;
+  /** The path where it is no UTF-8; path is empty then. */
+  pathBytes?: Buffer | undefined;
 }
 
 /** Stored. */
@@ -114,6 +116,8 @@ export interface ListFilesRequest {
   taskId: string;
   /** Relative path; empty: the task's directory. */
   path: string;
+  /** The path where it is no UTF-8; path is empty then. */
+  pathBytes?: Buffer | undefined;
 }
 
 /** Its entries by name. */
@@ -126,12 +130,14 @@ export interface ListFilesResponse {
 
 /** One entry of a directory. */
 export interface FileEntry {
-  /** Name, without its directory. */
+  /** Name, without its directory. Of one that is no UTF-8: to look at, with its other bytes as \xff. */
   name: string;
   /** Bytes. */
   sizeBytes: number;
   /** Whether it is a directory. */
   directory: boolean;
+  /** The name where it is no UTF-8. */
+  nameBytes?: Buffer | undefined;
 }
 
 /** Which file. */
@@ -140,6 +146,8 @@ export interface GetFileRequest {
   taskId: string;
   /** Relative path. */
   path: string;
+  /** The path where it is no UTF-8; path is empty then. */
+  pathBytes?: Buffer | undefined;
 }
 
 /** A piece of it. */
@@ -201,7 +209,7 @@ export interface ReadLogResponse {
 }
 
 function createBaseAddFileRequest(): AddFileRequest {
-  return { taskId: "", path: "", executable: false, content: Buffer.alloc(0) };
+  return { taskId: "", path: "", executable: false, content: Buffer.alloc(0), pathBytes: undefined };
 }
 
 export const AddFileRequest: MessageFns<AddFileRequest> = {
@@ -217,6 +225,9 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
     }
     if (message.content.length !== 0) {
       writer.uint32(34).bytes(message.content);
+    }
+    if (message.pathBytes !== undefined) {
+      writer.uint32(42).bytes(message.pathBytes);
     }
     return writer;
   },
@@ -266,6 +277,14 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
             message.content = Buffer.from(reader.bytes());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pathBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -288,6 +307,11 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
       path: isSet(object.path) ? globalThis.String(object.path) : "",
       executable: isSet(object.executable) ? globalThis.Boolean(object.executable) : false,
       content: isSet(object.content) ? Buffer.from(bytesFromBase64(object.content)) : Buffer.alloc(0),
+      pathBytes: isSet(object.pathBytes)
+        ? Buffer.from(bytesFromBase64(object.pathBytes))
+        : isSet(object.path_bytes)
+        ? Buffer.from(bytesFromBase64(object.path_bytes))
+        : undefined,
     };
   },
 
@@ -305,6 +329,9 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
     if (message.content.length !== 0) {
       obj.content = base64FromBytes(message.content);
     }
+    if (message.pathBytes !== undefined) {
+      obj.pathBytes = base64FromBytes(message.pathBytes);
+    }
     return obj;
   },
 
@@ -317,6 +344,7 @@ export const AddFileRequest: MessageFns<AddFileRequest> = {
     message.path = object.path ?? "";
     message.executable = object.executable ?? false;
     message.content = object.content ?? Buffer.alloc(0);
+    message.pathBytes = object.pathBytes ?? undefined;
     return message;
   },
 };
@@ -395,7 +423,7 @@ export const AddFileResponse: MessageFns<AddFileResponse> = {
 };
 
 function createBaseListFilesRequest(): ListFilesRequest {
-  return { taskId: "", path: "" };
+  return { taskId: "", path: "", pathBytes: undefined };
 }
 
 export const ListFilesRequest: MessageFns<ListFilesRequest> = {
@@ -405,6 +433,9 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     }
     if (message.path !== "") {
       writer.uint32(18).string(message.path);
+    }
+    if (message.pathBytes !== undefined) {
+      writer.uint32(26).bytes(message.pathBytes);
     }
     return writer;
   },
@@ -438,6 +469,14 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
             message.path = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pathBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -458,6 +497,11 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
         ? globalThis.String(object.task_id)
         : "",
       path: isSet(object.path) ? globalThis.String(object.path) : "",
+      pathBytes: isSet(object.pathBytes)
+        ? Buffer.from(bytesFromBase64(object.pathBytes))
+        : isSet(object.path_bytes)
+        ? Buffer.from(bytesFromBase64(object.path_bytes))
+        : undefined,
     };
   },
 
@@ -469,6 +513,9 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     if (message.path !== "") {
       obj.path = message.path;
     }
+    if (message.pathBytes !== undefined) {
+      obj.pathBytes = base64FromBytes(message.pathBytes);
+    }
     return obj;
   },
 
@@ -479,6 +526,7 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     const message = createBaseListFilesRequest();
     message.taskId = object.taskId ?? "";
     message.path = object.path ?? "";
+    message.pathBytes = object.pathBytes ?? undefined;
     return message;
   },
 };
@@ -569,7 +617,7 @@ export const ListFilesResponse: MessageFns<ListFilesResponse> = {
 };
 
 function createBaseFileEntry(): FileEntry {
-  return { name: "", sizeBytes: 0, directory: false };
+  return { name: "", sizeBytes: 0, directory: false, nameBytes: undefined };
 }
 
 export const FileEntry: MessageFns<FileEntry> = {
@@ -582,6 +630,9 @@ export const FileEntry: MessageFns<FileEntry> = {
     }
     if (message.directory !== false) {
       writer.uint32(24).bool(message.directory);
+    }
+    if (message.nameBytes !== undefined) {
+      writer.uint32(34).bytes(message.nameBytes);
     }
     return writer;
   },
@@ -623,6 +674,14 @@ export const FileEntry: MessageFns<FileEntry> = {
             message.directory = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nameBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -644,6 +703,11 @@ export const FileEntry: MessageFns<FileEntry> = {
         ? globalThis.Number(object.size_bytes)
         : 0,
       directory: isSet(object.directory) ? globalThis.Boolean(object.directory) : false,
+      nameBytes: isSet(object.nameBytes)
+        ? Buffer.from(bytesFromBase64(object.nameBytes))
+        : isSet(object.name_bytes)
+        ? Buffer.from(bytesFromBase64(object.name_bytes))
+        : undefined,
     };
   },
 
@@ -658,6 +722,9 @@ export const FileEntry: MessageFns<FileEntry> = {
     if (message.directory !== false) {
       obj.directory = message.directory;
     }
+    if (message.nameBytes !== undefined) {
+      obj.nameBytes = base64FromBytes(message.nameBytes);
+    }
     return obj;
   },
 
@@ -669,12 +736,13 @@ export const FileEntry: MessageFns<FileEntry> = {
     message.name = object.name ?? "";
     message.sizeBytes = object.sizeBytes ?? 0;
     message.directory = object.directory ?? false;
+    message.nameBytes = object.nameBytes ?? undefined;
     return message;
   },
 };
 
 function createBaseGetFileRequest(): GetFileRequest {
-  return { taskId: "", path: "" };
+  return { taskId: "", path: "", pathBytes: undefined };
 }
 
 export const GetFileRequest: MessageFns<GetFileRequest> = {
@@ -684,6 +752,9 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
     }
     if (message.path !== "") {
       writer.uint32(18).string(message.path);
+    }
+    if (message.pathBytes !== undefined) {
+      writer.uint32(26).bytes(message.pathBytes);
     }
     return writer;
   },
@@ -717,6 +788,14 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
             message.path = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pathBytes = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -737,6 +816,11 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
         ? globalThis.String(object.task_id)
         : "",
       path: isSet(object.path) ? globalThis.String(object.path) : "",
+      pathBytes: isSet(object.pathBytes)
+        ? Buffer.from(bytesFromBase64(object.pathBytes))
+        : isSet(object.path_bytes)
+        ? Buffer.from(bytesFromBase64(object.path_bytes))
+        : undefined,
     };
   },
 
@@ -748,6 +832,9 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
     if (message.path !== "") {
       obj.path = message.path;
     }
+    if (message.pathBytes !== undefined) {
+      obj.pathBytes = base64FromBytes(message.pathBytes);
+    }
     return obj;
   },
 
@@ -758,6 +845,7 @@ export const GetFileRequest: MessageFns<GetFileRequest> = {
     const message = createBaseGetFileRequest();
     message.taskId = object.taskId ?? "";
     message.path = object.path ?? "";
+    message.pathBytes = object.pathBytes ?? undefined;
     return message;
   },
 };
