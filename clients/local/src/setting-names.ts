@@ -12,6 +12,7 @@ const ofServices = [
   "ENGINE",
   "FILES_DIR",
   "FOLD_AFTER_MS",
+  "MAX_FILE_BYTES",
   "GRACE_MS",
   "HOST_ID",
   "HOST_LEASE_MS",

@@ -11,6 +11,9 @@ export interface InstanceLock {
   release(): void;
 }
 
+/** What collects garbage would close a database that nobody refers to, and so release its lock. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Makes this process the only one that uses `dir`, by a transaction held on `lock.db` in it. The kernel drops the lock
  * with the process, however it ends. (An exclusive lock on the database itself would shut out a backup, too.)
@@ -37,6 +40,7 @@ export function singleInstanceLock(dir: string): InstanceLock {
       { cause, metadata: { path, ...(pid ? { pid } : {}) } },
     );
   }
+  held.add(holder);
   writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
   return {
     path,
@@ -45,6 +49,7 @@ export function singleInstanceLock(dir: string): InstanceLock {
       rmSync(pidPath, { force: true });
       holder.exec("ROLLBACK");
       holder.close();
+      held.delete(holder);
     },
   };
 }
