@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -146,7 +147,8 @@ describe("diskFileStore", () => {
   it("lists at most ten thousand entries, and says that more are there", async () => {
     await files.createTaskDir("17", [], owner);
     const dir = files.getTaskDir("17");
-    for (let i = 0; i < 10_001; i++) writeFileSync(join(dir, `f${i}`), "");
+    writeFileSync(join(dir, "f0"), "");
+    for (let i = 1; i < 10_001; i++) linkSync(join(dir, "f0"), join(dir, `f${i}`)); // cheaper than files
     const { entries, truncated } = await files.list("17", "", owner);
     expect([entries.length, truncated]).toEqual([10_000, true]);
   });

@@ -15,6 +15,7 @@ import { logFiles } from "./log-files.ts";
 import { removeTree } from "./remove-tree.ts";
 
 const entriesAtMost = 10_000;
+const looksAtOnce = 64;
 const pieceBytes = 256 * 1024;
 /** Where that goes which cannot be removed, such as a mount that a user made: the rest must not wait for it. */
 const unremovable = "unremovable";
@@ -157,21 +158,27 @@ export function diskFileStore(root: string, options: DiskFileStoreOptions = {}):
 const isMissing = (error: unknown): boolean => error instanceof AppError && error.reason === "FILE_NOT_FOUND";
 
 async function listDirectory(dir: OpenDirectory): Promise<{ entries: FileEntry[]; truncated: boolean }> {
-  const entries: { readonly bytes: Buffer; readonly entry: FileEntry }[] = [];
+  const names: Buffer[] = [];
   let truncated = false;
   // Node's types know no names as bytes here.
   const opened = await opendir(dir.at(), { encoding: "buffer" as BufferEncoding }).catch(async (error: unknown) => {
     throw await explained(error, dir.at());
   });
   for await (const found of opened) {
-    if ((truncated = entries.length === entriesAtMost)) break;
-    const bytes = found.name as unknown as Buffer;
-    const stats = await lstat(dir.at(bytes)).catch(() => undefined); // gone meanwhile
-    if (!stats) continue;
-    const sizeBytes = stats.isFile() ? stats.size : 0;
-    entries.push({ bytes, entry: { ...shownName(bytes), sizeBytes, directory: stats.isDirectory() } });
+    if ((truncated = names.length === entriesAtMost)) break;
+    names.push(found.name as unknown as Buffer);
   }
-  return { entries: entries.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ entry }) => entry), truncated };
+  names.sort(Buffer.compare);
+  const entries: FileEntry[] = [];
+  for (let at = 0; at < names.length; at += looksAtOnce) {
+    const looked = names.slice(at, at + looksAtOnce).map(async (name) => {
+      const stats = await lstat(dir.at(name)).catch(() => undefined); // gone meanwhile
+      const sizeBytes = stats?.isFile() ? stats.size : 0;
+      return stats ? [{ ...shownName(name), sizeBytes, directory: stats.isDirectory() }] : [];
+    });
+    entries.push(...(await Promise.all(looked)).flat());
+  }
+  return { entries, truncated };
 }
 
 async function* pieces(handle: FileHandle): AsyncGenerator<Buffer> {
