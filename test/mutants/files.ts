@@ -110,4 +110,20 @@ export const fileMutants: readonly Mutant[] = [
     replace: "",
     tests: [`${agentFiles}/local-files.test.ts`],
   },
+  {
+    name: "log-cut-off",
+    what: "a database is opened whose log was cut off or changed",
+    file: "libs/database/src/sqlite.ts",
+    find: "if (fault !== undefined) throw damaged(path, fault);",
+    replace: "",
+    tests: ["libs/database/src/sqlite.test.ts"],
+  },
+  {
+    name: "database-for-all",
+    what: "a database can be read by every user",
+    file: "libs/database/src/sqlite.ts",
+    find: "if (found && found.uid === self && (found.mode & 0o077) !== 0) chmodSync(each, 0o600);",
+    replace: "chmodSync(each, 0o644);",
+    tests: ["libs/database/src/sqlite.test.ts"],
+  },
 ];

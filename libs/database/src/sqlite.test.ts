@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -96,5 +96,62 @@ describe("openSqlite", () => {
     ).toThrow("no");
     expect(database.inTransaction()).toBe(false);
     expect(database.sql("SELECT count(*) AS n FROM t").get()).toEqual({ n: 0 });
+  });
+
+  const isDamaged = expect.objectContaining({
+    reason: "DATABASE_DAMAGED",
+    message: expect.stringContaining("a.db is damaged"),
+  });
+
+  /** Makes a database in a process that is killed then, with three commits in its log. */
+  async function killed(): Promise<string> {
+    const path = join(dir, "a.db");
+    const module = JSON.stringify(new URL("./sqlite.ts", import.meta.url).href);
+    const program = `const { openSqlite } = await import(${module});
+      const database = openSqlite(${JSON.stringify(path)}, { migrations: [{ version: 1, up: ["CREATE TABLE t (a)"] }] });
+      for (let n = 0; n < 3; n++) database.transaction(() => database.sql("INSERT INTO t VALUES (?)").run("x".repeat(5000)));
+      process.kill(process.pid, "SIGKILL");`;
+    await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]).catch(() => {});
+    return path;
+  }
+
+  it("goes on after a kill, with all that was committed", async () => {
+    const database = openSqlite(await killed());
+    open.push(database);
+    expect(database.sql("SELECT count(*) AS n FROM t").get()).toEqual({ n: 3 });
+  });
+
+  it("says that its log was cut off, changed or taken away, which SQLite itself passes over", async () => {
+    const path = await killed();
+    const log = readFileSync(`${path}-wal`);
+    const faults = [
+      log.subarray(0, log.length - 4_000),
+      Buffer.alloc(0),
+      Buffer.concat([Buffer.alloc(32), log.subarray(32)]),
+      Buffer.concat([log.subarray(0, 9_000), Buffer.from("?!"), log.subarray(9_002)]),
+    ];
+    for (const bytes of faults) {
+      writeFileSync(`${path}-wal`, bytes);
+      expect(() => openSqlite(path)).toThrow(isDamaged);
+    }
+    rmSync(`${path}-wal`);
+    expect(() => openSqlite(path)).toThrow(isDamaged);
+    writeFileSync(`${path}-wal`, log);
+    open.push(openSqlite(path));
+  });
+
+  it("says that its file is damaged, or is no database", async () => {
+    const path = await killed();
+    openSqlite(path).close();
+    const whole = readFileSync(path);
+    for (const bytes of [
+      Buffer.alloc(whole.length, "x"),
+      whole.subarray(0, 5_000),
+      Buffer.concat([whole.subarray(0, 4_096), Buffer.alloc(whole.length - 4_096, "x")]),
+    ]) {
+      for (const beside of ["-wal", "-shm"]) rmSync(`${path}${beside}`, { force: true });
+      writeFileSync(path, bytes);
+      expect(() => openSqlite(path), `${bytes.length} ${bytes[0]}`).toThrow(isDamaged);
+    }
   });
 });

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AppError } from "@berth/core";
+import { damaged, isDamage, logFault } from "./damage.ts";
 
 /** One step of a database's form, applied once, in the order of `version`. */
 export interface Migration {
@@ -31,10 +32,16 @@ const busyTimeoutMs = 1_000;
 /** The low byte of its code says so, whatever it is busy with: https://sqlite.org/rescode.html#busy */
 const busyCode = 5;
 
+/** Paths that this process has opened: their files are not to be opened besides, as closing one would drop SQLite's locks. */
+const open = new Set<string>();
+/** Looked through at each start, which takes some ten milliseconds. A larger one tells of damage when it is met. */
+const mostCheckedBytes = 16 * 1024 * 1024;
+
 /**
  * Opens (or makes) a database and brings it to the newest of `migrations`.
  *
- * `shrinks`: a file that is made now can give freed pages back (`PRAGMA incremental_vacuum`). Throws `precondition` STORAGE_TOO_NEW where a newer Berth has written it.
+ * `shrinks`: a file that is made now can give freed pages back (`PRAGMA incremental_vacuum`). Throws `precondition` STORAGE_TOO_NEW where a newer Berth has written it,
+ * DATABASE_DAMAGED where it, or what was committed to its log, is not whole.
  */
 export function openSqlite(
   path: string,
@@ -43,6 +50,8 @@ export function openSqlite(
   if (path !== ":memory:") {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     keepPrivate(path);
+    const fault = open.has(path) ? undefined : logFault(path);
+    if (fault !== undefined) throw damaged(path, fault);
   }
   const raw = new DatabaseSync(path, { enableForeignKeyConstraints: false, timeout: busyTimeoutMs });
   try {
@@ -53,11 +62,13 @@ export function openSqlite(
     raw.exec(`PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
       PRAGMA mmap_size = 268435456; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;`);
     const database = wrap(raw, path);
+    checkPages(database);
     migrate(database, options.migrations ?? []);
+    open.add(path);
     return database;
   } catch (error) {
     raw.close();
-    throw error;
+    throw isDamage(error) ? damaged(path, messageOf(error), error) : error;
   }
 }
 
@@ -92,6 +103,14 @@ function keepLog(raw: DatabaseSync): void {
   }
 }
 
+function checkPages(database: Database): void {
+  if (database.path === ":memory:" || statSync(database.path).size > mostCheckedBytes) return;
+  const found = Object.values(database.sql("PRAGMA quick_check(1)").get() ?? {})[0];
+  if (found !== "ok") throw damaged(database.path, String(found));
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 function wrap(raw: DatabaseSync, path: string): Database {
   const statements = new Map<string, StatementSync>();
   const sql = (text: string): StatementSync => {
@@ -112,13 +131,19 @@ function wrap(raw: DatabaseSync, path: string): Database {
         return result;
       } catch (error) {
         if (raw.isTransaction) sql("ROLLBACK").run();
-        throw error;
+        if (!isDamage(error)) throw error;
+        const fault = damaged(path, messageOf(error), error);
+        setImmediate(() => {
+          throw fault; // nobody handles it, so the process ends: it must not go on to write here
+        });
+        throw fault;
       }
     },
     close() {
       if (!raw.isOpen) return;
       statements.clear();
       raw.close();
+      open.delete(path);
     },
   };
 }

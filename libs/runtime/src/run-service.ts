@@ -30,7 +30,8 @@ export interface RunServiceOptions {
 /**
  * The life of a service's process: starts it, writes `{pid, addresses}` to the file that BERTH_READY_FILE names, touches the
  * file that BERTH_HEARTBEAT_FILE names every second so that a supervisor sees a process that hangs or was stopped, ends on
- * SIGTERM or SIGINT (a second one ends it at once) and exits: 0 after a clean stop, 2 for bad configuration, else 1.
+ * SIGTERM or SIGINT (a second one ends it at once) and exits: 0 after a clean stop, 2 for bad configuration,
+ * 78 where an operator has to look at a database first, else 1.
  * What nobody handles ends the process: every service may be killed at any time, so none goes on in a state unknown.
  */
 export async function runService({ name, start, closeMs = 10_000 }: RunServiceOptions): Promise<never> {
@@ -45,6 +46,7 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
     process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort(new Error(`stopped by ${signal}`))));
   }
   const fatal = (error: unknown): never => {
+    if (needsOperator(error)) process.exit(failed(error));
     logger.error("fatal: nobody handled this error", { error });
     process.exit(1);
   };
@@ -87,9 +89,16 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   function failed(error: unknown): number {
     const known = error instanceof AppError && error.code !== "internal";
     logger.error(known ? error.message : "could not run", known ? { reason: error.reason } : { error });
+    if (needsOperator(error)) return operatorExitCode;
     return known && error.code === "invalid" ? 2 : 1;
   }
 }
+
+/** EX_CONFIG of sysexits.h: a supervisor need not start it again before somebody has looked. */
+const operatorExitCode = 78;
+const operatorReasons: readonly string[] = ["DATABASE_DAMAGED", "STORAGE_TOO_NEW"];
+
+const needsOperator = (error: unknown): boolean => error instanceof AppError && operatorReasons.includes(error.reason);
 
 /** Whole or not at all: a reader never sees half of it. */
 function writeReady(path: string, content: object): void {

@@ -138,6 +138,7 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
       renameSync(draft, path);
     } catch (cause) {
       controls.forget();
+      rmSync(dir, { recursive: true, force: true }); // half of it would take the room that others need
       throw new AppError(
         "unavailable",
         "SCRIPT_NOT_WRITTEN",

@@ -140,7 +140,7 @@ describe("diskFileStore and a hostile user", () => {
     await add("17", "a");
     const nest = spawnSync(
       "python3",
-      ["-c", "import os\nfor n in range(3000):\n  os.mkdir('deep'); os.chdir('deep'); open('f', 'w').close()"],
+      ["-c", "import os\nfor n in range(1000):\n  os.mkdir('deep'); os.chdir('deep'); open('f', 'w').close()"],
       { cwd: files.getTaskDir("17"), encoding: "utf8" },
     );
     expect(nest.stderr).toBe("");

@@ -20,10 +20,12 @@ export function openMarkFile(path: string): MarkFile {
   return {
     left,
     write(mark) {
+      const bytes = Buffer.from(`${JSON.stringify(mark).padEnd(markBytes - 1)}\n`);
       try {
-        writeSync(file, `${JSON.stringify(mark).padEnd(markBytes - 1)}\n`, 0);
+        // Less than all of it would be no mark: what is left is written again from where it ended.
+        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, done);
       } catch {
-        // a full disk: the older mark stays, which is as good
+        // a full disk: the older mark stays, which is as good, or none that is whole, which is written again with the next commit
       }
     },
     close() {
