@@ -156,6 +156,8 @@ export type DriverEvent =
       readonly run: Run;
       readonly startedAt: Date | undefined;
       readonly suspended: boolean;
+      /** It has ended already: its time limit, which may have passed since, was not what ended it. */
+      readonly over?: boolean;
       /** It was started with a lease that nobody but the agent keeps. */
       readonly leased?: boolean;
     };

@@ -152,6 +152,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
         resolve();
         const ended = await bench.until(run, "ended");
         expect(ended.lostOutput).toBeUndefined();
+        expect(ended.stdoutBytes).toBe(numbered(1_000_000).length);
         expect(bench.sink.text(run) === numbered(500_000)).toBe(true);
       },
     );
@@ -163,6 +164,8 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
         "seq 1 100000; echo e1 >&2; while [ ! -e go ]; do sleep 0.05; done; seq 100001 105000; echo e2 >&2",
       );
       while (bench.sink.text(run, "stderr") !== "e1\n") await wait(20);
+      // The log's writing may be behind the live stream, and one output's behind the other's.
+      while (!(await lastLogged(shared.socketPath, runName(run))).includes("100000\n")) await wait(20);
       await bench.close();
       writeFileSync(join(bench.dir, runName(run), "go"), "");
       await untilExited(shared.socketPath, runName(run));
@@ -172,6 +175,27 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       expect(bench.sink.text(run) === numbered(105_000)).toBe(true);
       expect(bench.sink.text(run, "stderr")).toBe("e1\ne2\n");
     });
+
+    it(
+      "loses nothing of what is printed faster than its log can be read, after the agent's end too",
+      { timeout: 90_000 },
+      async () => {
+        bench.options = { logBuffer: { maxBytes: 6_000_000, files: 5 } };
+        await bench.open();
+        const run = await bench.run("seq 1 1000; while [ ! -e go ]; do sleep 0.05; done; seq 1001 1000000", {
+          resources: { cpuMilli: 2000, memoryBytes: 64 * 2 ** 20 },
+        });
+        while (bench.sink.text(run) !== numbered(1000)) await wait(20);
+        await bench.close();
+        await bench.open();
+        await wait(300);
+        writeFileSync(join(bench.dir, runName(run), "go"), "");
+        const ended = await bench.until(run, "ended");
+        expect(ended.lostOutput).toBeUndefined();
+        expect(ended.stdoutBytes).toBe(numbered(1_000_000).length);
+        expect(bench.sink.text(run) === numbered(1_000_000)).toBe(true);
+      },
+    );
 
     it(
       "tells beside the output, not in it, that some was lost while no agent was there",
@@ -244,6 +268,13 @@ async function untilExited(socketPath: string, name: string): Promise<{ ExitCode
     await wait(50);
   }
 }
+const lastLogged = async (socketPath: string, name: string): Promise<string> => {
+  const container = (new Docker({ socketPath }) as unknown as Inspecting).getContainer(name);
+  return (await container.logs({ stdout: true, tail: 1 })).toString();
+};
 interface Inspecting {
-  getContainer(name: string): { inspect(): Promise<{ State: { Status: string; ExitCode: number } }> };
+  getContainer(name: string): {
+    logs(options: object): Promise<Buffer>;
+    inspect(): Promise<{ State: { Status: string; ExitCode: number } }>;
+  };
 }

@@ -79,10 +79,13 @@ describe("an agent that starts again", () => {
     const journal = memoryJournal();
     const driver = simDriver({ capacity });
     const first = await startHost({ journal, driver });
-    await first.agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "1s", "exit", "4"] }]));
+    await first.agent.onAssign(
+      assign(journal.id, [{ id: "1", command: ["sim", "1s", "exit", "4"], timeLimitMs: 60_000 }]),
+    );
     await first.control.until(() => first.control.last("1")?.phase === RunPhase.RUNNING);
     await first.end();
-    const second = await startHost({ journal, driver, bootId: "boot-2" });
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const second = await startHost({ journal, driver, bootId: "boot-2", aheadMs: () => 3_600_000 });
     await second.control.until(() => second.control.last("1")?.phase === RunPhase.ENDED);
     expect(second.control.last("1")).toMatchObject({ outcome: Outcome.FAILED, exitCode: 4 });
   });

@@ -85,6 +85,8 @@ export interface HeldRun {
   readonly renewedElapsedMs: number;
   /** It ran before the machine's last boot, so nothing of it runs; the driver may still know how it ended. */
   readonly ofEarlierBoot?: true;
+  /** The driver found it ended, and tells its end soon: no limit is to be acted upon meanwhile. */
+  readonly endFollows?: true;
   /** False: the database does not know it. It runs on and counts against capacity. */
   readonly known: boolean;
   readonly answer: Answer | undefined;

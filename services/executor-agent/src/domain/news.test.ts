@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { now, running } from "../testing/held-runs.ts";
 import type { HeldRun } from "./held-run.ts";
-import { onDriverNews } from "./news.ts";
+import { onDriverNews, onTime } from "./news.ts";
+import { limitEnd } from "./steps.ts";
 
 describe("what an end means", () => {
   it("measures a run by the clock that nobody sets, and ends none before its start", () => {
@@ -36,29 +37,17 @@ describe("what an end means", () => {
     expect(phase).toMatchObject({ end: { wallMs: 700 } });
   });
 
-  it("does not take for timed out what ended long before its limit, and is told late", () => {
-    const overdue = running({
-      stop: { cause: "timed_out", by: "", stage: "term", sentElapsedMs: now.elapsedMs + 7_200_000 },
-      needs: { ...running().needs, timeLimitMs: 3_600_000 },
-    });
-    const exit = {
-      startedAt: undefined,
-      exitCode: 0,
-      signal: undefined,
-      outOfMemory: false,
-      cpuMs: undefined,
-      peakMemoryBytes: undefined,
-      stdoutBytes: 0,
-      stderrBytes: 0,
-    };
+  it("does not take for timed out what the driver found ended, though its limit has passed since", () => {
+    const needs = { ...running().needs, timeLimitMs: 3_600_000 };
     const later = { at: new Date(now.at.getTime() + 7_200_000), elapsedMs: now.elapsedMs + 7_200_000 };
-    const outcomeAt = (ms: number) => {
-      const endedAt = new Date(now.at.getTime() + ms);
-      const { phase } = onDriverNews(overdue, { kind: "ended", exit: { ...exit, endedAt } }, later);
-      return phase.kind === "ended" ? phase.end.outcome : undefined;
-    };
-    expect(outcomeAt(1_000)).toBe("succeeded");
-    expect(outcomeAt(7_200_000)).toBe("timed_out");
+    const found = (over: boolean) =>
+      onTime(
+        onDriverNews(running({ needs }), { kind: "found", startedAt: now.at, suspended: false, over }, later),
+        later,
+      );
+    expect(found(true).stop).toBeUndefined();
+    expect(found(false).stop).toMatchObject({ cause: "timed_out" });
+    expect(limitEnd(found(true))).toBe(Infinity);
   });
 
   it("says what an end means", () => {

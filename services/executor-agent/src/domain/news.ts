@@ -20,7 +20,12 @@ export type Word =
 export type DriverNews =
   | { readonly kind: "preparing"; readonly detail: string }
   | { readonly kind: "started"; readonly at: Date }
-  | { readonly kind: "found"; readonly startedAt: Date | undefined; readonly suspended: boolean }
+  | {
+      readonly kind: "found";
+      readonly startedAt: Date | undefined;
+      readonly suspended: boolean;
+      readonly over?: boolean;
+    }
   | { readonly kind: "ended"; readonly exit: Exit }
   | { readonly kind: "failed"; readonly at: Date; readonly reason: Reason }
   | { readonly kind: "unable"; readonly at: Date; readonly reason: Reason }
@@ -109,7 +114,7 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
       return onFound(held, news, now);
     case "ended": {
       const startedAt = news.exit.startedAt ?? startOf(held);
-      const end = endOfExit({ ...news.exit, startedAt }, stopThatCounts(held, news.exit, now), held.needs);
+      const end = endOfExit({ ...news.exit, startedAt }, held.stop, held.needs);
       return { ...held, phase: { kind: "ended", end: timed(held, end, now) } };
     }
     case "failed":
@@ -144,22 +149,15 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
   }
 }
 
-/** Of clocks of different machines. */
-const clockSkewMs = 10_000;
-
-/** A run that ended by itself long before its time limit did not reach it, though the limit has passed by the time that the end is told. */
-function stopThatCounts(held: HeldRun, { endedAt }: Exit, now: Now): HeldRun["stop"] {
-  const endElapsedMs = now.elapsedMs - Math.max(0, now.at.getTime() - endedAt.getTime());
-  return held.stop?.cause === "timed_out" && endElapsedMs + clockSkewMs < limitEnd(held) ? undefined : held.stop;
-}
-
 function onFound(held: HeldRun, news: Extract<DriverNews, { kind: "found" }>, now: Now): HeldRun {
   if (!news.startedAt)
     return held.phase.kind === "accepted" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
   const times =
     held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase : started(news.startedAt, now);
   const { startedAt, startedElapsedMs } = times;
-  return { ...held, phase: { kind: news.suspended ? "suspended" : "running", startedAt, startedElapsedMs } };
+  const { endFollows: _, ...rest } = held;
+  const phase = { kind: news.suspended ? "suspended" : "running", startedAt, startedElapsedMs } as const;
+  return news.over ? { ...rest, phase, endFollows: true } : { ...rest, phase };
 }
 
 /** The wall clock may have been set while it ran: its length is that of the other one, and it does not end before it started. */

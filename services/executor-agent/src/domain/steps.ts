@@ -80,8 +80,8 @@ const graceEnd = (held: HeldRun, stop: Stop): number =>
   stop.cause === "killed" ? Infinity : (leaseEnd(held) ?? Infinity);
 
 /** When a run's time limit is reached, on the elapsed clock; Infinity: it has none, or has not begun. */
-export const limitEnd = ({ phase, needs }: HeldRun): number =>
-  (phase.kind === "running" || phase.kind === "suspended") && needs.timeLimitMs > 0
+export const limitEnd = ({ phase, needs, endFollows }: HeldRun): number =>
+  (phase.kind === "running" || phase.kind === "suspended") && needs.timeLimitMs > 0 && !endFollows
     ? phase.startedElapsedMs + needs.timeLimitMs
     : Infinity;
 

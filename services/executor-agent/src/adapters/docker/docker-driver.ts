@@ -156,7 +156,8 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
     if (at === undefined) return;
     held.paused = details.State.Paused;
     running(held, at);
-    found.push({ kind: "found", run, startedAt: at, suspended: held.paused, leased: isLeased(row.Labels) });
+    const { Paused: suspended, Running: up } = details.State;
+    found.push({ kind: "found", run, startedAt: at, suspended, over: !up, leased: isLeased(row.Labels) });
   }
 
   async function look(): Promise<void> {

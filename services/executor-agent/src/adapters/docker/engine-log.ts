@@ -14,7 +14,7 @@ import type { LogEntry } from "./log-frames.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { LogPositions, OutputNote } from "./output-note.ts";
 import { noNote, OutputNotes } from "./output-note.ts";
-import { AfterPlaces, PlaceFinder } from "./place-finder.ts";
+import { AfterPlaces, millisecondsOf, PlaceFinder } from "./place-finder.ts";
 import type { Place } from "./place-finder.ts";
 
 export interface OutputDeps {
@@ -50,8 +50,13 @@ export class EngineLog {
   #lost = { stdout: 0, stderr: 0 };
   #writer: LogWriter | undefined;
   #after: AfterPlaces | undefined;
+  /** Bytes of output that were taken from the log, in all readings. */
+  takenBytes = 0;
+  /** Called where it got further. */
+  readonly #onTaken: () => void;
 
-  constructor(deps: OutputDeps, run: Run, containerId: string) {
+  constructor(deps: OutputDeps, run: Run, containerId: string, onTaken: () => void = () => {}) {
+    this.#onTaken = onTaken;
     this.#deps = deps;
     this.#run = run;
     this.#containerId = containerId;
@@ -120,6 +125,7 @@ export class EngineLog {
     const opening = follow || !cursor.isFresh ? undefined : new Opening();
     const take = (entry: LogEntry): void => {
       const bytes = this.#lineEnds.restore(entry);
+      this.takenBytes += entry.text.length;
       this.#writer!.write(entry.stream, this.#after ? this.#after.rest(entry, bytes) : bytes);
     };
     const release = async (mayHaveLost: boolean): Promise<void> => {
@@ -145,6 +151,7 @@ export class EngineLog {
         }
         if (opening?.holds && opening.bytes > holdBytes) await release(await this.#mayHaveLost(signal));
         if (follow || this.#writer!.waitingBytes > flushBytes) await this.#flush(this.#writer!);
+        this.#onTaken();
         // Past a part of a file, or where the place was not found, only a consistent view will do.
         if (follow && (fresh > followBytes || cursor.searching)) limit.abort();
       }
@@ -194,7 +201,12 @@ export class EngineLog {
     const places: Partial<Record<LogEntry["stream"], Place>> = finder.places;
     if (places.stdout ?? places.stderr) {
       this.#writer = await LogWriter.open(this.#run, this.#deps.sink, offsets);
-      if (!this.#writer.sinkFellBack) return new AfterPlaces(places);
+      if (!this.#writer.sinkFellBack) {
+        // One output's entries may be far behind the other's: where the log begins after the note, it may have thrown away some that came after it.
+        for (const stream of ["stdout", "stderr"] as const)
+          if (offsets[stream] > 0 && !places[stream] && millisecondsOf(first.at) > atMs) this.#loseSome(stream);
+        return new AfterPlaces(places);
+      }
     }
     this.#deps.logger.warn("output is missing: the engine's log was full before it was read", {
       run: runKey(this.#run),
@@ -235,7 +247,8 @@ export class EngineLog {
   async #flush(writer: LogWriter, now = false): Promise<void> {
     await writer.flush();
     const offsets = writer.offsets;
-    if (offsets.stdout + offsets.stderr === 0) return;
+    // Before a place is reached, the offsets are ahead of the cursor: the note of before stays.
+    if (offsets.stdout + offsets.stderr === 0 || this.#after?.isPending) return;
     this.#notes.write(
       offsets.stdout + offsets.stderr,
       () => ({

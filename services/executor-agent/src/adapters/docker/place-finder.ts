@@ -65,7 +65,8 @@ export class PlaceFinder {
   }
 }
 
-const millisecondsOf = (at: string): number => Date.parse(`${at.slice(0, 23)}Z`);
+/** Of the engine's time. */
+export const millisecondsOf = (at: string): number => Date.parse(`${at.slice(0, 23)}Z`);
 
 /** Passes on only what comes after a place. */
 export class AfterPlaces {
@@ -74,6 +75,11 @@ export class AfterPlaces {
 
   constructor(places: Partial<Record<Stream, Place>>) {
     this.#places = { ...places };
+  }
+
+  /** Whether some place was not reached yet. */
+  get isPending(): boolean {
+    return Object.keys(this.#places).length > 0;
   }
 
   /** What of these bytes, an entry's with its newlines put back, is new. */

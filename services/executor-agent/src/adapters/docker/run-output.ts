@@ -6,6 +6,7 @@ import { EngineError } from "./engine-client.ts";
 import { EngineLog } from "./engine-log.ts";
 import type { OutputDeps } from "./engine-log.ts";
 import { LiveOutput } from "./live-output.ts";
+import { LogThrottle } from "./log-throttle.ts";
 
 export interface OutputSizes {
   readonly stdoutBytes: number;
@@ -29,6 +30,7 @@ export class RunOutput {
   readonly #stop = new AbortController();
   readonly #log: EngineLog;
   #live: LiveOutput | undefined;
+  #throttle: LogThrottle | undefined;
   #outlivedStream = false;
   #following: Promise<void> | undefined;
 
@@ -36,7 +38,7 @@ export class RunOutput {
     this.#deps = deps;
     this.#run = run;
     this.#containerId = containerId;
-    this.#log = new EngineLog(deps, run, containerId);
+    this.#log = new EngineLog(deps, run, containerId, () => this.#throttle?.advanced());
   }
 
   /** Before the container is started for the first time. Where the engine refuses, its log is read instead; throws EngineError where it does not answer. */
@@ -70,6 +72,7 @@ export class RunOutput {
   /** Lets go; what was read is noted. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#throttle?.stop();
     await this.#live?.close();
     await this.#following;
   }
@@ -129,6 +132,11 @@ export class RunOutput {
       const end = await this.#live.ended;
       if (end !== "given_up" && !this.#outlivedStream) return onEnd();
       await this.#live.close();
+    }
+    // Where the sink did not keep up, the log is there to let the container go on.
+    if (!this.#live || this.#outlivedStream) {
+      this.#throttle = new LogThrottle(() => this.#log.takenBytes);
+      await this.#throttle.start(this.#deps.client, this.#containerId);
     }
     for (let failures = 0; !signal.aborted;) {
       try {

@@ -132,6 +132,7 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
         run,
         startedAt,
         suspended: !timer && !over,
+        over: over !== undefined,
       }));
       for (const { over } of tasks.values()) if (over) queue.push(over);
       return queue.batches(found, signal);
