@@ -22,6 +22,8 @@ export interface FollowOptions {
   readonly reader: FeedReader;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** New tasks wait for this reader. */
+  readonly urgent?: boolean;
   /** Rows that cannot be decoded are left out through it. */
   readonly setAside: Pick<SetAside, "add" | "clear">;
   /** Where it says that the feed or the snapshot fails. */
@@ -73,7 +75,8 @@ export async function followFeed(options: FollowOptions): Promise<void> {
 
   async function takeChanges(from: string): Promise<void> {
     token = from;
-    const open = (stop: AbortSignal) => store.changes({ token: from, user: "", tasksOnly: false }, { signal: stop });
+    const open = (stop: AbortSignal) =>
+      store.changes({ token: from, user: "", tasksOnly: false, urgent: options.urgent === true }, { signal: stop });
     for await (const part of whileHeard(open, heard)) {
       if (signal.aborted) return;
       failures = 0;

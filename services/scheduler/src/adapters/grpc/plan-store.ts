@@ -38,6 +38,7 @@ export function grpcPlanStore(
         logger,
         setAside,
         problems,
+        urgent: true,
         signal,
         reader: {
           onStart: () => reader.onStart(),

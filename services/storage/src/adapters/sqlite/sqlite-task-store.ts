@@ -71,9 +71,11 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
   const stored = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
   let lastNumber = Math.max(stored, numberFloor(db));
   const nextNumber = () => (lastNumber += 1);
+  let hasPlan = false;
   const commit = groupCommit(db, {
     onCommit(items, ms) {
-      feed.committed();
+      feed.committed(hasPlan);
+      hasPlan = false;
       options.onCommit?.(items, ms);
     },
   });
@@ -103,7 +105,10 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> =>
       writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber, waitedFor)),
     commitPlan: (plan) =>
-      write((batch) => commitPlan(db, batch, hosts, epoch, plan), plan.placements.length + plan.ends.length),
+      write((batch) => {
+        hasPlan = true;
+        return commitPlan(db, batch, hosts, epoch, plan);
+      }, plan.placements.length + plan.ends.length),
     async applyReports({ reports }) {
       // A host's own write: one that cannot be taken in does not keep the others' from being committed.
       const replies = await Promise.allSettled(

@@ -311,6 +311,8 @@ export interface ChangesRequest {
   user: string;
   /** Only tasks, no hosts. */
   tasksOnly: boolean;
+  /** New tasks wait for this reader, the scheduler: it is told of a commit before its calls are answered, other readers after that. */
+  urgent?: boolean | undefined;
 }
 
 /** A part of the feed; an empty one says that nothing is left for now. */
@@ -2412,7 +2414,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
 };
 
 function createBaseChangesRequest(): ChangesRequest {
-  return { token: "", user: "", tasksOnly: false };
+  return { token: "", user: "", tasksOnly: false, urgent: undefined };
 }
 
 export const ChangesRequest: MessageFns<ChangesRequest> = {
@@ -2425,6 +2427,9 @@ export const ChangesRequest: MessageFns<ChangesRequest> = {
     }
     if (message.tasksOnly !== false) {
       writer.uint32(24).bool(message.tasksOnly);
+    }
+    if (message.urgent !== undefined) {
+      writer.uint32(32).bool(message.urgent);
     }
     return writer;
   },
@@ -2466,6 +2471,14 @@ export const ChangesRequest: MessageFns<ChangesRequest> = {
             message.tasksOnly = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.urgent = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2487,6 +2500,7 @@ export const ChangesRequest: MessageFns<ChangesRequest> = {
         : isSet(object.tasks_only)
         ? globalThis.Boolean(object.tasks_only)
         : false,
+      urgent: isSet(object.urgent) ? globalThis.Boolean(object.urgent) : undefined,
     };
   },
 
@@ -2501,6 +2515,9 @@ export const ChangesRequest: MessageFns<ChangesRequest> = {
     if (message.tasksOnly !== false) {
       obj.tasksOnly = message.tasksOnly;
     }
+    if (message.urgent !== undefined) {
+      obj.urgent = message.urgent;
+    }
     return obj;
   },
 
@@ -2512,6 +2529,7 @@ export const ChangesRequest: MessageFns<ChangesRequest> = {
     message.token = object.token ?? "";
     message.user = object.user ?? "";
     message.tasksOnly = object.tasksOnly ?? false;
+    message.urgent = object.urgent ?? undefined;
     return message;
   },
 };
