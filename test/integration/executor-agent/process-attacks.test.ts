@@ -207,26 +207,25 @@ describe.runIf(isRoot)("process driver, attacked", () => {
     }
   });
 
-  it("takes a keeper or host without free descriptors for the host's fault, and recovers", async () => {
+  it("tells a user's limit of processes from a host without free descriptors, and recovers", async () => {
     await open(asFound);
     const running = await host.run("echo up; while [ ! -e go ]; do sleep 0.05; done; exit 7");
     await host.printed(running, "up");
     const [keeper = 0] = host.keepers;
-    const limit = (files: string): void =>
+    const limit = (what: string): void => {
       // As its group: who has another may not, without more than root's usual rights.
-      void execFileSync("setpriv", [
-        "--regid=20001",
-        "--clear-groups",
-        "prlimit",
-        "--pid",
-        String(keeper),
-        `--nofile=${files}:`,
-      ]);
-    limit("5");
-    expect(await host.until(await host.run("true"), "unable", "failed", "ended")).toMatchObject({ kind: "unable" });
+      const words = ["--regid=20001", "--clear-groups", "prlimit", "--pid", String(keeper), what];
+      execFileSync("setpriv", words);
+    };
+    const refusal = async (): Promise<unknown> => host.until(await host.run("true"), "unable", "failed", "ended");
+    limit("--nproc=1:");
+    expect(await refusal()).toMatchObject({ kind: "unable", reason: { code: "USER_PROCESS_LIMIT" } });
+    limit("--nproc=10000:");
+    limit("--nofile=5:");
+    expect(await refusal()).toMatchObject({ kind: "unable" });
     writeFileSync(join(running.taskDir, "go"), "");
     expect(await host.until(running, "ended", "lost")).toMatchObject({ kind: "ended", exitCode: 7 });
-    limit("4096");
+    limit("--nofile=4096:");
     expect(await host.until(await host.run("exit 8"), "ended")).toMatchObject({ exitCode: 8 });
   });
 

@@ -206,7 +206,7 @@ describe("process driver", () => {
     for (const task of behind) {
       expect(await host.until(task, "unable", "ended", "lost")).toMatchObject({
         kind: "unable",
-        reason: { code: "OVER_CAPACITY" },
+        reason: { code: "KEEPER_GONE" },
       });
     }
     await host.until(await host.run("true"), "ended"); // the next keeper starts what is new
