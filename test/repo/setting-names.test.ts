@@ -10,7 +10,7 @@ const configs = [...services.map((name) => `services/${name}/src/config.ts`), "l
 /** Keys of the shapes that services read, as the environment names them. */
 function keysOf(path: string): string[] {
   const source = readFileSync(`${root}/${path}`, "utf8");
-  const keys = [...source.matchAll(/^ {2}([a-z][A-Za-z]*): (?:z[.\n]|amount\(|list\b|flag\()/gm)].map(
+  const keys = [...source.matchAll(/^ {2}([a-z][A-Za-z]*): (?:z[.\n]|amount\(|list\b|flag\(|mongoUrl\()/gm)].map(
     (match) => match[1]!,
   );
   return keys.map((key) => `BERTH_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`);

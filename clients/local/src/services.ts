@@ -80,7 +80,8 @@ export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: str
         command: node,
         args: serviceArgs(root, name, name === "agent" && cluster.driver === "sim" ? "sim-main.ts" : "main.ts"),
         env: {
-          BERTH_LISTEN: socket(name),
+          // An agent opens no port.
+          ...(name === "agent" ? {} : { BERTH_LISTEN: socket(name) }),
           BERTH_METRICS_ADDRESS: cluster.metricsPort
             ? `127.0.0.1:${cluster.metricsPort + serviceNames.indexOf(name)}`
             : `unix:${join(layout.run, `${name}.metrics`)}`,

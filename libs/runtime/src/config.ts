@@ -23,6 +23,27 @@ export const serviceKeys = {
   metricsAddress: z.string().optional(),
 };
 
+/** Keys of a service that other services call. */
+export const serverKeys = {
+  ...serviceKeys,
+  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
+  listen: z.string().default("127.0.0.1:0"),
+  /** What services show each other. */
+  clusterSecret: z.string().min(16),
+};
+
+/** Keys of a service on the bus. */
+export const busKeys = {
+  /** nats-server, or several with commas. */
+  natsUrl: z.string().min(1),
+  natsUser: z.string().min(1),
+  natsPassword: z.string().min(1),
+};
+
+/** `mongodb://…/name` of a replica set. */
+export const mongoUrl = (): z.ZodString =>
+  z.string().regex(/^mongodb(\+srv)?:\/\//, "must begin with mongodb:// or mongodb+srv://");
+
 /**
  * Reads the keys of `shape` from a file and, stronger, from the environment: `clusterSecret` is `BERTH_CLUSTER_SECRET`,
  * or the content of the file that `BERTH_CLUSTER_SECRET_FILE` (in the file: `clusterSecretFile`) names. Numbers want

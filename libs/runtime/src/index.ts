@@ -1,7 +1,7 @@
 export { hostPort, listenOn, parseAddress, removeStaleSocket, type Address } from "./address.ts";
 export { batcher, type BatcherOptions } from "./batcher.ts";
 export { Closing } from "./closing.ts";
-export { flag, readConfig, serviceKeys, type ConfigSource } from "./config.ts";
+export { busKeys, flag, mongoUrl, readConfig, serverKeys, serviceKeys, type ConfigSource } from "./config.ts";
 export { followFeed, type FeedReader, type FollowOptions } from "./follow-feed.ts";
 export { internalAuthorization, isOpenMethod, requireInternal } from "./grpc-access.ts";
 export type { Admit } from "./grpc-admission.ts";

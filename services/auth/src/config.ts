@@ -1,17 +1,10 @@
-import { readConfig, serviceKeys } from "@berth/runtime";
+import { mongoUrl, readConfig, serverKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const shape = {
-  ...serviceKeys,
-  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
-  listen: z.string().default("127.0.0.1:0"),
-  /** What services show each other. */
-  clusterSecret: z.string().min(16),
+  ...serverKeys,
   /** `mongodb://…/name`, as the storage's: users, keys and the key that signs tokens are there, in the database `name_auth`, and any number of copies may run on it. */
-  database: z
-    .string()
-    .regex(/^mongodb(\+srv)?:\/\//, "must begin with mongodb:// or mongodb+srv://")
-    .optional(),
+  database: mongoUrl().optional(),
   /** For auth.db and the key that signs tokens. */
   dataDir: z.string().min(1),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */

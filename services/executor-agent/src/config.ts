@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { isToken } from "@berth/contracts";
 import { parseCpu, parseMemory } from "@berth/core";
-import { readConfig, serviceKeys } from "@berth/runtime";
+import { busKeys, readConfig, serviceKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const amount = (parse: (text: string) => number): z.ZodType<number | undefined> =>
@@ -41,9 +41,7 @@ const shape = {
   /** Where output goes otherwise. */
   storage: z.string().optional(),
   clusterSecret: z.string().optional(),
-  natsUrl: z.string().min(1),
-  natsUser: z.string().min(1),
-  natsPassword: z.string().min(1),
+  ...busKeys,
   /** Prefix of answers' subjects, where the account may use only one. */
   natsInbox: z.string().optional(),
   /** The docker driver's engine, as unix:///path or tcp://…; default: found as docker's own command line does. */
@@ -57,8 +55,6 @@ const shape = {
   simMs: z.coerce.number().min(0).default(0),
   /** Of sim-main: how many hosts. */
   simHosts: z.coerce.number().int().min(1).max(10_000).default(1),
-  /** Unused: an agent opens no port. Set for every service. */
-  listen: z.string().optional(),
 } satisfies z.ZodRawShape;
 
 export type AgentConfig = ReturnType<typeof readAgentConfig>;

@@ -1,15 +1,12 @@
 import { defaultHostLeaseMs, minHostLeaseMs } from "@berth/core";
-import { readConfig, serviceKeys } from "@berth/runtime";
+import { readConfig, serverKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const days = 86_400_000;
 
 const shape = {
-  ...serviceKeys,
-  /** Where the public API is served: `127.0.0.1:7433` or `unix:/path`. */
-  listen: z.string().default("127.0.0.1:0"),
-  /** What services show each other. */
-  clusterSecret: z.string().min(16),
+  /** Its `listen` is where the public API is served. */
+  ...serverKeys,
   /** Addresses of the others; several with commas. */
   storage: z.string().min(1),
   auth: z.string().min(1),

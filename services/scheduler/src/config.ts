@@ -1,4 +1,4 @@
-import { readConfig, serviceKeys } from "@berth/runtime";
+import { busKeys, readConfig, serverKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const list = z.union([
@@ -12,16 +12,10 @@ const list = z.union([
 ]);
 
 const shape = {
-  ...serviceKeys,
-  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
-  listen: z.string().default("127.0.0.1:0"),
-  /** What services show each other. */
-  clusterSecret: z.string().min(16),
+  ...serverKeys,
+  ...busKeys,
   /** Address of storage. */
   storage: z.string().min(1),
-  natsUrl: z.string().min(1),
-  natsUser: z.string().min(1),
-  natsPassword: z.string().min(1),
   /** Ranking policy: fifo, a path, or the name of an installed package. */
   ranking: z.string().min(1).default("fifo"),
   /** Settings of the ranking policy. */

@@ -1,18 +1,11 @@
 import { join } from "node:path";
-import { readConfig, serviceKeys } from "@berth/runtime";
+import { mongoUrl, readConfig, serverKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const shape = {
-  ...serviceKeys,
-  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
-  listen: z.string().default("127.0.0.1:0"),
-  /** What services show each other. */
-  clusterSecret: z.string().min(16),
+  ...serverKeys,
   /** `mongodb://…/name`: the truth is there, and any number of copies may run on it. Without it: storage.db in the data directory, and exactly one. */
-  database: z
-    .string()
-    .regex(/^mongodb(\+srv)?:\/\//, "must begin with mongodb:// or mongodb+srv://")
-    .optional(),
+  database: mongoUrl().optional(),
   /** For storage.db and its lock. */
   dataDir: z.string().min(1),
   /** Root of the tasks' files; an agent on the same machine is given the same. Default: `files` in the data directory. */

@@ -1,18 +1,12 @@
 import { defaultLossMarginMs } from "@berth/core";
-import { readConfig, serviceKeys } from "@berth/runtime";
+import { busKeys, readConfig, serverKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const shape = {
-  ...serviceKeys,
-  /** Where gRPC health is served: `127.0.0.1:0` or `unix:/path`. */
-  listen: z.string().default("127.0.0.1:0"),
-  /** What services show each other. */
-  clusterSecret: z.string().min(16),
+  ...serverKeys,
+  ...busKeys,
   /** Address of storage. */
   storage: z.string().min(1),
-  natsUrl: z.string().min(1),
-  natsUser: z.string().min(1),
-  natsPassword: z.string().min(1),
   /** Between the end of a run's lease, when its host freezes it, and giving it up, in milliseconds. */
   lossMarginMs: z.coerce.number().int().min(1_000).default(defaultLossMarginMs),
   /** Days after its end at which a task's files are removed; fractions are days, too. */
