@@ -28,14 +28,18 @@ describe("singleInstanceLock", () => {
   it("names the process that holds it, and is free once that is killed", async () => {
     const module = new URL("./instance-lock.ts", import.meta.url).href;
     const code = `const { singleInstanceLock } = await import(${JSON.stringify(module)});
-      singleInstanceLock(${JSON.stringify(dir)}); console.log("held"); setInterval(() => {}, 1e6);`;
-    const holder = spawn(process.execPath, ["--input-type=module", "-e", code], {
+      singleInstanceLock(${JSON.stringify(dir)}); gc(); console.log("held"); setInterval(() => {}, 1e6);`;
+    const holder = spawn(process.execPath, ["--expose-gc", "--input-type=module", "-e", code], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    await once(holder.stdout, "data");
-    expect(() => singleInstanceLock(dir)).toThrow(`pid ${holder.pid}`);
-    holder.kill("SIGKILL");
-    await once(holder, "exit");
+    const gone = once(holder, "exit");
+    try {
+      await once(holder.stdout, "data");
+      expect(() => singleInstanceLock(dir)).toThrow(`pid ${holder.pid}`);
+    } finally {
+      holder.kill("SIGKILL");
+      await gone;
+    }
     singleInstanceLock(dir).release();
   });
 });
