@@ -1,8 +1,9 @@
 import type { Command } from "commander";
+import type { Caller } from "./connection.ts";
 
 /** What a file of `commands/` exports. */
 interface CommandFile {
-  register(program: Command): void;
+  register(program: Command, caller: Caller): void;
 }
 
 interface CommandEntry {

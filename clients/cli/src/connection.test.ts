@@ -10,6 +10,7 @@ import {
   keptLogin,
   leaveClusterHere,
 } from "./connection.ts";
+import type { Caller } from "./connection.ts";
 
 let dir: string;
 let env: NodeJS.ProcessEnv;
@@ -19,19 +20,30 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
+const caller = (more: NodeJS.ProcessEnv = {}, server?: string): Caller => ({ server, env: { ...env, ...more } });
+
 const localCluster = () => {
   mkdirSync(join(dir, "data"));
   writeFileSync(join(dir, "data", "client.json"), '{"server":"127.0.0.1:1","user":"berth","key":"local"}');
 };
 
 describe("findConnection", () => {
+  it("takes --server before the environment", () => {
+    keepConnection({ server: "a:1", user: "anna", key: "kept" }, env);
+    expect(findConnection(caller({ BERTH_SERVER: "b:2" }, "a:1"))).toMatchObject({
+      server: "a:1",
+      key: "kept",
+      from: "--server",
+    });
+  });
+
   it("takes what login kept before the cluster of this machine, and the environment before both", () => {
     localCluster();
-    expect(findConnection(env)).toMatchObject({ server: "127.0.0.1:1", key: "local" });
+    expect(findConnection(caller())).toMatchObject({ server: "127.0.0.1:1", key: "local" });
     keepConnection({ server: "far:7433", user: "anna", key: "kept" }, env);
-    expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "kept", user: "anna" });
-    expect(findConnection({ ...env, BERTH_KEY: "other" })).toMatchObject({ server: "far:7433", key: "other" });
-    expect(findConnection({ ...env, BERTH_SERVER: "far:7433" })).toMatchObject({ key: "kept" });
+    expect(findConnection(caller())).toMatchObject({ server: "far:7433", key: "kept", user: "anna" });
+    expect(findConnection(caller({ BERTH_KEY: "other" }))).toMatchObject({ server: "far:7433", key: "other" });
+    expect(findConnection(caller({ BERTH_SERVER: "far:7433" }))).toMatchObject({ key: "kept" });
   });
 
   it("takes the later of login and up, and goes back to the login when the cluster here goes down", () => {
@@ -41,20 +53,20 @@ describe("findConnection", () => {
     keepConnection({ server: "far:7433", user: "anna", key: "kept" }, env);
     expect(chooseClusterHere(here, env)).toBe("far:7433");
     expect(chooseClusterHere(here, env)).toBeUndefined();
-    expect(findConnection(env)).toMatchObject({ server: "127.0.0.1:1", key: "local" });
+    expect(findConnection(caller())).toMatchObject({ server: "127.0.0.1:1", key: "local" });
     expect(keptLogin(env)).toMatchObject({ server: "far:7433", key: "kept" });
     expect(statSync(credentialsPath(env)).mode & 0o777).toBe(0o600);
     expect(leaveClusterHere(join(dir, "other", "client.json"), env)).toBeUndefined();
     expect(leaveClusterHere(here, env)).toBe("far:7433");
-    expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "kept" });
+    expect(findConnection(caller())).toMatchObject({ server: "far:7433", key: "kept" });
     chooseClusterHere(here, env);
     keepConnection({ server: "far:7433", user: "anna", key: "new" }, env);
-    expect(findConnection(env)).toMatchObject({ server: "far:7433", key: "new" });
+    expect(findConnection(caller())).toMatchObject({ server: "far:7433", key: "new" });
   });
 
   it("sends no key to a server that it is not for", () => {
     localCluster();
-    expect(findConnection({ ...env, BERTH_SERVER: "stranger:1" })).toMatchObject({
+    expect(findConnection(caller({ BERTH_SERVER: "stranger:1" }))).toMatchObject({
       server: "stranger:1",
       key: undefined,
     });
@@ -62,13 +74,15 @@ describe("findConnection", () => {
 
   it("takes one or some of several gateways for the same cluster, but none from elsewhere", () => {
     keepConnection({ server: "a:1, b:2", user: "anna", key: "kept" }, env);
-    expect(findConnection({ ...env, BERTH_SERVER: "b:2" })).toMatchObject({ server: "b:2", key: "kept" });
-    expect(findConnection({ ...env, BERTH_SERVER: "b:2,a:1" })).toMatchObject({ key: "kept" });
-    expect(findConnection({ ...env, BERTH_SERVER: "a:1,c:3" })).toMatchObject({ key: undefined });
+    expect(findConnection(caller({ BERTH_SERVER: "b:2" }))).toMatchObject({ server: "b:2", key: "kept" });
+    expect(findConnection(caller({ BERTH_SERVER: "b:2,a:1" }))).toMatchObject({ key: "kept" });
+    expect(findConnection(caller({ BERTH_SERVER: "a:1,c:3" }))).toMatchObject({ key: undefined });
   });
 
   it("says so where there is none, and where a file is damaged", () => {
-    expect(() => findConnection(env)).toThrow(expect.objectContaining({ code: "unavailable", reason: "NO_SERVER" }));
+    expect(() => findConnection(caller())).toThrow(
+      expect.objectContaining({ code: "unavailable", reason: "NO_SERVER" }),
+    );
     mkdirSync(join(dir, "config", "berth"), { recursive: true });
     for (const [damaged, fault] of [
       ["{", "it is not JSON"],
@@ -77,8 +91,8 @@ describe("findConnection", () => {
       ['{"server":"a:1","kye":"k"}', "kye: unknown member"],
     ] as const) {
       writeFileSync(credentialsPath(env), damaged);
-      expect(() => findConnection(env)).toThrow(expect.objectContaining({ reason: "BAD_CREDENTIALS_FILE" }));
-      expect(() => findConnection(env)).toThrow(fault);
+      expect(() => findConnection(caller())).toThrow(expect.objectContaining({ reason: "BAD_CREDENTIALS_FILE" }));
+      expect(() => findConnection(caller())).toThrow(fault);
     }
   });
 });

@@ -17,6 +17,13 @@ export interface Connection {
   readonly from: string;
 }
 
+/** Who calls, and from where: what decides which cluster a command talks to. */
+export interface Caller {
+  /** What `--server` says before the command; stronger than BERTH_SERVER. */
+  readonly server: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+}
+
 /** What `berth login` keeps. */
 interface Credentials {
   readonly server: string;
@@ -27,23 +34,23 @@ interface Credentials {
 }
 
 /** The file that `berth login` writes; mode 0600. */
-export function credentialsPath(env: NodeJS.ProcessEnv = process.env): string {
+export function credentialsPath(env: NodeJS.ProcessEnv): string {
   return join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "berth", "credentials.json");
 }
 
-/** BERTH_SERVER and BERTH_KEY, else the later one of `berth login` and `berth up`, else the cluster of this machine. Throws `unavailable` NO_SERVER. */
-export function findConnection(env: NodeJS.ProcessEnv = process.env): Connection {
+/** `--server`, else BERTH_SERVER, with BERTH_KEY, else the later one of `berth login` and `berth up`, else the cluster of this machine. Throws `unavailable` NO_SERVER. */
+export function findConnection({ server: given, env }: Caller): Connection {
   const login = readConnection(credentialsPath(env));
   const here = login?.instead === undefined ? undefined : readConnection(login.instead);
   const found = here ?? login ?? readConnection(join(defaultDataDir(env), "client.json"));
-  const server = env["BERTH_SERVER"];
+  const server = given || env["BERTH_SERVER"];
   // A key is for one cluster: one of a file is not sent to a server that the file does not name.
   if (server)
     return {
       server,
       key: env["BERTH_KEY"] ?? (isAmong(server, found?.server) ? found?.key : undefined),
       user: undefined,
-      from: "BERTH_SERVER",
+      from: given ? "--server" : "BERTH_SERVER",
     };
   if (!found) throw new AppError("unavailable", "NO_SERVER", "there is no cluster that this machine knows of");
   return env["BERTH_KEY"] ? { ...found, key: env["BERTH_KEY"] } : found;
@@ -55,11 +62,10 @@ function isAmong(servers: string, known: string | undefined): boolean {
 }
 
 /** What the last `berth login` kept, whatever `berth up` chose since. */
-export const keptLogin = (env: NodeJS.ProcessEnv = process.env): Connection | undefined =>
-  readConnection(credentialsPath(env));
+export const keptLogin = (env: NodeJS.ProcessEnv): Connection | undefined => readConnection(credentialsPath(env));
 
 /** Chooses the cluster of this machine over the login that was kept. Answers the login's server where that changes anything. */
-export function chooseClusterHere(clientFile: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function chooseClusterHere(clientFile: string, env: NodeJS.ProcessEnv): string | undefined {
   const login = usableLogin(env);
   if (!login || login.instead === clientFile || login.server === readConnection(clientFile)?.server) return undefined;
   keep({ server: login.server, user: login.user, key: login.key, instead: clientFile }, env);
@@ -67,7 +73,7 @@ export function chooseClusterHere(clientFile: string, env: NodeJS.ProcessEnv = p
 }
 
 /** Goes back to the login that `chooseClusterHere` set aside. Answers its server where that changes anything. */
-export function leaveClusterHere(clientFile: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function leaveClusterHere(clientFile: string, env: NodeJS.ProcessEnv): string | undefined {
   const login = usableLogin(env);
   if (login?.instead !== clientFile) return undefined;
   keep({ server: login.server, user: login.user, key: login.key }, env);
@@ -115,7 +121,7 @@ const members: ReadonlySet<string> = new Set(["server", "key", "user", "instead"
 /** Keeps a connection for this machine's user; readable by nobody else at any moment. */
 export const keepConnection = (
   connection: { readonly server: string; readonly user: string; readonly key: string },
-  env: NodeJS.ProcessEnv = process.env,
+  env: NodeJS.ProcessEnv,
 ): string => keep(connection, env);
 
 function keep(credentials: Credentials, env: NodeJS.ProcessEnv): string {
@@ -132,9 +138,13 @@ export interface ConnectSettings {
   readonly patienceMs?: number;
 }
 
-/** Runs `fn` with the cluster of this machine's user. */
-export async function withBerth<T>(fn: (berth: Berth) => Promise<T>, settings: ConnectSettings = {}): Promise<T> {
-  const { server, key } = findConnection();
+/** Runs `fn` with the caller's cluster. */
+export async function withBerth<T>(
+  caller: Caller,
+  fn: (berth: Berth) => Promise<T>,
+  settings: ConnectSettings = {},
+): Promise<T> {
+  const { server, key } = findConnection(caller);
   const berth = connectBerth({ address: server, credential: key, ...settings });
   try {
     return await fn(berth);

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { commandTable } from "./command-table.ts";
+import type { Caller } from "./connection.ts";
 import { exitCodeFor, finish, printError } from "./exit.ts";
 import { doubtfulVariables } from "@berth/local/setting-names";
 import { note } from "./output/print.ts";
@@ -10,11 +11,12 @@ import { version } from "./version.ts";
 /** Runs one command to its end and exits. */
 export async function runProgram(given: readonly string[]): Promise<never> {
   watchOutput();
-  const args = takeServer(given);
+  const { server, args } = takeServer(given);
   for (const doubt of doubtfulVariables(process.env)) note(`berth: ${doubt}`);
   try {
     checkArguments(args);
-    const program = await makeProgram((args[0] === "help" ? args[1] : args[0]) ?? "");
+    const called = (args[0] === "help" ? args[1] : args[0]) ?? "";
+    const program = await makeProgram(called, { server, env: process.env });
     await program.parseAsync([...args], { from: "user" });
     return await finish(process.exitCode === undefined ? 0 : Number(process.exitCode));
   } catch (thrown) {
@@ -26,17 +28,18 @@ export async function runProgram(given: readonly string[]): Promise<never> {
 }
 
 /** `--server` stands before the command, holds for all of them, and is what BERTH_SERVER says otherwise. */
-function takeServer(args: readonly string[]): readonly string[] {
+function takeServer(args: readonly string[]): {
+  readonly server: string | undefined;
+  readonly args: readonly string[];
+} {
   const [first = "", second] = args;
   const joined = first.startsWith("--server=");
   const server = joined ? first.slice("--server=".length) : first === "--server" ? second : undefined;
-  if (!server) return args;
-  process.env["BERTH_SERVER"] = server;
-  return args.slice(joined ? 1 : 2);
+  return server ? { server, args: args.slice(joined ? 1 : 2) } : { server: undefined, args };
 }
 
 /** All commands by name, for help and for guesses at a mistyped one; only the one that is called is loaded. */
-async function makeProgram(called: string): Promise<Command> {
+async function makeProgram(called: string, caller: Caller): Promise<Command> {
   const program = new Command("berth")
     .description("Batch scheduler for shared machines. `berth` alone shows examples.")
     .version(version(), "-V, --version")
@@ -49,7 +52,7 @@ async function makeProgram(called: string): Promise<Command> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "berth: ")) });
   for (const [name, { summary, load }] of Object.entries(commandTable)) {
-    if (name === called) (await load()).register(program);
+    if (name === called) (await load()).register(program, caller);
     else
       program
         .command(name)

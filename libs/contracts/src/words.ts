@@ -33,18 +33,22 @@ const requests: Readonly<Record<TaskRequest, WireRequest>> = {
 const inverse = <K extends string>(table: Readonly<Record<K, string>>): ReadonlyMap<string, K> =>
   new Map((Object.entries(table) as [K, string][]).map(([ours, wire]) => [wire, ours]));
 
-const stateNames = inverse(states);
-const outcomeNames = inverse(outcomes);
-const requestNames = inverse(requests);
+const statesOfWire = inverse(states);
+const outcomesOfWire = inverse(outcomes);
+const requestsOfWire = inverse(requests);
+
+/** Every state and outcome, in the order of a task's life: a new one does not compile before it stands above. */
+export const stateNames = Object.keys(states) as readonly StateKind[];
+export const outcomeNames = Object.keys(outcomes) as readonly Outcome[];
 
 export const stateToWire = (state: StateKind): WireState => states[state];
-export const stateFromWire = (state: WireState): StateKind | undefined => stateNames.get(state);
+export const stateFromWire = (state: WireState): StateKind | undefined => statesOfWire.get(state);
 export const outcomeToWire = (outcome: Outcome | undefined): WireOutcome =>
   outcome ? outcomes[outcome] : WireOutcome.UNSPECIFIED;
-export const outcomeFromWire = (outcome: WireOutcome): Outcome | undefined => outcomeNames.get(outcome);
+export const outcomeFromWire = (outcome: WireOutcome): Outcome | undefined => outcomesOfWire.get(outcome);
 export const requestToWire = (request: TaskRequest | undefined): WireRequest =>
   request ? requests[request] : WireRequest.UNSPECIFIED;
-export const requestFromWire = (request: WireRequest): TaskRequest | undefined => requestNames.get(request);
+export const requestFromWire = (request: WireRequest): TaskRequest | undefined => requestsOfWire.get(request);
 
 /** The lease that a spec asks for; undefined: it waits for its host. A word that we do not know waits, too: that doubles nothing. */
 export function hostLeaseOf({ onHostLost, hostLeaseMs }: TaskSpec): HostLease | undefined {

@@ -12,6 +12,7 @@ import type { ClientFile } from "@berth/local/first-user";
 import { terminalProgress } from "../output/terminal-progress.ts";
 import type { Progress } from "@berth/local";
 import { drawTimeline } from "../demo/timeline.ts";
+import type { Caller } from "../connection.ts";
 import { untilOver } from "../follow-task.ts";
 import { print, printJson } from "../output/print.ts";
 import { installationRoot, upFrom, withUpOptions } from "./up.ts";
@@ -21,10 +22,10 @@ const small = { cpuMilli: 500, memoryBytes: 64 * 1024 * 1024 };
 const atMostMs = 180_000;
 
 /** `npm start`: a cluster on this machine, and a demo on real input. Exit code 0 only if its answer is right. */
-export function register(program: Command): void {
+export function register(program: Command, { env }: Caller): void {
   withUpOptions(program.command("demo").description("bring a cluster up and run a demo on real input")).action(
     async (flags: UpFlags) => {
-      const { layout, cluster } = await upFrom(flags);
+      const { layout, cluster } = await upFrom(flags, env);
       const progress = terminalProgress();
       const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
       const berth = connectBerth({ address: server, credential: key, patienceMs: 30_000 });

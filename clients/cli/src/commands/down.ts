@@ -11,6 +11,7 @@ import type { ClientFile } from "@berth/local/first-user";
 import { terminalProgress } from "../output/terminal-progress.ts";
 import { untilOver } from "../follow-task.ts";
 import { leaveClusterHere } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { note, print, printJson } from "../output/print.ts";
 
 interface DownFlags {
@@ -23,7 +24,7 @@ interface DownFlags {
 const liveStates = [TaskState.PLACED, TaskState.RUNNING, TaskState.SUSPENDED];
 const shown = 20;
 
-export function register(program: Command): void {
+export function register(program: Command, { env }: Caller): void {
   program
     .command("down")
     .description("stop the cluster of this machine; refuses while tasks run")
@@ -32,9 +33,9 @@ export function register(program: Command): void {
     .option("--keep", "leave what runs running, with the agent that looks after it")
     .option("--json", "print one JSON document")
     .action(async (flags: DownFlags) => {
-      const layout = layoutOf(flags.data ?? defaultDataDir());
+      const layout = layoutOf(flags.data || defaultDataDir(env), env);
       if (!isUp(layout)) {
-        goBackToLogin(layout);
+        goBackToLogin(layout, env);
         return flags.json
           ? printJson({ stopped: false, reason: "NOT_UP" })
           : print(`No cluster of ${layout.data} is up.`);
@@ -55,7 +56,7 @@ export function register(program: Command): void {
       const keep = flags.keep && live.length > 0 ? ["agent"] : [];
       await takeDown(layout, keep, terminalProgress());
       if (existsSync(layout.run)) unlock();
-      goBackToLogin(layout);
+      goBackToLogin(layout, env);
       if (flags.json)
         printJson({
           stopped: true,
@@ -70,8 +71,8 @@ export function register(program: Command): void {
 }
 
 /** Undoes what `berth up` chose, also where the cluster ended by itself, as in a reboot. */
-function goBackToLogin(layout: Layout): void {
-  const login = leaveClusterHere(layout.clientFile);
+function goBackToLogin(layout: Layout, env: NodeJS.ProcessEnv): void {
+  const login = leaveClusterHere(layout.clientFile, env);
   if (login !== undefined) note(`berth talks to ${login} again, where you logged in`);
 }
 

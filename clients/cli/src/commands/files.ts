@@ -7,6 +7,7 @@ import type { AddFileRequest } from "@berth/contracts/api";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, printJson, printTable } from "../output/print.ts";
 import { writeOut } from "../output/stdout.ts";
@@ -14,7 +15,7 @@ import { writeOut } from "../output/stdout.ts";
 const pieceBytes = 256 * 1024;
 const escapedHelp = "the path is written as ls shows it, with \\xff for bytes that are no text";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   const files = program
     .command("files")
     .description("Files in a task's directory: what was put there and what the task wrote.");
@@ -28,7 +29,9 @@ export function register(program: Command): void {
     .option("--json", "answer in JSON")
     .action(async (id: string, path: string, options: { json?: boolean; escaped?: boolean }) => {
       const wanted = pathOf(path.replace(/\/+$/, ""), options.escaped);
-      const answer = await withBerth((berth) => berth.files.listFiles({ taskId: parseTaskId(id, "id"), ...wanted }));
+      const answer = await withBerth(caller, (berth) =>
+        berth.files.listFiles({ taskId: parseTaskId(id, "id"), ...wanted }),
+      );
       if (options.json) return printJson(ListFilesResponse.toJSON(answer));
       if (answer.entries.length === 0) return note("no files");
       printTable(
@@ -52,7 +55,9 @@ export function register(program: Command): void {
       const wanted = pathOf(path, options.escaped);
       const { pathBytes } = wanted;
       const ownName = pathBytes?.subarray(pathBytes.lastIndexOf("/") + 1) ?? basename(path);
-      return withBerth((berth) => get(berth, { taskId: parseTaskId(id, "id"), ...wanted }, options.output ?? ownName));
+      return withBerth(caller, (berth) =>
+        get(berth, { taskId: parseTaskId(id, "id"), ...wanted }, options.output ?? ownName),
+      );
     });
 
   files
@@ -72,7 +77,7 @@ export function register(program: Command): void {
           ...pathOf(path ?? basename(file), path !== undefined && options.escaped),
           executable: (stat.mode & 0o111) !== 0,
         };
-        const answer = await withBerth((berth) => berth.files.addFile(pieces(file, first)));
+        const answer = await withBerth(caller, (berth) => berth.files.addFile(pieces(file, first)));
         if (options.json) printJson(AddFileResponse.toJSON(answer));
         else note(`${path ?? basename(file)}: ${answer.sizeBytes} bytes`);
       },

@@ -4,6 +4,7 @@ import { DeclareHostLostResponse } from "@berth/contracts/api";
 import type { Host } from "@berth/contracts/types";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { findHost } from "../output/host-table.ts";
 import { print, printJson } from "../output/print.ts";
@@ -14,7 +15,7 @@ interface Options {
   readonly json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("host")
     .summary("declare a machine lost that will not come back")
@@ -29,7 +30,7 @@ export function register(program: Command): void {
     .option("-y, --yes", "do not ask")
     .option("--json", "answer in JSON")
     .action(async (name: string, options: Options) => {
-      const answer = await withBerth(async (berth) => {
+      const answer = await withBerth(caller, async (berth) => {
         const host = findHost((await berth.hosts.listHosts({})).hosts, name);
         if (!options.yes) await confirm(host);
         return berth.hosts.declareHostLost({ hostId: name, force: options.force ?? false });

@@ -2,10 +2,11 @@ import { ListHostsResponse } from "@berth/contracts/api";
 import { Host } from "@berth/contracts/types";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { findHost, printHost, printHosts } from "../output/host-table.ts";
 import { note, printJson } from "../output/print.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("hosts")
     .summary("the machines")
@@ -13,7 +14,7 @@ export function register(program: Command): void {
     .argument("[name]", "one machine")
     .option("--json", "answer in JSON")
     .action(async (name: string | undefined, options: { json?: boolean }) => {
-      const answer = await withBerth((berth) => berth.hosts.listHosts({}));
+      const answer = await withBerth(caller, (berth) => berth.hosts.listHosts({}));
       if (name !== undefined) {
         const host = findHost(answer.hosts, name);
         return options.json ? printJson(Host.toJSON(host)) : printHost(host);

@@ -2,10 +2,11 @@ import { parseDuration } from "@berth/core";
 import { CreateKeyResponse, ListKeysResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { note, print, printJson, printTable } from "../output/print.ts";
 import { clock } from "../output/task-words.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   const key = program.command("key").description("My API keys.");
 
   key
@@ -17,7 +18,7 @@ export function register(program: Command): void {
     )
     .option("--json", "answer in JSON")
     .action(async (name: string, options: { expires?: number; json?: boolean }) => {
-      const answer = await withBerth((berth) => berth.session.createKey({ name, ttlMs: options.expires ?? 0 }));
+      const answer = await withBerth(caller, (berth) => berth.session.createKey({ name, ttlMs: options.expires ?? 0 }));
       if (options.json) return printJson(CreateKeyResponse.toJSON(answer));
       note(`key ${answer.info?.id}, shown once:`);
       print(answer.key);
@@ -28,7 +29,7 @@ export function register(program: Command): void {
     .description("Lists my API keys, without their secrets.")
     .option("--json", "answer in JSON")
     .action(async (options: { json?: boolean }) => {
-      const answer = await withBerth((berth) => berth.session.listKeys({}));
+      const answer = await withBerth(caller, (berth) => berth.session.listKeys({}));
       if (options.json) return printJson(ListKeysResponse.toJSON(answer));
       if (answer.keys.length === 0) return note("no keys");
       printTable(
@@ -48,7 +49,7 @@ export function register(program: Command): void {
     .argument("<id>", "from berth key ls")
     .option("--json", "answer in JSON")
     .action(async (id: string, options: { json?: boolean }) => {
-      await withBerth((berth) => berth.session.revokeKey({ id }));
+      await withBerth(caller, (berth) => berth.session.revokeKey({ id }));
       if (options.json) printJson({});
       else note(`key ${id} is revoked`);
     });

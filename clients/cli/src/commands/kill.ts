@@ -6,6 +6,7 @@ import { TaskRequest } from "@berth/contracts/types";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { exitCodeFor, usageError } from "../exit.ts";
 import { note, print, printJson } from "../output/print.ts";
 
@@ -18,7 +19,7 @@ interface Options {
   json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("kill")
     .summary("end tasks")
@@ -36,7 +37,7 @@ export function register(program: Command): void {
       if (ids.length > 0 && options.user !== undefined)
         throw usageError("--user", "goes with --name or --all; tasks named by their ids need no user");
       const named = ids.map((id) => parseTaskId(id, "id"));
-      const results = await withBerth(async (berth) =>
+      const results = await withBerth(caller, async (berth) =>
         killAll(berth, ids.length > 0 ? named : await liveIds(berth, options)),
       );
       tell(results, options.json ?? false);

@@ -4,7 +4,7 @@ import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { keepConnection, keptLogin } from "../connection.ts";
-import type { Connection } from "../connection.ts";
+import type { Caller, Connection } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, printJson } from "../output/print.ts";
 import { readLine, readSecretLine } from "../secret-input.ts";
@@ -16,7 +16,7 @@ interface Options {
   json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("login")
     .summary("keep a key for a server on this machine")
@@ -28,10 +28,10 @@ export function register(program: Command): void {
     .option("--password-stdin", "read the password from standard input")
     .option("--key-stdin", "read an API key from standard input")
     .option("--json", "answer in JSON")
-    .action((server: string, options: Options) => login(server, options));
+    .action((server: string, options: Options) => login(caller, server, options));
 }
 
-async function login(server: string, options: Options): Promise<void> {
+async function login({ env }: Caller, server: string, options: Options): Promise<void> {
   const addresses = splitAddresses(server);
   if (
     addresses.length === 0 ||
@@ -43,9 +43,9 @@ async function login(server: string, options: Options): Promise<void> {
   const { accessToken, user } = await nobody.session.login(credentials).finally(() => nobody.close());
   const berth = connectBerth({ address: server, credential: accessToken });
   try {
-    const before = keptConnection();
+    const before = keptConnection(env);
     const { key } = await berth.session.createKey({ name: `${hostname()} by berth login`.slice(0, 64), ttlMs: 0 });
-    const path = keepConnection({ server, user: user!.name, key });
+    const path = keepConnection({ server, user: user!.name, key }, env);
     if (before?.server === server && before.user === user!.name) await revoke(berth, before.key);
     if (options.json) printJson({ server, user: user!.name });
     else note(`logged in to ${server} as ${user!.name}; a key for this machine is kept in ${path}`);
@@ -62,9 +62,9 @@ async function readCredentials(options: Options): Promise<{ user: string; passwo
 }
 
 /** What an earlier login kept; whatever is wrong with it is no reason not to log in anew. */
-function keptConnection(): Connection | undefined {
+function keptConnection(env: NodeJS.ProcessEnv): Connection | undefined {
   try {
-    return keptLogin();
+    return keptLogin(env);
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { invalidField, parseTaskId } from "@berth/core";
 import { LogStream } from "@berth/contracts/store";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { writeOutput } from "../follow-task.ts";
 import { note } from "../output/print.ts";
@@ -16,7 +17,7 @@ interface Options {
   json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("logs")
     .summary("what a task wrote")
@@ -31,7 +32,7 @@ export function register(program: Command): void {
       const taskId = parseTaskId(id, "id");
       const attempt = readAttempt(options.attempt);
       const request = { taskId, attempt, stream: streamOf(options), follow: options.follow ?? false };
-      await withBerth(async (berth) => {
+      await withBerth(caller, async (berth) => {
         const { task } = await berth.tasks.getTask({ taskId });
         const array = task && arraySpecOf(task);
         if (array)

@@ -1,25 +1,14 @@
 import { parseTaskId } from "@berth/core";
-import { outcomeToWire, stateToWire } from "@berth/contracts";
+import { outcomeNames, outcomeToWire, stateNames, stateToWire } from "@berth/contracts";
 import { ListTasksRequest, ListTasksResponse } from "@berth/contracts/api";
 import type { Outcome, Task, TaskState } from "@berth/contracts/types";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, printJson, printTable } from "../output/print.ts";
 import { arrayOf, arraySpecOf, cpuOf, memoryOf, stateWords, timeOf } from "../output/task-words.ts";
-
-const stateNames = ["pending", "placed", "running", "suspended", "over", "archived"] as const;
-const outcomeNames = [
-  "succeeded",
-  "failed",
-  "killed",
-  "timed_out",
-  "out_of_memory",
-  "lost",
-  "rejected",
-  "dependency_failed",
-] as const;
 
 interface Options {
   all?: boolean;
@@ -30,7 +19,7 @@ interface Options {
   json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("ls")
     .summary("list tasks")
@@ -46,10 +35,10 @@ export function register(program: Command): void {
     .option("-u, --user <name>", "of another user, or '*' for everybody (admins)")
     .option("-n, --limit <n>", "at most this many", "500")
     .option("--json", "answer in JSON")
-    .action((array: string | undefined, options: Options) => list(array, options));
+    .action((array: string | undefined, options: Options) => list(caller, array, options));
 }
 
-async function list(array: string | undefined, options: Options): Promise<void> {
+async function list(caller: Caller, array: string | undefined, options: Options): Promise<void> {
   const limit = Number(options.limit);
   if (!/^\d+$/.test(options.limit) || limit < 1) throw usageError("--limit", "must be a whole number from 1");
   const request = ListTasksRequest.fromPartial({
@@ -59,7 +48,7 @@ async function list(array: string | undefined, options: Options): Promise<void> 
     all: options.all === true || array !== undefined,
     ...readStates(options.state ?? []),
   });
-  const answer = await withBerth(async (berth) => {
+  const answer = await withBerth(caller, async (berth) => {
     if (array !== undefined) await checkIsArray(berth, array);
     const tasks: Task[] = [];
     let page: ListTasksResponse;

@@ -5,6 +5,7 @@ import type { Task, TaskSpec } from "@berth/contracts/types";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { dryRun } from "../dry-run.ts";
 import { followTask } from "../follow-task.ts";
 import { taskExitStatus } from "../output/exit-status.ts";
@@ -18,7 +19,7 @@ import { readProgram } from "../task-input/program-input.ts";
 import { addTaskOptions } from "../task-input/task-options.ts";
 import { mergeWishes, toSpec } from "../task-input/task-wish.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   const command = program
     .command("run")
     .summary("submit a task and follow it; exit code is the task's")
@@ -34,7 +35,7 @@ export function register(program: Command): void {
       const input = readProgram(words, wasDashed(words));
       const spec = toSpec(mergeWishes(input.wish, wishOf()), input.program);
       if (!options.quiet) for (const text of [...input.warnings, ...stdinWarnings(input.program)]) warn(text);
-      await withBerth(async (berth) => {
+      await withBerth(caller, async (berth) => {
         if (!options.quiet) await warnOfImage(berth, spec);
         if (options.dryRun) return dryRun(berth, spec, options.json ?? false);
         goOnWithoutOutput();

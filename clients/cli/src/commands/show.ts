@@ -5,11 +5,12 @@ import { TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { print, printJson } from "../output/print.ts";
 import { printable } from "../output/table.ts";
 import { arrayOf, clock, commandWords, cpuOf, memoryOf, progressWords, stateWords } from "../output/task-words.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("show")
     .summary("everything known of a task")
@@ -17,7 +18,7 @@ export function register(program: Command): void {
     .argument("<id>", "as 17 or 17.4")
     .option("--json", "answer in JSON")
     .action(async (id: string, options: { json?: boolean }) => {
-      const answer = await withBerth((berth) => berth.tasks.getTask({ taskId: parseTaskId(id, "id") }));
+      const answer = await withBerth(caller, (berth) => berth.tasks.getTask({ taskId: parseTaskId(id, "id") }));
       if (options.json) printJson(GetTaskResponse.toJSON(answer));
       else print(describe(answer.task!));
     });

@@ -1,37 +1,40 @@
 import { readFileSync } from "node:fs";
+import { stateNames } from "@berth/contracts";
 import { GetStatusResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { describeFault, readFaults } from "@berth/local/faults";
 import type { ServiceFault } from "@berth/local/faults";
 import { defaultDataDir, layoutOf } from "@berth/local/layout";
 import { findConnection, withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { printHosts } from "../output/host-table.ts";
 import { note, print, printJson, printTable } from "../output/print.ts";
 
-const states = ["pending", "placed", "running", "suspended", "over"];
+/** Archived tasks are not counted. */
+const states = stateNames.filter((state) => state !== "archived");
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("status")
     .summary("services, hosts and queue; exit code 0 only if all is well")
     .description("Shows services, hosts and queue in one screen. Exit code 0 only if all is well.")
     .option("--json", "answer in JSON")
     .action(async (options: { json?: boolean }) => {
-      const faults = localFaults().map(describeFault);
-      const status = await withBerth((berth) => berth.hosts.getStatus({})).catch((error: unknown) => {
+      const faults = localFaults(caller).map(describeFault);
+      const status = await withBerth(caller, (berth) => berth.hosts.getStatus({})).catch((error: unknown) => {
         for (const fault of faults) note(`berth: ${fault}`);
         throw error;
       });
       if (options.json) printJson({ ...(GetStatusResponse.toJSON(status) as object), supervisor: faults });
-      else show(status, faults);
+      else show(findConnection(caller).server, status, faults);
       process.exitCode = status.ok && faults.length === 0 ? 0 : 1;
     });
 }
 
 /** What the supervisor of this machine reports, where its cluster is the one that is asked. */
-function localFaults(): ServiceFault[] {
-  const layout = layoutOf(defaultDataDir());
-  const { server } = findConnection();
+function localFaults(caller: Caller): ServiceFault[] {
+  const layout = layoutOf(defaultDataDir(caller.env));
+  const { server } = findConnection(caller);
   try {
     const { server: own } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as { server?: string };
     return own === server ? readFaults(layout) : [];
@@ -40,10 +43,12 @@ function localFaults(): ServiceFault[] {
   }
 }
 
-function show({ ok, services, hosts, tasks, version }: GetStatusResponse, faults: readonly string[]): void {
-  print(
-    `${findConnection().server}  berth ${version}  ${ok && faults.length === 0 ? "all is well" : "not all is well"}\n`,
-  );
+function show(
+  server: string,
+  { ok, services, hosts, tasks, version }: GetStatusResponse,
+  faults: readonly string[],
+): void {
+  print(`${server}  berth ${version}  ${ok && faults.length === 0 ? "all is well" : "not all is well"}\n`);
   printTable(
     [{ title: "SERVICE" }, { title: "STATUS" }, { title: "DETAIL", flexible: true }],
     services.map((service) => [

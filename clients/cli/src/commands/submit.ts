@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SubmitTaskRequest, SubmitTaskResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { dryRun } from "../dry-run.ts";
 import { usageError } from "../exit.ts";
 import { print, printJson, warn } from "../output/print.ts";
@@ -18,7 +19,7 @@ Keys are the options' names, command (a list of words), script, requestId, or th
 (resources, timeLimitMs, dependencies, files, …). A key that is unknown or has a value of another type is an error of that line.
 Options on the command line hold for all lines; what a line says wins.`;
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   const command = program
     .command("submit")
     .summary("submit tasks and return")
@@ -35,7 +36,7 @@ export function register(program: Command): void {
       if (words[0] === "-" && !wasDashed(words)) {
         if (words.length > 1) throw usageError("-", "nothing may come behind it");
         const { submitLines } = await import("../submit-lines.ts");
-        process.exitCode = await withBerth((berth) =>
+        process.exitCode = await withBerth(caller, (berth) =>
           submitLines(berth, process.stdin, { wish: wishOf(), dryRun: options.dryRun ?? false, json }),
         );
         return;
@@ -43,7 +44,7 @@ export function register(program: Command): void {
       const input = readProgram(words, wasDashed(words));
       const spec = toSpec(mergeWishes(input.wish, wishOf()), input.program);
       for (const text of [...input.warnings, ...stdinWarnings(input.program)]) warn(text);
-      await withBerth(async (berth) => {
+      await withBerth(caller, async (berth) => {
         await warnOfImage(berth, spec);
         if (options.dryRun) return dryRun(berth, spec, json);
         const answer = await berth.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }), {

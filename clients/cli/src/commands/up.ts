@@ -5,6 +5,7 @@ import { bringUp, defaultDataDir, defaultGatewayPort, layoutOf } from "@berth/lo
 import type { UpOptions } from "@berth/local";
 import { terminalProgress } from "../output/terminal-progress.ts";
 import { chooseClusterHere } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { note, print, printJson } from "../output/print.ts";
 
 /** Where this command is installed. */
@@ -60,12 +61,12 @@ export function withUpOptions(command: Command): Command {
     .option("--json", "print one JSON document");
 }
 
-export function register(program: Command): void {
+export function register(program: Command, { env }: Caller): void {
   withUpOptions(program.command("up").description("start a cluster on this machine, or find it up")).action(
     async (flags: UpFlags) => {
-      const { cluster, data, wasUp, layout } = await upFrom(flags);
+      const { cluster, data, wasUp, layout } = await upFrom(flags, env);
       const server = `127.0.0.1:${cluster.gatewayPort}`;
-      sayWhichCluster(layout.clientFile, server);
+      sayWhichCluster(layout.clientFile, server, env);
       if (flags.json) printJson({ server, data, driver: cluster.driver, wasUp });
       else
         print(
@@ -76,15 +77,15 @@ export function register(program: Command): void {
 }
 
 /** Someone who brings a cluster up here means to use it, also after a login elsewhere. */
-function sayWhichCluster(clientFile: string, server: string): void {
-  const before = chooseClusterHere(clientFile);
+function sayWhichCluster(clientFile: string, server: string, env: NodeJS.ProcessEnv): void {
+  const before = chooseClusterHere(clientFile, env);
   if (before !== undefined) note(`berth now talks to this cluster; back to ${before}: berth login ${before}`);
-  const set = process.env["BERTH_SERVER"];
+  const set = env["BERTH_SERVER"];
   if (set && set !== server) note(`berth: BERTH_SERVER is set, so berth talks to ${set} and not to this cluster`);
 }
 
-export async function upFrom(flags: UpFlags) {
-  const layout = layoutOf(flags.data ?? defaultDataDir());
+export async function upFrom(flags: UpFlags, env: NodeJS.ProcessEnv) {
+  const layout = layoutOf(flags.data || defaultDataDir(env), env);
   const options: UpOptions = {
     driver: flags.driver,
     simHosts: flags.simHosts,

@@ -2,6 +2,7 @@ import { parseTaskId } from "@berth/core";
 import { UpdateTaskResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { print, printJson } from "../output/print.ts";
 import { progressWords } from "../output/task-words.ts";
@@ -11,7 +12,7 @@ interface Options {
   json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("update")
     .summary("change an array while it runs")
@@ -22,7 +23,9 @@ export function register(program: Command): void {
     .action(async (id: string, options: Options) => {
       if (options.arrayLimit === undefined) throw usageError("--array-limit", "say what is to be changed");
       const maxLive = readLimit(options.arrayLimit);
-      const answer = await withBerth((berth) => berth.tasks.updateTask({ taskId: parseTaskId(id, "id"), maxLive }));
+      const answer = await withBerth(caller, (berth) =>
+        berth.tasks.updateTask({ taskId: parseTaskId(id, "id"), maxLive }),
+      );
       if (options.json) return printJson(UpdateTaskResponse.toJSON(answer));
       print(`${id}  ${progressWords(answer.task!) ?? ""}`);
     });

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { makeAdmin } from "@berth/local/first-user";
 import { settingsOf } from "@berth/local/env-files";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, print, printJson } from "../output/print.ts";
 import { readSecretLine } from "../secret-input.ts";
@@ -19,7 +20,7 @@ interface Options {
   json?: boolean;
 }
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   const user = program.command("user").description("Users of the cluster (admins).");
   registerFirst(user);
   user
@@ -48,7 +49,7 @@ export function register(program: Command): void {
         },
         password,
       });
-      const answer = await withBerth((berth) => berth.session.createUser(request));
+      const answer = await withBerth(caller, (berth) => berth.session.createUser(request));
       if (options.json) return printJson(CreateUserResponse.toJSON(answer));
       note(
         `${name} has uid ${answer.user?.identity?.uid}; this key is shown once, for berth login SERVER --key-stdin:`,

@@ -1,16 +1,17 @@
 import { ListVolumesResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { note, printJson, printTable } from "../output/print.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   const volume = program.command("volume").description("Directories that tasks may mount by name.");
   volume
     .command("ls")
     .description("Lists the volumes that I may ask for.")
     .option("--json", "answer in JSON")
     .action(async (options: { json?: boolean }) => {
-      const answer = await withBerth((berth) => berth.session.listVolumes({}));
+      const answer = await withBerth(caller, (berth) => berth.session.listVolumes({}));
       if (options.json) return printJson(ListVolumesResponse.toJSON(answer));
       if (answer.volumes.length === 0) return note("this site offers none");
       printTable(

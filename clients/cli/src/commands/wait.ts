@@ -2,13 +2,14 @@ import { parseTaskId } from "@berth/core";
 import { GetTaskResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { untilOver } from "../follow-task.ts";
 import { taskExitStatus } from "../output/exit-status.ts";
 import { note, print, printJson } from "../output/print.ts";
 import { goOnWithoutOutput } from "../output/stdout.ts";
 import { isOver, stateWords } from "../output/task-words.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("wait")
     .summary("wait until tasks are over")
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     .action(async (ids: string[], options: { quiet?: boolean; json?: boolean }) => {
       goOnWithoutOutput();
       const taskIds = ids.map((id) => parseTaskId(id, "id"));
-      const tasks = await withBerth((berth) =>
+      const tasks = await withBerth(caller, (berth) =>
         untilOver(berth, taskIds, { onAway: () => note("the cluster does not answer; trying again") }, (task) => {
           if (!isOver(task)) return;
           if (options.json) printJson(GetTaskResponse.toJSON({ task }));

@@ -4,9 +4,10 @@ import type { Explanation } from "@berth/contracts/schedule";
 import type { Berth } from "@berth/sdk";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
+import type { Caller } from "../connection.ts";
 import { print, printJson } from "../output/print.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("why")
     .summary("why a task waits")
@@ -15,7 +16,7 @@ export function register(program: Command): void {
     .option("--json", "answer in JSON")
     .action(async (id: string, options: { json?: boolean }) => {
       const taskId = parseTaskId(id, "id");
-      const answer = await withBerth(async (berth) => {
+      const answer = await withBerth(caller, async (berth) => {
         try {
           return await berth.tasks.explainTask({ taskId });
         } catch (error) {
