@@ -1,3 +1,4 @@
+import { commandLineMutants } from "./command-line.ts";
 import { copyMutants } from "./copies.ts";
 import { edgeMutants } from "./edge.ts";
 import { keeperMutants } from "./keepers.ts";
@@ -115,6 +116,7 @@ export const mutants: readonly Mutant[] = [
   ...lostHostMutants,
   ...laneMutants,
   ...keeperMutants,
+  ...commandLineMutants,
   ...copyMutants,
   ...mongoMutants,
   ...fileMutants,

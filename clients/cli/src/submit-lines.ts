@@ -7,7 +7,7 @@ import { maxMessageBytes } from "@berth/contracts/channel";
 import type { Berth } from "@berth/sdk";
 import { exitCodeFor, usageError } from "./exit.ts";
 import { inputLines } from "./input-lines.ts";
-import { note } from "./output/print.ts";
+import { note, plainJson } from "./output/print.ts";
 import { printable } from "./output/table.ts";
 import { writeOut } from "./output/stdout.ts";
 import { readJsonLine } from "./task-input/json-line.ts";
@@ -55,7 +55,7 @@ export async function submitLines(berth: Berth, input: Readable, options: Submit
         failed += 1;
         code ||= exitCodeFor(fromFailure(failure));
       }
-      if (options.json) text += `${JSON.stringify(SubmitTasksResult.toJSON(answer))}\n`;
+      if (options.json) text += `${plainJson(SubmitTasksResult.toJSON(answer))}\n`;
       else text += failure ? `error: ${printable(failure.message)}\n` : `${answer.taskId || "ok"}\n`;
     }
     await writeOut(text);
