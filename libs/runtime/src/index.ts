@@ -17,6 +17,8 @@ export {
   type ServerMiddleware,
   type ServiceImplementation,
 } from "./grpc-server.ts";
+export { lateService } from "./late-service.ts";
+export { openLate, type OpenLateOptions } from "./open-late.ts";
 export { LeaseKeeper, type LeaseAnswer, type LeaseKeeperOptions } from "./lease-keeper.ts";
 export { maxMessageBytes } from "@berth/contracts/channel";
 export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOptions } from "./logger.ts";

@@ -1,13 +1,18 @@
+import { once } from "node:events";
 import { AuthServiceService } from "@berth/contracts/auth";
 import {
-  bindService,
   createLogger,
+  lateService,
+  openLate,
+  problemService,
+  Problems,
   requireInternal,
   runService,
   serveGrpc,
   serveMetrics,
   startTelemetry,
 } from "@berth/runtime";
+import type { GrpcServer } from "@berth/runtime";
 import { authService } from "./adapters/grpc/auth-service.ts";
 import { edDsaSigner } from "./adapters/jwt/token-signer.ts";
 import { apiKeys } from "./adapters/local/api-keys.ts";
@@ -20,42 +25,56 @@ import { openAccounts } from "./open-accounts.ts";
 
 await runService({
   name: "auth",
-  async start({ closing }) {
+  async start({ closing, signal }) {
     const config = readAuthConfig(process.env);
     const logger = createLogger({ service: "auth", level: config.logLevel });
     await startTelemetry({ service: "auth", otlpUrl: config.otlpUrl, closing });
 
-    const { accounts, tokenKey } = await openAccounts(config, closing);
-    const now = () => new Date();
-    const passwords = argonPasswords();
-    const keys = apiKeys(accounts, now);
-    const siteVolumes = volumesFile(config.volumesFile, (error) =>
-      logger.error("the volumes file is not valid; the last good list stays in force", { error }),
-    );
-    const provider = localProvider({ accounts, passwords, keys, siteVolumes });
-    const signer = await edDsaSigner(tokenKey, now);
-
-    const implementation = authService({
-      provider,
-      signer,
-      keys,
-      accounts,
-      createUser: (wish, password) => createUser({ accounts, passwords, now }, wish, password),
+    const problems = new Problems();
+    /** What there is of them: the database may come first, or the server. */
+    const late: { service?: ReturnType<typeof authService>; server?: GrpcServer } = {};
+    const { running } = await openLate({
+      open: () => openAccounts(config, closing),
+      async opened({ accounts, tokenKey }) {
+        const now = () => new Date();
+        const passwords = argonPasswords();
+        const keys = apiKeys(accounts, now);
+        const siteVolumes = volumesFile(config.volumesFile, (error) =>
+          logger.error("the volumes file is not valid; the last good list stays in force", { error }),
+        );
+        const provider = localProvider({ accounts, passwords, keys, siteVolumes });
+        const signer = await edDsaSigner(tokenKey, now);
+        late.service = authService({
+          provider,
+          signer,
+          keys,
+          accounts,
+          createUser: (wish, password) => createUser({ accounts, passwords, now }, wish, password),
+        });
+        late.server?.setServing(true);
+        await once(signal, "abort");
+      },
+      logger,
+      problems,
+      signal,
     });
     const server = await serveGrpc({
       address: config.listen,
-      services: [bindService(AuthServiceService, implementation)],
+      services: [lateService(AuthServiceService, () => late.service), problemService(problems)],
       admit: requireInternal(config.clusterSecret),
       logger,
       closing,
+      notReadyYet: true,
     });
-    if (config.metricsAddress === undefined) return { addresses: { grpc: server.address } };
+    late.server = server;
+    if (late.service) server.setServing(true);
+    if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
     const metrics = await serveMetrics({
       address: config.metricsAddress,
       closing,
       logger,
       healthy: () => server.serving,
     });
-    return { addresses: { grpc: server.address, metrics } };
+    return { addresses: { grpc: server.address, metrics }, running };
   },
 });

@@ -1,17 +1,20 @@
 import { mkdirSync } from "node:fs";
 import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
 import {
-  bindService,
   createLogger,
+  lateService,
+  openLate,
+  problemService,
+  Problems,
   requireInternal,
   runService,
   serveGrpc,
   serveMetrics,
   startTelemetry,
 } from "@berth/runtime";
+import type { GrpcServer } from "@berth/runtime";
 import { diskFileStore } from "./adapters/disk/disk-file-store.ts";
-import { fileStoreService } from "./adapters/grpc/file-store-service.ts";
-import { taskStoreService } from "./adapters/grpc/task-store-service.ts";
+import { servicesOf } from "./adapters/grpc/services.ts";
 import { storeMetrics } from "./adapters/metrics/store-metrics.ts";
 import { keepDrafts } from "./app/keep-drafts.ts";
 import { keepHouse } from "./app/keep-house.ts";
@@ -29,31 +32,39 @@ await runService({
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     mkdirSync(config.filesDir, { recursive: true, mode: 0o711 });
     const metrics = storeMetrics();
-    const store = await openStore(config, { logger, metrics, closing });
     const files = diskFileStore(config.filesDir, {
       maxFileBytes: config.maxFileBytes,
       onUnremovable: (path, error) =>
         logger.error("files of a task cannot be removed; an operator may, where they were put aside", { path, error }),
     });
-
-    const watched = metrics.watched(store, (message) => logger.warn("refused a plan of an older term", { message }));
-
+    const problems = new Problems();
+    /** What there is of them: the database may come first, or the server. */
+    const late: { services?: ReturnType<typeof servicesOf>; server?: GrpcServer } = {};
+    const { running } = await openLate({
+      open: () => openStore(config, { logger, metrics, closing }),
+      opened(store) {
+        late.services = servicesOf(store, files, metrics, logger);
+        late.server?.setServing(true);
+        return Promise.all([keepHouse(store, logger, signal), keepDrafts(files, logger, signal)]);
+      },
+      logger,
+      problems,
+      signal,
+    });
     const server = await serveGrpc({
       address: config.listen,
       services: [
-        bindService(
-          TaskStoreServiceService,
-          taskStoreService(watched, files, (task, error) =>
-            logger.warn("files of an archived task cannot be removed yet", { task, error }),
-          ),
-        ),
-        bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now })),
+        lateService(TaskStoreServiceService, () => late.services?.tasks),
+        lateService(FileStoreServiceService, () => late.services?.files),
+        problemService(problems),
       ],
       admit: requireInternal(config.clusterSecret),
       logger,
       closing,
+      notReadyYet: true,
     });
-    const running = Promise.all([keepHouse(store, logger, signal), keepDrafts(files, logger, signal)]);
+    late.server = server;
+    if (late.services) server.setServing(true);
     if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
     const scraped = await serveMetrics({
       address: config.metricsAddress,

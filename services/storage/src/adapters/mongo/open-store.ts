@@ -1,4 +1,5 @@
 import { connectMongo } from "./connect.ts";
+import { toAppError } from "./errors.ts";
 import { mongoTaskStore } from "./mongo-task-store.ts";
 import type { MongoTaskStore } from "./mongo-task-store.ts";
 import type { MongoTaskStoreOptions } from "./options.ts";
@@ -27,6 +28,6 @@ export async function openMongoStore(
     return store;
   } catch (error) {
     await calls.close();
-    throw error;
+    throw toAppError(error);
   }
 }
