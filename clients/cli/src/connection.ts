@@ -7,13 +7,13 @@ import { connectBerth } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import { defaultDataDir } from "@berth/local/layout";
 
-/** Which server, as whom. */
+/** Which server to call, and as which user. */
 export interface Connection {
   /** A gateway, or several with commas. */
   readonly server: string;
   readonly key: string | undefined;
   readonly user: string | undefined;
-  /** Where this was found, for messages. */
+  /** The file or variable that named the server, for messages. */
   readonly from: string;
 }
 
@@ -44,7 +44,7 @@ export function findConnection({ server: given, env }: Caller): Connection {
   const here = login?.instead === undefined ? undefined : readConnection(login.instead);
   const found = here ?? login ?? readConnection(join(defaultDataDir(env), "client.json"));
   const server = given || env["BERTH_SERVER"];
-  // A key is for one cluster: one of a file is not sent to a server that the file does not name.
+  // A key belongs to one cluster: the key of a file is sent only to servers that the file names.
   if (server)
     return {
       server,
@@ -134,7 +134,7 @@ function keep(credentials: Credentials, env: NodeJS.ProcessEnv): string {
 }
 
 export interface ConnectSettings {
-  /** How long a cluster that does not answer is tried. */
+  /** How long a call is retried while the cluster does not answer. */
   readonly patienceMs?: number;
 }
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from "@berth/core";
 import { plainJson, printableLines } from "./output/print.ts";
 import { codeWithLoss } from "./output/stdout.ts";
 
-/** Exit codes of Berth itself; those of tasks are their own. */
+/** Exit codes for errors of Berth; a task's exit code is passed on unchanged. */
 const exitCodes: Readonly<Record<ErrorCode, number>> = {
   invalid: 2,
   conflict: 2,
@@ -18,11 +18,11 @@ const exitCodes: Readonly<Record<ErrorCode, number>> = {
 
 export const exitCodeFor = (thrown: unknown): number => exitCodes[AppError.from(thrown).code];
 
-/** The user typed something wrong; names what and the rule. */
+/** An error for a value that the user typed; names the field and the rule. */
 export const usageError = (field: string, rule: string): AppError =>
   new AppError("invalid", "USAGE", `${field}: ${rule}`, { metadata: { field, rule } });
 
-/** Says on standard error what went wrong and what would help. */
+/** Prints the error on standard error, and what may help. */
 export function printError(thrown: unknown, json: boolean): void {
   const error = AppError.from(thrown);
   if (json) {
@@ -36,7 +36,7 @@ export function printError(thrown: unknown, json: boolean): void {
   if (hint) process.stderr.write(`       ${hint}\n`);
 }
 
-/** A fault of ours is shown with its stack; one of the system, such as a file that may not be read, says all in its message. */
+/** An error of Berth itself is printed with its stack. A system error, such as EACCES for a file, is printed as its message. */
 function faultWords({ reason, cause, message }: AppError): string {
   if (reason !== "INTERNAL" || !(cause instanceof Error)) return message;
   return "syscall" in cause ? cause.message : (cause.stack ?? cause.message);
@@ -49,12 +49,12 @@ function hintFor(error: AppError): string | undefined {
   return undefined;
 }
 
-/** Exits once everything written has left; what is still open elsewhere does not keep us. */
+/** Exits once standard output and standard error are flushed; open connections do not delay it. */
 export async function finish(code: number): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write("", () => resolve()));
   }
-  // The error of a write is told in a later turn of the event loop.
+  // A failed write emits its error in a later turn of the event loop.
   await new Promise((resolve) => setImmediate(resolve));
   process.exit(codeWithLoss(code));
 }

@@ -13,18 +13,18 @@ import type { StatusLine } from "./output/status-line.ts";
 export interface FollowTaskOptions {
   readonly signal: AbortSignal;
   readonly status: StatusLine;
-  /** Output as documents. */
+  /** Print output as JSON documents. */
   readonly json: boolean;
 }
 
-/** A task that waits for less than this is not worth a word. */
+/** A task that waits for less than this needs no explanation. */
 const patienceMs = 1_000;
 const askWhyEveryMs = 3_000;
 const pageSize = 1_000;
-/** How long a cluster that is away is tried, in calls that have one answer. */
+/** How long a unary call is retried while the cluster does not answer. */
 const awayMs = 60_000;
 
-/** Follows one task to its end: its output to ours, its state to the status line. An array's output is not followed. */
+/** Follows one task to its end: writes its output to ours and its state to the status line. The output of an array is not followed. */
 export async function followTask(berth: Berth, taskId: string, options: FollowTaskOptions): Promise<Task> {
   const { signal, status } = options;
   const stop = new AbortController();
@@ -71,7 +71,7 @@ export async function untilOver(
       if (isOver(task)) over.set(task.id, task);
       onChange(task);
     };
-    // Listed first, then watched from there: nothing that happens in between is missed.
+    // List first, then watch from the token of the list, so that no change between the two is missed.
     const { token, user } = await listAll(berth, [...wanted], options, hear);
     if (over.size < wanted.size) {
       const watched = wanted.size <= pageSize ? [...wanted] : [];
@@ -84,7 +84,7 @@ export async function untilOver(
   }
 }
 
-/** Where to watch from, and whose tasks: everybody's where an admin waits for another's. */
+/** Lists the tasks. Answers the token to watch from, and the user to watch: "*" if an admin waits for a task of another user. */
 async function listAll(
   berth: Berth,
   taskIds: readonly string[],
@@ -131,7 +131,7 @@ function tellState(status: StatusLine, task: Task): void {
   }
 }
 
-/** Says why the task waits, for as long as it does. Only a courtesy: a question that fails is asked again later. Ends when aborted, by throwing. */
+/** Shows why the task waits, until it no longer does. A call that fails is repeated later. Throws when aborted. */
 async function explainWhileWaiting(
   berth: Berth,
   taskId: string,
@@ -152,7 +152,7 @@ async function explainWhileWaiting(
   }
 }
 
-/** Copies a task's output to ours, stream to stream, no faster than the reader reads. Marks go to standard error. */
+/** Copies a task's standard output to ours and its standard error to ours, with backpressure. Marks between attempts go to standard error. */
 export async function writeOutput(
   berth: Berth,
   request: OutputRequest,

@@ -20,14 +20,14 @@ export async function runProgram(given: readonly string[]): Promise<never> {
     await program.parseAsync([...args], { from: "user" });
     return await finish(process.exitCode === undefined ? 0 : Number(process.exitCode));
   } catch (thrown) {
-    // Help and version come as errors with exit code 0; commander has said all others, which are the user's, on standard error.
+    // Commander throws for help and version too, with exit code 0. It has printed any other error, a usage error, already.
     if (thrown instanceof CommanderError) return await finish(thrown.exitCode === 0 ? 0 : 2);
     printError(thrown, args.includes("--json"));
     return await finish(exitCodeFor(thrown));
   }
 }
 
-/** `--server` stands before the command, holds for all of them, and is what BERTH_SERVER says otherwise. */
+/** Takes `--server` from before the command. It holds for every command and replaces BERTH_SERVER. */
 function takeServer(args: readonly string[]): {
   readonly server: string | undefined;
   readonly args: readonly string[];
@@ -38,7 +38,7 @@ function takeServer(args: readonly string[]): {
   return server ? { server, args: args.slice(joined ? 1 : 2) } : { server: undefined, args };
 }
 
-/** All commands by name, for help and for guesses at a mistyped one; only the one that is called is loaded. */
+/** Registers every command by name, so that help lists it and a mistyped name finds the nearest. Loads only the command that is called. */
 async function makeProgram(called: string, caller: Caller): Promise<Command> {
   const program = new Command("berth")
     .description("Batch scheduler for shared machines. `berth` alone shows examples.")
@@ -64,7 +64,7 @@ async function makeProgram(called: string, caller: Caller): Promise<Command> {
   return program;
 }
 
-/** Commands made by `command()` inherit settings that were made before; ours are loaded from elsewhere. */
+/** Copies settings to every command: `command()` inherits only settings made before it, and our commands are registered by their own files. */
 function inheritFrom(program: Command): void {
   for (const command of program.commands) {
     command.copyInheritedSettings(program);

@@ -17,7 +17,7 @@ import { notUtf8 } from "./task-input/utf8.ts";
 /** Bounds of one call: the server takes 10,000 tasks and 16 MiB, as encoded. */
 const mostLines = 5_000;
 const mostBytes = maxMessageBytes / 2;
-/** Beside one task, a message has some bytes of its own. */
+/** The message around one task needs some bytes too. */
 const mostTaskBytes = maxMessageBytes - 1024;
 /** JSON may write a byte with six letters, so a task that a call can take may be a longer line. */
 const mostLineBytes = 6 * maxMessageBytes;
@@ -91,7 +91,7 @@ function readLine(number: number, read: Buffer | undefined, ownId: string, { wis
   }
 }
 
-/** What is wrong already here keeps its place among the answers. Each failure names its line. */
+/** Submits the valid lines in one call, and puts the answers and our own errors in the order of the lines. Each failure names its line. */
 async function submitAll(berth: Berth, lines: readonly Line[]): Promise<SubmitTasksResult[]> {
   const tasks = lines.flatMap((line) => ("request" in line ? [line.request] : []));
   const { results } =

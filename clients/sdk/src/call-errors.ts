@@ -5,25 +5,25 @@ import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
 import { ClientError, Metadata } from "nice-grpc-common";
 import type { CallOptions, ClientMiddleware, ClientMiddlewareCall } from "nice-grpc-common";
 
-/** What a call may say of its own. */
+/** Options of one call. */
 export interface CallExtras {
   /** For a call with one answer: how long it may take in all, repeats included. */
   readonly deadlineMs?: number;
-  /** How long `unavailable` is tried again, for calls that may be repeated. */
+  /** How long a call that fails with `unavailable` is retried, if it may be repeated. */
   readonly patienceMs?: number;
 }
 
 export interface CallDefaults {
   readonly server: string;
-  /** An access token or API key; undefined: nobody. */
+  /** An access token or API key; undefined: the call is anonymous. */
   readonly credential: string | undefined;
   readonly deadlineMs: number;
   readonly patienceMs: number;
-  /** Gateways beyond the first: that many repeats are made whatever the patience, since another may answer. */
+  /** Number of gateways beyond the first. At least that many retries are made, however short the patience, because another gateway may answer. */
   readonly others: number;
 }
 
-/** A repeat of these makes another. All others of the API may be repeated. */
+/** Calls that must not be repeated, because each creates something. All other calls of the API may be. */
 const notRepeatable = /\/(CreateKey|CreateUser|AddFile)$/;
 
 interface Submit {
@@ -32,7 +32,7 @@ interface Submit {
   readonly tasks?: readonly Submit[];
 }
 
-/** Submits without a request id get one: then a repeat finds the first one's task. */
+/** Gives a submit without a request id one, so that a retry finds the task of the first try. */
 export function withRequestIds<Q>(path: string, request: Q): Q {
   const named = <S extends Submit>(one: S): S =>
     one.requestId || one.dryRun ? one : { ...one, requestId: randomUUID() };
@@ -41,7 +41,7 @@ export function withRequestIds<Q>(path: string, request: Q): Q {
   return path.endsWith("/SubmitTasks") && tasks ? { ...request, tasks: tasks.map(named) } : request;
 }
 
-/** Submits may be repeated where they say who they are. */
+/** A submit may be repeated if it has a request id. */
 function isRepeatable(path: string, request: unknown): boolean {
   if (notRepeatable.test(path)) return false;
   const named = ({ requestId, dryRun }: Submit): boolean => Boolean(requestId) || dryRun === true;
@@ -49,8 +49,8 @@ function isRepeatable(path: string, request: unknown): boolean {
   return path.endsWith("/SubmitTasks") ? ((request as Submit).tasks ?? []).every(named) : true;
 }
 
-/** Whether of some tasks nobody knows whether they were submitted; with their request ids all of them may be submitted again. */
-function leavesOpen(path: string, answer: unknown): boolean {
+/** Whether the answer leaves open for some tasks whether they were submitted. The call may be repeated as a whole, because of its request ids. */
+function hasUnknownResults(path: string, answer: unknown): boolean {
   if (!path.endsWith("/SubmitTasks")) return false;
   return (answer as SubmitTasksResponse).results.some(({ failure }) => failure?.code === "unavailable");
 }
@@ -108,7 +108,7 @@ async function unary<Q, R>(
       (attempt < others || performance.now() - startedAt + waitMs < times.patienceMs) && isRepeatable(path, request);
     try {
       const answer = (await call.next(request, sent.options).next()).value as R;
-      if (!leavesOpen(path, answer) || !mayRepeat()) return answer;
+      if (!hasUnknownResults(path, answer) || !mayRepeat()) return answer;
     } catch (thrown) {
       signal?.throwIfAborted();
       if (late.aborted)
@@ -120,7 +120,7 @@ async function unary<Q, R>(
   }
 }
 
-/** Waits; aborted, it throws the signal's reason. */
+/** Waits. Throws the signal's reason if aborted. */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error);

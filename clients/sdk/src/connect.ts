@@ -12,7 +12,7 @@ import type { CallExtras } from "./call-errors.ts";
 
 /** The public API, typed. */
 export interface Berth {
-  /** As given. */
+  /** The address, as it was given. */
   readonly server: string;
   readonly tasks: Client<TaskServiceService, CallExtras>;
   readonly files: Client<FileServiceService, CallExtras>;
@@ -27,9 +27,9 @@ export interface ConnectOptions {
   readonly address: string;
   /** An access token or an API key; without one only `session.login` is allowed. */
   readonly credential?: string | undefined;
-  /** For a call with one answer that says none; 30 s by default. */
+  /** Deadline of a unary call that sets none itself; 30 s by default. */
   readonly deadlineMs?: number;
-  /** How long `unavailable` is tried again, where a call may be repeated; 3 s by default. */
+  /** How long a call that fails with `unavailable` is retried, if it may be repeated; 3 s by default. */
   readonly patienceMs?: number;
 }
 

@@ -8,18 +8,21 @@ import type { Berth } from "./connect.ts";
 
 export interface FollowOptions {
   readonly signal?: AbortSignal;
-  /** How long the cluster may be away before this gives up; 10 min by default. */
+  /** How long the cluster may be unreachable before this gives up; 10 min by default. */
   readonly patienceMs?: number;
-  /** Told when the cluster is away, once each time. */
+  /** Called when the cluster is unreachable, once per outage. */
   readonly onAway?: (error: AppError) => void;
 }
 
 const usualPatienceMs = 10 * 60_000;
-/** A watch says something every 5 s: one that does not is dead, whatever the connection says. */
+/** The server sends a message on a watch every 5 s. A watch without one for this long is broken, even if its connection seems open. */
 const silenceMs = 15_000;
 
-/** Calls again what ended by `unavailable`, until it is away for longer than the patience. `progress` tells that something came. */
-async function* again<T>(options: FollowOptions, open: (progress: () => void) => AsyncIterable<T>): AsyncGenerator<T> {
+/** Reopens a stream that ended with `unavailable`, until the cluster is unreachable for longer than the patience. `open` calls `progress` for each message. */
+async function* reopening<T>(
+  options: FollowOptions,
+  open: (progress: () => void) => AsyncIterable<T>,
+): AsyncGenerator<T> {
   let heardAt = performance.now();
   for (let failures = 0; ; failures++) {
     try {
@@ -49,8 +52,8 @@ export function followTasks(
   options: FollowOptions = {},
 ): AsyncGenerator<WatchTasksResponse> {
   let { token } = request;
-  const ends = new Ends();
-  return again(options, async function* (progress) {
+  const ends = new ReportedEnds();
+  return reopening(options, async function* (progress) {
     const open = (signal: AbortSignal) => berth.tasks.watchTasks({ ...request, token }, { signal });
     for await (const message of whileHeard(open, { signal: options.signal, silenceMs, service: berth.server })) {
       progress();
@@ -58,15 +61,15 @@ export function followTasks(
       token = message.token || token;
       if (message.startAgain) return;
     }
-    // A server that stops may end a stream without an error; only we end a watch.
+    // A server that stops may end the stream without an error; a watch has no other end than ours.
     throw new AppError("unavailable", "STREAM_ENDED", "the watch ended");
   });
 }
 
-/** Ended tasks that a watch remembers. */
+/** How many ended tasks a watch remembers, to report each end once. */
 const rememberedEnds = 100_000;
 
-class Ends {
+class ReportedEnds {
   readonly #told = new Set<string>();
 
   onlyNew(message: WatchTasksResponse): WatchTasksResponse {
@@ -83,13 +86,13 @@ class Ends {
 
 export interface OutputRequest {
   readonly taskId: string;
-  /** 0: the last one, and then those that follow. */
+  /** 0: the last attempt, and then each later one. */
   readonly attempt: number;
   readonly stream: LogStream;
   readonly follow: boolean;
 }
 
-/** Output of a task, each byte once, whatever connection breaks in between. */
+/** Output of a task, each byte once, also if the connection breaks. */
 export function readOutput(
   berth: Berth,
   request: OutputRequest,
@@ -97,8 +100,8 @@ export function readOutput(
 ): AsyncGenerator<ReadLogResponse> {
   const offsets = { stdout: 0, stderr: 0 };
   let { attempt } = request;
-  return again(options, async function* (progress) {
-    // The attempt that the offsets are of may have been followed by another meanwhile.
+  return reopening(options, async function* (progress) {
+    // The offsets belong to one attempt; a later attempt may have begun since.
     if (attempt !== request.attempt) {
       const { task } = await berth.tasks.getTask({ taskId: request.taskId }, signalOf(options));
       if ((task?.attempt ?? 0) > attempt) offsets.stdout = offsets.stderr = 0;

@@ -76,7 +76,7 @@ function goBackToLogin(layout: Layout, env: NodeJS.ProcessEnv): void {
   if (login !== undefined) note(`berth talks to ${login} again, where you logged in`);
 }
 
-/** Tasks on hosts, arrays left out: their elements stand for them. A cluster whose gateway is gone is taken at its agent's word: there are none to list. */
+/** Tasks that are on hosts. An array is replaced by its elements. */
 async function liveTasks(layout: Layout): Promise<Task[]> {
   return withFirstUser(layout, async (berth) => {
     const live: Task[] = [];
@@ -115,7 +115,7 @@ async function liveElements(berth: Berth, arrayId: string): Promise<Task[]> {
   return tasks;
 }
 
-/** Asks for the kill of all, and waits until they are over: what the agent has to do, it does before it is stopped. */
+/** Requests the kill of all and waits until they are over, because the agent must carry that out before it is stopped. */
 async function killAll(layout: Layout, live: readonly Task[]): Promise<void> {
   await withFirstUser(layout, async (berth) => {
     const ids = live.map((task) => task.id);

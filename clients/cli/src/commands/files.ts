@@ -112,7 +112,7 @@ async function get(
     await pipeline(contents, createWriteStream(target));
     return note(`wrote ${target}`);
   }
-  // Whole or not at all: half a result looks like a result.
+  // Written under a temporary name and then renamed, because a file cut short looks like a result.
   const part = Buffer.concat([Buffer.from(target), Buffer.from(`.${process.pid}.part`)]);
   try {
     await pipeline(contents, createWriteStream(part));

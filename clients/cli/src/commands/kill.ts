@@ -40,11 +40,11 @@ export function register(program: Command, caller: Caller): void {
       const results = await withBerth(caller, async (berth) =>
         killAll(berth, ids.length > 0 ? named : await liveIds(berth, options)),
       );
-      tell(results, options.json ?? false);
+      printResults(results, options.json ?? false);
     });
 }
 
-/** All pages first: the kills change what the next page would be. */
+/** Reads all pages before the first kill, because kills change what the next page contains. */
 async function liveIds(berth: Berth, { name = "", user = "" }: Options): Promise<string[]> {
   const ids: string[] = [];
   let pageToken = "";
@@ -68,7 +68,7 @@ async function killAll(berth: Berth, ids: readonly string[]): Promise<RequestTas
   return results;
 }
 
-function tell(results: readonly RequestTasksResult[], json: boolean): void {
+function printResults(results: readonly RequestTasksResult[], json: boolean): void {
   const failed = results.find((result) => result.failure);
   if (failed?.failure) process.exitCode = exitCodeFor(fromFailure(failed.failure));
   if (json) return printJson(RequestTasksResponse.toJSON({ results: [...results] }));

@@ -61,7 +61,7 @@ async function readCredentials(options: Options): Promise<{ user: string; passwo
   return { user, password: await readSecretLine("password: "), key: "" };
 }
 
-/** What an earlier login kept; whatever is wrong with it is no reason not to log in anew. */
+/** What an earlier login kept; undefined if its file cannot be read, because a new login replaces it. */
 function keptConnection(env: NodeJS.ProcessEnv): Connection | undefined {
   try {
     return keptLogin(env);
@@ -70,7 +70,7 @@ function keptConnection(env: NodeJS.ProcessEnv): Connection | undefined {
   }
 }
 
-/** The key that this login replaces is nobody's any more. */
+/** Revokes the key that this login replaces. */
 async function revoke(berth: Berth, key: string | undefined): Promise<void> {
   const id = key?.split("_")[1];
   if (id !== undefined) await berth.session.revokeKey({ id }).catch(() => {});

@@ -75,7 +75,7 @@ async function checkIsArray(berth: Berth, id: string): Promise<void> {
   if (task && !arraySpecOf(task)) throw usageError("array", `task ${id} is no array; berth show ${id} shows it`);
 }
 
-/** Outcomes are states of their own to people: `--state failed`. */
+/** Reads `--state`, which takes states and outcomes, as in `--state failed`. */
 function readStates(names: readonly string[]): { states: TaskState[]; outcomes: Outcome[] } {
   const states: TaskState[] = [];
   const outcomes: Outcome[] = [];

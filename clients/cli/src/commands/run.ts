@@ -57,15 +57,15 @@ async function run(berth: Berth, spec: TaskSpec, { quiet, json }: { quiet: boole
       json,
     });
     if (json) printJson(GetTaskResponse.toJSON({ task }));
-    else if (!quiet) sayEnd(task);
+    else if (!quiet) printEnd(task);
     return taskExitStatus(task);
   } finally {
     stopped.forget();
   }
 }
 
-/** How it ended, where the output alone does not tell. */
-function sayEnd(task: Task): void {
+/** Prints how the task ended, if that is not clear from its output. */
+function printEnd(task: Task): void {
   if (taskExitStatus(task) !== 0)
     note(
       `task ${task.id} ${stateWords(task)}${task.exitCode === undefined && task.reason?.message ? `: ${task.reason.message}` : ""}`,
@@ -76,7 +76,7 @@ function sayEnd(task: Task): void {
     );
 }
 
-/** Ctrl-C is for the task: the first one kills it and goes on following, a second one stops following. */
+/** The first Ctrl-C kills the task and the command keeps following it; the second one ends the command. */
 function killOnInterrupt(berth: Berth, taskId: string): { readonly signal: AbortSignal; forget(): void } {
   const stop = new AbortController();
   let asked = false;

@@ -26,7 +26,7 @@ export function register(program: Command): void {
       closeInheritedFiles();
       const fewFiles = openFilesWarning();
       if (fewFiles !== undefined) note(`berth: ${fewFiles}`);
-      // Replaced, not watched over: signals, exit code and pid are the service's own.
+      // execve replaces this process, so signals, exit code and pid are the service's own.
       process.execve!(process.execPath, [process.execPath, ...serviceArgs(installationRoot, service)], settings);
     });
 }

@@ -24,7 +24,7 @@ export function register(program: Command, caller: Caller): void {
     });
 }
 
-/** A line a fact; what is not known is left out. */
+/** One line per fact; facts that are not known are left out. */
 function describe(task: Task): string {
   const { spec, identity } = task;
   const facts: [string, string | undefined][] = [
@@ -79,7 +79,7 @@ function describe(task: Task): string {
   return said.map(([title, text]) => `${title.padEnd(width)}  ${printable(text)}`).join("\n");
 }
 
-/** Only where it is not the default, which is to wait. */
+/** What happens if the host is lost; undefined for the default, which is to wait. */
 function lossWords(spec: Task["spec"]): string | undefined {
   const lease = spec && hostLeaseOf(spec);
   if (!lease) return undefined;

@@ -31,7 +31,7 @@ export function register(program: Command, caller: Caller): void {
     });
 }
 
-/** Also as it is written at submit: %20. */
+/** Reads 20, or %20 as at submit; 0 for none, which is no limit in the API. */
 function readLimit(text: string): number {
   if (text === "none") return 0;
   const match = /^%?(\d{1,7})$/.exec(text);

@@ -58,7 +58,7 @@ export function register(program: Command, caller: Caller): void {
     });
 }
 
-/** Before there is anybody who may add users, the cluster's secret says who asks. */
+/** Adds the first admin. No user may add one yet, so the cluster's secret authorizes the call. */
 function registerFirst(user: Command): void {
   user
     .command("first")

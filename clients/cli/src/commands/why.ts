@@ -28,7 +28,7 @@ export function register(program: Command, caller: Caller): void {
     });
 }
 
-/** That a task does not wait is an answer, too, with the reason of how it ended. */
+/** An explanation for a task that does not wait: its state, and the reason of its end. */
 async function notWaiting(berth: Berth, taskId: string, thrown: unknown): Promise<Explanation> {
   const error = AppError.from(thrown);
   if (error.reason !== "NOT_PENDING") throw error;

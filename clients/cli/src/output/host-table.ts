@@ -3,7 +3,7 @@ import { HostStatus } from "@berth/contracts/types";
 import type { Host } from "@berth/contracts/types";
 import { print, printTable } from "./print.ts";
 
-/** The hosts, a line each. */
+/** Prints the hosts, one line per host. */
 export function printHosts(hosts: readonly Host[]): void {
   const now = Date.now();
   printTable(
@@ -30,7 +30,7 @@ export function printHosts(hosts: readonly Host[]): void {
   );
 }
 
-/** Everything known of one host, with the runs there that the database does not know. */
+/** Prints everything known of one host, with its unknown runs. */
 export function printHost(host: Host): void {
   const lines: readonly (readonly [string, string])[] = [
     ["host", host.id],

@@ -1,7 +1,7 @@
 import { printable, renderTable, terminalWidth } from "./table.ts";
 import type { Column } from "./table.ts";
 
-/** For people: what others typed cannot move the reader's cursor. Lines stay lines. */
+/** Prints text for people, with control characters as escapes; line ends are kept. */
 export const print = (text: string): void => void process.stdout.write(`${printableLines(text)}\n`);
 
 /** One document per line, for programs. Characters that a terminal would act on are written as JSON escapes. */
@@ -17,10 +17,10 @@ export const plainJson = (value: unknown): string =>
 export const printTable = (columns: readonly Column[], rows: readonly (readonly string[])[]): void =>
   void process.stdout.write(renderTable(columns, rows, terminalWidth()));
 
-/** For people, beside the output that programs read. */
+/** Prints a line for people on standard error, so that programs can read standard output. */
 export const note = (text: string): void => void process.stderr.write(`${printableLines(text)}\n`);
 
-/** Something that looks meant and has no effect, or will not do what it seems to. */
+/** Warns of input that has no effect, or not the effect that it seems to have. */
 export const warn = (text: string): void => note(`berth: warning: ${text}`);
 
 /** As `printable`, but line ends stay; one at the end is dropped. */

@@ -1,12 +1,12 @@
 import { note } from "./print.ts";
 import { printable } from "./table.ts";
 
-/** One line on standard error that says what is going on now. On a terminal it turns and changes in place; elsewhere each change is a line. */
+/** A status line on standard error. On a terminal it is animated and redrawn in place; elsewhere each change is printed as a line. */
 export interface StatusLine {
   say(text: string): void;
-  /** Gives the line back, for output. */
+  /** Erases the line, before output is written. */
   clear(): void;
-  /** A line that stays. */
+  /** Prints a line that is not erased. */
   note(text: string): void;
 }
 
@@ -18,7 +18,7 @@ export function statusLine(): StatusLine {
 
 const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
 
-/** Not nanospinner: that one ends the process on Ctrl-C, which here is the task's. */
+/** Not nanospinner, because that exits on Ctrl-C; here Ctrl-C kills the task. */
 function spinningLine(): StatusLine {
   const out = process.stderr;
   let text = "";
@@ -48,7 +48,7 @@ function spinningLine(): StatusLine {
   };
 }
 
-/** In a log file, the news of an array would be a line for each element. */
+/** Least time between two lines: without it, an array would print a line per element. */
 const quietMs = 2_000;
 
 function plainLines(): StatusLine {

@@ -1,6 +1,6 @@
 /** What became of standard output, which may be a pipe that its reader closed or a file on a full disk. */
 type Loss =
-  /** The reader has had enough, as with `| head`. */
+  /** The reader closed the pipe, as `| head` does. */
   { readonly kind: "closed" } | { readonly kind: "failed"; readonly error: NodeJS.ErrnoException };
 
 let loss: Loss | undefined;
@@ -22,11 +22,11 @@ export function watchOutput(): void {
     if (endsWithOutput) process.exit(codeWithLoss(0));
     for (const resume of waiting) resume();
   });
-  // There is nowhere left to say it.
+  // Ignored: there is no other place to report it.
   process.stderr.on("error", () => {});
 }
 
-/** From here on a lost output is no reason to end: the exit code is a task's. What is written then is dropped. */
+/** Keeps the process running when standard output is lost, because its exit code will be a task's. Later writes are dropped. */
 export function goOnWithoutOutput(): void {
   endsWithOutput = false;
 }

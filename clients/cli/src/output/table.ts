@@ -1,8 +1,8 @@
 export interface Column {
   readonly title: string;
-  /** Numbers go right. */
+  /** Align to the right, for numbers. */
   readonly align?: "right";
-  /** Gives way first where the terminal is narrow; several share it. */
+  /** Shortened if the terminal is too narrow; several flexible columns share the loss. */
   readonly flexible?: boolean;
 }
 
@@ -29,7 +29,7 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
 
 const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** What others typed must not move the reader's cursor, nor turn the order of what is read: control characters and bidirectional marks are shown as escapes. */
+/** Shows control characters and bidirectional marks as escapes, because text from other users must not move the cursor or reverse the order of text. */
 export const printable = (text: string): string =>
   text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (character) => {
     const code = character.charCodeAt(0).toString(16);
@@ -39,7 +39,7 @@ export const printable = (text: string): string =>
 const fit = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 
-/** Takes what is too much from the widest flexible column, again and again; where that is not enough, the line is cut by the terminal. */
+/** Shortens the widest flexible column, one character at a time, until the table fits. If no column can be shortened further, the terminal wraps the line. */
 function shrink(columns: readonly Column[], widths: number[], available: number): void {
   let excess = widths.reduce((sum, width) => sum + width, 0) - available;
   while (excess > 0) {
@@ -51,5 +51,5 @@ function shrink(columns: readonly Column[], widths: number[], available: number)
   }
 }
 
-/** Width of the terminal; where there is none nothing is cut. */
+/** Width of the terminal; infinite if standard output is not one, so that nothing is cut. */
 export const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY);

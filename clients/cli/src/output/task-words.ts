@@ -24,7 +24,7 @@ function endWords(task: Task): string {
   return `failed (${task.signal === undefined ? (task.reason?.code ?? "?") : `signal ${task.signal}`})${archived}`;
 }
 
-/** How far an array is; undefined for what is none. */
+/** The progress of an array; undefined for a task that is not an array. */
 export function progressWords({ progress }: Task): string | undefined {
   if (!progress) return undefined;
   const ended = Object.entries(progress.ended).filter(([, count]) => count > 0);
@@ -47,11 +47,11 @@ export function arrayOf(task: Task): string {
   return array ? formatArray(array) : "";
 }
 
-/** The range of a task that is an array; an element shares its array's spec, and is none itself. */
+/** The range of an array; undefined for any other task. An element shares its array's spec but is not an array. */
 export const arraySpecOf = (task: Task): ArraySpec | undefined =>
   isArrayChildTask(task.id) ? undefined : task.spec?.array;
 
-/** How long it waits, has run, or ran. */
+/** How long the task has been waiting or running, or how long it ran. */
 export function timeOf(task: Task, now: Date): string {
   if (task.startTime) return formatDuration(Math.max(0, (task.endTime ?? now).getTime() - task.startTime.getTime()));
   if (isOver(task)) return "";

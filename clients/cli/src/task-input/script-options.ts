@@ -33,7 +33,7 @@ function readLine(text: string, place: string): TaskWish {
   return wishOf();
 }
 
-/** Words as a shell would see them: blanks part, quotes keep together, # begins a comment. Nothing is expanded. */
+/** Splits a line into words as a shell does: at blanks, but not inside quotes; # begins a comment. Expands nothing. */
 export function splitWords(text: string, place: string): string[] {
   const words: string[] = [];
   const token = /\s*(?:(#.*$)|((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+))/gy;

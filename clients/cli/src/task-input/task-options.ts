@@ -22,7 +22,7 @@ const options: Readonly<Record<WishKey, readonly [value: string, help: string]>>
   "host-lease": ["<time>", "how long it runs on unheard before that; then it is frozen (default: the site's, 15m)"],
 };
 
-/** Adds the options of a task. They are collected as they come; `wishOf` gives the sum. */
+/** Adds the options of a task to a command. The function that is returned gives all that were parsed, merged. */
 export function addTaskOptions(
   command: Command,
   fieldOf: (option: string) => string = (option) => option,
@@ -37,7 +37,7 @@ export function addTaskOptions(
   return () => wish;
 }
 
-/** Berth's own options, to notice one that was typed behind the command. */
+/** Whether a word is one of Berth's own options; used to find one typed behind the command. */
 export const isTaskOption = (word: string): boolean => {
   const match = /^--([a-z-]+)(=|$)/.exec(word);
   return match !== null && (Object.hasOwn(options, match[1]!) || match[1] === "dry-run");

@@ -4,7 +4,7 @@ import type { Network, OnHostLost } from "@berth/contracts/types";
 import { usageError } from "../exit.ts";
 import { checkVariable } from "./utf8.ts";
 
-/** What a user may say of a task, beside its command; as typed in options, script lines and JSON lines. */
+/** What a user may ask for a task, beside its command, in options, script lines and JSON lines. */
 export interface TaskWish {
   readonly name?: string;
   readonly project?: string;
@@ -24,7 +24,7 @@ export interface TaskWish {
   readonly hostLeaseMs?: number;
 }
 
-/** What runs. */
+/** The program of a task. */
 export type Program =
   | { readonly kind: "command"; readonly command: readonly string[] }
   | { readonly kind: "script"; readonly script: string; readonly name: string }
@@ -38,7 +38,7 @@ export type Program =
 /** Reads one value; `field` is how the user knows it. Throws `invalid` naming field and rule. */
 type Read = (text: string, field: string) => TaskWish;
 
-/** One way of saying each part, by its name in options and JSON lines. */
+/** How to read each option, by its name in options and JSON lines. */
 export const readers = {
   name: (name) => ({ name }),
   project: (project) => ({ project }),
@@ -116,7 +116,7 @@ function joined<T>(
   return [...byKey.values()];
 }
 
-/** The API's spec. */
+/** Converts to the spec of the API. */
 export function toSpec(wish: TaskWish, program: Program): TaskSpec {
   const { cpuMilli = 0, memoryBytes = 0, env = {}, volumes = [], dependencies = [], ...rest } = wish;
   return TaskSpec.fromPartial({
@@ -142,7 +142,7 @@ function programSpec(program: Program, name: string | undefined): object {
   };
 }
 
-/** K=V, or K alone: its value here. */
+/** K=V, or K alone, which takes the value from our own environment. */
 function readEnv(text: string, field: string): Record<string, string> {
   const at = text.indexOf("=");
   const name = at < 0 ? text : text.slice(0, at);
