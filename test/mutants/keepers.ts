@@ -25,7 +25,7 @@ export const keeperMutants: readonly Mutant[] = [
     name: "keepers-unwatched",
     what: "nobody notices a keeper that stands still",
     file: `${folder}/keepers.ts`,
-    find: "      if (unanswered < stoppedBeats) continue;",
+    find: "      if (unanswered < stalledPings) continue;",
     replace: "      if (unanswered >= 0) continue;",
     tests,
   },
@@ -40,7 +40,7 @@ export const keeperMutants: readonly Mutant[] = [
   {
     name: "strays-by-mark-only",
     what: "a daemon without the run's variable is ended with any run of its user",
-    file: `${folder}/keeper/family.ts`,
+    file: `${folder}/keeper/process-tree.ts`,
     find: "named === undefined ? older :",
     replace: "named === undefined ? [] :",
     tests,

@@ -22,7 +22,7 @@ export const promiseMutants: readonly Mutant[] = [
     name: "no-adoption",
     what: "an agent does not look for what an earlier one left running",
     file: "services/executor-agent/src/adapters/process/keepers.ts",
-    find: "await Promise.all(readdirSync(this.#dir).map((name) => this.#find(name)));",
+    find: "await Promise.all(names.map((name) => this.#find(name)));",
     replace: "",
     tests: ["test/integration/executor-agent/process-driver.test.ts"],
   },

@@ -5,19 +5,19 @@ import { RunCgroup, homeName, removeCgroupDir } from "./keeper/cgroup.ts";
 import { canStartAsUser } from "./keeper/protocol.ts";
 import type { CgroupPlace } from "./keeper/protocol.ts";
 
-/** Where this host's runs have their cgroups. */
+/** The cgroups of this host's runs: one directory per keeper, and in it one per run. */
 export interface HostCgroups {
   /** Whether the kernel holds runs to their memory limit. */
   readonly limitsMemory: boolean;
-  /** Where a keeper makes those of its runs. */
+  /** The directories of a keeper. */
   placeOf(keeper: string): CgroupPlace;
-  /** Makes that place. Throws the system's error. */
+  /** Creates the directories of a keeper. Throws the system's error. */
   make(keeper: string): CgroupPlace;
-  /** Ends the processes of a dead keeper that it had not put into the cgroup of their run yet. */
+  /** Kills processes that a keeper started but had not yet moved into the cgroup of their run when it died. */
   endUnsorted(keeper: string): void;
-  /** Removes what is empty of it. */
+  /** Removes the directories of a keeper that are empty. */
   remove(keeper: string): void;
-  /** Removes the empty places of all other keepers. */
+  /** Removes the empty directories of all other keepers. */
   keepOnly(keepers: readonly string[]): void;
 }
 
@@ -41,7 +41,7 @@ export function findCgroups(dataDir: string): HostCgroups | undefined {
       mount.at,
       mount.root !== "/" && path.startsWith(mount.root) ? path.slice(mount.root.length) : path,
     );
-    // A cgroup of version 2 that has processes, as the agent's, cannot limit its children: theirs are beside it.
+    // With version 2 a cgroup that has processes, like the agent's, cannot limit its children. So the keepers' directory is its sibling.
     const base = join(name === "" && ownDir !== mount.at ? dirname(ownDir) : ownDir, "berth-runs", mine);
     try {
       mkdirSync(base, { recursive: true });
@@ -132,7 +132,7 @@ const childrenOf = (dir: string): string[] => {
   }
 };
 
-/** By controller ("" is version 2): where its hierarchy is mounted, and which of its directories is seen there. */
+/** Per controller ("" is version 2): the mount point of its hierarchy, and the directory of the hierarchy that is mounted there. */
 function readMounts(): Map<string, { readonly at: string; readonly root: string }> {
   const mounts = new Map<string, { at: string; root: string }>();
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
@@ -144,7 +144,7 @@ function readMounts(): Map<string, { readonly at: string; readonly root: string 
   return mounts;
 }
 
-/** By controller: this process's own cgroup. */
+/** Per controller: the cgroup of this process. */
 function readOwn(): Map<string, string> {
   const own = new Map<string, string>();
   for (const line of readFileSync("/proc/self/cgroup", "utf8").split("\n")) {

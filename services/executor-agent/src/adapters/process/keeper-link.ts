@@ -5,7 +5,7 @@ import type { FromKeeper, KeptRun, RunSignal, StartRun, ToKeeper } from "./keepe
 
 export interface KeeperLinkHandlers {
   onNews(runs: readonly KeptRun[]): void;
-  /** Its process ended, or its socket broke: what it kept has to be looked for. Not called after `drop`. */
+  /** The keeper ended, or the socket broke. Not called after `drop`. */
   onGone(): void;
 }
 
@@ -13,24 +13,24 @@ export interface KeeperLinkHandlers {
 export interface KeeperLink {
   readonly version: number;
   readonly pid: number;
-  /** What it kept when the connection was made. */
+  /** The runs that the keeper had when the connection was made. */
   readonly found: readonly KeptRun[];
   start(runs: readonly StartRun[]): void;
   signal(key: string, signal: RunSignal): void;
-  /** Puts leases off; undefined: for ever. */
+  /** Sets new ends of leases; without `u` a run has no lease any more. */
   extend(leases: readonly { readonly k: string; readonly u?: number }[]): void;
   settle(keys: readonly string[]): void;
-  /** Those that have not begun are not to start. */
+  /** Takes back runs that have not begun. */
   takeBack(keys: readonly string[]): void;
-  /** Asks it to answer. Returns how many of these questions in a row it has not answered. */
+  /** Sends a ping. Returns how many earlier pings in a row the keeper has not answered. */
   ping(): number;
-  /** Asks it to take nothing new and to end once it is empty. */
+  /** Asks the keeper to take no new runs, and to end once it is empty. */
   retire(): void;
-  /** Lets go of it; it goes on. */
+  /** Closes the connection. The keeper goes on. */
   drop(): void;
 }
 
-const welcomeMs = 5_000;
+const welcomeTimeoutMs = 5_000;
 
 /** Connects to the keeper behind `path`; rejects where none answers. */
 export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promise<KeeperLink> {
@@ -40,7 +40,7 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
     let welcomed = false;
     let dropped = false;
     let unanswered = 0;
-    const timer = setTimeout(() => socket.destroy(new Error("the keeper says nothing")), welcomeMs);
+    const timer = setTimeout(() => socket.destroy(new Error("the keeper says nothing")), welcomeTimeoutMs);
     const send = (message: ToKeeper): void => void socket.write(frame(message));
 
     socket.on("data", (bytes: Buffer) => {
@@ -60,7 +60,7 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
 
     function take(message: FromKeeper): void {
       if (message.t === "news") return handlers.onNews(message.runs);
-      if (message.t !== "welcome") return; // of a newer keeper
+      if (message.t !== "welcome") return; // a type that only newer keepers send
       clearTimeout(timer);
       welcomed = true;
       resolve({

@@ -12,7 +12,7 @@ import { protocolVersion } from "./keeper/protocol.ts";
 import type { KeeperOptions, KeptRun } from "./keeper/protocol.ts";
 import { readProcess } from "./process-table.ts";
 
-/** A keeper of one identity, as long as it answers. */
+/** A connected keeper of one identity. */
 export interface Keeper {
   readonly dir: string;
   readonly identity: string;
@@ -29,26 +29,26 @@ export interface KeepersOptions {
   readonly cgroups: HostCgroups | undefined;
   readonly logger: Logger;
   readonly onNews: (keeper: Keeper, runs: readonly KeptRun[]) => void;
-  /** It answers again after a break; runs that it does not have never reached it. */
-  readonly onBack: (keeper: Keeper, before: Keeper) => void;
-  /** It is dead, or cannot be reached any more; what it wrote is in that directory now. */
+  /** The connection broke and was made again. Runs that the keeper does not have never reached it. */
+  readonly onReconnected: (keeper: Keeper, before: Keeper) => void;
+  /** The keeper is dead or cannot be reached. Its record is in `dir` now. */
   readonly onLost: (dir: string, before: Keeper | undefined) => void;
-  /** What a keeper of before the machine's last boot wrote: how runs ended until then. */
+  /** `dir` has the record of a keeper that ran before the machine's last boot. */
   readonly onEarlierBoot: (dir: string) => void;
 }
 
-const startMs = 10_000;
+const startTimeoutMs = 10_000;
 const connectEveryMs = 5;
-const reconnectMs = 1_000;
-const beatMs = 1_000;
-/** Unanswered beats in a row after which a keeper counts as standing still. */
-const stoppedBeats = 2;
-/** How often it may be found so; with that many beats answered in between it counts anew. */
+const reconnectTimeoutMs = 1_000;
+const pingMs = 1_000;
+/** Unanswered pings in a row after which a keeper counts as stalled. */
+const stalledPings = 2;
+/** A keeper that stalls this often is killed. The count begins again after `forgivingPings` answers. */
 const maxStalls = 4;
-const forgivingBeats = 60;
+const forgivingPings = 60;
 const main = join(import.meta.dirname, "keeper", "main.ts");
 
-/** The keepers of this host: found, started, and noticed when they die. */
+/** The keepers of this host: finds, starts and watches them. */
 export class Keepers {
   readonly #options: KeepersOptions;
   readonly #dir: string;
@@ -56,8 +56,8 @@ export class Keepers {
   readonly #live = new Map<string, Keeper>();
   readonly #starting = new Map<string, Promise<Keeper>>();
   #closed = false;
-  #beating: NodeJS.Timeout | undefined;
-  /** How often a keeper was found standing still, and the beats that it answered since. */
+  #pinging: NodeJS.Timeout | undefined;
+  /** Per keeper: how often it stalled, and how many pings it answered since. */
   readonly #stalls = new Map<string, { times: number; answered: number }>();
 
   constructor(options: KeepersOptions) {
@@ -66,7 +66,7 @@ export class Keepers {
     this.#lostDir = join(options.dataDir, "lost-keepers");
   }
 
-  /** Connects to those of an earlier life of the agent; what a dead one wrote is handed on. */
+  /** Connects to the keepers that an earlier agent process started, and hands on the records of dead ones. */
   async open(): Promise<void> {
     this.#closed = false;
     for (const dir of [this.#dir, this.#lostDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -81,13 +81,13 @@ export class Keepers {
     }
     await Promise.all(names.map((name) => this.#find(name)));
     this.#options.cgroups?.keepOnly([...names, ...lost]);
-    this.#beating = setInterval(() => this.#beat(), beatMs);
+    this.#pinging = setInterval(() => this.#pingAll(), pingMs);
   }
 
-  /** Lets go of all; they go on. */
+  /** Closes the connections. The keepers go on. */
   close(): void {
     this.#closed = true;
-    clearInterval(this.#beating);
+    clearInterval(this.#pinging);
     for (const { link } of this.#live.values()) link.drop();
     this.#live.clear();
   }
@@ -108,16 +108,16 @@ export class Keepers {
     return starting;
   }
 
-  /** Ends those that keep nothing, of their own will. */
+  /** Asks an empty keeper to end. */
   retire(keeper: Keeper): void {
     if (!this.#live.delete(keeper.dir)) return;
     keeper.link.retire();
     keeper.link.drop();
     // Its directory goes once it is gone, at the next start at the latest.
-    setTimeout(() => this.removeDir(keeper.dir), reconnectMs).unref();
+    setTimeout(() => this.removeDir(keeper.dir), reconnectTimeoutMs).unref();
   }
 
-  /** Nothing in it is needed any more. */
+  /** Removes the directory of a keeper, its socket and its cgroups. */
   removeDir(dir: string): void {
     rmSync(this.#socketOf(nameOf(dir)), { force: true });
     rmSync(dir, { recursive: true, force: true });
@@ -125,17 +125,17 @@ export class Keepers {
   }
 
   /**
-   * A keeper that does not answer holds its runs to no limit. One that was stopped is sent SIGCONT; one that is stopped again and again, or says nothing, is
-   * killed, and its runs are the agent's then.
+   * Pings each keeper, because a stalled one enforces no limits. A stalled keeper is sent SIGCONT; after `maxStalls` it is killed, and the agent takes its runs
+   * over.
    */
-  #beat(): void {
+  #pingAll(): void {
     for (const { dir, identity, link } of this.#live.values()) {
       if (link.version !== protocolVersion) continue;
       const stalls = this.#stalls.get(dir) ?? { times: 0, answered: 0 };
       this.#stalls.set(dir, stalls);
       const unanswered = link.ping();
-      if (unanswered === 0 && (stalls.answered += 1) > forgivingBeats) stalls.times = 0;
-      if (unanswered < stoppedBeats) continue;
+      if (unanswered === 0 && (stalls.answered += 1) > forgivingPings) stalls.times = 0;
+      if (unanswered < stalledPings) continue;
       stalls.answered = 0;
       stalls.times += 1;
       const { pid } = link;
@@ -146,9 +146,9 @@ export class Keepers {
 
   async #find(name: string): Promise<void> {
     const dir = join(this.#dir, name);
-    const keeper = await this.#connect(name, isAlive(dir) ? reconnectMs : 0).catch(() => undefined);
+    const keeper = await this.#connect(name, isAlive(dir) ? reconnectTimeoutMs : 0).catch(() => undefined);
     if (!keeper) this.#lose(dir, undefined);
-    // One of an older version is read until it is empty.
+    // A keeper of another protocol version takes no new runs. The agent reads it until it is empty.
     else if (keeper.link.version !== protocolVersion) keeper.link.retire();
   }
 
@@ -163,7 +163,7 @@ export class Keepers {
       log = openSync(join(dir, "keeper.log"), "a", 0o600);
       const cgroups = this.#options.cgroups?.make(name);
       const options: KeeperOptions = { dir, socket: this.#socketOf(name), ...(cgroups ? { cgroups } : {}), ...becomes };
-      // A session of its own, and nothing of ours: it outlives this process.
+      // Detached into its own session, because it outlives this process.
       const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, JSON.stringify(options)], {
         detached: true,
         stdio: ["ignore", log, log],
@@ -175,7 +175,7 @@ export class Keepers {
         hasFailed = true;
       });
       child.unref();
-      const keeper = await this.#connect(name, startMs, () => hasFailed || child.exitCode !== null);
+      const keeper = await this.#connect(name, startTimeoutMs, () => hasFailed || child.exitCode !== null);
       logger.info("started a keeper", { uid, pid: keeper.link.pid });
       return keeper;
     } catch (cause) {
@@ -188,7 +188,7 @@ export class Keepers {
     }
   }
 
-  /** Tries until it answers, the time is over, or its process ended. */
+  /** Retries until the keeper answers, `forMs` has passed, or its process ended. */
   async #connect(name: string, forMs: number, hasEnded = (): boolean => false): Promise<Keeper> {
     const until = performance.now() + forMs;
     for (;;) {
@@ -213,17 +213,29 @@ export class Keepers {
     if (this.#closed || this.#live.get(before.dir) !== before) return;
     this.#live.delete(before.dir);
     this.#stalls.delete(before.dir);
-    const back = await this.#connect(nameOf(before.dir), isAlive(before.dir) ? reconnectMs : 0).catch(() => undefined);
+    const back = await this.#connect(nameOf(before.dir), isAlive(before.dir) ? reconnectTimeoutMs : 0).catch(
+      () => undefined,
+    );
     if (this.#closed) return;
-    if (back) this.#options.onBack(back, before);
-    else this.#lose(before.dir, before);
+    if (back) this.#options.onReconnected(back, before);
+    else this.#loseOrRetry(before);
+  }
+
+  /** Taking over fails as a whole while no descriptor is free, and is tried again. */
+  #loseOrRetry(before: Keeper): void {
+    try {
+      this.#lose(before.dir, before);
+    } catch (error) {
+      this.#options.logger.warn("the runs of a dead keeper cannot be taken over yet", { pid: before.link.pid, error });
+      setTimeout(() => this.#closed || this.#loseOrRetry(before), reconnectTimeoutMs).unref();
+    }
   }
 
   #lose(dir: string, before: Keeper | undefined): void {
     const lost = join(this.#lostDir, nameOf(dir));
     if (!isAlive(dir)) this.#options.cgroups?.endUnsorted(nameOf(dir));
     rmSync(this.#socketOf(nameOf(dir)), { force: true });
-    renameSync(dir, lost);
+    if (existsSync(dir)) renameSync(dir, lost);
     this.#options.onLost(lost, before);
   }
 
@@ -249,14 +261,14 @@ function signal(pid: number, name: "SIGCONT" | "SIGKILL"): void {
   try {
     process.kill(pid, name);
   } catch {
-    // gone meanwhile: its connection closes
+    // It ended, so its connection closes.
   }
 }
 
 const nameOf = (dir: string): string => dir.slice(dir.lastIndexOf("/") + 1);
 const shortBoot = (bootId: string): string => bootId.replaceAll(/[^0-9a-zA-Z]/g, "").slice(0, 8);
 
-/** One keeper an identity: it cannot change its groups. */
+/** One keeper per identity, because a keeper does not change its groups. */
 const identityKey = ({ uid, gid, groups }: TaskToRun["identity"]): string =>
   `${uid}-${gid}${
     groups.length === 0
@@ -267,7 +279,7 @@ const identityKey = ({ uid, gid, groups }: TaskToRun["identity"]): string =>
           .slice(0, 8)}`
   }`;
 
-/** Whether the keeper that wrote its pid there lives. */
+/** Whether the keeper of that directory is alive. */
 function isAlive(dir: string): boolean {
   try {
     const { pid, startedAt } = JSON.parse(readFileSync(join(dir, "keeper.pid"), "utf8")) as {
@@ -281,6 +293,6 @@ function isAlive(dir: string): boolean {
       (row.startedBootMs === undefined || row.startedBootMs === Number(startedAt) * 10)
     );
   } catch {
-    return existsSync(dir); // being started when its agent died
+    return existsSync(dir); // the agent died while it started this keeper
   }
 }

@@ -10,7 +10,7 @@ export function runOfKey(key: string): Run {
   return { epoch, taskId, attempt: Number(attempt) };
 }
 
-/** What a keeper tells of a run as an event; undefined while it only waits to be started. */
+/** The event for what a keeper knows of a run; undefined before the start. */
 export function eventOf(
   kept: KeptRun,
   seen: { readonly outOfMemory: boolean; readonly peakBytes: number | undefined },
@@ -31,7 +31,7 @@ export function eventOf(
       at: new Date(at),
       exitCode: code,
       signal,
-      // By the kernel, or by the agent's watch. A run that did without the process that was ended succeeded.
+      // Killed by the kernel, or by the agent's memory watch. A run that exits with 0 although the kernel killed one of its processes has succeeded.
       outOfMemory: (oom > 0 && code !== 0) || (seen.outOfMemory && signal === 9),
       usage: { cpuMs, peakMemoryBytes: maxOf(peakBytes, seen.peakBytes), ...(oom > 0 ? { oomKills: oom } : {}) },
       stdoutBytes: out,
@@ -58,7 +58,7 @@ export const lostEvent = (kept: KeptRun): DriverEvent => ({
   stderrBytes: sizeOf(kept.r),
 });
 
-/** Of a file in a directory of its user, who may have put anything in its place. */
+/** Size of an output file; 0 where the task's user put something else in its place. */
 function sizeOf(path: string): number {
   try {
     const stat = lstatSync(path);

@@ -4,9 +4,9 @@ import { hasProc, processTable, readProcess } from "./process-table.ts";
 import type { ProcessRow } from "./process-table.ts";
 
 export interface MemoryWatch {
-  /** `cgroup` tells its processes; without one they are found by session, group and ancestry. */
+  /** Watches a run. Its processes are the members of `cgroup`; without one, the agent finds them by session, group and ancestry. */
   add(key: string, pid: number, limitBytes: number, cgroup: RunCgroup | undefined): void;
-  /** Takes a run off, and says what was seen of it. */
+  /** Stops watching a run, and returns what was measured. */
   remove(key: string): { readonly outOfMemory: boolean; readonly peakBytes: number | undefined };
   peakOf(key: string): number | undefined;
   close(): void;
@@ -27,23 +27,23 @@ interface Seen {
 }
 
 /**
- * Looks at the memory of runs twice a second, and says which is above its limit. Where no cgroup limits memory, what allocates and ends between two looks
- * gets away.
+ * Measures the resident memory of runs every `everyMs`, and calls `onOver` for a run above its limit, unless its cgroup limits it. A process that allocates
+ * and ends between two measurements is missed.
  */
 export function watchMemory(onOver: (key: string) => void, everyMs = 500): MemoryWatch {
   const byPid = new Map<number, Watched>();
   const pids = new Map<string, number>();
-  /** Processes that were seen to be of a run stay of it, though their parents are gone. */
+  /** Processes found by ancestry before, because their parents may have ended since. */
   const seen = new Map<number, Seen>();
   let timer: NodeJS.Timeout | undefined;
 
-  function look(): void {
+  function measure(): void {
     timer = undefined;
     if (byPid.size === 0) return;
     try {
       for (const [root, members] of membersOf(byPid, seen)) note(byPid.get(root)!, members);
     } catch {
-      // No descriptor is free, so nothing can be said of any process now.
+      // /proc cannot be read now, as without free descriptors.
     }
     arm();
   }
@@ -58,7 +58,7 @@ export function watchMemory(onOver: (key: string) => void, everyMs = 500): Memor
   }
 
   function arm(): void {
-    if (byPid.size > 0) timer ??= setTimeout(look, everyMs);
+    if (byPid.size > 0) timer ??= setTimeout(measure, everyMs);
   }
 
   return {
@@ -80,7 +80,7 @@ export function watchMemory(onOver: (key: string) => void, everyMs = 500): Memor
   };
 }
 
-/** The processes of each run. All processes of the machine are looked at only where a run has no cgroup. */
+/** The processes of each run. Reads the whole process table only where a run has no cgroup. */
 function membersOf(watched: ReadonlyMap<number, Watched>, seen: Map<number, Seen>): Map<number, ProcessRow[]> {
   const found = new Map<number, ProcessRow[]>();
   const others = new Map<number, Watched>();
@@ -92,12 +92,12 @@ function membersOf(watched: ReadonlyMap<number, Watched>, seen: Map<number, Seen
       );
     else others.set(pid, run);
   }
-  if (others.size > 0) for (const [pid, rows] of families(others, processTable(), seen)) found.set(pid, rows);
+  if (others.size > 0) for (const [pid, rows] of membersByAncestry(others, processTable(), seen)) found.set(pid, rows);
   return found;
 }
 
-/** Each process with the run that it is of: by its session or group, or by whom it descends from. */
-function families(
+/** The processes of each run by session, group or ancestry, keyed by the pid of its first process. */
+function membersByAncestry(
   roots: ReadonlyMap<number, unknown>,
   table: ReadonlyMap<number, ProcessRow>,
   seen: Map<number, Seen>,
@@ -131,16 +131,16 @@ function families(
   seen.clear();
   for (const { row, owner } of all) {
     seen.set(row.pid, { root: owner, startedBootMs: row.startedBootMs });
-    const family = found.get(owner);
-    if (family) family.push(row);
+    const members = found.get(owner);
+    if (members) members.push(row);
     else found.set(owner, [row]);
   }
   return found;
 }
 
-/** What processes share counts once, split among them; asked only for who seems to be over, for it is slow. */
-function proportionalBytes(family: readonly ProcessRow[]): number {
-  return family.reduce((sum, { pid, residentBytes }) => sum + (proportionalOf(pid) ?? residentBytes), 0);
+/** Sum of the proportional set sizes, in which shared pages count once. Slow, so read only for runs that seem over their limit. */
+function proportionalBytes(members: readonly ProcessRow[]): number {
+  return members.reduce((sum, { pid, residentBytes }) => sum + (proportionalOf(pid) ?? residentBytes), 0);
 }
 
 function proportionalOf(pid: number): number | undefined {

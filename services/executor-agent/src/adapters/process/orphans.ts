@@ -10,11 +10,11 @@ import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
 import { findByEnvironment, processTable, readProcess } from "./process-table.ts";
 
-/** Runs whose keeper does not answer any more: the agent watches them, signals them and ends what is left of them. Only their exit codes are unknown to it. */
+/** Runs whose keeper is dead or cannot be reached. The agent watches, signals and cleans them up itself; only their exit codes are lost. */
 export interface Orphans {
-  /** Takes over what a keeper's record has; `known` are runs whose end was told before. */
+  /** Takes over the runs in a keeper's record. `known` says whether the end of a run was reported before. */
   adopt(dir: string, known: (key: string) => boolean): void;
-  /** Takes over only ends: of a keeper of before the machine's last boot. */
+  /** Takes over only the ends in a record: its keeper ran before the machine's last boot. */
   adoptEnded(dir: string): void;
   has(run: Run): boolean;
   signal(run: Run, signal: RunSignal): void;
@@ -24,7 +24,7 @@ export interface Orphans {
 
 export interface OrphansOptions {
   readonly tell: (event: DriverEvent) => void;
-  /** Told when nothing of a directory is unsettled any more. */
+  /** Called when every run of a directory is settled. */
   readonly emptied: (dir: string) => void;
   readonly cgroupOf: (dir: string, kept: KeptRun) => RunCgroup | undefined;
   readonly memory: MemoryWatch;
@@ -37,7 +37,7 @@ interface Orphan {
 }
 
 const lookMs = 500;
-/** Between a start's note in the record and the kernel's own, with the coarse clocks of both. */
+/** How far the start time in the record and the one of the kernel may differ: both clocks are coarse. */
 const toleranceMs = 2_000;
 
 export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions): Orphans {
@@ -68,18 +68,18 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
     const members = (cgroupOf(dir, kept)?.members() ?? []).flatMap((member) => readProcess(member) ?? []);
     const [oldest] = members.toSorted((one, other) => (one.startedBootMs ?? 0) - (other.startedBootMs ?? 0));
     const named = oldest ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`);
-    // A session has the number of its run's first process.
+    // The session id is the pid of the run's first process.
     const pid = oldest?.pid ?? (named === undefined ? undefined : (readProcess(named)?.session ?? named));
     if (pid === undefined) return kept;
     const boot = readProcess(pid)?.startedBootMs;
     return { ...kept, pid, at: Date.now(), ...(boot === undefined ? {} : { boot }) };
   }
 
-  /** Tells its end, if it has one. */
+  /** Reports the end of a run that has ended. */
   function judge(orphan: Orphan): void {
     const { kept, dir } = orphan;
     if (kept.x || kept.f) end(orphan, eventOf(kept, memory.remove(kept.k)));
-    else if (!isThere(kept, cgroupOf(dir, kept))) {
+    else if (!isAlive(kept, cgroupOf(dir, kept))) {
       memory.remove(kept.k);
       end(orphan, lostEvent(kept));
     }
@@ -90,7 +90,7 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
     if (event) tell(event);
   }
 
-  /** A keeper that only cannot be reached still writes down ends. */
+  /** Reads records again, because a keeper that lives but cannot be reached still records ends. */
   function look(): void {
     timer = undefined;
     try {
@@ -105,7 +105,7 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
       }
       for (const orphan of orphans.values()) if (!orphan.over) judge(orphan);
     } catch {
-      // No descriptor is free, so nothing can be said of any process now.
+      // /proc cannot be read now, as without free descriptors: the next look decides.
     }
     watch();
   }
@@ -133,12 +133,12 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
       if (!orphan || orphan.over) return;
       const { kept, dir } = orphan;
       const cgroup = cgroupOf(dir, kept);
-      if (!isThere(kept, cgroup)) return;
+      if (!isAlive(kept, cgroup)) return;
       if (cgroup && signal === "STOP") cgroup.freeze();
       else if (cgroup && signal === "CONT") cgroup.thaw();
       else if (cgroup && signal === "KILL") cgroup.kill();
       else {
-        if (kept.pid !== undefined) sendTo(-kept.pid, `SIG${signal}`);
+        if (kept.pid !== undefined && isFirstAlive(kept)) sendTo(-kept.pid, `SIG${signal}`);
         cgroup?.signalOutside(kept.pid ?? 0, `SIG${signal}`);
       }
     },
@@ -156,9 +156,9 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
   };
 }
 
-/** Whether a run is still there. Once its first process is gone, the others are ended, and it is there until they are gone too. */
-function isThere(kept: KeptRun, cgroup: RunCgroup | undefined): boolean {
-  if (isFirstThere(kept)) return true;
+/** Whether a run still has processes. Kills the rest once the first process has ended. */
+function isAlive(kept: KeptRun, cgroup: RunCgroup | undefined): boolean {
+  if (isFirstAlive(kept)) return true;
   if (cgroup) {
     if (cgroup.isEmpty) return false;
     cgroup.kill();
@@ -169,15 +169,15 @@ function isThere(kept: KeptRun, cgroup: RunCgroup | undefined): boolean {
   return rest.length > 0;
 }
 
-/** Whether a run's first process is there, and not another with its pid. */
-function isFirstThere({ pid, boot }: KeptRun): boolean {
+/** Whether a run's first process is alive. Start time and group tell it from a later process with its pid. */
+function isFirstAlive({ pid, boot }: KeptRun): boolean {
   if (pid === undefined) return false;
   const row = readProcess(pid);
   if (!row || row.isZombie || row.group !== pid) return false;
   return boot === undefined || row.startedBootMs === undefined || Math.abs(row.startedBootMs - boot) < toleranceMs;
 }
 
-/** The processes of a session; its number is no other session's as long as there is one. */
+/** The processes of a session. The kernel does not reuse the id while one is left. */
 const sessionOf = (session: number): number[] =>
   [...processTable().values()].flatMap((row) => (row.session === session && !row.isZombie ? [row.pid] : []));
 
@@ -185,7 +185,7 @@ function sendTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // gone meanwhile
+    // It has ended.
   }
 }
 

@@ -23,7 +23,7 @@ export interface ProcessDriverOptions {
   /** Keepers' sockets, whose paths must be short. */
   readonly runDir: string;
   readonly bootId: string;
-  /** What tasks may use, of what the machine has. */
+  /** What tasks may use of the machine's resources. */
   readonly capacity: (machine: Resources) => Resources;
   /** A keeper's own environment; tasks have theirs. */
   readonly env: Readonly<Record<string, string>>;
@@ -32,17 +32,17 @@ export interface ProcessDriverOptions {
   readonly logger: Logger;
 }
 
-/** A run that was handed to a keeper. */
+/** A run that the agent handed to a keeper. */
 interface Kept {
   readonly keeper: Keeper | undefined;
-  /** Until its keeper is known to have it: it is started again where that one dies without a trace of it. */
+  /** Set until the keeper has confirmed the start. If the keeper dies before that, without a record of the run, the run is started again. */
   readonly task: TaskToRun | undefined;
   readonly over: boolean;
 }
 
 const keeperGone = runRefusal("KEEPER_GONE", "its turn was to come after a run whose keeper was killed");
 
-/** Nobody used it for so long: its memory is worth more than the 60 ms of a start. */
+/** A keeper that started nothing for this long is retired: its memory is worth more than the 60 ms of a start. */
 const idleKeeperMs = 10 * 60_000;
 
 /**
@@ -54,7 +54,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
   const self = process.getuid?.() ?? -1;
   const runs = new Map<string, Kept>();
   const lastUse = new Map<string, number>();
-  /** The last signal to each live run: a keeper that dies may not have read it, so it is sent again. */
+  /** The last signal per live run. Sent again when its keeper dies, which may not have read it. */
   const signals = new Map<string, RunSignal>();
   const outcomes = new StartOutcomes();
   let queue = new EventQueue();
@@ -70,7 +70,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     cgroups,
     logger,
     onNews,
-    onBack,
+    onReconnected,
     onLost,
     onEarlierBoot: (dir) => orphans.adoptEnded(dir),
   });
@@ -100,7 +100,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     const isStarted = kept.pid !== undefined;
     if (over) signals.delete(kept.k);
     runs.set(kept.k, { keeper, task: isStarted || over ? undefined : before?.task, over });
-    // Its start came together with its end.
+    // The keeper reported start and end at once.
     if (over && before?.task && kept.at !== undefined)
       tell({ kind: "started", run: before.task.run, at: new Date(kept.at) });
     if (isStarted && !over) memory.add(kept.k, kept.pid!, kept.m, cgroupOf(keeper.dir, kept));
@@ -108,7 +108,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     if (event) tell(event);
   }
 
-  /** Its agent, or its connection, was away. */
+  /** Takes over the runs that a keeper had when the agent connected. */
   function takeFound(keeper: Keeper): void {
     for (const kept of keeper.link.found) {
       if (!runs.has(kept.k)) tell(foundEvent(kept));
@@ -116,7 +116,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     }
   }
 
-  function onBack(keeper: Keeper, before: Keeper): void {
+  function onReconnected(keeper: Keeper, before: Keeper): void {
     const has = new Set(keeper.link.found.map(({ k }) => k));
     const again = tasksOf(before, (key) => !has.has(key));
     takeFound(keeper);
@@ -132,7 +132,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     const its = [...runs].filter(([, kept]) => kept.keeper === before);
     const unbegun = tasksOf(before, (key) => !orphans.has(runOfKey(key)));
     startAgain(unbegun.filter(({ lane }) => lane === undefined));
-    // What they waited behind may still run, and nobody here sees its end: a place of their own is not theirs to take.
+    // The run before them in the lane may still use its place, and only the dead keeper would have seen it end.
     for (const { run } of unbegun.filter(({ lane }) => lane !== undefined))
       tell({ kind: "unable", run, at: new Date(), reason: keeperGone });
     for (const [key, kept] of its) {
@@ -167,7 +167,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     return sorted;
   }
 
-  /** Hands runs to the keepers of their users; those that cannot be are told as events. */
+  /** Hands runs to the keepers of their users. A refused run is reported as an event. */
   async function start(tasks: readonly TaskToRun[]): Promise<void> {
     const toStart = new Map<Keeper, StartRun[]>();
     for (const task of tasks) {
@@ -201,7 +201,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     else orphans.signal(run, signal);
   }
 
-  /** Keepers that nobody used for long, and that keep nothing. */
+  /** Retires keepers that are empty and were not used for `idleKeeperMs`. */
   function sweep(): void {
     const busy = new Set([...runs.values()].map(({ keeper }) => keeper));
     for (const keeper of keepers.live) {

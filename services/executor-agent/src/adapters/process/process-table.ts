@@ -6,13 +6,13 @@ export interface ProcessRow {
   readonly pid: number;
   readonly parent: number;
   readonly group: number;
-  /** Not known where there is no /proc. */
+  /** Session id; undefined without /proc. */
   readonly session: number | undefined;
   /** Stopped by a signal or a tracer. */
   readonly isStopped: boolean;
   readonly isZombie: boolean;
   readonly residentBytes: number;
-  /** Since boot; not known where there is no /proc. */
+  /** Start time since boot; undefined without /proc. */
   readonly startedBootMs: number | undefined;
 }
 
@@ -21,7 +21,7 @@ const pageBytes = 4096;
 
 export const hasProc = process.platform === "linux";
 
-/** One process; undefined where it is gone. Throws where the system cannot say, as without free descriptors. */
+/** One process; undefined if it does not exist. Throws if /proc cannot be read, as without free descriptors. */
 export function readProcess(pid: number): ProcessRow | undefined {
   if (!hasProc) return processTable().get(pid);
   let stat: string;
@@ -31,7 +31,7 @@ export function readProcess(pid: number): ProcessRow | undefined {
     if (isGone(error)) return undefined;
     throw error;
   }
-  // The name may hold blanks and brackets; what follows its last bracket does not.
+  // The name may contain blanks and brackets, so the other fields begin after the last bracket.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state, parent, group, session] = fields;
   return {
@@ -46,7 +46,7 @@ export function readProcess(pid: number): ProcessRow | undefined {
   };
 }
 
-/** All processes: a few milliseconds of work on a busy machine. */
+/** All processes. Takes a few milliseconds on a busy machine. */
 export function processTable(): Map<number, ProcessRow> {
   const rows = new Map<number, ProcessRow>();
   if (!hasProc) {
@@ -76,7 +76,7 @@ export function processTable(): Map<number, ProcessRow> {
   return rows;
 }
 
-/** Processes whose environment has this setting; only those that may be looked into. */
+/** Pid of a process whose environment has this setting. Processes that this user may not read are skipped. */
 export function findByEnvironment(setting: string): number | undefined {
   if (!hasProc) return undefined;
   for (const name of readdirSync("/proc")) {
@@ -84,7 +84,7 @@ export function findByEnvironment(setting: string): number | undefined {
     try {
       if (`\0${readFileSync(`/proc/${name}/environ`, "latin1")}`.includes(`\0${setting}\0`)) return Number(name);
     } catch {
-      // gone, or another's
+      // ended, or of another user
     }
   }
   return undefined;

@@ -2,11 +2,11 @@ import { runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
 
-/** What becomes of starts, for a caller that waits for it. */
+/** Lets callers wait for the outcome of a start. */
 export class StartOutcomes {
   readonly #waiting = new Map<string, (event: DriverEvent) => void>();
 
-  /** The first event that says whether this run was started. */
+  /** Resolves with the first event that says whether the run was started. */
   of(run: Run): Promise<DriverEvent> {
     return new Promise((resolve) => this.#waiting.set(runKey(run), resolve));
   }

@@ -2,7 +2,7 @@ import { runKey } from "@berth/core";
 import type { DriverEvent, TaskToRun } from "@berth/plugins";
 import type { StartRun } from "./keeper/protocol.ts";
 
-/** A run as its keeper is told of it. */
+/** The start message of a run for its keeper. */
 export function startRun({
   run,
   command,
@@ -20,7 +20,7 @@ export function startRun({
     k: runKey(run),
     c: command,
     e: env,
-    // A script's path is Berth's own, and tells its user nothing.
+    // Messages do not name a script's path, because Berth chose it.
     ...(controlDir !== undefined && command[0]?.startsWith(controlDir) ? { n: "the script" } : {}),
     t: taskDir,
     ...(workdir === undefined ? {} : { d: workdir }),
@@ -35,7 +35,7 @@ export function startRun({
   };
 }
 
-/** Root's agent runs nothing as root; another's can be nobody else. */
+/** Why the agent, running as `self`, may not run the task as its user: an agent of root runs nothing as root, any other agent only runs its own user's tasks. */
 export function identityRefusal({ run, identity: { uid, user } }: TaskToRun, self: number): DriverEvent | undefined {
   const at = new Date();
   if (self === 0 && uid === 0)

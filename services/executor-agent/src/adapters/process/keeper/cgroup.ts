@@ -2,10 +2,10 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupPlace } from "./protocol.ts";
 
-/** With version 2 the keeper is in a cgroup of its own beside those of its runs, where its children begin. */
+/** With version 2 the keeper is in a cgroup of its own beside those of its runs, and its children start in it. */
 export const homeName = "keeper";
 
-/** The kernel lists what was forked while a pass ran only in the next pass. */
+/** A process forked during one pass is listed in the next. */
 const killPasses = 3;
 
 /**
@@ -32,7 +32,7 @@ export class RunCgroup {
     const dir = join(memory, this.name);
     if (version === 1) {
       writeFileSync(join(dir, "memory.limit_in_bytes"), String(memoryBytes));
-      // Not there where the kernel does not count swap.
+      // This file is missing if the kernel does not count swap.
       tryWrite(join(dir, "memory.memsw.limit_in_bytes"), String(memoryBytes));
     } else {
       writeFileSync(join(dir, "memory.max"), String(memoryBytes));
@@ -56,7 +56,7 @@ export class RunCgroup {
     return !readIfThere(join(this.#dir, "cgroup.events")).includes("populated 1");
   }
 
-  /** Makes all of it stand still; no SIGCONT of another process ends that. */
+  /** Freezes its processes. SIGCONT does not resume them. */
   freeze(): void {
     this.#setFrozen(true);
   }
@@ -75,16 +75,16 @@ export class RunCgroup {
     return this.#frozen;
   }
 
-  /** Sends SIGKILL to every process of it. What forks meanwhile may be left: repeat until it is empty. */
+  /** Kills its processes. One forked during the call may be left, so repeat until the cgroup is empty. */
   kill(): void {
     if (this.#place.version === 2 && tryWrite(join(this.#dir, "cgroup.kill"), "1")) return;
-    // Frozen processes cannot fork, nor end and leave their pid to another.
+    // A frozen process can neither fork nor end, so no pid is reused between reading the list and sending the signal.
     this.freeze();
     for (let pass = 0; pass < killPasses; pass += 1) this.#signalAll(this.members(), "SIGKILL");
     this.thaw();
   }
 
-  /** Sends a signal to the processes that are not in `group`, which was sent it as a whole. */
+  /** Signals the processes outside the process group `group`, which the caller signals as a whole. */
   signalOutside(group: number, signal: NodeJS.Signals): void {
     this.#signalAll(
       this.members().filter((pid) => groupOf(pid) !== group),
@@ -92,7 +92,7 @@ export class RunCgroup {
     );
   }
 
-  /** Cpu time of all that ever ran in it. */
+  /** Cpu time of all processes that ever were in it. */
   get cpuMs(): number | undefined {
     const { version, cpu } = this.#place;
     if (cpu === undefined) return undefined;
@@ -100,7 +100,7 @@ export class RunCgroup {
     return Number(/^usage_usec (\d+)/m.exec(readIfThere(join(this.#dir, "cpu.stat")))?.[1] ?? 0) / 1000;
   }
 
-  /** How many of its processes the kernel ended for want of memory. */
+  /** How many of its processes the kernel killed at the memory limit. */
   get oomKills(): number {
     const { version, memory } = this.#place;
     if (memory === undefined) return 0;
@@ -124,7 +124,7 @@ export class RunCgroup {
       try {
         process.kill(pid, signal);
       } catch {
-        // gone meanwhile
+        // It has ended.
       }
     }
   }
@@ -135,7 +135,7 @@ export function removeCgroupDir(dir: string): void {
   try {
     rmdirSync(dir);
   } catch {
-    // gone, or not empty
+    // removed before, or not empty
   }
 }
 

@@ -14,11 +14,11 @@ export function frame(message: unknown): Buffer {
   return bytes;
 }
 
-/** Cuts a stream into messages. Half a frame dies with its connection: one reader a connection. */
+/** Cuts a stream into messages. Use one reader per connection, because it keeps half a frame for the next bytes. */
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0);
 
-  /** The messages that these bytes complete; throws where they are no frames. */
+  /** The messages that these bytes complete. Throws if the bytes are not frames. */
   read(bytes: Buffer): unknown[] {
     let rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const messages: unknown[] = [];

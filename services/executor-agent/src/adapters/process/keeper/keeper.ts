@@ -11,19 +11,19 @@ import type { RecordFiles } from "./records.ts";
 import type { CgroupUse } from "./run-cgroups.ts";
 import type { RunProcesses } from "./run-processes.ts";
 
-const startsATurn = 8;
+const startsPerTurn = 8;
 
 export interface KeeperParts {
   readonly records: RecordFiles;
   readonly processes: RunProcesses;
-  /** As whom directories are made and programs are started. */
+  /** Runs a function as the user of the tasks. */
   readonly asUser: AsUser;
   readonly tell: (runs: readonly KeptRun[]) => void;
-  /** Told that nothing is kept any more. */
+  /** Called when the keeper has no run left. */
   readonly onEmpty: () => void;
 }
 
-/** Starts processes, waits for them and remembers how they ended, until that is settled. It outlives its agent. */
+/** Starts processes, waits for them, and remembers their ends until the agent settles them. Outlives the agent. */
 export class Keeper {
   readonly #runs = new Map<string, KeptRun>();
   readonly #byPid = new Map<number, string>();
@@ -54,7 +54,7 @@ export class Keeper {
     return this.#runs.size === 0;
   }
 
-  /** Starts runs that it does not have yet. That they are to start is recorded before any of them does. */
+  /** Starts runs that it does not have yet. Each is recorded before it is started. */
   start(wanted: readonly StartRun[]): void {
     const fresh = wanted.filter(({ k }) => !this.#runs.has(k));
     for (const { k, o, r, m, u } of fresh) {
@@ -65,12 +65,12 @@ export class Keeper {
     this.#startSome();
   }
 
-  /** Whether each lane has something to go on with, so that ends need not be told at once. */
-  get hasNext(): boolean {
+  /** Whether each lane has runs waiting, so that the agent need not hear of ends at once. */
+  get lanesAreStocked(): boolean {
     return this.#lanes.areStocked;
   }
 
-  /** Those that wait behind others do not start. */
+  /** Takes back runs that wait in their lanes. */
   takeBack(keys: readonly string[]): void {
     const at = Date.now();
     const message = "the run before it took longer than expected";
@@ -85,8 +85,8 @@ export class Keeper {
   }
 
   /**
-   * To be started next. That they are, and in which cgroup, is recorded before any of them does; a run that only waits in its lane has not begun, and an agent
-   * that finds no record of it may start it.
+   * Queues runs for the start, and records them with their cgroups. A run that waits in its lane is not recorded: if this keeper dies, the agent finds no
+   * record of it and may start it again.
    */
   #enqueue(runs: readonly StartRun[]): void {
     const ready: StartRun[] = [];
@@ -131,13 +131,13 @@ export class Keeper {
     else if (signal === "CONT") this.#processes.continue(run);
     else this.#processes.signal(run, signal);
     if (signal === "TERM" && (run.stopped || run.frozen)) this.#processes.continue(run);
-    // It was told to end: it is to be able to.
+    // A run that was told to end must not be frozen by its lease.
     if (signal === "TERM") this.#leases.delete(key);
     if (signal !== "KILL")
       this.#runs.set(key, { ...run, stopped: signal === "STOP", frozen: signal === "STOP" && run.frozen === true });
   }
 
-  /** Puts leases off; what stands still only for the want of that goes on. */
+  /** Sets new ends of leases, and thaws runs that were frozen only by their lease. */
   extend(leases: readonly { readonly k: string; readonly u?: number }[]): void {
     for (const { k, u } of leases) {
       const run = this.#runs.get(k);
@@ -149,7 +149,7 @@ export class Keeper {
     }
   }
 
-  /** No agent put its lease off: its task may soon run elsewhere. One that waits is stopped the moment it starts. */
+  /** The lease of a run ended, so its task may soon run on another host. A run that waits is frozen when it starts. */
   #freeze(key: string): void {
     const run = this.#runs.get(key);
     if (!run || (run.x ?? run.f)) return;
@@ -157,7 +157,7 @@ export class Keeper {
     this.#runs.set(key, { ...run, frozen: true });
   }
 
-  /** Their ends are stored for good. */
+  /** Forgets runs whose ends are stored for good. */
   settle(keys: readonly string[]): void {
     const gone = keys.filter((key) => {
       const run = this.#runs.get(key);
@@ -168,18 +168,18 @@ export class Keeper {
     if (this.isEmpty) this.#onEmpty();
   }
 
-  /** All but those that wait in their lanes: a record of one would say that it may have begun. */
+  /** All runs but those that wait in their lanes, because a recorded run counts as begun. */
   *#recorded(): Generator<KeptRun> {
     for (const run of this.#runs.values()) if (!this.#lanes.waits(run.k)) yield run;
   }
 
-  /** Takes note of all children that have ended. */
+  /** Waits for all children that have ended. */
   reapAll(): void {
     const ended: KeptRun[] = [];
     for (let child = reap(); child; child = reap()) {
       const key = this.#byPid.get(child.pid);
       const run = key === undefined ? undefined : this.#runs.get(key);
-      if (!run) continue; // a stray that was taken over
+      if (!run) continue; // an adopted orphan
       this.#byPid.delete(child.pid);
       this.#leases.delete(run.k);
       const over = { ...run, x: this.#exitOf(child, run, this.#processes.end(run)) };
@@ -206,12 +206,12 @@ export class Keeper {
     return failed;
   }
 
-  /** A few at a time: each blocks until its program is executed, and ends want to be seen meanwhile. */
+  /** Starts a few runs per turn of the event loop, because each start blocks it until the program is executed. */
   #startSome(): void {
     if (this.#starting || this.#queue.length === 0) return;
     const offset = uptime() * 1000 - performance.now();
     const started: KeptRun[] = [];
-    for (const run of this.#queue.splice(0, startsATurn)) {
+    for (const run of this.#queue.splice(0, startsPerTurn)) {
       const failure = this.#startOne(run, offset);
       if (failure) this.#note([this.#failed(run.k, failure)]);
       else started.push(this.#runs.get(run.k)!);
@@ -253,14 +253,14 @@ export class Keeper {
   }
 
   #exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun, used: CgroupUse): KeptExit {
-    // Until it executes its program a child is this process in all but name, and its maximum counts that. Only what is above that is the program's own.
+    // Before it executes its program, a child shares the memory of the keeper, and the kernel counts that in the child's maximum. Only a maximum above it is the program's own.
     const ownBytes = process.resourceUsage().maxRSS * 1024;
     const [out, err] = this.#asUser(() => [sizeOf(o), sizeOf(r)]);
     return {
       at: Date.now(),
       ...(code === undefined ? {} : { code }),
       ...(signal === undefined ? {} : { signal }),
-      // A process that nobody waited for counts in its cgroup only.
+      // wait4 does not count processes that no parent waited for; the cgroup does.
       cpuMs: Math.max(cpuMs, Math.round(used.cpuMs ?? 0)),
       ...(maxResidentBytes > ownBytes * 1.05 ? { peakBytes: maxResidentBytes } : {}),
       ...(used.oomKills > 0 ? { oom: used.oomKills } : {}),
@@ -272,7 +272,7 @@ export class Keeper {
 
 const groupOf = ({ g }: KeptRun): { readonly g?: string } => (g === undefined ? {} : { g });
 
-/** A file that its user put out of reach has no size: a fault of theirs is not to end the keeper. */
+/** Size of an output file; 0 if the user made it unreadable, because that must not end the keeper. */
 function sizeOf(path: string): number {
   try {
     return statSync(path).size;

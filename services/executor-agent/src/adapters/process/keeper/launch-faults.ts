@@ -22,16 +22,16 @@ const errno: Readonly<Record<number, string>> = {
   122: "EDQUOT",
 };
 
-/** Of one string, its end included: 32 pages on Linux. */
+/** Largest argument or variable that Linux takes, with its final NUL: 32 pages. */
 const maxStringBytes = 131_072;
 const firstLineBytes = 256;
 
 const fault = (code: string, message: string): KeptFailure => ({ at: Date.now(), code, message });
 
-/** A fault of the host, not of the task: another host may do it. */
+/** A fault of the host, not of the task: another host may run it. */
 export const hostFault = (code: string, message: string): KeptFailure => ({ ...fault(code, message), host: true });
 
-/** What the system's refusal to start a program means for its task. */
+/** The failure of a run whose program the system did not start, by error number. */
 export function spawnFailure(run: StartRun, path: string, number: number): KeptFailure {
   const code = errno[number] ?? `error ${number}`;
   const name = run.n ?? run.c[0] ?? "";
@@ -61,17 +61,17 @@ export function spawnFailure(run: StartRun, path: string, number: number): KeptF
   }
 }
 
-/** The task's directory, or its output files, cannot be made or reached: by the disk, or by what its user made there. */
+/** The failure of a run whose directory or output files cannot be made: by fault of the disk, or of its user. */
 export function dirFault(code: string): KeptFailure {
   if (code === "EDQUOT") return hostFault("DISK_QUOTA", "its user's disk quota on this host is used up");
   const message = `the task's directory or output cannot be made or reached: ${code}`;
   return hostFault(usersOwn.has(code) ? "TASK_DIR_UNSAFE" : "TASK_DIR_FAILED", message);
 }
 
-/** In a directory that the user owns, only that user brings these about. */
+/** Errors that only the owner of a directory can cause in it. */
 const usersOwn: ReadonlySet<string> = new Set(["ENOTDIR", "EEXIST", "ELOOP", "EACCES", "EPERM"]);
 
-/** Whether the user that this thread is has as many processes and threads as its limit allows. */
+/** Whether the user of this thread has reached its limit of processes and threads. */
 function isAtOwnLimit(): boolean {
   if (process.platform !== "linux") return false;
   const limit = Number(/^Max processes +(\d+)/m.exec(readFileSync("/proc/thread-self/limits", "utf8"))?.[1] ?? NaN);
@@ -85,11 +85,11 @@ function threadsOf(pid: string, uid: number | undefined): number {
     const tasks = statSync(`/proc/${pid}/task`);
     return tasks.uid === uid ? tasks.nlink - 2 : 0;
   } catch {
-    return 0; // gone
+    return 0; // ended
   }
 }
 
-/** ENOENT is said of the program, and of the interpreter that its first line names. */
+/** The system reports ENOENT both for a missing program and for a missing interpreter in its #! line. */
 function missing({ d, t }: StartRun, name: string, path: string): KeptFailure {
   const interpreter = interpreterOf(resolve(d ?? t, path));
   if (interpreter === undefined) return fault("COMMAND_NOT_FOUND", `${name}: no such program`);
@@ -100,7 +100,7 @@ function missing({ d, t }: StartRun, name: string, path: string): KeptFailure {
   );
 }
 
-/** What the `#!` line of a script names; undefined where there is no script with one. */
+/** The interpreter in the `#!` line of a script; undefined if there is none. */
 function interpreterOf(path: string): string | undefined {
   let file: number;
   try {
@@ -129,7 +129,7 @@ function tooLong({ c, e }: StartRun): string {
   return "command and environment together are larger than this system takes";
 }
 
-/** Where a command is; what has a slash is taken as it is, so that the working directory counts. */
+/** Path of a command. A name with a slash is returned as it is, so it counts from the working directory. */
 export function findCommand(name: string, path: string): string | undefined {
   if (name.includes("/")) return name;
   if (name === "") return undefined;

@@ -6,10 +6,10 @@ import type { KeptFailure, StartRun } from "./protocol.ts";
 
 const noEntry = -2;
 const noExecFormat = -8;
-/** More are forgotten all at once. */
+/** When the set has more, it is cleared. */
 const maxKnownDirs = 10_000;
 
-/** Starts a run's program as whoever calls it, in directories that it makes where they are missing: its pid, or why it could not. `known` are directories that were made before. */
+/** Starts the program of a run as the calling user, and makes missing directories. Returns the pid, or why it failed. `known` caches directories that exist. */
 export function launch(run: StartRun, known: Set<string>): number | KeptFailure {
   const { c, e, t, d, o, r } = run;
   try {
@@ -25,7 +25,7 @@ export function launch(run: StartRun, known: Set<string>): number | KeptFailure 
   if (path === undefined) return fault("COMMAND_NOT_FOUND", `${name}: not found on PATH`);
   const files = { workdir: d ?? t, stdout: o, stderr: r };
   let pid = spawn(path, c, env, files);
-  // A text without a #! line: what shells do with it.
+  // A text without a #! line: run it with sh, as shells do.
   if (pid === noExecFormat) pid = spawn("/bin/sh", ["/bin/sh", path, ...rest], env, files);
   if (pid === noEntry && !existsSync(dirname(o))) {
     known.clear();
@@ -35,7 +35,7 @@ export function launch(run: StartRun, known: Set<string>): number | KeptFailure 
   return pid > 0 ? pid : spawnFailure(run, path, -pid);
 }
 
-/** The task's own directory, and once for many of an array those that they share. */
+/** Makes the task's directory, and once per array those that its elements share. */
 function makeDirs({ t, o, r, a = t }: StartRun, known: Set<string>): void {
   for (const path of [dirname(o), dirname(r), a]) {
     if (path === t || known.has(path)) continue;

@@ -1,13 +1,13 @@
 import { uptime } from "node:os";
 
-/** Timers stand still while a machine sleeps; leases do not, so they are looked at again after this time at the latest. */
+/** Timers stop while a machine sleeps, but leases go on. So leases are checked at least this often. */
 const lookAtLeastEveryMs = 2_000;
 const minWaitMs = 20;
 
 /** Milliseconds since boot, sleep included: the clock of the agent's journal. */
 export const bootMs = (): number => uptime() * 1000;
 
-/** Until when runs may go on without a word of the agent; tells of those whose time is over, each once. */
+/** Ends of leases. Calls `onEnd` once per run whose lease has ended. */
 export class Leases {
   readonly #until = new Map<string, number>();
   readonly #onEnd: (key: string) => void;
@@ -18,7 +18,7 @@ export class Leases {
     this.#onEnd = onEnd;
   }
 
-  /** Undefined: for ever. */
+  /** Undefined: the run has no lease. */
   set(key: string, untilBootMs: number | undefined): void {
     if (untilBootMs === undefined) return void this.#until.delete(key);
     this.#until.set(key, untilBootMs);

@@ -13,17 +13,17 @@ import { RunCgroups } from "./run-cgroups.ts";
 import { cgroupProcesses, processTree } from "./run-processes.ts";
 
 /**
- * The keeper's process. Started by root it stays root, so that no task can stop, trace or limit it, and is the tasks' user only while it makes their
- * directories and starts their programs. Where the system cannot change one thread it becomes that user for good.
+ * The keeper's process. If root starts it, it stays root, so that no task can stop, trace or limit it. It acts as the tasks' user only while it makes their
+ * directories and starts their programs. If the system cannot change the user of one thread, the keeper becomes that user for good.
  */
 closeInherited();
 const { dir, socket, cgroups, identity } = JSON.parse(process.argv[2] ?? "{}") as KeeperOptions;
 const idleMs = 60_000;
 const startedDelayMs = 3;
-/** While each lane has enough to go on, nobody is idle for want of this news. */
+/** While each lane has runs waiting, reports of ends gather for this long: no place is idle meanwhile. */
 const endedDelayMs = 8;
-/** An agent that does not let go, though another is there: it stands still. */
-const lastWordsMs = 500;
+/** How long a new agent waits for the connection of the earlier one to close. */
+const handoverTimeoutMs = 500;
 
 process.umask(0o077);
 process.on("SIGHUP", () => {});
@@ -70,12 +70,12 @@ function writePid(): void {
   renameSync(draft, join(dir, "keeper.pid"));
 }
 
-/** One agent at a time; the newest is it. The one before may have died with words still on their way: they are heard first, and the welcome tells what came of them. */
+/** Accepts one agent at a time; the newest wins. Messages of the earlier agent may still be in its socket: they are read first, so the welcome includes their effect. */
 function accept(next: Socket): void {
   next.on("error", () => {});
   const before = connection;
   if (!before) return welcome(next);
-  const timer = setTimeout(() => before.destroy(), lastWordsMs);
+  const timer = setTimeout(() => before.destroy(), handoverTimeoutMs);
   before.once("close", () => {
     clearTimeout(timer);
     accept(next);
@@ -83,9 +83,9 @@ function accept(next: Socket): void {
 }
 
 function welcome(next: Socket): void {
-  if (next.destroyed) return; // while it waited
+  if (next.destroyed) return; // it left while it waited
   connection = next;
-  news.clear(); // the welcome has it
+  news.clear(); // the welcome includes it
   clearTimeout(idleTimer);
   const reader = new FrameReader();
   next.on("data", (bytes: Buffer) => {
@@ -124,12 +124,12 @@ function obey(message: ToKeeper): void {
   }
 }
 
-/** Starts may wait a moment for their ends: a short task is one piece of news then. Ends go out at once, but where there is enough to do without an answer. */
+/** Reports runs to the agent. Starts are delayed a little, so that start and end of a short task go in one message. Ends go at once, unless all lanes have runs waiting. */
 function tell(runs: readonly KeptRun[]): void {
   if (!connection) return records.sync();
   for (const run of runs) news.set(run.k, run);
   const ends = runs.some(({ x, f }) => x ?? f);
-  if (ends && !keeper.hasNext) tellNow();
+  if (ends && !keeper.lanesAreStocked) tellNow();
   else newsTimer ??= setTimeout(tellNow, ends ? endedDelayMs : startedDelayMs);
 }
 
@@ -159,7 +159,7 @@ function end(): void {
   try {
     rmSync(socket, { force: true });
   } catch {
-    // in a directory that is not this user's; the agent removes it
+    // The agent removes it, if this user may not.
   }
   process.exit(0);
 }

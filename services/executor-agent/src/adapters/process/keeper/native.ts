@@ -6,8 +6,8 @@ import type { KoffiFunc } from "koffi";
 type CFunction = KoffiFunc<(...args: unknown[]) => unknown>;
 
 /**
- * The few calls that Node lacks. Node's own spawn forks without vfork (0.5 ms of its loop and more), cannot make a child's session without it, and lets nobody
- * else wait for children. Buffers stand for C's structures: larger than any platform's, and made once.
+ * System calls that Node lacks. Node's own spawn forks without vfork, which blocks the event loop for 0.5 ms and more, and does not let other code wait for
+ * children. The buffers stand for C structures: they are larger than on any platform, and allocated once.
  */
 const libc = koffi.load(null);
 const posixSpawn = libc.func(
@@ -40,7 +40,7 @@ attributesInit(attributes);
 setFlags(attributes, spawnSetSession | spawnSetDefaultSignals | spawnSetMask);
 const signals = Buffer.alloc(structBytes);
 setMask(attributes, signals);
-signals[1] = 1 << 4; // SIGPIPE (13), which Node ignores, and an ignored signal is inherited
+signals[1] = 1 << 4; // SIGPIPE (13): Node ignores it, and children inherit that
 setDefaultSignals(attributes, signals);
 
 const outputFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
@@ -51,7 +51,7 @@ export interface SpawnFiles {
   readonly stderr: string;
 }
 
-/** Starts a program in a session of its own, with nothing open but its input and outputs; its pid, or minus the error's number. Returns when it was executed. */
+/** Starts a program in a session of its own, with only descriptors 0, 1 and 2 open. Returns its pid, or minus the error number, once it was executed. */
 export function spawn(path: string, argv: readonly string[], env: readonly string[], files: SpawnFiles): number {
   actionsInit(actions);
   addOpen(actions, 0, "/dev/null", constants.O_RDONLY, 0);
@@ -92,7 +92,7 @@ export function reap(): Reaped | undefined {
 
 const timeMs = (at: number): number => Number(usageOut.readBigInt64LE(at)) * 1000 + usageOut.readInt32LE(at + 8) / 1000;
 
-/** Processes whose parents are gone become children of this one, not of init: a daemon cannot leave its run. */
+/** Makes this process a subreaper: descendants whose parents end become its children, not those of init. */
 export function adoptOrphans(): void {
   if (process.platform !== "linux") return;
   const prSetChildSubreaper = 36;
@@ -102,7 +102,7 @@ export function adoptOrphans(): void {
 const getDescriptorFlags = 1;
 const closeOnExec = 1;
 
-/** Closes what this process inherited beside 0, 1 and 2. Node opens its own descriptors with FD_CLOEXEC, so those without it are of whoever started this process. */
+/** Closes inherited descriptors above 2. Node opens its own with FD_CLOEXEC, so those without it were inherited. */
 export function closeInherited(): void {
   if (process.platform !== "linux") return;
   const fcntl = libc.func("int fcntl(int fd, int command)");
@@ -115,12 +115,12 @@ export function closeInherited(): void {
   }
 }
 
-/** Does something as another user. */
+/** Calls `act` as another user. */
 export type AsUser = <T>(act: () => T) => T;
 
 /**
- * For a process of root: what `act` does in this thread, it does as that user, and a program that it starts cannot become root again, because executing replaces the saved
- * user id. Meanwhile root is only the saved id, so that user's processes may send signals to this thread. Undefined where the system has no such call.
+ * For a process of root: changes the user of this thread for the time of `act`. A program that `act` starts cannot become root again, because execve
+ * replaces the saved user id. During `act` processes of that user may signal this process. Undefined if the system has no such call.
  */
 export function asUserOf(uid: number): AsUser | undefined {
   const number = process.platform === "linux" ? setresuidNumbers[process.arch] : undefined;
@@ -136,7 +136,7 @@ export function asUserOf(uid: number): AsUser | undefined {
     try {
       return act();
     } finally {
-      // Nothing that comes after may run as the wrong user.
+      // What follows must not run as the wrong user.
       if (setresuid(number, 0, 0, 0) !== 0) process.abort();
     }
   };
@@ -146,7 +146,7 @@ function prctlOf(): CFunction {
   return libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)");
 }
 
-/** A function that older C libraries lack. */
+/** A function of the C library; undefined if the library is too old. */
 function optional(declaration: string): CFunction | undefined {
   try {
     return libc.func(declaration);

@@ -1,7 +1,7 @@
-/** Version of frames and records. A keeper of another one takes no new runs, is read until it is empty, and ends. */
+/** Version of frames and records. A keeper of another version gets no new runs, and ends once the agent has read and settled all of its runs. */
 export const protocolVersion = 3;
 
-/** What a keeper is told of a run. Short names: it is written and read once a task. */
+/** The start message of a run. Names are short, because it is written and read once per task. */
 export interface StartRun {
   /** Key of the run. */
   readonly k: string;
@@ -19,11 +19,11 @@ export interface StartRun {
   readonly a?: string;
   /** Its memory limit in bytes, kept for the next agent. */
   readonly m: number;
-  /** Its lane: it is started once what came before it in that lane is over. */
+  /** Its lane: the run is started when the run before it in that lane has ended. */
   readonly l?: string;
-  /** What a message calls the program, where its path is one that the user never typed. */
+  /** Name of the program for messages, if the user never typed its path. */
   readonly n?: string;
-  /** Until when it may go on without a word of the agent, in milliseconds since boot. */
+  /** End of its lease, in milliseconds since boot. */
   readonly u?: number;
 }
 
@@ -32,12 +32,12 @@ export type RunSignal = "TERM" | "KILL" | "STOP" | "CONT";
 export type ToKeeper =
   | { readonly t: "start"; readonly runs: readonly StartRun[] }
   | { readonly t: "signal"; readonly k: string; readonly signal: RunSignal }
-  /** Leases put off; without u: for ever. */
+  /** New ends of leases; without u: no lease any more. */
   | { readonly t: "extend"; readonly leases: readonly { readonly k: string; readonly u?: number }[] }
   | { readonly t: "settle"; readonly keys: readonly string[] }
-  /** Those that have not begun are not started. */
+  /** Take back runs that have not begun. */
   | { readonly t: "back"; readonly keys: readonly string[] }
-  /** Is to be answered at once: it shows that the keeper runs. */
+  /** To be answered by a pong at once, which shows that the keeper runs. */
   | { readonly t: "ping" }
   /** Take nothing new, and end as soon as nothing is kept. */
   | { readonly t: "close" };
@@ -48,9 +48,9 @@ export interface KeptExit {
   readonly code?: number;
   readonly signal?: number;
   readonly cpuMs: number;
-  /** Absent where it could not be told from the keeper's own. */
+  /** Absent if it is not above the keeper's own maximum, which a child's maximum includes. */
   readonly peakBytes?: number;
-  /** How many of its processes the kernel ended for want of memory; absent: none, or not known. */
+  /** How many of its processes the kernel killed at the memory limit; absent: none, or not counted. */
   readonly oom?: number;
   /** Sizes of the two outputs. */
   readonly out: number;
@@ -66,24 +66,24 @@ export interface KeptFailure {
   readonly host?: true;
 }
 
-/** A run as its keeper knows it: begun with k, then pid and times, then x or f. */
+/** A run as its keeper knows it: first with k, then with pid and times, then with x (ended) or f (failed). */
 export interface KeptRun {
   readonly k: string;
   readonly pid?: number;
   /** When it was started: on the wall clock, and in milliseconds since boot. */
   readonly at?: number;
   readonly boot?: number;
-  /** Output files, to tell their sizes where nobody saw the end. */
+  /** Output files, so that the agent can report their sizes if the keeper dies. */
   readonly o: string;
   readonly r: string;
   readonly x?: KeptExit;
   readonly f?: KeptFailure;
   readonly stopped?: boolean;
-  /** Stopped by its keeper, because its lease ended and no agent put it off. */
+  /** Frozen by its keeper, because its lease ended. */
   readonly frozen?: boolean;
   /** Its memory limit. */
   readonly m: number;
-  /** Name of its cgroup, where it has one. */
+  /** Name of its cgroup, if it has one. */
   readonly g?: string;
 }
 
@@ -92,16 +92,16 @@ export type FromKeeper =
   | { readonly t: "pong" }
   | { readonly t: "news"; readonly runs: readonly KeptRun[] };
 
-/** Where the cgroups of a keeper's runs are: directories in which each run has one of its own, under one name. */
+/** Directories for the cgroups of a keeper's runs. Each run has a directory of the same name in each. */
 export interface CgroupPlace {
   readonly version: 1 | 2;
-  /** That lists processes, freezes and kills: the freezer's with version 1. */
+  /** Lists, freezes and kills processes; with version 1 the freezer hierarchy. */
   readonly main: string;
-  /** That limits memory; absent where nothing does. */
+  /** Limits memory; absent if nothing does. */
   readonly memory?: string;
-  /** That counts cpu time. */
+  /** Counts cpu time. */
   readonly cpu?: string;
-  /** Where the keeper itself is: one for each hierarchy. */
+  /** Cgroups of the keeper itself: one per hierarchy. */
   readonly homes: readonly string[];
 }
 

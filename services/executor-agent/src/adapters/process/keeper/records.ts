@@ -10,25 +10,25 @@ const compactBytes = 4 * 1024 * 1024;
 const retryMs = 1_000;
 
 /**
- * What a keeper knows, for when it is killed. Lines are written before a process is started and as soon as its end is known; a write survives the keeper, and
- * a lost machine loses its processes too. Two files take turns, so that old lines go without a moment in which nothing is whole.
+ * The record of a keeper, from which the agent goes on if the keeper is killed. A line is written before a process is started, and when its end is known. There
+ * is no sync per line: a write survives the keeper, and a machine that stops ends the processes too. Two files alternate, so that one of them is always whole.
  */
 export class RecordFiles {
   readonly #files: [number, number];
   #at: 0 | 1 = 0;
   #bytes = 0;
-  /** Lines, or the rest of one, that a full or faulty disk did not take yet. They are written before any later line. */
+  /** Lines, or the rest of one, that failed to be written. They are written before any later line. */
   #pending = Buffer.alloc(0);
   #unsynced = false;
   #syncing = false;
   #retry: NodeJS.Timeout | undefined;
 
-  /** Opens them, before privileges are given up: tasks cannot reach what their keeper holds open. */
+  /** Opens both files. */
   constructor(dir: string) {
     this.#files = [openSync(join(dir, names[0]), "a", 0o600), openSync(join(dir, names[1]), "a", 0o600)];
   }
 
-  /** Writes lines. Returns the system's error where they are not in the file: they are written once it takes them. */
+  /** Writes lines. Returns the system's error if they are not in the file; they stay pending and are retried. */
   write(lines: readonly Line[]): Error | undefined {
     if (lines.length === 0) return undefined;
     const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
@@ -36,7 +36,7 @@ export class RecordFiles {
     return this.#flush();
   }
 
-  /** Puts what was written on disk, in the background. The agent's journal does it while it listens; alone, the keeper has to. */
+  /** Syncs to disk in the background. Only needed while no agent is connected, because the agent's journal syncs what it hears. */
   sync(): void {
     if (this.#syncing || !this.#unsynced) return;
     this.#syncing = true;
@@ -50,7 +50,7 @@ export class RecordFiles {
     });
   }
 
-  /** Leaves out what is settled, once that is much. */
+  /** Rewrites the record without settled runs, once it is large. */
   compact(kept: Iterable<KeptRun>, count: number): void {
     if (count > 0 && this.#bytes < compactBytes) return;
     if (count === 0 && this.#bytes < compactBytes / 16) return;
@@ -58,7 +58,7 @@ export class RecordFiles {
     try {
       ftruncateSync(next, 0);
       const bytes = Buffer.from([...kept].map((line) => `${JSON.stringify(line)}\n`).join(""));
-      // Lines that wait are in what is kept, too.
+      // `kept` includes the pending lines.
       if (writeWhole(next, bytes).error) return ftruncateSync(next, 0);
       this.#at = this.#at === 0 ? 1 : 0;
       this.#bytes = bytes.length;
@@ -66,7 +66,7 @@ export class RecordFiles {
       this.#unsynced = true;
       ftruncateSync(old, 0);
     } catch {
-      // The file before is still whole; the next settled run tries again.
+      // The earlier file is still whole. The next settle retries.
     }
   }
 
@@ -92,7 +92,7 @@ export class RecordFiles {
   }
 }
 
-/** Writes all, in as many steps as the system makes of it. */
+/** Writes all bytes, because one write may take only a part. */
 function writeWhole(file: number, bytes: Buffer): { readonly written: number; readonly error: Error | undefined } {
   let written = 0;
   try {
@@ -103,7 +103,7 @@ function writeWhole(file: number, bytes: Buffer): { readonly written: number; re
   }
 }
 
-/** All unsettled runs of a keeper's record, whether or not it lives; half a line at an end is left out. Throws where a file is there and cannot be read. */
+/** All unsettled runs of a keeper's record. Skips half a line at the end. Throws if a file exists and cannot be read. */
 export function readRecords(dir: string): Map<string, KeptRun> {
   const runs = new Map<string, KeptRun>();
   const settled = new Set<string>();

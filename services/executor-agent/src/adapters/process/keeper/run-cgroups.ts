@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { RunCgroup, homeName, removeCgroupDir } from "./cgroup.ts";
 import type { CgroupPlace } from "./protocol.ts";
 
-/** Kept for later runs of the same limit: making and removing one costs a quarter of a short task. */
+/** Free cgroups to keep for reuse, because making and removing one costs a sixth of a short task. */
 const maxFree = 64;
-/** Memory that the kernel charged to it and does not give back adds up, so a cgroup is used this often at most. */
+/** A cgroup is removed after this many runs, because memory that the kernel never uncharges adds up. */
 const maxUses = 500;
 const drainMs = 50;
 
@@ -13,7 +13,7 @@ interface Slot {
   readonly cgroup: RunCgroup;
   readonly memoryBytes: number;
   uses: number;
-  /** What earlier runs in it had used. */
+  /** Totals at the end of the last run. */
   cpuMs: number;
   oomKills: number;
 }
@@ -24,7 +24,7 @@ export interface CgroupUse {
   readonly oomKills: number;
 }
 
-/** One cgroup for each live run of a keeper. A cgroup serves one run after the other, but only once no process of the earlier one is left. */
+/** One cgroup per live run of a keeper. A cgroup is reused once no process of the earlier run is left. */
 export class RunCgroups {
   readonly #place: CgroupPlace;
   readonly #free: Slot[] = [];
@@ -41,7 +41,7 @@ export class RunCgroups {
     if (place.version === 2) for (const dir of place.homes) writeTo(join(dir, "cgroup.procs"), String(process.pid));
   }
 
-  /** A cgroup without processes, with this memory limit: its name. Throws the system's error where none can be made. */
+  /** Returns the name of an empty cgroup with this memory limit. Throws the system's error if none can be made. */
   take(memoryBytes: number): string {
     const at = this.#free.findLastIndex((free) => free.memoryBytes === memoryBytes);
     const slot = at >= 0 ? this.#free.splice(at, 1)[0]! : this.#make(memoryBytes);
@@ -55,8 +55,8 @@ export class RunCgroups {
   }
 
   /**
-   * Calls `spawn`, whose child begins in that cgroup. With version 1 this thread enters it and the child inherits that. With version 2 the child is moved after
-   * its start: what it forked before is still in the keeper's cgroup, where nothing but the keeper may be, and is moved after it.
+   * Calls `spawn` so that the child belongs to the cgroup. With version 1 this thread enters the cgroup, and the child inherits it. With version 2 the child is
+   * moved after its start; processes that it forked before that are in the keeper's own cgroup, and are moved too.
    */
   spawnIn(name: string, spawn: () => number): number {
     if (this.#place.version === 2) {
@@ -78,7 +78,7 @@ export class RunCgroups {
     }
   }
 
-  /** Its run is over: ends what is left in it, and says what the run used. */
+  /** To be called at the end of the run: kills what is left in the cgroup, and returns what the run used. */
   release(name: string): CgroupUse {
     const slot = this.#slots.get(name);
     if (!slot) return { cpuMs: undefined, oomKills: 0 };
@@ -94,14 +94,14 @@ export class RunCgroups {
       else this.#drain(slot);
       return used;
     } catch {
-      // No descriptor is free. What is in it is ended as soon as there is one, and it is not used again.
+      // The cgroup cannot be read, as without free descriptors. It is killed later, and not reused.
       slot.uses = maxUses;
       this.#drainLater(slot);
       return { cpuMs: undefined, oomKills: 0 };
     }
   }
 
-  /** Removes all that are empty. */
+  /** Removes the empty cgroups. */
   close(): void {
     clearTimeout(this.#timer);
     for (const { cgroup } of [...this.#free, ...this.#slots.values(), ...this.#draining]) cgroup.remove();
@@ -158,7 +158,7 @@ export class RunCgroups {
   }
 }
 
-/** A process that is gone meanwhile is no error. */
+/** Writes to a cgroup file. A process that has ended is no error. */
 function writeTo(file: string, text: string): void {
   const opened = openSync(file, "w");
   try {

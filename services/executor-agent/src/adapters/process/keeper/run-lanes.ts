@@ -1,4 +1,4 @@
-/** What of a run matters here. */
+/** The fields of a run that lanes need. */
 interface Laned {
   readonly k: string;
   readonly l?: string;
@@ -11,23 +11,23 @@ interface Lane<R> {
   readonly waiting: R[];
 }
 
-/** A lane with fewer than these behind its current run wants more soon. */
-const stock = 3;
+/** A lane with fewer waiting runs than this needs more soon. */
+const minWaiting = 3;
 
-/** Runs that wait for the end of another, so that the next starts the moment one is over, without a word from the agent. */
+/** Lanes: queues of runs in which the next starts when the one before it ends, without asking the agent. */
 export class RunLanes<R extends Laned> {
   readonly #lanes = new Map<string, Lane<R>>();
-  /** Of current runs, and of those that wait. */
+  /** Lanes by run: of current runs and of waiting ones. */
   readonly #laneOf = new Map<string, Lane<R>>();
 
-  /** Whether there are lanes, and none is about to run dry. */
+  /** Whether there are lanes, and each has enough waiting runs. */
   get areStocked(): boolean {
     if (this.#lanes.size === 0) return false;
-    for (const { waiting } of this.#lanes.values()) if (waiting.length < stock) return false;
+    for (const { waiting } of this.#lanes.values()) if (waiting.length < minWaiting) return false;
     return true;
   }
 
-  /** Whether it may start now; otherwise it waits in its lane. A lane is named after the run that was there first. */
+  /** Whether the run may start now; else it waits in its lane. A lane is named after its first run. */
   enter(run: R, isLive: (key: string) => boolean): boolean {
     if (run.l === undefined) return true;
     const lane = this.#lanes.get(run.l);
@@ -44,7 +44,7 @@ export class RunLanes<R extends Laned> {
     return !first;
   }
 
-  /** A run is over: the next of its lane, if it was its lane's current one. */
+  /** To be called at the end of a run. Returns the next run of its lane, if it was the current one. */
   leave(key: string): R | undefined {
     const lane = this.#laneOf.get(key);
     if (lane?.current !== key) return undefined;
@@ -55,13 +55,13 @@ export class RunLanes<R extends Laned> {
     return next;
   }
 
-  /** Whether it waits for another's end. */
+  /** Whether the run waits for the end of another. */
   waits(key: string): boolean {
     const lane = this.#laneOf.get(key);
     return lane !== undefined && lane.current !== key;
   }
 
-  /** Takes out one that waits. */
+  /** Removes a waiting run. Returns whether it was waiting. */
   remove(key: string): boolean {
     const lane = this.#laneOf.get(key);
     const at = lane?.waiting.findIndex(({ k }) => k === key) ?? -1;

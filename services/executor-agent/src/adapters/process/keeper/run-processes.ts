@@ -1,23 +1,23 @@
-import { continueRun, endStrays, sendTo, signalTree, stopRun } from "./family.ts";
+import { continueRun, endStrays, sendTo, signalTree, stopRun } from "./process-tree.ts";
 import type { AsUser } from "./native.ts";
 import type { KeptRun } from "./protocol.ts";
 import type { CgroupUse, RunCgroups } from "./run-cgroups.ts";
 
-/** The processes of runs: which are of a run, and what is sent to them. */
+/** Finds and signals the processes of runs. */
 export interface RunProcesses {
-  /** Name of a cgroup for a run that is about to start; undefined where runs have none. Throws the system's error where none can be made. */
+  /** Name of a cgroup for a run that is about to start; undefined without cgroups. Throws the system's error if none can be made. */
   reserve(memoryBytes: number): string | undefined;
-  /** Calls `spawn`, which answers a pid or less than 0; the child is the run's from its beginning. */
+  /** Calls `spawn`, which returns a pid, or 0 or less if nothing was started. The child belongs to the run from its start. */
   spawnIn(run: KeptRun, spawn: () => number): number;
   signal(run: KeptRun, signal: "TERM" | "KILL"): void;
   stop(run: KeptRun): void;
   continue(run: KeptRun): void;
-  /** Its first process has ended, or it was not started: ends what is left of it, and says what it used. */
+  /** To be called when the first process has ended, or was not started. Kills the rest of the run, and returns what the run used. */
   end(run: KeptRun): CgroupUse;
   close(): void;
 }
 
-/** Membership by cgroup: exact, and out of the tasks' reach. */
+/** Processes by cgroup: exact, and tasks cannot change it. */
 export function cgroupProcesses(cgroups: RunCgroups): RunProcesses {
   return {
     reserve: (memoryBytes) => cgroups.take(memoryBytes),
@@ -39,7 +39,7 @@ export function cgroupProcesses(cgroups: RunCgroups): RunProcesses {
 const nothingUsed: CgroupUse = { cpuMs: undefined, oomKills: 0 };
 const strayDelayMs = 200;
 
-/** Membership without cgroups: by session, ancestry and what a process says of itself. Signals are sent as the tasks' user, so that a pid that is another user's by now is safe. */
+/** Processes by session, ancestry and environment. Signals are sent as the tasks' user, so a pid that another user's process has by now is safe. */
 export function processTree(asUser: AsUser, live: () => readonly KeptRun[]): RunProcesses {
   let timer: NodeJS.Timeout | undefined;
   const endStraysSoon = (): void => {
@@ -67,7 +67,7 @@ export function processTree(asUser: AsUser, live: () => readonly KeptRun[]): Run
     continue: (run) => asUser(() => continueRun(run, live())),
     end({ pid }) {
       if (pid === undefined) return nothingUsed;
-      // One task is one computation: what it left running ends with it, as in a container.
+      // The rest of a run ends with its first process, as in a container.
       asUser(() => sendTo(-pid, "SIGKILL"));
       endStraysSoon();
       return nothingUsed;

@@ -6,14 +6,14 @@ export function sendTo(pid: number, signal: NodeJS.Signals | string): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // gone already
+    // It has ended.
   }
 }
 
-/** Between the start that the keeper notes and the kernel's own, which counts in hundredths of a second. */
+/** How far the keeper's start time of a run and the kernel's may differ: the kernel counts in hundredths of a second. */
 const toleranceMs = 50;
 
-/** Signals what descends from a run's process, whatever group or session it is in now. */
+/** Signals the descendants of a run's first process, whatever their group or session. */
 export function signalTree(run: KeptRun, live: readonly KeptRun[], signal: NodeJS.Signals): void {
   if (process.platform !== "linux" || run.pid === undefined) return;
   const strays = straysOf(live).filter(({ owners }) => owners.length === 1 && owners[0]!.k === run.k);
@@ -21,7 +21,7 @@ export function signalTree(run: KeptRun, live: readonly KeptRun[], signal: NodeJ
   for (const { pid } of strays) sendTo(pid, signal);
 }
 
-/** From the top down: a process that loses its parent meanwhile is on the list already. */
+/** Signals parents before children, and lists the children first: they would be reparented when the parent ends. */
 function signalDescendants(root: number, signal: NodeJS.Signals): void {
   const pending = childrenOf(root);
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
@@ -45,7 +45,7 @@ export function continueRun(run: KeptRun, live: readonly KeptRun[]): void {
   sendTo(-run.pid, "SIGCONT");
 }
 
-/** Ends the processes that outlived their run, with what descends from them. As the keeper adopts orphans, they are its children. */
+/** Kills processes that outlived their run, and their descendants. They are children of the keeper, because it is a subreaper. */
 export function endStrays(live: readonly KeptRun[]): void {
   if (process.platform !== "linux") return;
   for (const { pid, owners } of straysOf(live)) {
@@ -55,15 +55,15 @@ export function endStrays(live: readonly KeptRun[]): void {
   }
 }
 
-/** A child of the keeper that is no run's first process, with the live runs that it may be of. */
+/** A child of the keeper that is not the first process of a run, and the live runs that it may belong to. */
 interface Stray {
   readonly pid: number;
   readonly owners: readonly KeptRun[];
 }
 
 /**
- * A stray is of the run whose session it is in; one in a session of its own is of the run that its environment names. One that names none, as after
- * `env -i`, may be of any run that was there when it began, and is spared as long as one of these lives.
+ * A stray belongs to the run whose session it is in; in a session of its own, to the run that its environment names. If it names none, as after `env -i`, it
+ * may belong to any run that started before it, so it is spared while one of these lives.
  */
 function straysOf(live: readonly KeptRun[]): Stray[] {
   const mains = new Map(live.map((run) => [run.pid, run]));
@@ -99,18 +99,18 @@ function childrenOf(pid: number): number[] {
   );
 }
 
-/** The run that a process says it is of, in its environment. */
+/** The run that the environment of a process names. */
 function runOf(pid: number): string | undefined {
   return /(?:^|\0)BERTH_RUN=([^\0]*)/.exec(readIfThere(`/proc/${pid}/environ`))?.[1];
 }
 
-/** As libs/core makes it; said again here because a keeper imports as little as it can. */
+/** The same as `runName` of libs/core, repeated because a keeper loads as little code as it can. */
 export function nameOf(key: string): string {
   const [epoch = "", task = "", attempt = ""] = key.split("/");
   return `berth-${epoch.replaceAll("-", "").slice(-8)}-${task}-${attempt}`;
 }
 
-/** Empty where the process is gone, or is another user's. Throws where the system cannot say, as without free descriptors. */
+/** Empty if the process has ended or is another user's. Throws if /proc cannot be read, as without free descriptors. */
 function readIfThere(path: string): string {
   try {
     return readFileSync(path, "latin1");
