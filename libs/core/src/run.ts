@@ -1,3 +1,4 @@
+import { isTaskId } from "./task-id.ts";
 import type { TaskId } from "./task-id.ts";
 
 /** One attempt of one task in one life of the database. */
@@ -6,6 +7,10 @@ export interface Run {
   readonly taskId: TaskId | string;
   readonly attempt: number;
 }
+
+/** Whether it can be one at all: what another process says of a run is looked at before it becomes part of a key, a path or what people read. */
+export const isSoundRun = ({ epoch, taskId, attempt }: Run): boolean =>
+  /^[A-Za-z0-9_-]{1,64}$/.test(epoch) && isTaskId(taskId) && Number.isSafeInteger(attempt) && attempt >= 1;
 
 /** Tells runs apart everywhere; also the journal's key. */
 export const runKey = (run: Run): string => `${run.epoch}/${run.taskId}/${run.attempt}`;

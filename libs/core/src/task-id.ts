@@ -13,10 +13,15 @@ const pattern = /^([1-9][0-9]{0,14})(?:\.(0|[1-9][0-9]{0,9}))?$/;
 
 /** Reads an id from outside; throws `invalid` INVALID_TASK_ID. */
 export function parseTaskId(text: string, field = "task_id"): TaskId {
-  const match = pattern.exec(text);
-  if (!match || Number(match[2] ?? 0) > maxArrayIndex)
+  if (!isTaskId(text))
     throw invalidField(field, `must look like 17 or 17.4, is ${JSON.stringify(text.slice(0, 40))}`, "INVALID_TASK_ID");
-  return text as TaskId;
+  return text;
+}
+
+/** Whether a text is the id of a task, an array or an element. */
+export function isTaskId(text: string): text is TaskId {
+  const match = pattern.exec(text);
+  return match !== null && Number(match[2] ?? 0) <= maxArrayIndex;
 }
 
 /** The id of the task with that number, or of its element with that index. */

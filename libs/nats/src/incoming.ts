@@ -1,6 +1,6 @@
 import { AppError } from "@berth/core";
 import type { Subject } from "@berth/contracts";
-import { isTracing, withSpan } from "@berth/runtime";
+import { counter, isTracing, withSpan } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { errorHeaders, typeHeader } from "./wire.ts";
@@ -79,11 +79,15 @@ async function answer<Q, R>(
     if (message.reply) message.respond(subject.reply.encode(reply).finish());
   } catch (thrown) {
     const error = AppError.from(thrown);
+    if (error.code !== "unavailable") refused().inc({ type: subject.type, reason: error.reason });
     if (error.code === "internal" || !message.reply)
       logger.error("a message failed", { subject: message.subject, error: error.cause ?? error });
     refuse(message, error);
   }
 }
+
+const refused = () =>
+  counter("berth_bus_messages_refused_total", "Messages that were not acted upon, by reason", ["type", "reason"]);
 
 function decode<Q, R>(message: Msg, subject: Subject<Q, R>): Q {
   const type = message.headers?.get(typeHeader);

@@ -1,5 +1,5 @@
 import type { AssignRequest } from "@berth/contracts/agent";
-import { runKey } from "@berth/core";
+import { isSoundRun, runKey } from "@berth/core";
 import { admit } from "../domain/admission.ts";
 import type { Offer } from "../domain/admission.ts";
 import { isLive } from "../domain/held-run.ts";
@@ -69,7 +69,10 @@ export class Intake {
     const interned = specs.map((spec) => ({ ...this.#deps.specs.intern(spec), needs: needsOf(spec) }));
     const offers = assignments.flatMap(({ run, specIndex, journalId }): Offer[] => {
       const spec = interned[specIndex];
-      return run && spec ? [{ run, specId: spec.id, needs: spec.needs, journalId }] : [];
+      if (run && spec && isSoundRun(run)) return [{ run, specId: spec.id, needs: spec.needs, journalId }];
+      logger.warn("an assignment cannot be read and is left out", { task: run?.taskId, attempt: run?.attempt });
+      this.#deps.onRefused("UNREADABLE");
+      return [];
     });
     const host = {
       journalId: journal.id,

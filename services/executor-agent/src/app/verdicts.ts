@@ -1,5 +1,5 @@
 import type { RunVerdict } from "@berth/contracts/agent";
-import { runKey } from "@berth/core";
+import { isSoundRun, runKey } from "@berth/core";
 import { isLive } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import { leaseEnd, renewed } from "../domain/lease.ts";
@@ -24,7 +24,7 @@ export function takeVerdicts(
   for (const verdict of verdicts) {
     const { run } = verdict;
     const word = run && wordOf(verdict);
-    if (!run || !word) continue;
+    if (!run || !word || !isSoundRun(run)) continue;
     const key = runKey(run);
     const held = table.get(key);
     if (!held && (word.kind !== "stop" || table.isHeld(key))) continue;

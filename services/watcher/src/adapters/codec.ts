@@ -1,11 +1,11 @@
-import { requestFromWire, stateFromWire } from "@berth/contracts";
+import { isToken, requestFromWire, stateFromWire } from "@berth/contracts";
 import { RunPhase, Verdict as WireVerdict } from "@berth/contracts/agent";
 import type { ReportRequest, RunStatus, RunVerdict, SyncRequest } from "@berth/contracts/agent";
 import { RunKnowledge } from "@berth/contracts/store";
 import type { Change } from "@berth/contracts/store";
 import { HostStatus, Outcome } from "@berth/contracts/types";
-import { parseTaskId } from "@berth/core";
-import type { Run } from "@berth/core";
+import { AppError, invalidField, isSoundRun, parseTaskId } from "@berth/core";
+import type { Resources, Run } from "@berth/core";
 import type { ReportNews, SyncNews } from "../app/watcher.ts";
 import type { FeedRow } from "../domain/run-view.ts";
 import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
@@ -46,6 +46,31 @@ export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
 }
 
 const runsOf = (statuses: readonly RunStatus[]): Run[] => statuses.flatMap(({ run }) => run ?? []);
+
+const longestText = 256;
+const isText = (text: string): boolean => text.length <= longestText && !/[\p{Cc}\p{Cf}\p{Cs}]/u.test(text);
+const isAmount = ({ cpuMilli, memoryBytes }: Resources): boolean => cpuMilli >= 0 && memoryBytes >= 0;
+
+/** Throws `invalid` where a message cannot be an agent's: nothing of it is stored or shown. */
+export function checkSync({ host, statuses, withoutSpec }: SyncRequest): void {
+  if (!host) throw new AppError("invalid", "SYNC_WITHOUT_HOST", "a sync must say what its host is");
+  if (!isToken(host.id)) throw invalidField("host.id", "must be 1 to 64 of [A-Za-z0-9_-]");
+  const texts = [host.driver, host.journalId, host.bootId, host.version, host.agentId ?? "", ...host.features];
+  if (!texts.every(isText))
+    throw invalidField("host", `texts must be printable, and of ${longestText} letters at the most`);
+  if (![host.capacity, host.used].every((amounts) => !amounts || isAmount(amounts)))
+    throw invalidField("host", "amounts must not be negative");
+  checkRuns([...runsOf(statuses), ...withoutSpec, ...host.unknownRuns]);
+}
+
+/** The same of a report. */
+export const checkReport = ({ statuses }: ReportRequest): void => checkRuns(runsOf(statuses));
+
+function checkRuns(runs: readonly Run[]): void {
+  const bad = runs.find((run) => !isSoundRun(run));
+  if (bad)
+    throw invalidField("run", `is none: task ${JSON.stringify(bad.taskId.slice(0, 40))}, attempt ${bad.attempt}`);
+}
 
 /** Undefined where the message says nothing of its host. */
 export function syncFromWire({

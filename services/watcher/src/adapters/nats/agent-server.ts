@@ -8,7 +8,7 @@ import { isTracing, openSpan } from "@berth/runtime";
 import type { SyncAnswer, Watcher } from "../../app/watcher.ts";
 import type { Waker } from "../../ports/run-store.ts";
 import { hostNameTaken } from "../../app/watcher.ts";
-import { reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
+import { checkReport, checkSync, reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
 
 const queue = "watcher";
 /** A report waits for a commit that it shares with those of all other hosts: each host may have one waiting. */
@@ -25,6 +25,7 @@ export function serveAgents(
     "*",
     async (report, { host }) => {
       checkHost(report.hostId, host);
+      checkReport(report);
       const ends = isTracing() ? traceEnds(report) : [];
       try {
         return await watcher.report(reportFromWire(report));
@@ -42,8 +43,8 @@ export function serveAgents(
     subjects.sync,
     "*",
     async (request, { host }) => {
-      const news = syncFromWire(request);
-      if (!news) throw new AppError("invalid", "SYNC_WITHOUT_HOST", "a sync must say what its host is");
+      checkSync(request);
+      const news = syncFromWire(request)!;
       checkHost(news.hostId, host);
       const answer = await watcher.sync(news);
       if (answer === "refused") return { ...notReady, refused: hostNameTaken };
