@@ -1,6 +1,7 @@
 import { AppError } from "@berth/core";
 import { SubmitTaskRequest } from "@berth/contracts/api";
-import type { NewTask, SubmitResult } from "@berth/contracts/store";
+import { NewTask } from "@berth/contracts/store";
+import type { SubmitResult } from "@berth/contracts/store";
 import { describe, expect, it } from "vitest";
 import { check } from "../adapters/checks/check.ts";
 import { submitRequest } from "../adapters/checks/task-spec.ts";
@@ -196,5 +197,13 @@ describe("submit", () => {
     const results = await submits.many(anna, [large, large, large, large]);
     expect(calls.map((tasks) => tasks.length)).toEqual([2, 2]);
     expect(results.map((r) => r.failure?.code ?? r.taskId)).toEqual(["1", "2", "unavailable", "unavailable"]);
+  });
+
+  it("measures texts in bytes, not in letters", async () => {
+    const { submits, calls } = world();
+    const text = "€".repeat(340 * 1024); // as UTF-8 nearly 1 MiB
+    await submits.many(anna, Array<SubmitTaskRequest>(10).fill(request({ command: [], script: text })));
+    const sizes = calls.map((tasks) => tasks.reduce((sum, task) => sum + NewTask.encode(task).finish().length, 0));
+    expect(Math.max(...sizes)).toBeLessThan(9 * 1024 * 1024);
   });
 });

@@ -174,9 +174,9 @@ function withDefaults(spec: TaskSpec, defaults: SubmitDefaults): TaskSpec {
 /** About how many bytes it has on the wire; what is not counted is small. */
 function sizeOf({ runSpec }: NewTask): number {
   const spec = runSpec!.spec!;
-  let bytes = 512 + spec.script.length;
-  for (const word of spec.command) bytes += word.length + 4;
+  let bytes = 512 + Buffer.byteLength(spec.script);
+  for (const word of spec.command) bytes += Buffer.byteLength(word) + 4;
   for (const file of spec.files) bytes += file.content.length + 64;
-  for (const name in spec.env) bytes += name.length + spec.env[name]!.length + 8;
+  for (const name in spec.env) bytes += name.length + Buffer.byteLength(spec.env[name]!) + 8;
   return bytes;
 }
