@@ -1,5 +1,6 @@
 import { commandLineMutants } from "./command-line.ts";
 import { copyMutants } from "./copies.ts";
+import { dockerMutants } from "./docker.ts";
 import { edgeMutants } from "./edge.ts";
 import { keeperMutants } from "./keepers.ts";
 import { fileMutants } from "./files.ts";
@@ -118,6 +119,7 @@ export const mutants: readonly Mutant[] = [
   ...keeperMutants,
   ...commandLineMutants,
   ...copyMutants,
+  ...dockerMutants,
   ...mongoMutants,
   ...fileMutants,
   ...systemMutants,
