@@ -1,27 +1,27 @@
-import { runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { Driver } from "@berth/plugins";
+import type { ContainerTable } from "./container-table.ts";
 import type { EngineClient } from "./engine-client.ts";
 import { rethrow } from "./engine-client.ts";
 import type { HeldContainer } from "./held-container.ts";
 import type { RunStarter } from "./run-starter.ts";
+import type { UsageSampler } from "./usage-sampler.ts";
 import type { UsageMeter } from "./usage.ts";
 
 export interface RunControlDeps {
-  readonly runs: ReadonlyMap<string, HeldContainer>;
+  readonly table: ContainerTable;
   readonly client: EngineClient;
   readonly meter: UsageMeter;
   readonly starter: Pick<RunStarter, "cancel">;
-  /** Notes what it used so far; after the end that may be gone. */
-  sample(held: HeldContainer): Promise<void>;
+  readonly sampler: UsageSampler;
   /** Whether the engine's processes are this machine's. */
   readonly isLocal: boolean;
 }
 
 /** What is done to a run between its start and its end. */
-export function runControl({ runs, client, meter, starter, sample, isLocal }: RunControlDeps) {
+export function runControl({ table, client, meter, starter, sampler, isLocal }: RunControlDeps) {
   const running = (run: Run): HeldContainer | undefined => {
-    const held = runs.get(runKey(run));
+    const held = table.get(run);
     return held?.phase === "running" ? held : undefined;
   };
 
@@ -38,11 +38,12 @@ export function runControl({ runs, client, meter, starter, sample, isLocal }: Ru
 
   return {
     async killTask(run, signal) {
-      const held = runs.get(runKey(run));
+      const held = table.get(run);
       if (!held || held.phase === "over") return;
       held.killed = signal;
       if (held.phase !== "running") return starter.cancel(held);
-      if (!meter.exact) await sample(held);
+      // What it used so far may be gone after its end.
+      await sampler.sample(held);
       const id = held.containerId!;
       if (held.paused && signal === "KILL" && isLocal) await killEach(id);
       await client.kill(id, `SIG${signal}`).catch(rethrow);
@@ -78,7 +79,7 @@ export function runControl({ runs, client, meter, starter, sample, isLocal }: Ru
     },
 
     async usage(run) {
-      const held = runs.get(runKey(run));
+      const held = table.get(run);
       return held?.containerId === undefined ? undefined : meter.read(held.run, held.containerId);
     },
   } satisfies Partial<Driver>;

@@ -1,5 +1,4 @@
 import type { Reason } from "@berth/core";
-import type { DriverEvent } from "@berth/plugins";
 import { backoffMs, sleep } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import { EngineError } from "./engine-client.ts";
@@ -9,7 +8,8 @@ import type { HeldContainer } from "./held-container.ts";
 import { FrameParser } from "./log-frames.ts";
 import { argumentsTooLong, commandNotExecutable, commandNotFound } from "./not-started.ts";
 import { startedAt } from "./run-starter.ts";
-import type { OutputSizes } from "./run-output.ts";
+import type { RunEvents } from "./run-events.ts";
+import type { OutputOf, OutputSizes } from "./run-output.ts";
 import { laterUsage } from "./usage.ts";
 import type { UsageMeter } from "./usage.ts";
 
@@ -21,7 +21,8 @@ export interface RunEnderDeps {
   readonly stop: AbortSignal;
   /** When the engine's machine was booted; undefined where that is not known. */
   readonly bootedAt: Date | undefined;
-  onEnded(held: HeldContainer, event: DriverEvent): void;
+  readonly events: RunEvents;
+  readonly outputOf: OutputOf;
 }
 
 /** As an engine that goes down ends what runs; also its word for "I was not there". */
@@ -68,15 +69,15 @@ export class RunEnder {
     const { stop, meter } = this.#deps;
     const details = await this.#inspect(held);
     // The engine went away and came back under it.
-    if (details?.State.Running) return held.output!.goOn(() => this.check(held));
+    if (details?.State.Running) return this.#deps.outputOf(held).goOn(() => this.check(held));
     const engineStayed = !details || !this.#deps.outages.around(new Date(details.State.FinishedAt));
-    const sizes = await held.output!.finish(stop, engineStayed);
+    const sizes = await this.#deps.outputOf(held).finish(stop, engineStayed);
     if (details === undefined) {
       const reason: Reason = {
         code: "CONTAINER_REMOVED",
         message: "its container was removed, and nobody saw its end",
       };
-      return this.#deps.onEnded(held, {
+      return this.#deps.events.ended(held, {
         kind: "lost",
         run: held.run,
         at: new Date(),
@@ -92,22 +93,22 @@ export class RunEnder {
     const { ExitCode: exitCode } = details.State;
     if (this.#byShutdown(details.State, at)) {
       const reason: Reason = { code: "HOST_REBOOTED", message: "its host was shut down, and ended it" };
-      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
+      return this.#deps.events.ended(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
     }
     if (await this.#byEngine(held, details.State, at)) {
       const reason: Reason = { code: "ENGINE_RESTARTED", message: "the container engine was stopped, and ended it" };
-      return this.#deps.onEnded(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
+      return this.#deps.events.ended(held, { kind: "lost", run: held.run, at, startedAt: began, reason, ...sizes });
     }
     const outOfMemory = (held.oomKills > 0 || details.State.OOMKilled) && exitCode !== 0;
     const notExecuted = await this.#notExecuted(held, exitCode, sizes);
-    if (notExecuted) return this.#deps.onEnded(held, { kind: "failed", run: held.run, at, reason: notExecuted });
+    if (notExecuted) return this.#deps.events.ended(held, { kind: "failed", run: held.run, at, reason: notExecuted });
     const usage = laterUsage(
       held.sampled,
       meter.exact ? await meter.read(held.run, details.Id) : { cpuMs: undefined, peakMemoryBytes: undefined },
     );
     const counted = (await meter.oomKills(held.run, details.Id)) ?? 0;
     const oomKills = Math.max(counted, held.oomKills, details.State.OOMKilled ? 1 : 0);
-    this.#deps.onEnded(held, {
+    this.#deps.events.ended(held, {
       kind: "ended",
       run: held.run,
       startedAt: began,

@@ -5,8 +5,12 @@ import { backoffMs, sleep } from "@berth/runtime";
 import { EngineError } from "./engine-client.ts";
 import { EngineLog } from "./engine-log.ts";
 import type { OutputDeps } from "./engine-log.ts";
+import type { HeldContainer } from "./held-container.ts";
 import { LiveOutput } from "./live-output.ts";
 import { LogThrottle } from "./log-throttle.ts";
+
+/** The output of a run whose container is there; made where there is none yet. */
+export type OutputOf = (held: HeldContainer) => RunOutput;
 
 export interface OutputSizes {
   readonly stdoutBytes: number;

@@ -4,13 +4,19 @@ import { backoffMs, sleep } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import { containerBody, runOf } from "./container-spec.ts";
 import type { ContainerSite } from "./container-spec.ts";
+import type { ContainerTable } from "./container-table.ts";
 import { EngineError } from "./engine-client.ts";
 import type { ContainerDetails, EngineClient } from "./engine-client.ts";
 import type { HeldContainer } from "./held-container.ts";
 import type { ImagePulls } from "./image-pulls.ts";
 import { safeSource } from "./mount-check.ts";
 import { notStarted } from "./not-started.ts";
+import type { RunEnder } from "./run-ender.ts";
+import type { RunEvents } from "./run-events.ts";
+import type { OutputOf } from "./run-output.ts";
 import type { StartQueue } from "./start-queue.ts";
+import type { UsageSampler } from "./usage-sampler.ts";
+import type { UsageMeter } from "./usage.ts";
 
 export interface RunStarterDeps {
   readonly client: EngineClient;
@@ -20,12 +26,12 @@ export interface RunStarterDeps {
   readonly agentUid: number;
   readonly logger: Logger;
   readonly stop: AbortSignal;
-  /** Its container is there, and was never started: what it writes is to be copied from its start on. Throws EngineError where the engine does not answer. */
-  attach(held: HeldContainer): Promise<void>;
-  /** Its process runs, or ran. `over`: it has ended already. */
-  onStarted(held: HeldContainer, at: Date, over: boolean): void;
-  /** It could not be started, and nothing of it is left. */
-  onNotStarted(held: HeldContainer, event: DriverEvent): void;
+  readonly table: ContainerTable;
+  readonly events: RunEvents;
+  readonly ender: RunEnder;
+  readonly meter: UsageMeter;
+  readonly sampler: UsageSampler;
+  readonly outputOf: OutputOf;
 }
 
 /** Thrown where the image must be fetched first: that waits outside the queue. */
@@ -34,6 +40,8 @@ class ImageMissing extends Error {}
 /** A container of before the agent's last death may be about to start: its engine was asked to, and answers nobody. */
 const settlingMs = 1500;
 const pullsForOneRun = 2;
+/** Shorter runs are looked at once, at their end. */
+const followAfterMs = 300;
 
 /** Brings runs from waiting to running, or says why not. */
 export class RunStarter {
@@ -64,7 +72,7 @@ export class RunStarter {
       const found = await this.#create(held, task);
       if (held.killed) return await this.#giveUp(held, stoppedBeforeStart(held));
       const ran = found && startedAt(found);
-      if (found && ran) return this.#deps.onStarted(held, ran, !found.State.Running);
+      if (found && ran) return this.#started(held, ran, !found.State.Running);
       await this.#startContainer(held);
     } catch (error) {
       if (this.#deps.stop.aborted) return;
@@ -133,11 +141,28 @@ export class RunStarter {
         // An earlier call may have been carried out; started again, a container that ended would run twice.
         const details = await client.inspect(id, stop);
         if (startedAt(details)) return;
-      } else await this.#deps.attach(held);
+      } else await this.#deps.outputOf(held).attach(stop);
       asked = true;
       await client.start(id, stop);
     });
-    this.#deps.onStarted(held, new Date(), false);
+    this.#started(held, new Date(), false);
+  }
+
+  /** Its process runs, or ran. `over`: it has ended already. */
+  #started(held: HeldContainer, at: Date, over: boolean): void {
+    const { client, table, events, ender, sampler, outputOf, logger } = this.#deps;
+    table.started(held, at);
+    events.startedSoon(held);
+    sampler.afterStart(held, events);
+    // The kill came while the start was under way.
+    if (held.killed)
+      client
+        .kill(held.containerId!, `SIG${held.killed}`)
+        .catch((error: unknown) => logger.warn("a run could not be signalled", { run: held.key, error }));
+    if (over || table.takeEarlyEnd(held.containerId!)) return ender.check(held);
+    events.later(followAfterMs, () => {
+      if (held.phase === "running" && !held.ending) outputOf(held).follow(() => ender.check(held));
+    });
   }
 
   #pullFirst(held: HeldContainer, task: TaskToRun): void {
@@ -163,8 +188,7 @@ export class RunStarter {
   }
 
   #tell(held: HeldContainer, detail: string): void {
-    if (held.phase === "waiting" || held.phase === "starting")
-      this.#deps.onNotStarted(held, { kind: "preparing", run: held.run, detail });
+    if (held.phase === "waiting" || held.phase === "starting") this.#deps.events.preparing(held, detail);
   }
 
   async #giveUp(held: HeldContainer, event: DriverEvent): Promise<void> {
@@ -179,7 +203,8 @@ export class RunStarter {
           this.#deps.logger.warn("a container could not be removed", { run: held.key, error }),
         );
     }
-    this.#deps.onNotStarted(held, event);
+    if (held.containerId) this.#deps.meter.forget(held.run);
+    this.#deps.events.notStarted(held, event);
   }
 
   #checkIdentity({ identity }: TaskToRun): void {
