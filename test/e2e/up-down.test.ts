@@ -132,6 +132,31 @@ describe("a cluster that berth up made", () => {
     expect((await cluster.berth(["status"])).code).toBe(0);
   });
 
+  it("stays down with a word where the agent's journal or the database is damaged, and may be taken down then", async () => {
+    await cluster.down();
+    for (const [service, path] of [
+      ["agent", join(cluster.data, "agent", "journal.db")],
+      ["storage", join(cluster.data, "storage", "storage.db")],
+    ] as const) {
+      const whole = readFileSync(path);
+      writeFileSync(path, Buffer.alloc(whole.length, "damaged "));
+      const failed = await cluster.up();
+      expect(failed.code, service).not.toBe(0);
+      expect(failed.stderr).toContain(`${service} stays down until berth up is run again`);
+      expect(failed.stderr).toContain(path);
+      if (service === "storage") {
+        const refused = await cluster.down();
+        expect(refused.code).not.toBe(0);
+        expect(refused.stderr).toContain("berth down --keep");
+      }
+      expect(await cluster.down("--keep")).toMatchObject({ code: 0 });
+      writeFileSync(path, whole);
+      const up = await cluster.up();
+      expect(up.code, up.stderr).toBe(0);
+      await cluster.down();
+    }
+  });
+
   it("warns of a limit of open files that is too low, and comes up", async () => {
     await cluster.down();
     const limited = { through: ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"] };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { checkClusterFile } from "./check-cluster-file.ts";
 import type { Layout } from "./layout.ts";
 
-/** What was decided when the cluster was made; kept for its life. */
+/** The settings that were chosen when the cluster was made; `berth up` keeps them. */
 export interface ClusterFile {
   readonly clusterId: string;
   readonly hostId: string;
@@ -21,11 +21,11 @@ export interface ClusterFile {
   readonly gatewayPort: number;
   /** Where traces go, if anywhere. */
   readonly otlpUrl: string;
-  /** First of the ports on 127.0.0.1 where Prometheus finds the processes' metrics, one after the other in the order of `serviceNames`; 0: Unix sockets. */
+  /** Metrics are served on 127.0.0.1, from this port on, one port per service in the order of `serviceNames`; 0: on Unix sockets. */
   readonly metricsPort: number;
   /** `mongodb://…/name` of storage and auth; missing: SQLite in the data directory. */
   readonly database?: string;
-  /** Where the agent reaches nats-server, where that is not straight on loopback. */
+  /** The address of nats-server for the agent, if it is not the usual one on loopback. */
   readonly agentNatsUrl?: string;
   /** How long a process may give no sign of life before it is ended and started again, in milliseconds; missing: 45 s. */
   readonly stalledMs?: number;
@@ -39,14 +39,14 @@ export function readClusterFile(layout: Layout): ClusterFile | undefined {
   return checkClusterFile(layout.clusterFile, readFileSync(layout.clusterFile, "utf8"));
 }
 
-/** Written whole or not at all. */
+/** Replaces a file by renaming a draft, so a reader never sees half of it. */
 export function writeFileWhole(path: string, content: string, mode = 0o600): void {
   const draft = `${path}.${process.pid}.new`;
   writeFileSync(draft, content, { mode });
   renameSync(draft, path);
 }
 
-/** Directories with the least rights that work: tasks of other users pass through `data` to their own directory. */
+/** Creates the directories with the least rights that work. Tasks of other users need mode 0711 to reach their own directory below `data`. */
 export function makeDirectories(layout: Layout): void {
   mkdirSync(layout.data, { recursive: true, mode: 0o711 });
   for (const [path, mode] of [
@@ -66,7 +66,7 @@ export function makeDirectories(layout: Layout): void {
   if (process.getuid && uid !== process.getuid()) throw new Error(`${layout.run} belongs to another user (uid ${uid})`);
 }
 
-/** A random secret kept in a file of mode 0600; made once. */
+/** Reads a secret from its file of mode 0600; generates it the first time. */
 export function secret(layout: Layout, name: string): { readonly value: string; readonly path: string } {
   const path = join(layout.secrets, name);
   if (!existsSync(path)) writeFileWhole(path, randomBytes(24).toString("base64url"));

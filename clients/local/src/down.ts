@@ -8,19 +8,19 @@ import { serviceNames } from "./services.ts";
 
 const graceMs = 15_000;
 
-/** Whether anything of the cluster runs. */
+/** Whether the supervisor or any service of the cluster runs. */
 export const isUp = (layout: Layout): boolean =>
   ["supervisor", ...serviceNames].some((name) => findProcess(layout.run, name) !== undefined);
 
 /**
- * Stops every process of the cluster, in the order of `serviceNames`, those named in `keep` left alone; removes sockets. Works also where the supervisor is
- * gone, and may be repeated after it died half-way.
+ * Stops the processes of the cluster in the order of `serviceNames`, except those named in `keep`, and removes the sockets. Works without a supervisor. May be
+ * repeated if the command died half-way.
  */
 export async function takeDown(layout: Layout, keep: readonly string[], progress: Progress): Promise<void> {
   const supervisor = findProcess(layout.run, "supervisor");
   progress.step("stopping");
   if (supervisor) {
-    // The supervisor first, and only it: it would start again what we stop.
+    // USR2 ends only the supervisor. It goes first, because it would restart what we stop.
     process.kill(supervisor.pid, "SIGUSR2");
     while (isAlive(supervisor)) await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -38,7 +38,7 @@ export async function takeDown(layout: Layout, keep: readonly string[], progress
   progress.done("stopped");
 }
 
-/** Keepers of the process driver end by themselves when nothing of theirs runs; this does not wait for that. */
+/** Ends the keepers of the process driver. Without this each would end by itself a while after its last task. */
 async function stopKeepers(layout: Layout): Promise<void> {
   const folder = join(layout.data, "agent", "keepers");
   if (!existsSync(folder)) return;

@@ -46,7 +46,7 @@ function readInto(settings: Record<string, string>, file: string): string[] {
 
 const meant = /^\s*(#.*|(export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=.*)?$/;
 
-/** Numbers of lines that `parseEnv` passes over without a word. Lines of a value in quotes may be anything. */
+/** Numbers of the lines that `parseEnv` ignores silently. A line inside a quoted value may be anything. */
 function linesWithoutName(text: string, values: readonly string[]): number[] {
   const ofValues = new Set(values.filter((value) => value.includes("\n")).flatMap((value) => value.split("\n")));
   return text.split(/\r?\n/).flatMap((line, at) => {

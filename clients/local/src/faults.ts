@@ -21,7 +21,7 @@ export const reportFault = (layout: Layout, fault: ServiceFault): void =>
 
 export const forgetFault = (layout: Layout, name: string): void => rmSync(pathOf(layout, name), { force: true });
 
-/** What the supervisor reported and has not taken back. */
+/** The faults that the supervisor has reported and not withdrawn. */
 export function readFaults(layout: Layout): ServiceFault[] {
   if (!existsSync(layout.run)) return [];
   return readdirSync(layout.run)
@@ -30,7 +30,7 @@ export function readFaults(layout: Layout): ServiceFault[] {
       try {
         return [JSON.parse(readFileSync(join(layout.run, name), "utf8")) as ServiceFault];
       } catch {
-        return []; // taken back meanwhile
+        return []; // the supervisor withdrew it between the two reads
       }
     });
 }
@@ -45,7 +45,7 @@ export function describeFault({ name, staysDown, ends, words }: ServiceFault): s
 
 const mostBytes = 16 * 1024;
 
-/** What a process printed last of importance, from byte `from` of its log on: the message of its last line of level error, else its last line. */
+/** The message of the last log line of level error after byte `from`; if there is none, the last line that is not JSON. */
 export function lastWords(path: string, from: number): string {
   const lines = tail(path, from)
     .split("\n")

@@ -27,8 +27,8 @@ function isExecutable(path: string): boolean {
 }
 
 /**
- * A nats-server to run. On Debian as root a missing one is fetched from the distribution and unpacked into the data directory: installing the package
- * would also start a server of its own, without credentials. Throws `precondition` NATS_SERVER_MISSING with the command to get it.
+ * Finds a nats-server to run. On Debian, root downloads a missing one from the distribution and unpacks it into the data directory, because installing the
+ * package would also start a server without credentials. Throws `precondition` NATS_SERVER_MISSING with the command to get it.
  */
 export async function findNatsServer(layout: Layout, progress: Progress): Promise<string> {
   const own = join(layout.data, "bin", "usr", "sbin", "nats-server");

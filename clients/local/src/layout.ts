@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 export interface Layout {
   /** Everything durable. */
   readonly data: string;
-  /** Sockets and pid files; a short path, since a socket's may not pass 104 bytes. */
+  /** Sockets and pid files. The path is short, because the path of a Unix socket has at most 104 bytes. */
   readonly run: string;
   /** Credentials; mode 0700. */
   readonly secrets: string;

@@ -5,12 +5,12 @@ import type { Layout } from "./layout.ts";
 
 const patienceMs = 60_000;
 
-/** One `berth up` or `down` at a time for a data directory. A lock whose owner is gone is taken over. */
+/** Locks a data directory for one `berth up` or `down` at a time. Takes over the lock of a process that has ended. */
 export async function takeLock(layout: Layout): Promise<() => void> {
   const path = join(layout.run, "up.lock");
   const draft = `${path}.${process.pid}`;
   const until = Date.now() + patienceMs;
-  // Linked, not written: the lock is there with its owner in it, or not at all.
+  // A hard link to a finished draft: the lock file never exists without its owner's pid.
   writeFileSync(draft, String(process.pid), { mode: 0o600 });
   try {
     for (;;) {
@@ -21,7 +21,7 @@ export async function takeLock(layout: Layout): Promise<() => void> {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       }
       const owner = lockOwner(path);
-      if (owner === undefined) continue; // given back meanwhile
+      if (owner === undefined) continue; // its owner released it between the two calls
       if (!processExists(owner)) takeAway(path, owner);
       else if (Date.now() > until)
         throw new AppError(
@@ -44,7 +44,7 @@ function lockOwner(path: string): number | undefined {
   }
 }
 
-/** Removes the lock of a process that is gone, if it is still that one's. */
+/** Removes the lock of a process that has ended, unless another process holds it by now. */
 function takeAway(path: string, owner: number): void {
   if (lockOwner(path) === owner) rmSync(path, { force: true });
 }

@@ -9,7 +9,7 @@ export interface KnownProcess {
   readonly startedAt: string;
 }
 
-/** Start time of a process as the system words it; undefined where there is none, or only its remains. */
+/** Start time of a process as the system words it; undefined if there is no such process, or only a zombie. */
 export function startTimeOf(pid: number): string | undefined {
   if (process.platform === "linux") {
     try {
@@ -49,7 +49,7 @@ export function findProcess(runDir: string, name: string): KnownProcess | undefi
 
 export const forgetProcess = (runDir: string, name: string): void => rmSync(pidFile(runDir, name), { force: true });
 
-/** Asks a process to end, and makes it after `graceMs`; resolves when it is gone. */
+/** Sends SIGTERM, and SIGKILL after `graceMs`; resolves when the process has ended. */
 export async function stopProcess(known: KnownProcess, graceMs: number): Promise<void> {
   const until = Date.now() + graceMs;
   let killed = false;

@@ -1,4 +1,4 @@
-/** Tells a person what happens: a line a step, with a spinner where there is a terminal. Goes to standard error. */
+/** Tells a person what happens: one line per step, with a spinner where there is a terminal. Goes to standard error. */
 export interface Progress {
   /** A step begins; the one before has ended well. */
   step(text: string): void;

@@ -17,11 +17,11 @@ export interface ServiceProcess {
   readonly lifeSign: { readonly heartbeatFile: string } | { readonly greetingPort: number };
 }
 
-/** In this order they are stopped: the door first, the truth last. */
+/** In the order in which they are stopped: the gateway first, the database and the bus last. */
 export const serviceNames = ["gateway", "scheduler", "watcher", "agent", "auth", "storage", "nats"] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
-/** The processes of a cluster on this machine, with all they need to know. */
+/** The processes of a cluster on this machine, with their arguments and environment. */
 export function clusterProcesses(layout: Layout, cluster: ClusterFile, root: string): ServiceProcess[] {
   const socket = (name: string) => `unix:${join(layout.run, `${name}.sock`)}`;
   const clusterSecret = secret(layout, "cluster");

@@ -4,7 +4,7 @@ import { findProcess, forgetProcess, rememberProcess, stopProcess } from "./proc
 import { clusterProcesses } from "./services.ts";
 import { supervise } from "./supervisor.ts";
 
-/** `node supervisor-main.ts DATA ROOT`: TERM ends it and the cluster, USR2 only itself. Starts nothing if another one is alive. */
+/** `node supervisor-main.ts DATA ROOT`: TERM ends the supervisor and the cluster, USR2 only the supervisor. Exits at once if another supervisor runs. */
 const [dataDir, root] = process.argv.slice(2);
 if (!dataDir || !root) throw new Error("usage: supervisor-main.ts DATA ROOT");
 const layout = layoutOf(dataDir);

@@ -91,7 +91,7 @@ async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSig
   const startedMs = performance.now();
   const gone = Promise.withResolvers<number | null>();
   try {
-    // A session of its own: a Ctrl-C in the terminal that started the cluster is not meant for it.
+    // Detached into its own session, because a Ctrl-C in the terminal of `berth up` must not reach it.
     const child = spawn(service.command, [...service.args], {
       detached: true,
       stdio: ["ignore", log, log],
@@ -112,7 +112,7 @@ async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSig
   return { code, livedMs: performance.now() - startedMs, logPath, logFrom };
 }
 
-/** Nothing of the user's shell but what a program needs to run; secrets of the shell do not reach services. */
+/** The variables of the user's shell that a program needs to run. All others are dropped, because they may hold secrets. */
 function inherited(): Record<string, string> {
   const keep = [
     "PATH",
@@ -140,7 +140,7 @@ function openLog(path: string): number {
   return openSync(path, "a", 0o600);
 }
 
-/** Resolves when a process that is not our child has ended; there is nothing to wait on but looking. */
+/** Resolves when a process that is not our child has ended. Polls, because only a parent is told of an end. */
 async function ended(known: KnownProcess, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && isAlive(known)) await sleep(250, signal);
 }

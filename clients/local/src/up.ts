@@ -29,7 +29,7 @@ export interface UpOptions {
   readonly port: number;
   /** Where traces go, if anywhere. */
   readonly otlpUrl: string;
-  /** First port for metrics; 0: as before, at first Unix sockets. */
+  /** First port for metrics; 0: keep the cluster's choice, which is Unix sockets for a new one. */
   readonly metricsPort: number;
   /** `mongodb://…/name` for storage and auth, chosen when the cluster is made; empty: SQLite. */
   readonly database: string;
@@ -40,7 +40,7 @@ export interface UpOptions {
 export const defaultGatewayPort = 7433;
 const readyWithinMs = 60_000;
 
-/** Brings the cluster of a data directory up, making it first if there is none. Finding it up is no error. Throws AppError with the command that would help. */
+/** Starts the cluster of a data directory, and creates it first if there is none. A cluster that is up already is no error. Throws AppError with the command that would help. */
 export async function bringUp(
   layout: Layout,
   options: UpOptions,
@@ -75,7 +75,7 @@ export async function bringUp(
   }
 }
 
-/** Wishes that a cluster which is there does not take over. */
+/** One sentence per option that has no effect on a cluster that exists already. */
 function withoutEffect(known: ClusterFile, options: UpOptions, wasUp: boolean): string[] {
   const { driver, port, otlpUrl, metricsPort } = options;
   return [
@@ -122,7 +122,7 @@ async function makeCluster(layout: Layout, options: UpOptions, progress: Progres
   };
 }
 
-/** Another program may have taken our ports while the cluster was down; those of live processes are ours. */
+/** Chooses new ports where another program took ours while the cluster was down. A live process keeps its port. */
 async function freshPorts(layout: Layout, known: ClusterFile): Promise<ClusterFile> {
   const natsPort = findProcess(layout.run, "nats") ? known.natsPort : await freePort(known.natsPort);
   const gatewayPort = findProcess(layout.run, "gateway") ? known.gatewayPort : await freePort(known.gatewayPort);
@@ -144,7 +144,7 @@ interface Probe {
 
 const noEngine: Probe = { driver: "process", engine: "", image: "", why: "as asked" };
 
-/** Asks the agent's own code, in a process of its own, which engine it would use; prepares an image for tasks that name none. */
+/** Runs the agent's probe in a child process: which Docker engine would it use? The probe also prepares the default image. */
 async function probeEngine(root: string, progress: Progress): Promise<Probe> {
   progress.step("looking for a Docker engine");
   const child = spawn(
@@ -180,7 +180,7 @@ function writeVolumes(layout: Layout): void {
 
 async function startSupervisor(layout: Layout, root: string): Promise<void> {
   const present = findProcess(layout.run, "supervisor");
-  // One that runs old settings gives way; what it keeps runs on and is adopted.
+  // A supervisor with old settings is ended first. Its services run on, and the new supervisor adopts them.
   if (present) {
     process.kill(present.pid, "SIGUSR2");
     const until = Date.now() + readyWithinMs;
@@ -233,7 +233,7 @@ async function waitUntilReady(layout: Layout, progress: Progress): Promise<void>
   }
 }
 
-/** The cluster is up when somebody's task could run: services say they are well, and a host has joined. */
+/** Waits until a task could run: all services are healthy and a host has joined. */
 async function waitForHost(layout: Layout, progress: Progress): Promise<void> {
   const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
   const berth = connectBerth({ address: server, credential: key, patienceMs: readyWithinMs });

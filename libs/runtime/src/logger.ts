@@ -21,7 +21,7 @@ export interface LoggerOptions {
   readonly fd?: number;
 }
 
-/** JSON lines, written synchronously: a line is out before the process can die of what it tells. */
+/** JSON lines, written synchronously: the line is on disk before the process can die of the error in it. */
 export function createLogger({ service, level = "info", fd = 2 }: LoggerOptions): Logger {
   const root = pino(
     {
@@ -51,7 +51,7 @@ const wrap = (to: Pino): Logger => ({
 
 const nothing = (): void => {};
 
-/** Says nothing; for tests, and for where nobody listens. */
+/** Drops every line; for tests and virtual hosts. */
 export const silentLogger: Logger = {
   debug: nothing,
   info: nothing,

@@ -53,7 +53,7 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
 
-  // Signal handlers do not keep a process alive; without this, one whose last socket closes would end by itself, with 13.
+  // Keeps the process alive: signal handlers do not, and Node would exit with 13 once the last socket closes.
   setInterval(() => {}, 0x7fff_ffff);
 
   const heartbeatFile = process.env["BERTH_HEARTBEAT_FILE"];

@@ -2,8 +2,8 @@
 const oldest = 24;
 
 /**
- * Throws where this program runs on a Node that is too old, as it does where the project's own Node was not installed
- * and the machine's takes its place without a word.
+ * Throws if this Node is too old. That happens when the project's own Node is not installed, because npm then falls back to
+ * the machine's without a warning.
  */
 export function guardNodeVersion(version: string = process.versions.node): void {
   if (Number.parseInt(version, 10) >= oldest) return;

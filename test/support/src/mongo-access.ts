@@ -19,6 +19,14 @@ export const namer =
     return `${base}/${database}${query}`;
   };
 
+const dropWithinMs = 20_000;
+
+/** A drop waits for open transactions, in the stand-in for ever: an unnamed hang would look like a test that ran out of time. */
+async function tooLate(url: string): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, dropWithinMs).unref());
+  process.stderr.write(`${url} was not removed within ${dropWithinMs / 1000} s: a transaction is open in it\n`);
+}
+
 /** Removes a database, also one that killed stores left transactions open in. */
 export async function drop(url: string): Promise<void> {
   const { MongoClient, UUID } = await import("mongodb");
@@ -30,13 +38,13 @@ export async function drop(url: string): Promise<void> {
       id: new UUID(Buffer.from((session as { buffer: Uint8Array }).buffer)),
     }));
     if (sessions.length > 0) await client.db("admin").command({ killSessions: sessions });
-    await client.db().dropDatabase();
+    await Promise.race([client.db().dropDatabase(), tooLate(url)]);
   } finally {
     await client.close();
   }
 }
 
-/** Says which it is: a result is worth what its database is. */
+/** Prints the server's name and version once, because a test result depends on them. */
 export function announced<S extends MongoServer>(server: S): S {
   process.stderr.write(`MongoDB for tests: ${server.name}\n`);
   return server;

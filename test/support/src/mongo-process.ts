@@ -28,7 +28,7 @@ export interface OwnMongoServer extends MongoServer {
   start(): Promise<void>;
 }
 
-/** How long a transaction may hold what it wrote; a store killed in one keeps the others waiting so long. */
+/** How long a transaction may stay open. A store that is killed in one blocks the others for that long. */
 const transactionSeconds = 3;
 
 /** Pinned: newer packages no longer hold the server. */
@@ -69,7 +69,7 @@ async function startMongod(path: string): Promise<OwnMongoServer> {
   };
 }
 
-/** Makes a set of one, and waits until it leads. */
+/** Makes a replica set of one member, and waits until it is the primary. */
 async function initiate(port: number): Promise<void> {
   const { MongoClient } = await import("mongodb");
   const client = await MongoClient.connect(`mongodb://127.0.0.1:${port}/?directConnection=true`);
@@ -82,7 +82,7 @@ async function initiate(port: number): Promise<void> {
   }
 }
 
-/** One node over WiredTiger; nothing that it acknowledged is lost with its process. */
+/** One node over WiredTiger that syncs on commit: acknowledged writes survive a kill. */
 async function startStandIn(): Promise<OwnMongoServer> {
   const path = installStandIn();
   const dir = mkdtempSync(join(roomyDir(), "berth-mongo-"));
@@ -100,7 +100,7 @@ async function startStandIn(): Promise<OwnMongoServer> {
   });
 }
 
-/** Kept between runs. It stays where it was made, as its scripts name that place; a link leads there once it is whole. */
+/** Installs the stand-in once and keeps it between runs. A virtual environment cannot be moved, so a link is set to it once it is complete. */
 function installStandIn(): string {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "berth");
   const link = join(cache, `mongo-stand-in-${standIn.version}`);
@@ -174,7 +174,7 @@ async function child({ name, dir, url, command, ready }: ChildOptions): Promise<
   };
 }
 
-/** Memory where there is enough of it: what a killed process wrote is there all the same. */
+/** `/dev/shm` if it has room: files in memory survive a killed process as well as files on disk do. */
 function roomyDir(): string {
   if (!existsSync("/dev/shm")) return tmpdir();
   const { bavail, bsize } = statfsSync("/dev/shm");

@@ -41,7 +41,18 @@ export function register(program: Command, { env }: Caller): void {
           : print(`No cluster of ${layout.data} is up.`);
       }
       const unlock = await takeLock(layout);
-      const live = await liveTasks(layout);
+      const live = await liveTasks(layout).catch((error: unknown) => {
+        if (!flags.keep || AppError.from(error).code !== "unavailable") throw unknownTasks(error);
+        return undefined;
+      });
+      if (live === undefined) {
+        await takeDown(layout, ["agent"], terminalProgress());
+        unlock();
+        goBackToLogin(layout, env);
+        if (flags.json) printJson({ stopped: true, killed: [], kept: [], tasksUnknown: true });
+        else print("Down, but for the agent and what it runs. berth up takes them back.");
+        return;
+      }
       if (live.length > 0 && !flags.kill && !flags.keep) {
         unlock();
         if (flags.json)
@@ -125,7 +136,17 @@ async function killAll(layout: Layout, live: readonly Task[]): Promise<void> {
   });
 }
 
+/** The refusal where the gateway cannot list the tasks: only `--keep` is safe then. */
+function unknownTasks(error: unknown): AppError {
+  const known = AppError.from(error);
+  if (known.code !== "unavailable") return known;
+  const words = `the cluster does not say which tasks run (${known.message}); berth down --keep stops it and leaves the agent with what it runs`;
+  return new AppError("precondition", "TASKS_UNKNOWN", words, { cause: error });
+}
+
 async function withFirstUser<T>(layout: Layout, fn: (berth: Berth) => Promise<T>): Promise<T> {
+  if (!existsSync(layout.clientFile))
+    throw new AppError("unavailable", "NO_CLIENT_FILE", "its first user was never made");
   const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
   const berth = connectBerth({ address: server, credential: key });
   try {

@@ -4,7 +4,7 @@ export interface Bar {
   readonly endMs: number;
 }
 
-/** A picture of what ran when: one line a bar, all on one scale of `width` characters. */
+/** A picture of what ran when: one line per bar, all on one scale of `width` characters. */
 export function drawTimeline(bars: readonly Bar[], width = 60): string[] {
   if (bars.length === 0) return [];
   const from = Math.min(...bars.map((b) => b.startMs));
