@@ -91,6 +91,21 @@ export function describeAccounts(name: string, make: () => Promise<TestAccounts>
       expect(await accounts.key("nothing")).toBeUndefined();
     });
 
+    test("disables and enables a user, and lists the admins that may act", async ({ open }) => {
+      const accounts = await open();
+      await accounts.addUser({ ...user("ada"), role: "admin" }, next, "");
+      await accounts.addUser({ ...user("eve"), role: "admin" }, next, "");
+      await accounts.addUser(user("bob"), next, "");
+      expect(await accounts.admins()).toEqual(["ada", "eve"]);
+      expect(await accounts.setDisabled("eve", true)).toMatchObject({ name: "eve", disabled: true });
+      const other = await open();
+      expect(await other.user("eve")).toMatchObject({ disabled: true });
+      expect(await other.admins()).toEqual(["ada"]);
+      expect(await other.setDisabled("eve", false)).toMatchObject({ disabled: false });
+      expect(await accounts.admins()).toEqual(["ada", "eve"]);
+      expect(await accounts.setDisabled("nobody", true)).toBeUndefined();
+    });
+
     test("removes a key of its user, and of nobody else", async ({ open }) => {
       const accounts = await open();
       const id = randomBytes(4).toString("hex");

@@ -114,8 +114,8 @@ describe("two users", () => {
     const { key, info } = await withToken.session.createKey({ name: "laptop", ttlMs: 0 });
     const withKey = connectApi(server, key);
     expect((await withKey.session.whoAmI({})).user?.name).toBe("ann");
-    expect(JSON.stringify((await ann.session.listKeys({})).keys)).not.toContain(key);
-    await withToken.session.revokeKey({ id: info!.id });
+    expect(JSON.stringify((await ann.session.listKeys({ user: "" })).keys)).not.toContain(key);
+    await withToken.session.revokeKey({ user: "", id: info!.id });
     const later = connectApi(server, key);
     await expect
       .poll(
@@ -128,6 +128,40 @@ describe("two users", () => {
       )
       .toBe(codes.unauthenticated);
     for (const api of [nobody, withToken, withKey, later]) api.close();
+  });
+
+  it("lose their streams and sessions within seconds of a revoked key or of being disabled", async () => {
+    const { key: annsKey, info } = await ann.session.createKey({ name: "watcher", ttlMs: 0 });
+    const bobsKey = (await bob.session.createKey({ name: "watcher", ttlMs: 0 })).key;
+    const nobody = connectApi(server, undefined);
+    const { accessToken } = await nobody.session.login({ user: "", password: "", key: annsKey });
+    const apis = [annsKey, accessToken, bobsKey].map((credential) => connectApi(server, credential));
+    const ends = apis.map(async (api) => {
+      for await (const _ of api.tasks.watchTasks({ token: "", user: "", taskIds: [] }));
+    });
+    const codesOf = Promise.all(ends.map((end) => end.catch((error: { code?: number }) => error.code)));
+    await expect(bob.session.listKeys({ user: "ann" })).rejects.toMatchObject({ code: codes.denied });
+    await expect(bob.session.revokeKey({ user: "ann", id: info!.id })).rejects.toMatchObject({ code: codes.denied });
+    await expect(bob.session.setUserDisabled({ user: "ann", disabled: true })).rejects.toMatchObject({
+      code: codes.denied,
+    });
+    expect((await admin.session.listKeys({ user: "ann" })).keys.map(({ id }) => id)).toContain(info!.id);
+    await admin.session.revokeKey({ user: "ann", id: info!.id });
+    await admin.session.setUserDisabled({ user: "bob", disabled: true });
+    const begun = performance.now();
+    expect(await codesOf).toEqual([codes.unauthenticated, codes.unauthenticated, codes.unauthenticated]);
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    await expect(bob.session.whoAmI({})).rejects.toMatchObject({ code: codes.unauthenticated });
+    await admin.session.setUserDisabled({ user: "bob", disabled: false });
+    expect((await bob.session.whoAmI({})).user?.name).toBe("bob");
+    for (const api of [nobody, ...apis]) api.close();
+  });
+
+  it("make no key by a key that ends before it", async () => {
+    const { key } = await ann.session.createKey({ name: "short", ttlMs: 60_000 });
+    const short = connectApi(server, key);
+    await expect(short.session.createKey({ name: "long", ttlMs: 0 })).rejects.toMatchObject({ code: codes.denied });
+    short.close();
   });
 
   it("reach no RPC beyond the access table", async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import { AppError } from "@berth/core";
@@ -37,6 +37,7 @@ export async function makeFirstUser(layout: Layout, cluster: ClusterFile): Promi
     secret(layout, "cluster").value,
     who,
     "berth up",
+    join(layout.data, "auth"),
   );
   if (made.password !== undefined) {
     const user = { user: who.name, password: made.password };
@@ -57,14 +58,15 @@ export interface Admin {
 const patienceMs = 30_000;
 
 /**
- * Makes an admin, with a generated password, and an API key, by asking auth with the cluster's secret. One that is there already gets another key. Throws
- * `unavailable` PEER_FAILED where auth refuses or does not answer.
+ * Makes the first admin, with a generated password, and an API key, by asking auth with the cluster's secret. With `rescueDir`, auth's data directory, an admin is
+ * made although others exist; one of that name gets another key. Throws `unavailable` PEER_FAILED where auth refuses or does not answer.
  */
 export async function makeAdmin(
   auth: string,
   clusterSecret: string,
   who: Admin,
   keyName: string,
+  rescueDir?: string,
 ): Promise<{ readonly password: string | undefined; readonly key: string }> {
   const channel = openChannel(auth);
   const late = AbortSignal.timeout(patienceMs);
@@ -74,14 +76,27 @@ export async function makeAdmin(
       "*": { metadata: Metadata({ authorization: `Berth ${clusterSecret}` }), signal: late },
     });
     const identity = { user: who.name, uid: who.uid, gid: who.gid, groups: [] };
-    const user = { name: who.name, identity, role: Role.ADMIN, home: who.home, email: "", createTime: undefined };
+    const user = {
+      name: who.name,
+      identity,
+      role: Role.ADMIN,
+      home: who.home,
+      email: "",
+      createTime: undefined,
+      disabled: false,
+    };
     let password: string | undefined = randomBytes(18).toString("base64url");
     // There already: made by a run of this that died before it wrote the key down; the key is what counts.
-    await client.createUser({ user, password }).catch((error: unknown) => {
-      if (!(error instanceof Error) || !/exists/i.test(error.message)) throw error;
+    const rescue = rescueDir === undefined ? "" : putRescueFile(rescueDir);
+    try {
+      await client.createUser({ user, password, first: { rescue } });
+    } catch (error) {
+      if (!(error instanceof ClientError) || !error.details.startsWith(`user ${who.name} exists`)) throw error;
       password = undefined;
-    });
-    const { key } = await client.createKey({ user: who.name, name: keyName, ttlMs: 0 });
+    } finally {
+      if (rescueDir !== undefined) rmSync(join(rescueDir, rescue), { force: true });
+    }
+    const { key } = await client.createKey({ user: who.name, name: keyName, ttlMs: 0, byKeyId: "" });
     return { password, key };
   } catch (cause) {
     if (!late.aborted && !(cause instanceof ClientError)) throw cause;
@@ -90,6 +105,13 @@ export async function makeAdmin(
   } finally {
     channel.close();
   }
+}
+
+/** Proves to auth that whoever asks may write to its data. */
+function putRescueFile(dir: string): string {
+  const name = `rescue-${randomBytes(16).toString("hex")}`;
+  writeFileSync(join(dir, name), "", { mode: 0o600 });
+  return name;
 }
 
 function firstIdentity(): Admin {

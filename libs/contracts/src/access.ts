@@ -37,5 +37,6 @@ export const access: Readonly<Record<Method, Access>> = {
   "/berth.api.v1.SessionService/ListKeys": "user",
   "/berth.api.v1.SessionService/RevokeKey": "user",
   "/berth.api.v1.SessionService/CreateUser": "admin",
+  "/berth.api.v1.SessionService/SetUserDisabled": "admin",
   "/berth.api.v1.SessionService/ListVolumes": "user",
 };

@@ -14,6 +14,7 @@ import {
 } from "@berth/runtime";
 import type { GrpcServer } from "@berth/runtime";
 import { authService } from "./adapters/grpc/auth-service.ts";
+import { takeRescueFile } from "./adapters/disk/rescue-file.ts";
 import { edDsaSigner } from "./adapters/jwt/token-signer.ts";
 import { apiKeys } from "./adapters/local/api-keys.ts";
 import { createUser } from "./adapters/local/create-user.ts";
@@ -21,6 +22,7 @@ import { localProvider } from "./adapters/local/local-provider.ts";
 import { argonPasswords } from "./adapters/local/passwords.ts";
 import { volumesFile } from "./adapters/local/volumes-file.ts";
 import { readAuthConfig } from "./config.ts";
+import { LoginGuard } from "./domain/login-guard.ts";
 import { openAccounts } from "./open-accounts.ts";
 
 await runService({
@@ -49,6 +51,10 @@ await runService({
           signer,
           keys,
           accounts,
+          guard: new LoginGuard(),
+          logger,
+          now,
+          provesDataAccess: (name) => takeRescueFile(config.dataDir, name),
           createUser: (wish, password) => createUser({ accounts, passwords, now }, wish, password),
         });
         late.server?.setServing(true);

@@ -60,7 +60,16 @@ await runService({
     const auth = grpcClient(AuthServiceService, channels.auth, {
       service: "auth",
       authorization,
-      idempotent: ["Login", "ExchangeKey", "GetKeySet", "ResolveSubmits", "GetUser", "ListKeys", "ListVolumes"],
+      idempotent: [
+        "Login",
+        "ExchangeKey",
+        "CheckSession",
+        "GetKeySet",
+        "ResolveSubmits",
+        "GetUser",
+        "ListKeys",
+        "ListVolumes",
+      ],
     });
     const scheduler = grpcClient(ScheduleServiceService, channels.scheduler, {
       service: "scheduler",

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
@@ -60,6 +60,7 @@ const newUser = (name: string, uid = 0) => ({
   role: Role.USER,
   home: "",
   email: "",
+  disabled: false,
   createTime: undefined,
 });
 
@@ -78,23 +79,25 @@ afterAll(async () => {
 
 describe("the auth service with its local provider", () => {
   it("adds users with uids of its own, keeps no password, and logs in", async () => {
-    const first = await auth.createUser({ user: newUser("anna"), password: "correct horse" });
-    const second = await auth.createUser({ user: newUser("ben"), password: "" });
+    const first = await auth.createUser({ first: undefined, user: newUser("anna"), password: "correct horse" });
+    const second = await auth.createUser({ first: undefined, user: newUser("ben"), password: "" });
     expect(second.user!.identity!.uid).toBe(first.user!.identity!.uid + 1);
     expect(first.user!.identity!.uid).toBeGreaterThanOrEqual(20_000);
-    await expect(auth.createUser({ user: newUser("anna"), password: "" })).rejects.toMatchObject({
+    await expect(auth.createUser({ first: undefined, user: newUser("anna"), password: "" })).rejects.toMatchObject({
       code: "conflict",
       reason: "USER_EXISTS",
     });
     await expect(
-      auth.createUser({ user: newUser("carl", first.user!.identity!.uid), password: "" }),
+      auth.createUser({ first: undefined, user: newUser("carl", first.user!.identity!.uid), password: "" }),
     ).rejects.toMatchObject({ reason: "UID_TAKEN" });
-    await expect(auth.createUser({ user: newUser("dora"), password: "short" })).rejects.toMatchObject({
-      code: "invalid",
-      reason: "INVALID_PASSWORD",
-    });
+    await expect(auth.createUser({ first: undefined, user: newUser("dora"), password: "short" })).rejects.toMatchObject(
+      {
+        code: "invalid",
+        reason: "INVALID_PASSWORD",
+      },
+    );
 
-    const { accessToken, user } = await auth.login({ user: "anna", password: "correct horse" });
+    const { accessToken, user } = await auth.login({ address: "", user: "anna", password: "correct horse" });
     expect(user!.name).toBe("anna");
     const { jwksJson } = await auth.getKeySet({});
     const { payload } = await jwtVerify(accessToken, createLocalJWKSet(JSON.parse(jwksJson)), {
@@ -109,7 +112,10 @@ describe("the auth service with its local provider", () => {
       { user: "ben", password: "" },
       { user: "nobody", password: "nobody's password" },
     ]) {
-      await expect(auth.login(wrong)).rejects.toMatchObject({ code: "denied", reason: "BAD_CREDENTIALS" });
+      await expect(auth.login({ ...wrong, address: "" })).rejects.toMatchObject({
+        code: "denied",
+        reason: "BAD_CREDENTIALS",
+      });
     }
     const stored = readFileSync(join(dir, "data/auth.db-wal"));
     expect(stored.includes("correct horse")).toBe(false);
@@ -117,7 +123,7 @@ describe("the auth service with its local provider", () => {
   });
 
   it("shows an API key once, keeps its hash, and ends it when revoked or out of date", async () => {
-    const { key, info } = await auth.createKey({ user: "anna", name: "laptop", ttlMs: 0 });
+    const { key, info } = await auth.createKey({ user: "anna", name: "laptop", ttlMs: 0, byKeyId: "" });
     expect(key).toMatch(new RegExp(`^berth_${info!.id}_[A-Za-z0-9_-]{43}$`));
     expect(readFileSync(join(dir, "data/auth.db-wal")).includes(key.slice(-43))).toBe(false);
     expect((await auth.exchangeKey({ key })).user!.name).toBe("anna");
@@ -132,15 +138,15 @@ describe("the auth service with its local provider", () => {
     await auth.revokeKey({ user: "anna", id: info!.id });
     await expect(auth.exchangeKey({ key })).rejects.toMatchObject({ reason: "BAD_KEY" });
 
-    const short = await auth.createKey({ user: "anna", name: "short", ttlMs: 1 });
+    const short = await auth.createKey({ user: "anna", name: "short", ttlMs: 1, byKeyId: "" });
     await expect
       .poll(() => auth.exchangeKey({ key: short.key }).catch((error: unknown) => error))
       .toMatchObject({ reason: "BAD_KEY" });
-    await expect(auth.createKey({ user: "nobody", name: "x", ttlMs: 0 })).rejects.toMatchObject({
+    await expect(auth.createKey({ user: "nobody", name: "x", ttlMs: 0, byKeyId: "" })).rejects.toMatchObject({
       code: "not-found",
       reason: "USER_NOT_FOUND",
     });
-    await expect(auth.createKey({ user: "anna", name: "", ttlMs: 0 })).rejects.toMatchObject({
+    await expect(auth.createKey({ user: "anna", name: "", ttlMs: 0, byKeyId: "" })).rejects.toMatchObject({
       reason: "INVALID_NAME",
     });
   });
@@ -171,7 +177,7 @@ describe("the auth service with its local provider", () => {
   });
 
   it("keeps its users, keys and signing key over a restart, the signing key for its owner only", async () => {
-    const { key } = await auth.createKey({ user: "ben", name: "kept", ttlMs: 0 });
+    const { key } = await auth.createKey({ user: "ben", name: "kept", ttlMs: 0, byKeyId: "" });
     const before = await auth.getKeySet({});
     writeFileSync(join(dir, "volumes.json"), "[]");
     await stop();
@@ -180,6 +186,78 @@ describe("the auth service with its local provider", () => {
     expect((await auth.exchangeKey({ key })).user!.name).toBe("ben");
     expect(statSync(join(dir, "data/token-key.pem")).mode & 0o777).toBe(0o600);
     expect(statSync(join(dir, "data")).mode & 0o777).toBe(0o700);
+  });
+
+  it("makes no key that outlives its maker, and no token either", async () => {
+    const maker = await auth.createKey({ user: "anna", name: "short", ttlMs: 60_000, byKeyId: "" });
+    const byKeyId = maker.info!.id;
+    for (const ttlMs of [0, 120_000])
+      await expect(auth.createKey({ user: "anna", name: "long", ttlMs, byKeyId })).rejects.toMatchObject({
+        code: "denied",
+        reason: "KEY_OUTLIVES_MAKER",
+      });
+    const { info } = await auth.createKey({ user: "anna", name: "shorter", ttlMs: 1_000, byKeyId });
+    expect(info!.expireTime!.getTime()).toBeLessThan(maker.info!.expireTime!.getTime());
+    const { expireTime } = await auth.exchangeKey({ key: maker.key });
+    expect(expireTime!.getTime()).toBeLessThanOrEqual(maker.info!.expireTime!.getTime());
+    await auth.revokeKey({ user: "anna", id: byKeyId });
+    await expect(auth.createKey({ user: "anna", name: "late", ttlMs: 1, byKeyId })).rejects.toMatchObject({
+      reason: "SESSION_ENDED",
+    });
+  });
+
+  it("ends sessions with their key, or where their user is disabled, and lets an enabled one go on", async () => {
+    const { key, info } = await auth.createKey({ user: "anna", name: "session", ttlMs: 0, byKeyId: "" });
+    const ended = { code: "denied", reason: "SESSION_ENDED" };
+    expect((await auth.checkSession({ user: "anna", keyId: info!.id })).user!.name).toBe("anna");
+    await expect(auth.checkSession({ user: "ben", keyId: info!.id })).rejects.toMatchObject(ended);
+    const { user } = await auth.setUserDisabled({ user: "anna", disabled: true, by: "a test" });
+    expect(user!.disabled).toBe(true);
+    await expect(auth.checkSession({ user: "anna", keyId: "" })).rejects.toMatchObject(ended);
+    await expect(auth.exchangeKey({ key })).rejects.toMatchObject({ reason: "BAD_KEY" });
+    await expect(auth.login({ user: "anna", password: "correct horse", address: "" })).rejects.toMatchObject({
+      reason: "BAD_CREDENTIALS",
+    });
+    const submit = { project: "default", image: "", volumes: [] };
+    const { results } = await auth.resolveSubmits({ user: "anna", submits: [submit] });
+    expect(results[0]!.failure).toMatchObject({ code: "denied", reason: "MAY_NOT_RUN" });
+    await auth.setUserDisabled({ user: "anna", disabled: false, by: "a test" });
+    await auth.checkSession({ user: "anna", keyId: info!.id });
+    await auth.revokeKey({ user: "anna", id: info!.id });
+    await expect(auth.checkSession({ user: "anna", keyId: info!.id })).rejects.toMatchObject(ended);
+  });
+
+  it("makes a first admin once, and another one for who may write to its data", async () => {
+    const admin = (name: string) => ({ ...newUser(name), role: Role.ADMIN });
+    await auth.createUser({ user: admin("first"), password: "", first: { rescue: "" } });
+    await expect(auth.setUserDisabled({ user: "first", disabled: true, by: "a test" })).rejects.toMatchObject({
+      reason: "LAST_ADMIN",
+    });
+    const another = (rescue: string) => auth.createUser({ user: admin("second"), password: "", first: { rescue } });
+    const proof = `rescue-${"0".repeat(32)}`;
+    for (const rescue of ["", proof, "../ready.json", "auth.db"])
+      await expect(another(rescue)).rejects.toMatchObject({ code: "precondition", reason: "ADMIN_EXISTS" });
+    writeFileSync(join(dir, "data", proof), "");
+    expect((await another(proof)).user!.name).toBe("second");
+    expect(existsSync(join(dir, "data", proof))).toBe(false);
+    expect(existsSync(join(dir, "data/auth.db"))).toBe(true);
+  });
+
+  it("looks at few guesses of a password, and lets others log in meanwhile", async () => {
+    await auth.createUser({ user: newUser("dan"), password: "correct horse", first: undefined });
+    const guess = (n: number) =>
+      auth.login({ user: "anna", password: `guess number ${n}`, address: "10.0.0.1" }).then(
+        () => "in",
+        (error: { reason: string }) => error.reason,
+      );
+    const answers = Promise.all(Array.from({ length: 400 }, (_, n) => guess(n)));
+    const begun = performance.now();
+    const { user } = await auth.login({ user: "dan", password: "correct horse", address: "10.0.0.1" });
+    expect(user!.name).toBe("dan");
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    const counts = Map.groupBy(await answers, (answer) => answer);
+    expect(counts.get("BAD_CREDENTIALS")!.length).toBeLessThanOrEqual(6);
+    expect(counts.get("TOO_MANY_LOGINS")!.length).toBeGreaterThanOrEqual(394);
   });
 
   it("answers nobody without the cluster's secret", async () => {

@@ -27,9 +27,10 @@ export function register(program: Command, caller: Caller): void {
   key
     .command("ls")
     .description("Lists my API keys, without their secrets.")
+    .option("--user <name>", "whose (admins)")
     .option("--json", "answer in JSON")
-    .action(async (options: { json?: boolean }) => {
-      const answer = await withBerth(caller, (berth) => berth.session.listKeys({}));
+    .action(async (options: { user?: string; json?: boolean }) => {
+      const answer = await withBerth(caller, (berth) => berth.session.listKeys({ user: options.user ?? "" }));
       if (options.json) return printJson(ListKeysResponse.toJSON(answer));
       if (answer.keys.length === 0) return note("no keys");
       printTable(
@@ -47,9 +48,10 @@ export function register(program: Command, caller: Caller): void {
     .command("revoke")
     .description("Ends an API key at once.")
     .argument("<id>", "from berth key ls")
+    .option("--user <name>", "whose (admins)")
     .option("--json", "answer in JSON")
-    .action(async (id: string, options: { json?: boolean }) => {
-      await withBerth(caller, (berth) => berth.session.revokeKey({ id }));
+    .action(async (id: string, options: { user?: string; json?: boolean }) => {
+      await withBerth(caller, (berth) => berth.session.revokeKey({ id, user: options.user ?? "" }));
       if (options.json) printJson({});
       else note(`key ${id} is revoked`);
     });

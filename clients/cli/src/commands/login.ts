@@ -73,5 +73,5 @@ function keptConnection(env: NodeJS.ProcessEnv): Connection | undefined {
 /** Revokes the key that this login replaces. */
 async function revoke(berth: Berth, key: string | undefined): Promise<void> {
   const id = key?.split("_")[1];
-  if (id !== undefined) await berth.session.revokeKey({ id }).catch(() => {});
+  if (id !== undefined) await berth.session.revokeKey({ user: "", id }).catch(() => {});
 }

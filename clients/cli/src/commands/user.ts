@@ -1,4 +1,4 @@
-import { CreateUserRequest, CreateUserResponse } from "@berth/contracts/api";
+import { CreateUserRequest, CreateUserResponse, SetUserDisabledResponse } from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import type { Command } from "commander";
 import { makeAdmin } from "@berth/local/first-user";
@@ -23,6 +23,13 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   const user = program.command("user").description("Users of the cluster (admins).");
   registerFirst(user);
+  registerDisabled(
+    user,
+    caller,
+    "disable",
+    "Ends a user's sessions within seconds and refuses new ones; their tasks go on.",
+  );
+  registerDisabled(user, caller, "enable", "Lets a disabled user in again.");
   user
     .command("add")
     .description("Adds a user and shows a first API key, once.")
@@ -58,6 +65,20 @@ export function register(program: Command, caller: Caller): void {
     });
 }
 
+function registerDisabled(user: Command, caller: Caller, verb: "disable" | "enable", description: string): void {
+  user
+    .command(verb)
+    .description(description)
+    .argument("<name>", "login name")
+    .option("--json", "answer in JSON")
+    .action(async (name: string, options: { json?: boolean }) => {
+      const request = { user: name, disabled: verb === "disable" };
+      const answer = await withBerth(caller, (berth) => berth.session.setUserDisabled(request));
+      if (options.json) printJson(SetUserDisabledResponse.toJSON(answer));
+      else note(`${name} is ${verb}d`);
+    });
+}
+
 /** Adds the first admin. No user may add one yet, so the cluster's secret authorizes the call. */
 function registerFirst(user: Command): void {
   user
@@ -66,12 +87,13 @@ function registerFirst(user: Command): void {
     .argument("<name>", "login name")
     .requiredOption("--env <file>", "the services' settings: BERTH_AUTH and BERTH_CLUSTER_SECRET")
     .option("--uid <n>", "numeric user id that tasks run as", readId("--uid"), 20_000)
-    .action(async (name: string, { env, uid }: { env: string; uid: number }) => {
+    .option("--rescue <dir>", "auth's data directory: makes another admin where the ones that exist cannot log in")
+    .action(async (name: string, { env, uid, rescue }: { env: string; uid: number; rescue?: string }) => {
       const settings = settingsOf([env], process.env);
       const auth = settings["BERTH_AUTH"];
       const secret = settings["BERTH_CLUSTER_SECRET"];
       if (!auth || !secret) throw usageError("--env", "must say BERTH_AUTH and BERTH_CLUSTER_SECRET");
-      const { key } = await makeAdmin(auth, secret, { name, uid, gid: uid, home: "" }, "first");
+      const { key } = await makeAdmin(auth, secret, { name, uid, gid: uid, home: "" }, "first", rescue);
       note(`${name} is an admin with uid ${uid}; this key is shown once, for berth login SERVER --key-stdin:`);
       print(key);
     });

@@ -22,6 +22,10 @@ export interface Accounts {
   user(name: string): Promise<AuthUser | undefined>;
   /** Empty where the user has only keys. */
   passwordHash(name: string): Promise<string | undefined>;
+  /** Undefined where there is no such user. */
+  setDisabled(name: string, disabled: boolean): Promise<AuthUser | undefined>;
+  /** Names of the admins who are not disabled. */
+  admins(): Promise<readonly string[]>;
   addKey(key: StoredKey): Promise<void>;
   key(id: string): Promise<StoredKey | undefined>;
   /** By time. */

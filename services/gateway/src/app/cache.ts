@@ -35,6 +35,10 @@ export class Cache<T> {
     return value;
   }
 
+  clear(): void {
+    this.#entries.clear();
+  }
+
   delete(key: string): void {
     this.#entries.delete(key);
   }

@@ -1,67 +1,115 @@
 import { AppError } from "@berth/core";
 import { Role } from "@berth/contracts/auth";
-import type { AuthServiceService } from "@berth/contracts/auth";
+import type { AuthServiceService, User } from "@berth/contracts/auth";
 import type { GrpcClient } from "@berth/runtime";
-import type { Caller } from "../domain/caller.ts";
+import type { SessionCaller } from "../domain/caller.ts";
 import { Cache } from "./cache.ts";
 
 /** What a valid access token says. */
-export interface TokenClaims extends Caller {
+export interface TokenClaims extends SessionCaller {
   readonly expiresAtMs: number;
 }
 
 export interface Sessions {
-  /** Whose credential that is: an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED or BAD_KEY. */
-  callerOf(credential: string): Promise<Caller>;
-  /** Forgets a key that was revoked here; other gateways notice within `keyTtlMs`. */
-  forgetKey(id: string): void;
+  /** Whose credential that is: an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED, BAD_KEY or SESSION_ENDED. */
+  callerOf(credential: string): Promise<SessionCaller>;
+  /** Asks auth again about sessions of this key; other gateways do so within `heldMs`. */
+  forgetKey(user: string, id: string): void;
+  /** Asks auth again about all sessions, after a user was changed here. */
+  forgetAll(): void;
 }
 
-/** How long a revoked key or a changed role still counts at a gateway that did not hear of it. */
-export const keyTtlMs = 10_000;
-/** A token's claims cannot change, but memory is to be given back. */
+/** How long auth's last answer about a session counts: a revoked key, a disabled user or a changed role is noticed after it at the latest. */
+export const heldMs = 3_000;
+/** How long the last answer about a key counts while auth is away. Tokens count until they end, because their signature is checked here. */
+const awayMs = 60_000;
+/** Auth is not waited for longer where an older answer may do. */
+const briefMs = 1_000;
+/** A token's claims cannot change; entries go to free memory. */
 const tokenTtlMs = 60_000;
 
+interface Exchanged {
+  readonly key: string;
+  readonly caller: SessionCaller;
+  readonly endsMs: number;
+}
+
 export function makeSessions(deps: {
-  readonly auth: Pick<GrpcClient<AuthServiceService>, "exchangeKey">;
+  readonly auth: Pick<GrpcClient<AuthServiceService>, "exchangeKey" | "checkSession">;
   /** Verifies a token here, without asking auth each time. */
   verify(token: string): Promise<TokenClaims>;
   readonly now: () => number;
 }): Sessions {
   const { auth, verify, now } = deps;
-  const keys = new Cache<{ readonly key: string; readonly caller: Caller }>({
-    ttlMs: keyTtlMs,
-    maxEntries: 10_000,
-    now,
-  });
-  const tokens = new Cache<TokenClaims>({ ttlMs: tokenTtlMs, maxEntries: 10_000, now });
+  const cache = <T>(ttlMs: number) => new Cache<T>({ ttlMs, maxEntries: 10_000, now });
+  const keys = cache<Exchanged>(heldMs);
+  const olderKeys = cache<Exchanged>(awayMs);
+  const tokens = cache<TokenClaims>(tokenTtlMs);
+  const checked = cache<SessionCaller>(heldMs);
 
-  async function exchange(key: string): Promise<{ readonly key: string; readonly caller: Caller }> {
+  async function exchange(key: string): Promise<Exchanged> {
+    const older = await settled(olderKeys.get(keyIdOf(key)));
     try {
-      const { user } = await auth.exchangeKey({ key });
-      if (!user) throw new AppError("internal", "BAD_ANSWER", "auth left out the user");
-      return { key, caller: { user: user.name, admin: user.role === Role.ADMIN } };
+      const answer = await auth.exchangeKey({ key }, older?.key === key ? { deadlineMs: briefMs } : {});
+      const caller = callerFrom(answer.user, keyIdOf(key));
+      return { key, caller, endsMs: answer.expireTime?.getTime() ?? Infinity };
     } catch (error) {
+      if (older?.key === key && AppError.from(error).code === "unavailable") return older;
+      throw unauthenticated(error);
+    }
+  }
+
+  async function keyCaller(key: string): Promise<SessionCaller> {
+    const id = keyIdOf(key);
+    const pending = keys.get(id);
+    const known = pending && (await settled(pending)); // without an await for a new key: calls that come together share one question
+    if (known?.key === key) return known.caller;
+    const exchanged = exchange(key);
+    // Another secret under a known id is a guess, and must not take the place of the right one.
+    if (known) return (await exchanged).caller;
+    keys.set(id, exchanged, ({ endsMs }) => endsMs);
+    const fresh = await exchanged;
+    const older = await settled(olderKeys.get(id));
+    if (fresh !== older) void olderKeys.set(id, exchanged, ({ endsMs }) => endsMs);
+    return fresh.caller;
+  }
+
+  async function tokenCaller(token: string): Promise<SessionCaller> {
+    const claims = await (tokens.get(token) ?? tokens.set(token, verify(token), ({ expiresAtMs }) => expiresAtMs));
+    const session = sessionOf(claims.user, claims.keyId);
+    return checked.get(session) ?? checked.set(session, check(claims));
+  }
+
+  async function check({ user, admin, keyId }: TokenClaims): Promise<SessionCaller> {
+    try {
+      const answer = await auth.checkSession({ user, keyId }, { deadlineMs: briefMs });
+      return callerFrom(answer.user, keyId);
+    } catch (error) {
+      if (AppError.from(error).code === "unavailable") return { user, admin, keyId };
       throw unauthenticated(error);
     }
   }
 
   return {
-    async callerOf(credential) {
-      if (!credential.startsWith("berth_")) {
-        return tokens.get(credential) ?? tokens.set(credential, verify(credential), ({ expiresAtMs }) => expiresAtMs);
-      }
-      const id = keyId(credential);
-      const pending = keys.get(id);
-      const known = pending && (await pending.catch(() => undefined));
-      if (known?.key === credential) return known.caller;
-      const exchanged = exchange(credential);
-      // Another secret under a known id is a guess, and must not take the place of the right one.
-      return (await (known ? exchanged : keys.set(id, exchanged))).caller;
+    callerOf: (credential) => (credential.startsWith("berth_") ? keyCaller(credential) : tokenCaller(credential)),
+    forgetKey(user, id) {
+      for (const each of [keys, olderKeys]) each.delete(id);
+      checked.delete(sessionOf(user, id));
     },
-    forgetKey: (id) => keys.delete(id),
+    forgetAll() {
+      for (const each of [keys, olderKeys, checked]) each.clear();
+    },
   };
 }
+
+function callerFrom(user: User | undefined, keyId: string): SessionCaller {
+  if (!user) throw new AppError("internal", "BAD_ANSWER", "auth left out the user");
+  return { user: user.name, admin: user.role === Role.ADMIN, keyId };
+}
+
+const settled = async <T>(pending: Promise<T> | undefined): Promise<T | undefined> => pending?.catch(() => undefined);
+
+const sessionOf = (user: string, keyId: string): string => `${user} ${keyId}`;
 
 /** `denied` of auth means that somebody is not who they say, which callers know as `unauthenticated`. */
 export function unauthenticated(thrown: unknown): AppError {
@@ -71,4 +119,4 @@ export function unauthenticated(thrown: unknown): AppError {
     : error;
 }
 
-const keyId = (key: string): string => key.split("_", 2)[1] ?? "";
+const keyIdOf = (key: string): string => key.split("_", 2)[1] ?? "";

@@ -6,6 +6,12 @@ export interface Caller {
   readonly admin: boolean;
 }
 
+/** Who calls, and how they showed it. */
+export interface SessionCaller extends Caller {
+  /** The API key that the session began with; empty where it began with a password. */
+  readonly keyId: string;
+}
+
 /**
  * Whose tasks a list or watch is about: "" is the caller's own, "*" everybody's. Answers the user to filter by, "" for no filter.
  * Throws `denied` NOT_YOURS where that is another's and the caller is no admin.
@@ -21,3 +27,13 @@ export function userFilter(asked: string, caller: Caller): string {
 
 /** Filter for reading one task by id: admins read everybody's. */
 export const ownerFilter = (caller: Caller): string => (caller.admin ? "" : caller.user);
+
+/** Whose API keys a call is about; empty is the caller's own. Throws `denied` NOT_YOURS where they are another's and the caller is no admin. */
+export function ownerOfKeys(asked: string, caller: Caller): string {
+  if (asked === "" || asked === caller.user) return caller.user;
+  if (!caller.admin)
+    throw new AppError("denied", "NOT_YOURS", "only admins may see and revoke other users' keys", {
+      metadata: { field: "user" },
+    });
+  return asked;
+}

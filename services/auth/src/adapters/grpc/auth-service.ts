@@ -2,14 +2,20 @@ import { AppError, invalidField } from "@berth/core";
 import { toFailure } from "@berth/contracts";
 import type { AuthServiceService, ResolveSubmit, ResolvedSubmit } from "@berth/contracts/auth";
 import type { AuthPlugin, AuthUser } from "@berth/plugins";
-import type { ServiceImplementation } from "@berth/runtime";
+import type { Logger, ServiceImplementation } from "@berth/runtime";
+import type { LoginGuard } from "../../domain/login-guard.ts";
 import type { NewUser } from "../../domain/new-user.ts";
 import type { TokenSigner } from "../jwt/token-signer.ts";
 import type { ApiKeys } from "../local/api-keys.ts";
-import type { Accounts } from "../../ports/accounts.ts";
+import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 import { fromWireUser, toWireIdentity, toWireKey, toWireMount, toWireUser } from "./codec.ts";
 
 export interface AuthServiceDeps {
+  readonly guard: LoginGuard;
+  readonly logger: Logger;
+  readonly now: () => Date;
+  /** Whether a file of that name was put into the data directory; removes it. */
+  provesDataAccess(name: string): boolean;
   readonly provider: AuthPlugin;
   readonly signer: TokenSigner;
   readonly keys: ApiKeys;
@@ -26,6 +32,10 @@ export function authService({
   keys,
   accounts,
   createUser,
+  guard,
+  logger,
+  now,
+  provesDataAccess,
 }: AuthServiceDeps): ServiceImplementation<AuthServiceService> {
   async function known(name: string): Promise<AuthUser> {
     const user = await provider.getUser(name);
@@ -35,8 +45,30 @@ export function authService({
       });
     return user;
   }
-  const session = async (user: AuthUser) => {
-    const { accessToken, expiresAt } = await signer.sign(user);
+  /** The key by which a session began, if it still holds. Throws `denied` SESSION_ENDED where it does not. */
+  async function liveKey(user: string, id: string): Promise<StoredKey | undefined> {
+    if (id === "") return undefined;
+    const key = await accounts.key(id);
+    if (!key || key.user !== user || (key.expiresAt && key.expiresAt <= now()))
+      throw new AppError("denied", "SESSION_ENDED", "the API key of this session is revoked or out of date");
+    return key;
+  }
+
+  /** Refuses a first admin where there is one, unless somebody proves access to this service's data. */
+  async function checkFirst(name: string, rescue: string): Promise<void> {
+    const admins = await accounts.admins();
+    if (admins.length === 0) return;
+    if (!provesDataAccess(rescue))
+      throw new AppError(
+        "precondition",
+        "ADMIN_EXISTS",
+        `this cluster has an admin already (${admins.slice(0, 3).join(", ")}), who may add users; where none can log in, give --rescue with auth's data directory`,
+      );
+    logger.warn("audit: an admin is made by somebody with access to the data directory", { user: name, admins });
+  }
+
+  const session = async (user: AuthUser, key?: StoredKey) => {
+    const { accessToken, expiresAt } = await signer.sign(user, key);
     return { accessToken, expireTime: expiresAt, user: toWireUser(user) };
   };
 
@@ -54,15 +86,30 @@ export function authService({
   }
 
   return {
-    async login({ user: name, password }) {
+    async login({ user: name, password, address }) {
+      const attempt = guard.begin(name, address, performance.now());
       const user = await provider.bindCredentials(name, password);
-      if (!user) throw new AppError("denied", "BAD_CREDENTIALS", "user and password do not belong together");
+      if (!user) {
+        const about = { user: name.slice(0, 40), address, pauseMs: attempt.pauseMs };
+        if (attempt.pauseMs > 0) logger.warn("audit: many wrong passwords; logins pause", about);
+        else logger.info("audit: wrong password", about);
+        throw new AppError("denied", "BAD_CREDENTIALS", "user and password do not belong together");
+      }
+      attempt.succeeded();
       return session(user);
     },
     async exchangeKey({ key }) {
       const user = await provider.bindApi(key);
       if (!user) throw new AppError("denied", "BAD_KEY", "this API key is unknown, revoked or out of date");
-      return session(user);
+      // A key of a provider with keys of its own is not among ours, and has no end that we know of.
+      return session(user, await keys.find(key));
+    },
+    async checkSession({ user: name, keyId }) {
+      const user = await provider.getUser(name);
+      if (!user || user.disabled)
+        throw new AppError("denied", "SESSION_ENDED", "the user of this session is disabled or unknown");
+      await liveKey(name, keyId);
+      return { user: toWireUser(user) };
     },
     getKeySet: async () => ({ jwksJson: signer.jwksJson }),
     async resolveSubmits({ user: name, submits }) {
@@ -73,22 +120,41 @@ export function authService({
       };
     },
     getUser: async ({ user }) => ({ user: toWireUser(await known(user)) }),
-    async createUser({ user, password }) {
+    async createUser({ user, password, first }) {
       if (!user) throw invalidField("user", "is missing");
+      if (first) await checkFirst(user.name, first.rescue);
       return { user: toWireUser(await createUser(fromWireUser(user), password)) };
     },
-    async createKey({ user, name, ttlMs }) {
+    async setUserDisabled({ user: name, disabled, by }) {
+      const user = await known(name);
+      if (disabled && user.role === "admin" && (await accounts.admins()).every((admin) => admin === name))
+        throw new AppError("precondition", "LAST_ADMIN", `${name} is the only admin; make another one first`);
+      const changed = await accounts.setDisabled(name, disabled);
+      logger.info(`audit: user ${disabled ? "disabled" : "enabled"}`, { user: name, by });
+      return { user: toWireUser(changed ?? user) };
+    },
+    async createKey({ user, name, ttlMs, byKeyId }) {
       if (!/^[^\p{C}]{1,64}$/u.test(name))
         throw invalidField("name", "must have 1 to 64 printable characters", "INVALID_NAME");
       if (!(ttlMs >= 0 && ttlMs <= longestTtlMs))
         throw invalidField("ttl_ms", "must be 0 (until revoked) or at most ten years", "INVALID_TTL");
+      const maker = await liveKey(user, byKeyId);
+      if (maker?.expiresAt && (ttlMs === 0 || now().getTime() + ttlMs > maker.expiresAt.getTime()))
+        throw new AppError(
+          "denied",
+          "KEY_OUTLIVES_MAKER",
+          `ttl_ms: a key must not outlive the one that makes it, which ends at ${maker.expiresAt.toISOString()}`,
+          { metadata: { field: "ttl_ms", ends_at: maker.expiresAt.toISOString() } },
+        );
       const { key, info } = await keys.create((await known(user)).name, name, ttlMs);
+      logger.info("audit: key made", { user, key: info.id, byKey: byKeyId });
       return { key, info: toWireKey(info) };
     },
     listKeys: async ({ user }) => ({ keys: (await accounts.keysOf(user)).map(toWireKey) }),
     async revokeKey({ user, id }) {
       if (!(await accounts.removeKey(user, id)))
         throw new AppError("not-found", "KEY_NOT_FOUND", `no API key ${JSON.stringify(id.slice(0, 40))}`);
+      logger.info("audit: key revoked", { user, key: id });
       return {};
     },
     async listVolumes({ user }) {

@@ -19,6 +19,7 @@ export const toWireUser = (user: AuthUser): User => ({
   home: user.home,
   email: user.email,
   createTime: user.createdAt,
+  disabled: user.disabled,
 });
 
 /** A wish for a new user; no role means the lesser one. */

@@ -86,6 +86,14 @@ function mongoAccounts(db: Db): Accounts {
       return doc ? toUser(doc) : undefined;
     },
     passwordHash: async (name) => (await answered(users.findOne({ _id: name })))?.password_hash,
+    async setDisabled(name, disabled) {
+      const doc = await answered(
+        users.findOneAndUpdate({ _id: name }, { $set: { disabled } }, { returnDocument: "after" }),
+      );
+      return doc ? toUser(doc) : undefined;
+    },
+    admins: async () =>
+      (await answered(users.find({ role: "admin", disabled: false }).sort({ _id: 1 }).toArray())).map(({ _id }) => _id),
     async addKey({ id, user, name, secretHash, createdAt, expiresAt }) {
       const document = {
         _id: id,

@@ -59,6 +59,16 @@ export function sqliteAccounts(database: Database): Accounts {
       const row = userNamed(name);
       return row && String(row["password_hash"]);
     },
+    async setDisabled(name, disabled) {
+      database.sql("UPDATE users SET disabled = ? WHERE name = ?").run(disabled ? 1 : 0, name);
+      const row = userNamed(name);
+      return row && toUser(row);
+    },
+    admins: async () =>
+      database
+        .sql("SELECT name FROM users WHERE role = 'admin' AND disabled = 0 ORDER BY name")
+        .all()
+        .map((row) => String(row["name"])),
     async addKey(key) {
       database
         .sql("INSERT INTO api_keys (id, user, name, secret_hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)")

@@ -80,4 +80,8 @@ export const login = z.object({
   key: z.string().max(256, "must have at most 256 characters"),
 });
 
-export const keyId = z.object({ id: plainName(64).min(1, "must not be empty") });
+const loginName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be a login name");
+const ownOrLoginName = z.union([z.literal(""), loginName], "must be a login name, or empty for yourself");
+export const ownerOfKeys = z.object({ user: ownOrLoginName });
+export const keyId = z.object({ id: plainName(64).min(1, "must not be empty"), user: ownOrLoginName });
+export const setUserDisabled = z.object({ user: loginName });

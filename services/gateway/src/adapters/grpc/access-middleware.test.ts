@@ -8,11 +8,12 @@ import { accessMiddleware, admitCallers } from "./access-middleware.ts";
 
 const sessions = {
   async callerOf(credential: string) {
-    if (credential === "root") return { user: "root-like", admin: true };
-    if (credential === "anna") return { user: "anna", admin: false };
+    if (credential === "root") return { user: "root-like", admin: true, keyId: "" };
+    if (credential === "anna") return { user: "anna", admin: false, keyId: "" };
     throw new AppError("unauthenticated", "BAD_TOKEN", "not valid");
   },
   forgetKey() {},
+  forgetAll() {},
 };
 
 function caller(most = 1, of: Sessions = sessions) {
@@ -80,9 +81,10 @@ describe("accessMiddleware", () => {
         asked += 1;
         if (asked === 2) throw new AppError("unavailable", "AWAY", "auth is away");
         if (asked > 3) throw new AppError("unauthenticated", "BAD_KEY", "revoked");
-        return { user: "anna", admin: false };
+        return { user: "anna", admin: false, keyId: "" };
       },
       forgetKey() {},
+      forgetAll() {},
     };
     const stream = caller(1, changing)("/berth.api.v1.TaskService/ReadLog", "anna", true);
     await stream.next();

@@ -5,21 +5,21 @@ import { isOpenMethod } from "@berth/runtime";
 import type { Admit, ServerMiddleware } from "@berth/runtime";
 import type { Sessions } from "../../app/sessions.ts";
 import type { StreamLimit } from "../../app/stream-limit.ts";
-import type { Caller } from "../../domain/caller.ts";
+import type { SessionCaller } from "../../domain/caller.ts";
 
 /** What every handler finds in its call context. Of a method that anyone may call: nobody. */
 export interface CallerContext {
-  readonly caller: Caller;
+  readonly caller: SessionCaller;
 }
 
-const nobody: Caller = { user: "", admin: false };
+const nobody: SessionCaller = { user: "", admin: false, keyId: "" };
 const rules: Readonly<Record<string, Access>> = access;
 
 /** How often a stream asks again whether its caller's credential still holds. */
 const recheckMs = 2_000;
 
 /** Who calls, and whether they may. A method that is not in the table is refused. */
-async function callerOf(sessions: Sessions, path: string, authorization: string | undefined): Promise<Caller> {
+async function callerOf(sessions: Sessions, path: string, authorization: string | undefined): Promise<SessionCaller> {
   const rule = rules[path];
   const caller = await sessions.callerOf(bearer(authorization));
   if (rule === undefined || (rule === "admin" && !caller.admin))

@@ -32,6 +32,7 @@ describe("tokenVerifier", () => {
     expect(await verify(await one.sign())).toEqual({
       user: "anna",
       admin: true,
+      keyId: "",
       expiresAtMs: (seconds() + 900) * 1000,
     });
     await verify(await one.sign());

@@ -31,7 +31,8 @@ export function tokenVerifier(
       requiredClaims: ["sub", "exp"],
       currentDate: new Date(now()),
     });
-    return { user: payload.sub!, admin: payload["role"] === "admin", expiresAtMs: payload.exp! * 1000 };
+    const keyId = typeof payload["key"] === "string" ? payload["key"] : "";
+    return { user: payload.sub!, admin: payload["role"] === "admin", keyId, expiresAtMs: payload.exp! * 1000 };
   }
 
   return async (token) => {

@@ -70,8 +70,10 @@ export interface CreateKeyResponse {
   info: ApiKey | undefined;
 }
 
-/** Nothing to say. */
+/** Whose. */
 export interface ListKeysRequest {
+  /** Login name; empty: the caller's. */
+  user: string;
 }
 
 /** The keys. */
@@ -84,6 +86,8 @@ export interface ListKeysResponse {
 export interface RevokeKeyRequest {
   /** Id from the list. */
   id: string;
+  /** Whose; empty: the caller's. */
+  user: string;
 }
 
 /** Ended. */
@@ -108,6 +112,20 @@ export interface CreateUserResponse {
     | undefined;
   /** A first API key, shown once. */
   key: string;
+}
+
+/** Which user. */
+export interface SetUserDisabledRequest {
+  /** Login name. */
+  user: string;
+  /** What is to be. */
+  disabled: boolean;
+}
+
+/** The user. */
+export interface SetUserDisabledResponse {
+  /** The user. */
+  user: User | undefined;
 }
 
 /** Nothing to say. */
@@ -624,11 +642,14 @@ export const CreateKeyResponse: MessageFns<CreateKeyResponse> = {
 };
 
 function createBaseListKeysRequest(): ListKeysRequest {
-  return {};
+  return { user: "" };
 }
 
 export const ListKeysRequest: MessageFns<ListKeysRequest> = {
-  encode(_: ListKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
     return writer;
   },
 
@@ -645,6 +666,14 @@ export const ListKeysRequest: MessageFns<ListKeysRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -657,20 +686,24 @@ export const ListKeysRequest: MessageFns<ListKeysRequest> = {
     }
   },
 
-  fromJSON(_: any): ListKeysRequest {
-    return {};
+  fromJSON(object: any): ListKeysRequest {
+    return { user: isSet(object.user) ? globalThis.String(object.user) : "" };
   },
 
-  toJSON(_: ListKeysRequest): unknown {
+  toJSON(message: ListKeysRequest): unknown {
     const obj: any = {};
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
     return obj;
   },
 
   create<I extends Exact<DeepPartial<ListKeysRequest>, I>>(base?: I): ListKeysRequest {
     return ListKeysRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListKeysRequest>, I>>(_: I): ListKeysRequest {
+  fromPartial<I extends Exact<DeepPartial<ListKeysRequest>, I>>(object: I): ListKeysRequest {
     const message = createBaseListKeysRequest();
+    message.user = object.user ?? "";
     return message;
   },
 };
@@ -743,13 +776,16 @@ export const ListKeysResponse: MessageFns<ListKeysResponse> = {
 };
 
 function createBaseRevokeKeyRequest(): RevokeKeyRequest {
-  return { id: "" };
+  return { id: "", user: "" };
 }
 
 export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
   encode(message: RevokeKeyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.id !== "") {
       writer.uint32(10).string(message.id);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
     }
     return writer;
   },
@@ -775,6 +811,14 @@ export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
             message.id = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -788,13 +832,19 @@ export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
   },
 
   fromJSON(object: any): RevokeKeyRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+    };
   },
 
   toJSON(message: RevokeKeyRequest): unknown {
     const obj: any = {};
     if (message.id !== "") {
       obj.id = message.id;
+    }
+    if (message.user !== "") {
+      obj.user = message.user;
     }
     return obj;
   },
@@ -805,6 +855,7 @@ export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
   fromPartial<I extends Exact<DeepPartial<RevokeKeyRequest>, I>>(object: I): RevokeKeyRequest {
     const message = createBaseRevokeKeyRequest();
     message.id = object.id ?? "";
+    message.user = object.user ?? "";
     return message;
   },
 };
@@ -1031,6 +1082,158 @@ export const CreateUserResponse: MessageFns<CreateUserResponse> = {
   },
 };
 
+function createBaseSetUserDisabledRequest(): SetUserDisabledRequest {
+  return { user: "", disabled: false };
+}
+
+export const SetUserDisabledRequest: MessageFns<SetUserDisabledRequest> = {
+  encode(message: SetUserDisabledRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.disabled !== false) {
+      writer.uint32(16).bool(message.disabled);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetUserDisabledRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetUserDisabledRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.disabled = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetUserDisabledRequest {
+    return {
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+      disabled: isSet(object.disabled) ? globalThis.Boolean(object.disabled) : false,
+    };
+  },
+
+  toJSON(message: SetUserDisabledRequest): unknown {
+    const obj: any = {};
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
+    if (message.disabled !== false) {
+      obj.disabled = message.disabled;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SetUserDisabledRequest>, I>>(base?: I): SetUserDisabledRequest {
+    return SetUserDisabledRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetUserDisabledRequest>, I>>(object: I): SetUserDisabledRequest {
+    const message = createBaseSetUserDisabledRequest();
+    message.user = object.user ?? "";
+    message.disabled = object.disabled ?? false;
+    return message;
+  },
+};
+
+function createBaseSetUserDisabledResponse(): SetUserDisabledResponse {
+  return { user: undefined };
+}
+
+export const SetUserDisabledResponse: MessageFns<SetUserDisabledResponse> = {
+  encode(message: SetUserDisabledResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetUserDisabledResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetUserDisabledResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetUserDisabledResponse {
+    return { user: isSet(object.user) ? User.fromJSON(object.user) : undefined };
+  },
+
+  toJSON(message: SetUserDisabledResponse): unknown {
+    const obj: any = {};
+    if (message.user !== undefined) {
+      obj.user = User.toJSON(message.user);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SetUserDisabledResponse>, I>>(base?: I): SetUserDisabledResponse {
+    return SetUserDisabledResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetUserDisabledResponse>, I>>(object: I): SetUserDisabledResponse {
+    const message = createBaseSetUserDisabledResponse();
+    message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    return message;
+  },
+};
+
 function createBaseListVolumesRequest(): ListVolumesRequest {
   return {};
 }
@@ -1155,7 +1358,10 @@ export const ListVolumesResponse: MessageFns<ListVolumesResponse> = {
 /** Who are you. Codes besides those listed: UNAUTHENTICATED, UNAVAILABLE, INTERNAL. */
 export type SessionServiceService = typeof SessionServiceService;
 export const SessionServiceService = {
-  /** Trades name and password, or an API key, for an access token. Needs no token. Codes: UNAUTHENTICATED BAD_CREDENTIALS. */
+  /**
+   * Trades name and password, or an API key, for an access token. Needs no token. Codes: UNAUTHENTICATED BAD_CREDENTIALS,
+   * RESOURCE_EXHAUSTED TOO_MANY_LOGINS.
+   */
   login: {
     path: "/berth.api.v1.SessionService/Login" as const,
     requestStream: false as const,
@@ -1175,7 +1381,10 @@ export const SessionServiceService = {
     responseSerialize: (value: WhoAmIResponse): Buffer => Buffer.from(WhoAmIResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WhoAmIResponse => WhoAmIResponse.decode(value),
   },
-  /** Makes an API key for the caller; shown once. Not repeatable: a repeat makes another. Codes: INVALID_ARGUMENT. */
+  /**
+   * Makes an API key for the caller; shown once. Not repeatable: a repeat makes another. Codes: INVALID_ARGUMENT,
+   * PERMISSION_DENIED KEY_OUTLIVES_MAKER: a session that began with a key makes none that ends after it.
+   */
   createKey: {
     path: "/berth.api.v1.SessionService/CreateKey" as const,
     requestStream: false as const,
@@ -1185,7 +1394,7 @@ export const SessionServiceService = {
     responseSerialize: (value: CreateKeyResponse): Buffer => Buffer.from(CreateKeyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateKeyResponse => CreateKeyResponse.decode(value),
   },
-  /** The caller's API keys, without their secrets. */
+  /** The caller's API keys, without their secrets; admins may list another user's. Codes: PERMISSION_DENIED NOT_YOURS. */
   listKeys: {
     path: "/berth.api.v1.SessionService/ListKeys" as const,
     requestStream: false as const,
@@ -1195,7 +1404,7 @@ export const SessionServiceService = {
     responseSerialize: (value: ListKeysResponse): Buffer => Buffer.from(ListKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListKeysResponse => ListKeysResponse.decode(value),
   },
-  /** Ends an API key of the caller. Codes: NOT_FOUND. */
+  /** Ends an API key of the caller; admins may end another user's. Its sessions and streams end within seconds. Codes: NOT_FOUND, PERMISSION_DENIED NOT_YOURS. */
   revokeKey: {
     path: "/berth.api.v1.SessionService/RevokeKey" as const,
     requestStream: false as const,
@@ -1215,6 +1424,21 @@ export const SessionServiceService = {
     responseSerialize: (value: CreateUserResponse): Buffer => Buffer.from(CreateUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateUserResponse => CreateUserResponse.decode(value),
   },
+  /**
+   * Disables a user, who can then neither call nor submit, or enables them again; admins only. Their streams end within seconds, their tasks go on.
+   * Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN.
+   */
+  setUserDisabled: {
+    path: "/berth.api.v1.SessionService/SetUserDisabled" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetUserDisabledRequest): Buffer =>
+      Buffer.from(SetUserDisabledRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetUserDisabledRequest => SetUserDisabledRequest.decode(value),
+    responseSerialize: (value: SetUserDisabledResponse): Buffer =>
+      Buffer.from(SetUserDisabledResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetUserDisabledResponse => SetUserDisabledResponse.decode(value),
+  },
   /** The volumes the caller may ask for. */
   listVolumes: {
     path: "/berth.api.v1.SessionService/ListVolumes" as const,
@@ -1228,24 +1452,38 @@ export const SessionServiceService = {
 } as const;
 
 export interface SessionServiceServer extends UntypedServiceImplementation {
-  /** Trades name and password, or an API key, for an access token. Needs no token. Codes: UNAUTHENTICATED BAD_CREDENTIALS. */
+  /**
+   * Trades name and password, or an API key, for an access token. Needs no token. Codes: UNAUTHENTICATED BAD_CREDENTIALS,
+   * RESOURCE_EXHAUSTED TOO_MANY_LOGINS.
+   */
   login: handleUnaryCall<LoginRequest, LoginResponse>;
   /** Whose token this is. */
   whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse>;
-  /** Makes an API key for the caller; shown once. Not repeatable: a repeat makes another. Codes: INVALID_ARGUMENT. */
+  /**
+   * Makes an API key for the caller; shown once. Not repeatable: a repeat makes another. Codes: INVALID_ARGUMENT,
+   * PERMISSION_DENIED KEY_OUTLIVES_MAKER: a session that began with a key makes none that ends after it.
+   */
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
-  /** The caller's API keys, without their secrets. */
+  /** The caller's API keys, without their secrets; admins may list another user's. Codes: PERMISSION_DENIED NOT_YOURS. */
   listKeys: handleUnaryCall<ListKeysRequest, ListKeysResponse>;
-  /** Ends an API key of the caller. Codes: NOT_FOUND. */
+  /** Ends an API key of the caller; admins may end another user's. Its sessions and streams end within seconds. Codes: NOT_FOUND, PERMISSION_DENIED NOT_YOURS. */
   revokeKey: handleUnaryCall<RevokeKeyRequest, RevokeKeyResponse>;
   /** Adds a user; admins only. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, PERMISSION_DENIED. */
   createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
+  /**
+   * Disables a user, who can then neither call nor submit, or enables them again; admins only. Their streams end within seconds, their tasks go on.
+   * Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN.
+   */
+  setUserDisabled: handleUnaryCall<SetUserDisabledRequest, SetUserDisabledResponse>;
   /** The volumes the caller may ask for. */
   listVolumes: handleUnaryCall<ListVolumesRequest, ListVolumesResponse>;
 }
 
 export interface SessionServiceClient extends Client {
-  /** Trades name and password, or an API key, for an access token. Needs no token. Codes: UNAUTHENTICATED BAD_CREDENTIALS. */
+  /**
+   * Trades name and password, or an API key, for an access token. Needs no token. Codes: UNAUTHENTICATED BAD_CREDENTIALS,
+   * RESOURCE_EXHAUSTED TOO_MANY_LOGINS.
+   */
   login(
     request: LoginRequest,
     callback: (error: ServiceError | null, response: LoginResponse) => void,
@@ -1277,7 +1515,10 @@ export interface SessionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: WhoAmIResponse) => void,
   ): ClientUnaryCall;
-  /** Makes an API key for the caller; shown once. Not repeatable: a repeat makes another. Codes: INVALID_ARGUMENT. */
+  /**
+   * Makes an API key for the caller; shown once. Not repeatable: a repeat makes another. Codes: INVALID_ARGUMENT,
+   * PERMISSION_DENIED KEY_OUTLIVES_MAKER: a session that began with a key makes none that ends after it.
+   */
   createKey(
     request: CreateKeyRequest,
     callback: (error: ServiceError | null, response: CreateKeyResponse) => void,
@@ -1293,7 +1534,7 @@ export interface SessionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateKeyResponse) => void,
   ): ClientUnaryCall;
-  /** The caller's API keys, without their secrets. */
+  /** The caller's API keys, without their secrets; admins may list another user's. Codes: PERMISSION_DENIED NOT_YOURS. */
   listKeys(
     request: ListKeysRequest,
     callback: (error: ServiceError | null, response: ListKeysResponse) => void,
@@ -1309,7 +1550,7 @@ export interface SessionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListKeysResponse) => void,
   ): ClientUnaryCall;
-  /** Ends an API key of the caller. Codes: NOT_FOUND. */
+  /** Ends an API key of the caller; admins may end another user's. Its sessions and streams end within seconds. Codes: NOT_FOUND, PERMISSION_DENIED NOT_YOURS. */
   revokeKey(
     request: RevokeKeyRequest,
     callback: (error: ServiceError | null, response: RevokeKeyResponse) => void,
@@ -1340,6 +1581,25 @@ export interface SessionServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateUserResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Disables a user, who can then neither call nor submit, or enables them again; admins only. Their streams end within seconds, their tasks go on.
+   * Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN.
+   */
+  setUserDisabled(
+    request: SetUserDisabledRequest,
+    callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,
+  ): ClientUnaryCall;
+  setUserDisabled(
+    request: SetUserDisabledRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,
+  ): ClientUnaryCall;
+  setUserDisabled(
+    request: SetUserDisabledRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,
   ): ClientUnaryCall;
   /** The volumes the caller may ask for. */
   listVolumes(

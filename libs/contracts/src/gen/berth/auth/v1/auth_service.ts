@@ -103,7 +103,11 @@ export interface User {
   /** E-mail; may be empty. */
   email: string;
   /** When they were added. */
-  createTime: Date | undefined;
+  createTime:
+    | Date
+    | undefined;
+  /** Set by an admin: neither calls nor submits. */
+  disabled: boolean;
 }
 
 /** An API key without its secret. */
@@ -126,6 +130,8 @@ export interface LoginRequest {
   user: string;
   /** Password. */
   password: string;
+  /** IP address of the client, as the gateway sees it; failures are counted per address. */
+  address: string;
 }
 
 /** A token for a while. */
@@ -137,6 +143,36 @@ export interface LoginResponse {
     | Date
     | undefined;
   /** Whose it is. */
+  user: User | undefined;
+}
+
+/** A session. */
+export interface CheckSessionRequest {
+  /** Login name. */
+  user: string;
+  /** Key that the session began with; empty: a password. */
+  keyId: string;
+}
+
+/** It may go on. */
+export interface CheckSessionResponse {
+  /** The user, with today's role. */
+  user: User | undefined;
+}
+
+/** Which user. */
+export interface SetUserDisabledRequest {
+  /** Login name. */
+  user: string;
+  /** What is to be. */
+  disabled: boolean;
+  /** The admin who asks, for the log. */
+  by: string;
+}
+
+/** The user. */
+export interface SetUserDisabledResponse {
+  /** The user. */
   user: User | undefined;
 }
 
@@ -224,6 +260,14 @@ export interface CreateUserRequest {
     | undefined;
   /** Password, at least 10 characters; empty: keys only. */
   password: string;
+  /** Set to refuse the user where an admin exists already. */
+  first?: FirstAdmin | undefined;
+}
+
+/** The first admin, made by someone who has the cluster's secret and no account. */
+export interface FirstAdmin {
+  /** Name of a file in auth's data directory, put there to prove access to it: then another admin may be made beside the ones that exist. Empty: no proof. */
+  rescue: string;
 }
 
 /** The new user. */
@@ -240,6 +284,8 @@ export interface CreateKeyRequest {
   name: string;
   /** How long it lasts, in milliseconds; 0: until revoked. */
   ttlMs: number;
+  /** Key that the caller's session began with; the new key must not outlive it. Empty: a password. */
+  byKeyId: string;
 }
 
 /** The new key. */
@@ -287,7 +333,15 @@ export interface ListVolumesResponse {
 }
 
 function createBaseUser(): User {
-  return { name: "", identity: undefined, role: Role.UNSPECIFIED, home: "", email: "", createTime: undefined };
+  return {
+    name: "",
+    identity: undefined,
+    role: Role.UNSPECIFIED,
+    home: "",
+    email: "",
+    createTime: undefined,
+    disabled: false,
+  };
 }
 
 export const User: MessageFns<User> = {
@@ -309,6 +363,9 @@ export const User: MessageFns<User> = {
     }
     if (message.createTime !== undefined) {
       Timestamp.encode(toTimestamp(message.createTime), writer.uint32(50).fork()).join();
+    }
+    if (message.disabled !== false) {
+      writer.uint32(56).bool(message.disabled);
     }
     return writer;
   },
@@ -374,6 +431,14 @@ export const User: MessageFns<User> = {
             message.createTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.disabled = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -398,6 +463,7 @@ export const User: MessageFns<User> = {
         : isSet(object.create_time)
         ? fromJsonTimestamp(object.create_time)
         : undefined,
+      disabled: isSet(object.disabled) ? globalThis.Boolean(object.disabled) : false,
     };
   },
 
@@ -421,6 +487,9 @@ export const User: MessageFns<User> = {
     if (message.createTime !== undefined) {
       obj.createTime = message.createTime.toISOString();
     }
+    if (message.disabled !== false) {
+      obj.disabled = message.disabled;
+    }
     return obj;
   },
 
@@ -437,6 +506,7 @@ export const User: MessageFns<User> = {
     message.home = object.home ?? "";
     message.email = object.email ?? "";
     message.createTime = object.createTime ?? undefined;
+    message.disabled = object.disabled ?? false;
     return message;
   },
 };
@@ -567,7 +637,7 @@ export const ApiKey: MessageFns<ApiKey> = {
 };
 
 function createBaseLoginRequest(): LoginRequest {
-  return { user: "", password: "" };
+  return { user: "", password: "", address: "" };
 }
 
 export const LoginRequest: MessageFns<LoginRequest> = {
@@ -577,6 +647,9 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     }
     if (message.password !== "") {
       writer.uint32(18).string(message.password);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
     }
     return writer;
   },
@@ -610,6 +683,14 @@ export const LoginRequest: MessageFns<LoginRequest> = {
             message.password = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -626,6 +707,7 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     return {
       user: isSet(object.user) ? globalThis.String(object.user) : "",
       password: isSet(object.password) ? globalThis.String(object.password) : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
     };
   },
 
@@ -637,6 +719,9 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     if (message.password !== "") {
       obj.password = message.password;
     }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
     return obj;
   },
 
@@ -647,6 +732,7 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     const message = createBaseLoginRequest();
     message.user = object.user ?? "";
     message.password = object.password ?? "";
+    message.address = object.address ?? "";
     return message;
   },
 };
@@ -755,6 +841,330 @@ export const LoginResponse: MessageFns<LoginResponse> = {
     const message = createBaseLoginResponse();
     message.accessToken = object.accessToken ?? "";
     message.expireTime = object.expireTime ?? undefined;
+    message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    return message;
+  },
+};
+
+function createBaseCheckSessionRequest(): CheckSessionRequest {
+  return { user: "", keyId: "" };
+}
+
+export const CheckSessionRequest: MessageFns<CheckSessionRequest> = {
+  encode(message: CheckSessionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.keyId !== "") {
+      writer.uint32(18).string(message.keyId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckSessionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckSessionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CheckSessionRequest {
+    return {
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+      keyId: isSet(object.keyId)
+        ? globalThis.String(object.keyId)
+        : isSet(object.key_id)
+        ? globalThis.String(object.key_id)
+        : "",
+    };
+  },
+
+  toJSON(message: CheckSessionRequest): unknown {
+    const obj: any = {};
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
+    if (message.keyId !== "") {
+      obj.keyId = message.keyId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CheckSessionRequest>, I>>(base?: I): CheckSessionRequest {
+    return CheckSessionRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CheckSessionRequest>, I>>(object: I): CheckSessionRequest {
+    const message = createBaseCheckSessionRequest();
+    message.user = object.user ?? "";
+    message.keyId = object.keyId ?? "";
+    return message;
+  },
+};
+
+function createBaseCheckSessionResponse(): CheckSessionResponse {
+  return { user: undefined };
+}
+
+export const CheckSessionResponse: MessageFns<CheckSessionResponse> = {
+  encode(message: CheckSessionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckSessionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckSessionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CheckSessionResponse {
+    return { user: isSet(object.user) ? User.fromJSON(object.user) : undefined };
+  },
+
+  toJSON(message: CheckSessionResponse): unknown {
+    const obj: any = {};
+    if (message.user !== undefined) {
+      obj.user = User.toJSON(message.user);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CheckSessionResponse>, I>>(base?: I): CheckSessionResponse {
+    return CheckSessionResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CheckSessionResponse>, I>>(object: I): CheckSessionResponse {
+    const message = createBaseCheckSessionResponse();
+    message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    return message;
+  },
+};
+
+function createBaseSetUserDisabledRequest(): SetUserDisabledRequest {
+  return { user: "", disabled: false, by: "" };
+}
+
+export const SetUserDisabledRequest: MessageFns<SetUserDisabledRequest> = {
+  encode(message: SetUserDisabledRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.disabled !== false) {
+      writer.uint32(16).bool(message.disabled);
+    }
+    if (message.by !== "") {
+      writer.uint32(26).string(message.by);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetUserDisabledRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetUserDisabledRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.disabled = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetUserDisabledRequest {
+    return {
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+      disabled: isSet(object.disabled) ? globalThis.Boolean(object.disabled) : false,
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+    };
+  },
+
+  toJSON(message: SetUserDisabledRequest): unknown {
+    const obj: any = {};
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
+    if (message.disabled !== false) {
+      obj.disabled = message.disabled;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SetUserDisabledRequest>, I>>(base?: I): SetUserDisabledRequest {
+    return SetUserDisabledRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetUserDisabledRequest>, I>>(object: I): SetUserDisabledRequest {
+    const message = createBaseSetUserDisabledRequest();
+    message.user = object.user ?? "";
+    message.disabled = object.disabled ?? false;
+    message.by = object.by ?? "";
+    return message;
+  },
+};
+
+function createBaseSetUserDisabledResponse(): SetUserDisabledResponse {
+  return { user: undefined };
+}
+
+export const SetUserDisabledResponse: MessageFns<SetUserDisabledResponse> = {
+  encode(message: SetUserDisabledResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetUserDisabledResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetUserDisabledResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetUserDisabledResponse {
+    return { user: isSet(object.user) ? User.fromJSON(object.user) : undefined };
+  },
+
+  toJSON(message: SetUserDisabledResponse): unknown {
+    const obj: any = {};
+    if (message.user !== undefined) {
+      obj.user = User.toJSON(message.user);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SetUserDisabledResponse>, I>>(base?: I): SetUserDisabledResponse {
+    return SetUserDisabledResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetUserDisabledResponse>, I>>(object: I): SetUserDisabledResponse {
+    const message = createBaseSetUserDisabledResponse();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
     return message;
   },
@@ -1562,7 +1972,7 @@ export const GetUserResponse: MessageFns<GetUserResponse> = {
 };
 
 function createBaseCreateUserRequest(): CreateUserRequest {
-  return { user: undefined, password: "" };
+  return { user: undefined, password: "", first: undefined };
 }
 
 export const CreateUserRequest: MessageFns<CreateUserRequest> = {
@@ -1572,6 +1982,9 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     }
     if (message.password !== "") {
       writer.uint32(18).string(message.password);
+    }
+    if (message.first !== undefined) {
+      FirstAdmin.encode(message.first, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1605,6 +2018,14 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
             message.password = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.first = FirstAdmin.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1621,6 +2042,7 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     return {
       user: isSet(object.user) ? User.fromJSON(object.user) : undefined,
       password: isSet(object.password) ? globalThis.String(object.password) : "",
+      first: isSet(object.first) ? FirstAdmin.fromJSON(object.first) : undefined,
     };
   },
 
@@ -1632,6 +2054,9 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     if (message.password !== "") {
       obj.password = message.password;
     }
+    if (message.first !== undefined) {
+      obj.first = FirstAdmin.toJSON(message.first);
+    }
     return obj;
   },
 
@@ -1642,6 +2067,76 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     const message = createBaseCreateUserRequest();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
     message.password = object.password ?? "";
+    message.first = (object.first !== undefined && object.first !== null)
+      ? FirstAdmin.fromPartial(object.first)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFirstAdmin(): FirstAdmin {
+  return { rescue: "" };
+}
+
+export const FirstAdmin: MessageFns<FirstAdmin> = {
+  encode(message: FirstAdmin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rescue !== "") {
+      writer.uint32(10).string(message.rescue);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FirstAdmin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFirstAdmin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rescue = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FirstAdmin {
+    return { rescue: isSet(object.rescue) ? globalThis.String(object.rescue) : "" };
+  },
+
+  toJSON(message: FirstAdmin): unknown {
+    const obj: any = {};
+    if (message.rescue !== "") {
+      obj.rescue = message.rescue;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<FirstAdmin>, I>>(base?: I): FirstAdmin {
+    return FirstAdmin.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FirstAdmin>, I>>(object: I): FirstAdmin {
+    const message = createBaseFirstAdmin();
+    message.rescue = object.rescue ?? "";
     return message;
   },
 };
@@ -1714,7 +2209,7 @@ export const CreateUserResponse: MessageFns<CreateUserResponse> = {
 };
 
 function createBaseCreateKeyRequest(): CreateKeyRequest {
-  return { user: "", name: "", ttlMs: 0 };
+  return { user: "", name: "", ttlMs: 0, byKeyId: "" };
 }
 
 export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
@@ -1727,6 +2222,9 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     }
     if (message.ttlMs !== 0) {
       writer.uint32(24).int64(message.ttlMs);
+    }
+    if (message.byKeyId !== "") {
+      writer.uint32(34).string(message.byKeyId);
     }
     return writer;
   },
@@ -1768,6 +2266,14 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
             message.ttlMs = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.byKeyId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1789,6 +2295,11 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
         : isSet(object.ttl_ms)
         ? globalThis.Number(object.ttl_ms)
         : 0,
+      byKeyId: isSet(object.byKeyId)
+        ? globalThis.String(object.byKeyId)
+        : isSet(object.by_key_id)
+        ? globalThis.String(object.by_key_id)
+        : "",
     };
   },
 
@@ -1803,6 +2314,9 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     if (message.ttlMs !== 0) {
       obj.ttlMs = Math.round(message.ttlMs);
     }
+    if (message.byKeyId !== "") {
+      obj.byKeyId = message.byKeyId;
+    }
     return obj;
   },
 
@@ -1814,6 +2328,7 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     message.user = object.user ?? "";
     message.name = object.name ?? "";
     message.ttlMs = object.ttlMs ?? 0;
+    message.byKeyId = object.byKeyId ?? "";
     return message;
   },
 };
@@ -2313,7 +2828,7 @@ export const ListVolumesResponse: MessageFns<ListVolumesResponse> = {
 /** Who are you, and what may you use. For services only. */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
-  /** Trades a password for an access token. Codes: PERMISSION_DENIED BAD_CREDENTIALS. */
+  /** Trades a password for an access token. Codes: PERMISSION_DENIED BAD_CREDENTIALS, RESOURCE_EXHAUSTED TOO_MANY_LOGINS. */
   login: {
     path: "/berth.auth.v1.AuthService/Login" as const,
     requestStream: false as const,
@@ -2365,7 +2880,21 @@ export const AuthServiceService = {
     responseSerialize: (value: GetUserResponse): Buffer => Buffer.from(GetUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetUserResponse => GetUserResponse.decode(value),
   },
-  /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS. */
+  /**
+   * Whether a session that began with a credential may go on: its user is there and enabled, its key neither revoked nor out of date. Codes:
+   * PERMISSION_DENIED SESSION_ENDED.
+   */
+  checkSession: {
+    path: "/berth.auth.v1.AuthService/CheckSession" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckSessionRequest): Buffer => Buffer.from(CheckSessionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckSessionRequest => CheckSessionRequest.decode(value),
+    responseSerialize: (value: CheckSessionResponse): Buffer =>
+      Buffer.from(CheckSessionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckSessionResponse => CheckSessionResponse.decode(value),
+  },
+  /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser: {
     path: "/berth.auth.v1.AuthService/CreateUser" as const,
     requestStream: false as const,
@@ -2375,7 +2904,19 @@ export const AuthServiceService = {
     responseSerialize: (value: CreateUserResponse): Buffer => Buffer.from(CreateUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateUserResponse => CreateUserResponse.decode(value),
   },
-  /** Makes an API key; it is shown once. Codes: NOT_FOUND. */
+  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
+  setUserDisabled: {
+    path: "/berth.auth.v1.AuthService/SetUserDisabled" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetUserDisabledRequest): Buffer =>
+      Buffer.from(SetUserDisabledRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetUserDisabledRequest => SetUserDisabledRequest.decode(value),
+    responseSerialize: (value: SetUserDisabledResponse): Buffer =>
+      Buffer.from(SetUserDisabledResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetUserDisabledResponse => SetUserDisabledResponse.decode(value),
+  },
+  /** Makes an API key; it is shown once. Codes: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED KEY_OUTLIVES_MAKER. */
   createKey: {
     path: "/berth.auth.v1.AuthService/CreateKey" as const,
     requestStream: false as const,
@@ -2418,7 +2959,7 @@ export const AuthServiceService = {
 } as const;
 
 export interface AuthServiceServer extends UntypedServiceImplementation {
-  /** Trades a password for an access token. Codes: PERMISSION_DENIED BAD_CREDENTIALS. */
+  /** Trades a password for an access token. Codes: PERMISSION_DENIED BAD_CREDENTIALS, RESOURCE_EXHAUSTED TOO_MANY_LOGINS. */
   login: handleUnaryCall<LoginRequest, LoginResponse>;
   /** Trades an API key for an access token. Codes: PERMISSION_DENIED BAD_KEY. */
   exchangeKey: handleUnaryCall<ExchangeKeyRequest, ExchangeKeyResponse>;
@@ -2428,9 +2969,16 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   resolveSubmits: handleUnaryCall<ResolveSubmitsRequest, ResolveSubmitsResponse>;
   /** One user. Codes: NOT_FOUND. */
   getUser: handleUnaryCall<GetUserRequest, GetUserResponse>;
-  /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS. */
+  /**
+   * Whether a session that began with a credential may go on: its user is there and enabled, its key neither revoked nor out of date. Codes:
+   * PERMISSION_DENIED SESSION_ENDED.
+   */
+  checkSession: handleUnaryCall<CheckSessionRequest, CheckSessionResponse>;
+  /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
-  /** Makes an API key; it is shown once. Codes: NOT_FOUND. */
+  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
+  setUserDisabled: handleUnaryCall<SetUserDisabledRequest, SetUserDisabledResponse>;
+  /** Makes an API key; it is shown once. Codes: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED KEY_OUTLIVES_MAKER. */
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
   /** A user's API keys, without the secret. */
   listKeys: handleUnaryCall<ListKeysRequest, ListKeysResponse>;
@@ -2441,7 +2989,7 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
 }
 
 export interface AuthServiceClient extends Client {
-  /** Trades a password for an access token. Codes: PERMISSION_DENIED BAD_CREDENTIALS. */
+  /** Trades a password for an access token. Codes: PERMISSION_DENIED BAD_CREDENTIALS, RESOURCE_EXHAUSTED TOO_MANY_LOGINS. */
   login(
     request: LoginRequest,
     callback: (error: ServiceError | null, response: LoginResponse) => void,
@@ -2521,7 +3069,26 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetUserResponse) => void,
   ): ClientUnaryCall;
-  /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS. */
+  /**
+   * Whether a session that began with a credential may go on: its user is there and enabled, its key neither revoked nor out of date. Codes:
+   * PERMISSION_DENIED SESSION_ENDED.
+   */
+  checkSession(
+    request: CheckSessionRequest,
+    callback: (error: ServiceError | null, response: CheckSessionResponse) => void,
+  ): ClientUnaryCall;
+  checkSession(
+    request: CheckSessionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckSessionResponse) => void,
+  ): ClientUnaryCall;
+  checkSession(
+    request: CheckSessionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckSessionResponse) => void,
+  ): ClientUnaryCall;
+  /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser(
     request: CreateUserRequest,
     callback: (error: ServiceError | null, response: CreateUserResponse) => void,
@@ -2537,7 +3104,23 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateUserResponse) => void,
   ): ClientUnaryCall;
-  /** Makes an API key; it is shown once. Codes: NOT_FOUND. */
+  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
+  setUserDisabled(
+    request: SetUserDisabledRequest,
+    callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,
+  ): ClientUnaryCall;
+  setUserDisabled(
+    request: SetUserDisabledRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,
+  ): ClientUnaryCall;
+  setUserDisabled(
+    request: SetUserDisabledRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes an API key; it is shown once. Codes: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED KEY_OUTLIVES_MAKER. */
   createKey(
     request: CreateKeyRequest,
     callback: (error: ServiceError | null, response: CreateKeyResponse) => void,
