@@ -110,7 +110,7 @@ describe("bad input", () => {
   it("says the same of the same request id, and refuses it for another spec", async () => {
     const request = SubmitTaskRequest.fromPartial({ spec: { command: ["true"] }, requestId: "once" });
     const first = await api.tasks.submitTask(request);
-    expect(await api.tasks.submitTask(request)).toEqual({ taskId: first.taskId, existing: true });
+    expect(await api.tasks.submitTask(request)).toEqual({ taskId: first.taskId, existing: true, warnings: [] });
     const told = await refusal((options) =>
       api.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec: { command: ["false"] }, requestId: "once" }), options),
     );

@@ -30,6 +30,21 @@ describe("task input and output of the command line", () => {
     expect((await cluster.berth(["logs", `${tasks[0]!.id}.2`])).stdout).toBe("2 a b\n");
   });
 
+  it("takes what no known host is large enough for, and says so at once", async () => {
+    const warning = /^berth: warning: no known host could take it: it asks for 64 cpu and 16M; the largest host has /m;
+    const large = ["--cpu", "64", "--mem", "16M"];
+    const dry = await cluster.berth(["submit", "--dry-run", ...large, "--", "true"]);
+    expect(dry).toMatchObject({
+      code: 0,
+      stdout: "this task would be accepted\n",
+      stderr: expect.stringMatching(warning),
+    });
+    const submitted = await cluster.berth(["submit", ...large, "--", "true"]);
+    expect(submitted).toMatchObject({ code: 0, stderr: expect.stringMatching(warning) });
+    expect(submitted.stdout).toMatch(/^\d+\n$/);
+    expect((await cluster.berth(["submit", ...small, "--", "true"])).stderr).toBe("");
+  });
+
   it("runs a script of any bytes, and refuses arguments and variables that are not UTF-8", async () => {
     const bytes = Buffer.concat([
       Buffer.from("#!/bin/sh\nprintf '"),

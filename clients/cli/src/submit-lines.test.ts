@@ -17,9 +17,10 @@ function server() {
           ? {
               taskId: "",
               existing: false,
+              warnings: [],
               failure: { code: "denied", reason: "NO", message: `tasks[${at}].spec.name: is bad`, metadata: {} },
             }
-          : { taskId: String(next++), existing: false },
+          : { taskId: String(next++), existing: false, warnings: [] },
       );
       return { results };
     },

@@ -55,6 +55,7 @@ export async function submitLines(berth: Berth, input: Readable, options: Submit
         failed += 1;
         code ||= exitCodeFor(fromFailure(failure));
       }
+      for (const warning of answer.warnings) note(`berth: warning: task ${answer.taskId}: ${warning}`);
       if (options.json) text += `${plainJson(SubmitTasksResult.toJSON(answer))}\n`;
       else text += failure ? `error: ${printable(failure.message)}\n` : `${answer.taskId || "ok"}\n`;
     }
@@ -100,7 +101,10 @@ async function submitAll(berth: Berth, lines: readonly Line[]): Promise<SubmitTa
       : { results: [] };
   let next = 0;
   return lines.map((line) => {
-    const answer = "error" in line ? { taskId: "", existing: false, failure: toFailure(line.error) } : results[next++]!;
+    const answer =
+      "error" in line
+        ? { taskId: "", existing: false, warnings: [], failure: toFailure(line.error) }
+        : results[next++]!;
     const { failure } = answer;
     if (!failure) return answer;
     const message = `line ${line.number}: ${failure.message.replace(/^tasks\[\d+\]\.(spec\.)?/, "")}`;

@@ -23,14 +23,14 @@ describe("connectBerth", () => {
       ...Object.fromEntries(others),
       async submitTask({ requestId }: SubmitTaskRequest) {
         asked.push([requestId]);
-        return { taskId: "1", existing: false };
+        return { taskId: "1", existing: false, warnings: [] };
       },
       async submitTasks(request: SubmitTasksRequest) {
         asked.push(request.tasks.map(({ requestId }) => requestId));
         const results = request.tasks.map((_, at) =>
           open-- > 0
-            ? { taskId: "", existing: false, failure: toFailure(away) }
-            : { taskId: String(at + 1), existing: false },
+            ? { taskId: "", existing: false, warnings: [], failure: toFailure(away) }
+            : { taskId: String(at + 1), existing: false, warnings: [] },
         );
         return { results };
       },

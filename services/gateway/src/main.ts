@@ -28,6 +28,7 @@ import { healthPeers, hostService } from "./adapters/grpc/host-service.ts";
 import { sessionService } from "./adapters/grpc/session-service.ts";
 import { taskService } from "./adapters/grpc/task-service.ts";
 import { tokenVerifier } from "./adapters/jwt/token-verifier.ts";
+import { makeLargestHosts } from "./app/largest-hosts.ts";
 import { cachingResolver } from "./app/resolver.ts";
 import { makeSessions } from "./app/sessions.ts";
 import { streamLimit } from "./app/stream-limit.ts";
@@ -83,6 +84,7 @@ await runService({
     const submits = makeSubmits({
       store,
       resolver: cachingResolver(auth, { ttlMs: config.resolveTtlMs, now }),
+      largestHosts: makeLargestHosts(scheduler, now),
       defaults: config,
       check: (request, within) => check(submitRequest, request, within),
       traceparent,

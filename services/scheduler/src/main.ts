@@ -75,13 +75,7 @@ await runService({
     });
     const server = await serveGrpc({
       address: config.listen,
-      services: [
-        bindService(
-          ScheduleServiceService,
-          scheduleService((taskId) => scheduler.explain(taskId)),
-        ),
-        problemService(problems),
-      ],
+      services: [bindService(ScheduleServiceService, scheduleService(scheduler)), problemService(problems)],
       admit: requireInternal(config.clusterSecret),
       logger,
       closing,

@@ -45,9 +45,13 @@ export function register(program: Command, caller: Caller): void {
 }
 
 async function run(berth: Berth, spec: TaskSpec, { quiet, json }: { quiet: boolean; json: boolean }): Promise<number> {
-  const { taskId } = await berth.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }), {
-    patienceMs: 30_000,
-  });
+  const { taskId, warnings } = await berth.tasks.submitTask(
+    SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }),
+    {
+      patienceMs: 30_000,
+    },
+  );
+  for (const warning of warnings) warn(warning);
   if (!quiet && !json) note(`task ${taskId}`);
   const stopped = killOnInterrupt(berth, taskId);
   try {

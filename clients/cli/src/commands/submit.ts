@@ -50,6 +50,7 @@ export function register(program: Command, caller: Caller): void {
         const answer = await berth.tasks.submitTask(SubmitTaskRequest.fromPartial({ spec, requestId: randomUUID() }), {
           patienceMs: 30_000,
         });
+        for (const warning of answer.warnings) warn(warning);
         if (json) printJson(SubmitTaskResponse.toJSON(answer));
         else print(answer.taskId);
       });

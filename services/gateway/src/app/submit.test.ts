@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, GiB } from "@berth/core";
 import { SubmitTaskRequest } from "@berth/contracts/api";
 import { NewTask } from "@berth/contracts/store";
 import type { SubmitResult } from "@berth/contracts/store";
@@ -64,6 +64,12 @@ function world(fail: (call: number, task: NewTask) => SubmitResult["failure"] | 
   const submits = makeSubmits({
     store,
     resolver,
+    largestHosts: {
+      get: () => [
+        { cpuMilli: 2_000, memoryBytes: 4 * GiB },
+        { cpuMilli: 1_000, memoryBytes: 8 * GiB },
+      ],
+    },
     defaults: { timeLimitMs: 604_800_000, graceMs: 10_000, hostLeaseMs: 900_000 },
     check: (r, within) => check(submitRequest, r, within),
     traceparent: () => "00-aa",
@@ -74,7 +80,11 @@ function world(fail: (call: number, task: NewTask) => SubmitResult["failure"] | 
 describe("submit", () => {
   it("fills in what the user left out, and the server's identity", async () => {
     const { submits, calls } = world();
-    expect(await submits.one(anna, request({ volumes: [{ name: "db" }] }))).toEqual({ taskId: "1", existing: false });
+    expect(await submits.one(anna, request({ volumes: [{ name: "db" }] }))).toEqual({
+      taskId: "1",
+      existing: false,
+      warnings: [],
+    });
     expect(calls[0]![0]).toMatchObject({
       runSpec: {
         identity,
@@ -153,7 +163,11 @@ describe("submit", () => {
     await expect(
       submits.one(anna, request({ dependencies: [{ kind: "KIND_AFTER", taskId: "9" }] }, { dryRun: true })),
     ).rejects.toMatchObject({ reason: "DEPENDENCY_NOT_FOUND" });
-    expect(await submits.one(anna, request({}, { dryRun: true }))).toEqual({ taskId: "", existing: false });
+    expect(await submits.one(anna, request({}, { dryRun: true }))).toEqual({
+      taskId: "",
+      existing: false,
+      warnings: [],
+    });
     expect(calls).toEqual([]);
   });
 
@@ -205,5 +219,20 @@ describe("submit", () => {
     await submits.many(anna, Array<SubmitTaskRequest>(10).fill(request({ command: [], script: text })));
     const sizes = calls.map((tasks) => tasks.reduce((sum, task) => sum + NewTask.encode(task).finish().length, 0));
     expect(Math.max(...sizes)).toBeLessThan(9 * 1024 * 1024);
+  });
+
+  it("takes what no known host is large enough for, and says so", async () => {
+    const { submits } = world();
+    const fits = [
+      { cpuMilli: 2_000, memoryBytes: 4 * GiB },
+      { cpuMilli: 1_000, memoryBytes: 8 * GiB },
+    ];
+    for (const resources of fits)
+      expect(await submits.one(anna, request({ resources }))).toMatchObject({ warnings: [] });
+    const tooLarge = request({ resources: { cpuMilli: 2_000, memoryBytes: 8 * GiB } });
+    const warnings = [expect.stringContaining("no known host could take it: it asks for 2 cpu and 8G")];
+    expect(await submits.one(anna, tooLarge)).toMatchObject({ taskId: "3", warnings });
+    expect(await submits.one(anna, { ...tooLarge, dryRun: true })).toMatchObject({ taskId: "", warnings });
+    expect(await submits.many(anna, [request(), tooLarge])).toMatchObject([{ warnings: [] }, { warnings }]);
   });
 });

@@ -11,6 +11,8 @@ import type { Caller } from "../domain/caller.ts";
 import { ownerFilter } from "../domain/caller.ts";
 import { hidden, noDependency } from "../domain/hidden-task.ts";
 import { defaultTaskName } from "../domain/task-name.ts";
+import { tooLargeWarning } from "../domain/host-sizes.ts";
+import type { LargestHosts } from "./largest-hosts.ts";
 import type { Resolver } from "./resolver.ts";
 
 /** What the site says where a user says nothing. */
@@ -23,6 +25,7 @@ export interface SubmitDefaults {
 export interface SubmitDeps {
   readonly store: Pick<GrpcClient<TaskStoreServiceService>, "submit" | "getTask">;
   readonly resolver: Resolver;
+  readonly largestHosts: LargestHosts;
   readonly defaults: SubmitDefaults;
   /** Throws `invalid`; `within` leads to the request in a batch. */
   check(request: SubmitTaskRequest, within: readonly PropertyKey[]): void;
@@ -44,7 +47,7 @@ const alone = 16 * 1024;
 /** Longer than it takes to notice that a copy of the store is dead. */
 const retryForMs = 12_000;
 
-export function makeSubmits({ store, resolver, defaults, check, traceparent }: SubmitDeps): Submits {
+export function makeSubmits({ store, resolver, largestHosts, defaults, check, traceparent }: SubmitDeps): Submits {
   /** Concurrent single submits go together in one call, which is one commit there. */
   const gather = batcher<NewTask, SubmitResult>({ maxItems: 500, maxQueued: 20_000, run: (tasks) => send(tasks) });
 
@@ -96,17 +99,25 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
     }
   }
 
+  /** Looks only at what storage was given: a task that is refused needs no advice. */
+  async function warningsOf(task: NewTask, options: { readonly fresh?: boolean } = {}): Promise<string[]> {
+    const pending = largestHosts.get(options);
+    const largest = pending instanceof Promise ? await pending : pending;
+    const warning = tooLargeWarning(task.runSpec!.spec!.resources!, largest);
+    return warning === undefined ? [] : [warning];
+  }
+
   return {
     async one(caller, request) {
       const [task] = await prepare(caller, [request], () => []);
       if (task instanceof AppError) throw task;
       if (request.dryRun) {
         await checkDependencies(caller, task!);
-        return { taskId: "", existing: false };
+        return { taskId: "", existing: false, warnings: await warningsOf(task!, { fresh: true }) };
       }
       const result = sizeOf(task!) > alone ? (await send([task!]))[0]! : await gather(task!);
       if (result.failure) throw fromFailure(result.failure);
-      return { taskId: result.taskId, existing: result.existing };
+      return { taskId: result.taskId, existing: result.existing, warnings: await warningsOf(task!) };
     },
 
     async many(caller, requests) {
@@ -114,6 +125,7 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
       const results = prepared.map((task): SubmitTasksResult => ({
         taskId: "",
         existing: false,
+        warnings: [],
         ...(task instanceof AppError ? { failure: toFailure(task) } : {}),
       }));
       const toStore: number[] = [];
@@ -123,7 +135,12 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
         else
           await checkDependencies(caller, task).catch(
             (error: unknown) =>
-              void (results[at] = { taskId: "", existing: false, failure: toFailure(AppError.from(error)) }),
+              void (results[at] = {
+                taskId: "",
+                existing: false,
+                warnings: [],
+                failure: toFailure(AppError.from(error)),
+              }),
           );
       }
       const task = (at: number) => prepared[at] as NewTask;
@@ -131,8 +148,9 @@ export function makeSubmits({ store, resolver, defaults, check, traceparent }: S
         const stored = await send(chunk.map(task)).catch((error: unknown) =>
           chunk.map(() => ({ taskId: "", existing: false, failure: toFailure(AppError.from(error)) })),
         );
-        chunk.forEach((at, n) => void (results[at] = stored[n]!));
+        chunk.forEach((at, n) => void (results[at] = { ...stored[n]!, warnings: [] }));
       }
+      for (const [at, result] of results.entries()) if (!result.failure) result.warnings = await warningsOf(task(at));
       return results;
     },
   };

@@ -1,9 +1,11 @@
 import { AppError } from "@berth/core";
+import type { Resources } from "@berth/core";
 import { planCycle } from "../domain/cycle.ts";
 import type { CyclePolicy } from "../domain/cycle.ts";
 import { explain } from "../domain/explain.ts";
 import type { Explanation } from "../domain/explain.ts";
 import type { FeedRow } from "../domain/feed.ts";
+import { largestHosts } from "../domain/largest-hosts.ts";
 import type { Plan } from "../domain/plan.ts";
 import { Queue } from "../domain/queue.ts";
 import type { Dispatcher } from "../ports/dispatcher.ts";
@@ -101,11 +103,21 @@ export class Leader<Message> implements RowReader {
     this.#wake();
   }
 
+  /** See `largestHosts` of the domain. Throws `unavailable` NOT_READY before the view is whole. */
+  largestHosts(): Resources[] {
+    this.#checkReady();
+    return largestHosts(this.#queue.hosts);
+  }
+
   /** Why that task waits; undefined where it is not pending. Throws `unavailable` NOT_READY before the view is whole. */
   explain(taskId: string): Explanation | undefined {
+    this.#checkReady();
+    return explain(this.#queue, taskId, this.#deps.policy.filters);
+  }
+
+  #checkReady(): void {
     if (!this.#caughtUp)
       throw new AppError("unavailable", "NOT_READY", "the scheduler is reading the queue; ask again in a moment");
-    return explain(this.#queue, taskId, this.#deps.policy.filters);
   }
 
   /** Many events, one cycle: it runs once what is being read has been read. */

@@ -1,4 +1,5 @@
 import { AppError } from "@berth/core";
+import type { Resources } from "@berth/core";
 import { LeaseKeeper } from "@berth/runtime";
 import type { Explanation } from "../domain/explain.ts";
 import { Leader } from "./leader.ts";
@@ -49,9 +50,18 @@ export class Scheduler<Message> {
 
   /** Why a task waits; undefined where it is not pending. Throws `unavailable` NOT_LEADER or NOT_READY. */
   explain(taskId: string): Explanation | undefined {
+    return this.#leading().explain(taskId);
+  }
+
+  /** Capacities that no known host exceeds in both amounts. Throws `unavailable` NOT_LEADER or NOT_READY. */
+  largestHosts(): Resources[] {
+    return this.#leading().largestHosts();
+  }
+
+  #leading(): Leader<Message> {
     if (!this.#leader || !this.#lease.held)
       throw new AppError("unavailable", "NOT_LEADER", "this scheduler stands by; another leads, or none does yet");
-    return this.#leader.explain(taskId);
+    return this.#leader;
   }
 
   /** Runs until aborted; whatever fails in a term ends only that term. */

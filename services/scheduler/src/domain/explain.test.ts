@@ -4,6 +4,7 @@ import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { queueOf } from "../testing/cycles.ts";
 import { planCycle, policyWith } from "./cycle.ts";
+import { largestHosts } from "./largest-hosts.ts";
 import { explain } from "./explain.ts";
 import { standardFilters } from "./filters.ts";
 import type { Queue } from "./queue.ts";
@@ -60,6 +61,23 @@ describe("explain", () => {
     expect(why(queueOf(aHostRow("h1"), aTaskRow("2", { attempt: 1, avoidHosts: ["h1"] })), "2")).toMatchObject({
       code: "NOT_LOOKED_AT_YET",
     });
+  });
+
+  it("knows the largest hosts: those that no other exceeds in cpu and memory", () => {
+    const sized = (id: string, cpuMilli: number, memoryBytes: number) =>
+      aHostRow(id, { capacity: { cpuMilli, memoryBytes } });
+    const queue = queueOf(
+      sized("wide", 8_000, GiB),
+      sized("deep", 1_000, 9 * GiB),
+      sized("small", 1_000, GiB),
+      sized("even", 4_000, 4 * GiB),
+      sized("again", 4_000, 4 * GiB),
+    );
+    expect(largestHosts(queue.hosts)).toEqual([
+      { cpuMilli: 8_000, memoryBytes: GiB },
+      { cpuMilli: 4_000, memoryBytes: 4 * GiB },
+      { cpuMilli: 1_000, memoryBytes: 9 * GiB },
+    ]);
   });
 
   it("tells no hosts, none large enough, and not looked at yet apart", () => {

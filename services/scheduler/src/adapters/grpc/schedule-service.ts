@@ -1,14 +1,15 @@
 import { AppError, parseTaskId } from "@berth/core";
 import type { ScheduleServiceService } from "@berth/contracts/schedule";
 import type { ServiceImplementation } from "@berth/runtime";
-import type { Explanation } from "../../domain/explain.ts";
+import type { Scheduler } from "../../app/scheduler.ts";
 
 /** Answers from the leader's own memory. */
 export const scheduleService = (
-  explain: (taskId: string) => Explanation | undefined,
+  scheduler: Pick<Scheduler<unknown>, "explain" | "largestHosts">,
 ): ServiceImplementation<typeof ScheduleServiceService> => ({
+  listLargestHosts: async () => ({ capacities: scheduler.largestHosts() }),
   explain: async ({ taskId }) => {
-    const found = explain(parseTaskId(taskId));
+    const found = scheduler.explain(parseTaskId(taskId));
     if (!found)
       throw new AppError("not-found", "NOT_PENDING", `task ${taskId} does not wait for the scheduler`, {
         metadata: { taskId },

@@ -58,6 +58,8 @@ export interface SubmitTaskResponse {
   taskId: string;
   /** The request id was known already. */
   existing: boolean;
+  /** What is accepted and probably not meant, in sentences: no known host is large enough. */
+  warnings: string[];
 }
 
 /** Many tasks. */
@@ -79,7 +81,11 @@ export interface SubmitTasksResult {
   /** The request id was known already. */
   existing: boolean;
   /** Set where it failed. */
-  failure?: Failure | undefined;
+  failure?:
+    | Failure
+    | undefined;
+  /** As those of SubmitTaskResponse. */
+  warnings: string[];
 }
 
 /** Which. */
@@ -338,7 +344,7 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
 };
 
 function createBaseSubmitTaskResponse(): SubmitTaskResponse {
-  return { taskId: "", existing: false };
+  return { taskId: "", existing: false, warnings: [] };
 }
 
 export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
@@ -348,6 +354,9 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
     }
     if (message.existing !== false) {
       writer.uint32(16).bool(message.existing);
+    }
+    for (const v of message.warnings) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -381,6 +390,14 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
             message.existing = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -401,6 +418,7 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
         ? globalThis.String(object.task_id)
         : "",
       existing: isSet(object.existing) ? globalThis.Boolean(object.existing) : false,
+      warnings: globalThis.Array.isArray(object?.warnings) ? object.warnings.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -412,6 +430,9 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
     if (message.existing !== false) {
       obj.existing = message.existing;
     }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
+    }
     return obj;
   },
 
@@ -422,6 +443,7 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
     const message = createBaseSubmitTaskResponse();
     message.taskId = object.taskId ?? "";
     message.existing = object.existing ?? false;
+    message.warnings = object.warnings?.map((e) => e) || [];
     return message;
   },
 };
@@ -567,7 +589,7 @@ export const SubmitTasksResponse: MessageFns<SubmitTasksResponse> = {
 };
 
 function createBaseSubmitTasksResult(): SubmitTasksResult {
-  return { taskId: "", existing: false, failure: undefined };
+  return { taskId: "", existing: false, failure: undefined, warnings: [] };
 }
 
 export const SubmitTasksResult: MessageFns<SubmitTasksResult> = {
@@ -580,6 +602,9 @@ export const SubmitTasksResult: MessageFns<SubmitTasksResult> = {
     }
     if (message.failure !== undefined) {
       Failure.encode(message.failure, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.warnings) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -621,6 +646,14 @@ export const SubmitTasksResult: MessageFns<SubmitTasksResult> = {
             message.failure = Failure.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -642,6 +675,7 @@ export const SubmitTasksResult: MessageFns<SubmitTasksResult> = {
         : "",
       existing: isSet(object.existing) ? globalThis.Boolean(object.existing) : false,
       failure: isSet(object.failure) ? Failure.fromJSON(object.failure) : undefined,
+      warnings: globalThis.Array.isArray(object?.warnings) ? object.warnings.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -656,6 +690,9 @@ export const SubmitTasksResult: MessageFns<SubmitTasksResult> = {
     if (message.failure !== undefined) {
       obj.failure = Failure.toJSON(message.failure);
     }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
+    }
     return obj;
   },
 
@@ -669,6 +706,7 @@ export const SubmitTasksResult: MessageFns<SubmitTasksResult> = {
     message.failure = (object.failure !== undefined && object.failure !== null)
       ? Failure.fromPartial(object.failure)
       : undefined;
+    message.warnings = object.warnings?.map((e) => e) || [];
     return message;
   },
 };

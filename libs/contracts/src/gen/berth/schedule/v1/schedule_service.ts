@@ -18,6 +18,17 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Resources } from "../../types/v1/task.ts";
+
+/** Nothing to say. */
+export interface ListLargestHostsRequest {
+}
+
+/** The sizes that matter. */
+export interface ListLargestHostsResponse {
+  /** Capacities of the hosts than which no other host has more of both cpu and memory, by cpu. A task that fits none of them is rejected. Empty where no host is known. */
+  capacities: Resources[];
+}
 
 /** Which task. */
 export interface ExplainRequest {
@@ -48,6 +59,129 @@ export interface Explanation {
   /** Tasks it waits for. */
   waitsFor: string[];
 }
+
+function createBaseListLargestHostsRequest(): ListLargestHostsRequest {
+  return {};
+}
+
+export const ListLargestHostsRequest: MessageFns<ListLargestHostsRequest> = {
+  encode(_: ListLargestHostsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListLargestHostsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListLargestHostsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListLargestHostsRequest {
+    return {};
+  },
+
+  toJSON(_: ListLargestHostsRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListLargestHostsRequest>, I>>(base?: I): ListLargestHostsRequest {
+    return ListLargestHostsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListLargestHostsRequest>, I>>(_: I): ListLargestHostsRequest {
+    const message = createBaseListLargestHostsRequest();
+    return message;
+  },
+};
+
+function createBaseListLargestHostsResponse(): ListLargestHostsResponse {
+  return { capacities: [] };
+}
+
+export const ListLargestHostsResponse: MessageFns<ListLargestHostsResponse> = {
+  encode(message: ListLargestHostsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.capacities) {
+      Resources.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListLargestHostsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListLargestHostsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capacities.push(Resources.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListLargestHostsResponse {
+    return {
+      capacities: globalThis.Array.isArray(object?.capacities)
+        ? object.capacities.map((e: any) => Resources.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ListLargestHostsResponse): unknown {
+    const obj: any = {};
+    if (message.capacities?.length) {
+      obj.capacities = message.capacities.map((e) => Resources.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListLargestHostsResponse>, I>>(base?: I): ListLargestHostsResponse {
+    return ListLargestHostsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListLargestHostsResponse>, I>>(object: I): ListLargestHostsResponse {
+    const message = createBaseListLargestHostsResponse();
+    message.capacities = object.capacities?.map((e) => Resources.fromPartial(e)) || [];
+    return message;
+  },
+};
 
 function createBaseExplainRequest(): ExplainRequest {
   return { taskId: "" };
@@ -364,7 +498,7 @@ export const Explanation: MessageFns<Explanation> = {
   },
 };
 
-/** Why a task waits. Answered by the leader only. */
+/** Why a task waits, or would wait for ever. Answered by the leader only. */
 export type ScheduleServiceService = typeof ScheduleServiceService;
 export const ScheduleServiceService = {
   /** Explains one pending task. Codes: NOT_FOUND (not pending here), UNAVAILABLE (not the leader, or not ready). */
@@ -377,11 +511,25 @@ export const ScheduleServiceService = {
     responseSerialize: (value: ExplainResponse): Buffer => Buffer.from(ExplainResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainResponse => ExplainResponse.decode(value),
   },
+  /** What the known hosts could ever run. Codes: UNAVAILABLE (not the leader, or not ready). */
+  listLargestHosts: {
+    path: "/berth.schedule.v1.ScheduleService/ListLargestHosts" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListLargestHostsRequest): Buffer =>
+      Buffer.from(ListLargestHostsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListLargestHostsRequest => ListLargestHostsRequest.decode(value),
+    responseSerialize: (value: ListLargestHostsResponse): Buffer =>
+      Buffer.from(ListLargestHostsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListLargestHostsResponse => ListLargestHostsResponse.decode(value),
+  },
 } as const;
 
 export interface ScheduleServiceServer extends UntypedServiceImplementation {
   /** Explains one pending task. Codes: NOT_FOUND (not pending here), UNAVAILABLE (not the leader, or not ready). */
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
+  /** What the known hosts could ever run. Codes: UNAVAILABLE (not the leader, or not ready). */
+  listLargestHosts: handleUnaryCall<ListLargestHostsRequest, ListLargestHostsResponse>;
 }
 
 export interface ScheduleServiceClient extends Client {
@@ -400,6 +548,22 @@ export interface ScheduleServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  /** What the known hosts could ever run. Codes: UNAVAILABLE (not the leader, or not ready). */
+  listLargestHosts(
+    request: ListLargestHostsRequest,
+    callback: (error: ServiceError | null, response: ListLargestHostsResponse) => void,
+  ): ClientUnaryCall;
+  listLargestHosts(
+    request: ListLargestHostsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListLargestHostsResponse) => void,
+  ): ClientUnaryCall;
+  listLargestHosts(
+    request: ListLargestHostsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListLargestHostsResponse) => void,
   ): ClientUnaryCall;
 }
 
