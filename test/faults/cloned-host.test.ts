@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ListHostsResponse } from "@berth/contracts/api";
 import { Outcome } from "@berth/contracts/types";
@@ -27,5 +27,18 @@ describe("two machines with one host name", () => {
     expect(await whenOver(api, after, 20_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
     expect((await hosts())[0]).toMatchObject({ journalId: host!.journalId, agentId: host!.agentId });
     api.close();
+  });
+});
+
+describe("an agent with another cluster's secret", () => {
+  it("joins no cluster, though it knows how to reach the bus, and says why", async () => {
+    await using cluster = await startCluster({ driver: "process" });
+    const secret = join(cluster.data, "other-secret");
+    writeFileSync(secret, "another-secret-of-32-characters!", { mode: 0o600 });
+    await using _stranger = await startSecondHost(cluster, "stranger", { BERTH_CLUSTER_SECRET_FILE: secret });
+    const log = join(cluster.layout.logs, "stranger.log");
+    await until(() => readFileSync(log, "utf8").includes("WRONG_CLUSTER_SECRET"), "the stranger to be refused", 30_000);
+    const { hosts } = ListHostsResponse.fromJSON(await cluster.json(["hosts"]));
+    expect(hosts.map(({ id }) => id)).not.toContain("stranger");
   });
 });

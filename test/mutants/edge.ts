@@ -91,6 +91,14 @@ export const edgeMutants: readonly Mutant[] = [
     tests: ["test/integration/auth"],
   },
   {
+    name: "agent-without-secret",
+    what: "an agent of another cluster joins, if it can reach the bus",
+    file: "services/watcher/src/adapters/nats/agent-server.ts",
+    find: `if (!agents.isProven(host, request.host?.agentId ?? "", request.proof ?? "")) {`,
+    replace: `if (request.proof === "never") {`,
+    tests: ["services/watcher/src/adapters/nats"],
+  },
+  {
     name: "guesses-counted-when-they-end",
     what: "guesses of a password that come together are all looked at",
     file: "services/auth/src/domain/login-guard.ts",

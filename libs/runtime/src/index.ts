@@ -1,3 +1,4 @@
+export { agentProof, isProof } from "./agent-proof.ts";
 export { hostPort, listenOn, parseAddress, removeStaleSocket, type Address } from "./address.ts";
 export { batcher, type BatcherOptions } from "./batcher.ts";
 export { Closing } from "./closing.ts";

@@ -40,7 +40,8 @@ const shape = {
   filesDir: z.string().optional(),
   /** Where output goes otherwise. */
   storage: z.string().optional(),
-  clusterSecret: z.string().optional(),
+  /** Shown to the watchers and to storage. */
+  clusterSecret: z.string().min(16),
   ...busKeys,
   /** Prefix of answers' subjects, where the account may use only one. */
   natsInbox: z.string().optional(),

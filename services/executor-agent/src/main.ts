@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { singleInstanceLock } from "@berth/database";
 import { connectBus } from "@berth/nats";
-import { createLogger, gauge, runService, serveMetrics, startTelemetry } from "@berth/runtime";
+import { agentProof, createLogger, gauge, runService, serveMetrics, startTelemetry } from "@berth/runtime";
 import { agentIdOf } from "./adapters/agent-id.ts";
 import { hostClock } from "./adapters/host-clock.ts";
 import { makeDriver } from "./adapters/make-driver.ts";
@@ -50,7 +50,12 @@ await runService({
       files,
       deliver,
       journal,
-      control: busControlPlane(bus, { hostId, agentId, journalId: journal.id }),
+      control: busControlPlane(bus, {
+        hostId,
+        agentId,
+        journalId: journal.id,
+        proof: agentProof(config.clusterSecret, hostId, agentId),
+      }),
       clock,
       random: Math.random,
       logger,
@@ -68,7 +73,7 @@ await runService({
     gauge("berth_agent_frozen_runs", "Runs that stand still because their lease ended", () => agent.frozenRuns);
     gauge(
       "berth_agent_duplicate_host_name",
-      "1 while another agent uses this host's name: this one starts nothing",
+      "1 while the watchers refuse this agent, mostly because another one uses its host name: it starts nothing",
       () => (agent.hostNameTaken ? 1 : 0),
     );
     if (config.metricsAddress === undefined) return { running };

@@ -1,5 +1,5 @@
 import { connectBus } from "@berth/nats";
-import { createLogger, runService, silentLogger } from "@berth/runtime";
+import { agentProof, createLogger, runService, silentLogger } from "@berth/runtime";
 import { hostClock } from "./adapters/host-clock.ts";
 import { memoryJournal } from "./adapters/memory/memory-journal.ts";
 import { busControlPlane } from "./adapters/nats/bus-control-plane.ts";
@@ -40,7 +40,12 @@ await runService({
         files: simFiles,
         deliver: (events) => events,
         journal,
-        control: busControlPlane(bus, { hostId, agentId: journal.id, journalId: journal.id }),
+        control: busControlPlane(bus, {
+          hostId,
+          agentId: journal.id,
+          journalId: journal.id,
+          proof: agentProof(config.clusterSecret, hostId, journal.id),
+        }),
         clock,
         random: Math.random,
         logger: silentLogger,

@@ -16,6 +16,7 @@ import {
   startTelemetry,
 } from "@berth/runtime";
 import { watcherMetrics } from "./adapters/metrics.ts";
+import { agentsWithSecret } from "./adapters/nats/known-agents.ts";
 import { agesOf, readWatcherConfig } from "./config.ts";
 import { startWatching } from "./start-watching.ts";
 import type { Watching } from "./start-watching.ts";
@@ -60,6 +61,7 @@ await runService({
           lagMs: () => watching.watcher.lagMs,
         }),
         logger,
+        agents: agentsWithSecret(config.clusterSecret, logger),
         setAside: new SetAside(problems, logger),
         problems,
         random: Math.random,

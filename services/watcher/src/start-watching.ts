@@ -7,6 +7,7 @@ import type { GrpcClient, Logger } from "@berth/runtime";
 import { grpcRunStore, grpcTimerLease } from "./adapters/grpc/run-store.ts";
 import type { RunStoreOptions } from "./adapters/grpc/run-store.ts";
 import { natsWaker, serveAgents } from "./adapters/nats/agent-server.ts";
+import type { KnownAgents } from "./adapters/nats/agent-server.ts";
 import { HouseKeeping } from "./app/house-keeping.ts";
 import { runTimers } from "./app/timers.ts";
 import { Watcher } from "./app/watcher.ts";
@@ -25,6 +26,7 @@ export interface WatchingDeps {
   readonly houseDeadlineMs: number;
   readonly instruments: Instruments & { readonly reports: RunStoreOptions["onReports"] };
   readonly logger: Logger;
+  readonly agents: KnownAgents;
   readonly setAside: RunStoreOptions["setAside"];
   readonly problems: RunStoreOptions["problems"];
   readonly random: () => number;
@@ -79,6 +81,6 @@ export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching
     sleep,
   };
   const running = Promise.all([store.follow(watcher, signal), runTimers(timers, signal)]);
-  serveAgents(bus, watcher, signal);
+  serveAgents(bus, watcher, deps.agents, signal);
   return { watcher, running };
 }

@@ -5,8 +5,12 @@ import { join } from "node:path";
 import { repositoryRoot } from "./cluster.ts";
 import type { TestCluster } from "./cluster.ts";
 
-/** One more host of a cluster, on the same machine: an agent of its own, with the process driver. Its tasks end with it. */
-export async function startSecondHost(cluster: TestCluster, hostId: string): Promise<AsyncDisposable> {
+/** One more host of a cluster, on the same machine: an agent of its own, with the process driver. Its tasks end with it. `env` adds to its settings. */
+export async function startSecondHost(
+  cluster: TestCluster,
+  hostId: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<AsyncDisposable> {
   const { layout } = cluster;
   const dir = join(cluster.data, hostId);
   const run = join(layout.run, hostId);
@@ -33,6 +37,7 @@ export async function startSecondHost(cluster: TestCluster, hostId: string): Pro
         BERTH_HOST_ID: hostId,
         BERTH_DRIVER: "process",
         BERTH_READY_FILE: ready,
+        ...env,
       },
     },
   );

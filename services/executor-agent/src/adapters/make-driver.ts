@@ -111,7 +111,7 @@ async function makeUpload(
 
 async function logSink(config: AgentConfig, closing: Closing): Promise<LogSink> {
   if (config.filesDir) return (await import("./files/file-log-sink.ts")).fileLogSink(config.filesDir);
-  if (!config.storage || !config.clusterSecret)
+  if (!config.storage)
     throw new AppError(
       "invalid",
       "CONFIG_INVALID",

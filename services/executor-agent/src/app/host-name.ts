@@ -47,18 +47,12 @@ export class HostName {
     this.#deps.onOurs();
   }
 
-  /** A watcher refused this agent: another one was heard under its host name. */
+  /** A watcher refused this agent: another one was heard under its host name, or this one has another cluster's secret. */
   refused({ code, message }: Reason): void {
     this.#state = "taken";
     this.#stop.abort(new Error(message));
     if (performance.now() - this.#loggedMs < logEveryMs) return;
     this.#loggedMs = performance.now();
-    this.#deps.logger.error(
-      "this agent starts nothing: its host name is used by another agent; give one of the machines another name",
-      {
-        host: this.#deps.hostId,
-        reason: code,
-      },
-    );
+    this.#deps.logger.error(`this agent starts nothing: ${message}`, { host: this.#deps.hostId, reason: code });
   }
 }

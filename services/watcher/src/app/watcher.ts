@@ -43,7 +43,8 @@ export interface SyncAnswer<Assign> {
 /** Why an agent may not speak for its host: another one of the same host name was heard lately. */
 export const hostNameTaken: Reason = {
   code: "HOST_NAME_TAKEN",
-  message: "another agent that uses this host name was heard lately; host names must be unique",
+  message:
+    "another agent that uses this host name was heard lately; host names must be unique, so give one of the machines another name",
 };
 
 export interface ReportNews<Report> {

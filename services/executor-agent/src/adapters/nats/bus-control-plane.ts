@@ -11,7 +11,12 @@ const maxTimeoutMs = 5_000;
 /** The watchers over NATS. */
 export function busControlPlane(
   bus: Bus,
-  { hostId, agentId, journalId }: Pick<ReportRequest, "hostId" | "journalId"> & { readonly agentId: string },
+  {
+    hostId,
+    agentId,
+    journalId,
+    proof,
+  }: Pick<ReportRequest, "hostId" | "journalId"> & { readonly agentId: string; readonly proof: string },
 ): ControlPlane {
   const patient = <Q, R>(subject: Subject<Q, R>): ((request: Q, signal: AbortSignal) => Promise<R>) => {
     let timeoutMs = firstTimeoutMs;
@@ -29,8 +34,8 @@ export function busControlPlane(
   const sync = patient(subjects.sync);
   const report = patient(subjects.report);
   return {
-    sync,
+    sync: (request, signal) => sync({ ...request, proof }, signal),
     report: async (statuses, signal) =>
-      (await report({ hostId, agentId, journalId, statuses: [...statuses] }, signal)).answers,
+      (await report({ hostId, agentId, journalId, proof, statuses: [...statuses] }, signal)).answers,
   };
 }

@@ -12,13 +12,19 @@ type Served = Watcher<ReportRequest, ReportReply, Host, never>;
 const run = { epoch: "e", taskId: "1", attempt: 1 };
 const report = lostReport("h1", "j1", [run, { ...run, attempt: 2 }], new Date(0));
 
+const strangers: string[] = [];
+const agents = {
+  isProven: (_host: string, _agent: string, proof: string) => proof !== "of another cluster",
+  onStranger: (host: string) => void strangers.push(host),
+};
+
 function serve(watcher: {
   report?: (news: ReportNews<ReportRequest>) => Promise<ReportReply>;
   sync?: (news: SyncNews<Host>) => Promise<SyncAnswer<never> | undefined>;
 }) {
   const handlers = new Map<string, (message: unknown, incoming: { host: string }) => Promise<unknown>>();
   const bus = { serve: ({ type }: { type: string }, _: string, handler: never) => void handlers.set(type, handler) };
-  serveAgents(bus as unknown as Bus, watcher as unknown as Served, new AbortController().signal);
+  serveAgents(bus as unknown as Bus, watcher as unknown as Served, agents, new AbortController().signal);
   return {
     report: (message: ReportRequest, host = "h1") =>
       handlers.get("berth.agent.v1.ReportRequest")!(message, { host }) as Promise<ReportReply>,
@@ -43,6 +49,16 @@ describe("serveAgents", () => {
     const away = new AppError("unavailable", "PEER_UNAVAILABLE", "storage does not answer");
     const { report: send } = serve({ report: () => Promise.reject(away) });
     expect(await send(report)).toEqual({ answers: [ReportAnswer.LATER, ReportAnswer.LATER] });
+  });
+
+  it("takes no report and no sync of an agent without the cluster's secret, and tells it why", async () => {
+    const unused = () => Promise.reject(new Error("it was asked"));
+    const { report: send, sync } = serve({ report: unused, sync: unused });
+    const proof = "of another cluster";
+    expect(await send({ ...report, proof })).toEqual({ answers: [ReportAnswer.LATER, ReportAnswer.LATER] });
+    const request = { host: Host.fromPartial({ id: "h1" }), statuses: [], term: 0, withoutSpec: [], proof };
+    expect(await sync(request)).toMatchObject({ ready: false, refused: { code: "WRONG_CLUSTER_SECRET" } });
+    expect(strangers).toEqual(["h1"]);
   });
 
   it("lets an agent speak for its own host only", async () => {

@@ -10,6 +10,18 @@ import type { Waker } from "../../ports/run-store.ts";
 import { hostNameTaken } from "../../app/watcher.ts";
 import { checkReport, checkSync, reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
 
+/** Tells agents of this cluster from those that only know how to reach the bus. */
+export interface KnownAgents {
+  isProven(hostId: string, agentId: string, proof: string): boolean;
+  /** An agent without proof was refused. */
+  onStranger(hostId: string): void;
+}
+
+const wrongClusterSecret = {
+  code: "WRONG_CLUSTER_SECRET",
+  message: "it does not have this cluster's secret; give it the BERTH_CLUSTER_SECRET that the services have",
+};
+
 const queue = "watcher";
 /** A report waits for a commit that it shares with those of all other hosts: each host may have one waiting. */
 const maxConcurrent = 4_096;
@@ -18,6 +30,7 @@ const maxConcurrent = 4_096;
 export function serveAgents(
   bus: Bus,
   watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>,
+  agents: KnownAgents,
   signal: AbortSignal,
 ): void {
   bus.serve(
@@ -26,6 +39,8 @@ export function serveAgents(
     async (report, { host }) => {
       checkHost(report.hostId, host);
       checkReport(report);
+      if (!agents.isProven(host, report.agentId ?? "", report.proof ?? ""))
+        return { answers: report.statuses.map(() => ReportAnswer.LATER) };
       const ends = isTracing() ? traceEnds(report) : [];
       try {
         return await watcher.report(reportFromWire(report));
@@ -46,6 +61,10 @@ export function serveAgents(
       checkSync(request);
       const news = syncFromWire(request)!;
       checkHost(news.hostId, host);
+      if (!agents.isProven(host, request.host?.agentId ?? "", request.proof ?? "")) {
+        agents.onStranger(host);
+        return { ...notReady, refused: wrongClusterSecret };
+      }
       const answer = await watcher.sync(news);
       if (answer === "refused") return { ...notReady, refused: hostNameTaken };
       return answer ? toReply(answer) : notReady;

@@ -389,7 +389,11 @@ export interface ReportRequest {
   /** News, at most one a run. */
   statuses: RunStatus[];
   /** As in its host's sync. */
-  agentId?: string | undefined;
+  agentId?:
+    | string
+    | undefined;
+  /** As in its host's sync. */
+  proof?: string | undefined;
 }
 
 /** Answers, in the order of the request; sent after the commit. */
@@ -410,6 +414,8 @@ export interface SyncRequest {
   term: number;
   /** Runs that were found here and whose spec the journal does not have: of an earlier journal. */
   withoutSpec: Run[];
+  /** Shows that the agent has this cluster's secret: HMAC-SHA256 of "host agent" by it, in base64url. */
+  proof?: string | undefined;
 }
 
 /** The verdict on one run. */
@@ -440,7 +446,7 @@ export interface SyncReply {
   ready: boolean;
   /** Life of the database. */
   epoch: string;
-  /** Set: another agent that uses this host name was heard lately. This one starts nothing and reports nothing; nothing else in this message holds. */
+  /** Set: another agent that uses this host name was heard lately, or this one does not have the cluster's secret. This one starts nothing and reports nothing; nothing else in this message holds. */
   refused?: Reason | undefined;
 }
 
@@ -1018,7 +1024,7 @@ export const RunStatus: MessageFns<RunStatus> = {
 };
 
 function createBaseReportRequest(): ReportRequest {
-  return { hostId: "", journalId: "", statuses: [], agentId: undefined };
+  return { hostId: "", journalId: "", statuses: [], agentId: undefined, proof: undefined };
 }
 
 export const ReportRequest: MessageFns<ReportRequest> = {
@@ -1034,6 +1040,9 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     }
     if (message.agentId !== undefined) {
       writer.uint32(34).string(message.agentId);
+    }
+    if (message.proof !== undefined) {
+      writer.uint32(42).string(message.proof);
     }
     return writer;
   },
@@ -1083,6 +1092,14 @@ export const ReportRequest: MessageFns<ReportRequest> = {
             message.agentId = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.proof = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1115,6 +1132,7 @@ export const ReportRequest: MessageFns<ReportRequest> = {
         : isSet(object.agent_id)
         ? globalThis.String(object.agent_id)
         : undefined,
+      proof: isSet(object.proof) ? globalThis.String(object.proof) : undefined,
     };
   },
 
@@ -1132,6 +1150,9 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     if (message.agentId !== undefined) {
       obj.agentId = message.agentId;
     }
+    if (message.proof !== undefined) {
+      obj.proof = message.proof;
+    }
     return obj;
   },
 
@@ -1144,6 +1165,7 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     message.journalId = object.journalId ?? "";
     message.statuses = object.statuses?.map((e) => RunStatus.fromPartial(e)) || [];
     message.agentId = object.agentId ?? undefined;
+    message.proof = object.proof ?? undefined;
     return message;
   },
 };
@@ -1232,7 +1254,7 @@ export const ReportReply: MessageFns<ReportReply> = {
 };
 
 function createBaseSyncRequest(): SyncRequest {
-  return { host: undefined, statuses: [], term: 0, withoutSpec: [] };
+  return { host: undefined, statuses: [], term: 0, withoutSpec: [], proof: undefined };
 }
 
 export const SyncRequest: MessageFns<SyncRequest> = {
@@ -1248,6 +1270,9 @@ export const SyncRequest: MessageFns<SyncRequest> = {
     }
     for (const v of message.withoutSpec) {
       Run.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.proof !== undefined) {
+      writer.uint32(42).string(message.proof);
     }
     return writer;
   },
@@ -1297,6 +1322,14 @@ export const SyncRequest: MessageFns<SyncRequest> = {
             message.withoutSpec.push(Run.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.proof = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1321,6 +1354,7 @@ export const SyncRequest: MessageFns<SyncRequest> = {
         : globalThis.Array.isArray(object?.without_spec)
         ? object.without_spec.map((e: any) => Run.fromJSON(e))
         : [],
+      proof: isSet(object.proof) ? globalThis.String(object.proof) : undefined,
     };
   },
 
@@ -1338,6 +1372,9 @@ export const SyncRequest: MessageFns<SyncRequest> = {
     if (message.withoutSpec?.length) {
       obj.withoutSpec = message.withoutSpec.map((e) => Run.toJSON(e));
     }
+    if (message.proof !== undefined) {
+      obj.proof = message.proof;
+    }
     return obj;
   },
 
@@ -1350,6 +1387,7 @@ export const SyncRequest: MessageFns<SyncRequest> = {
     message.statuses = object.statuses?.map((e) => RunStatus.fromPartial(e)) || [];
     message.term = object.term ?? 0;
     message.withoutSpec = object.withoutSpec?.map((e) => Run.fromPartial(e)) || [];
+    message.proof = object.proof ?? undefined;
     return message;
   },
 };
