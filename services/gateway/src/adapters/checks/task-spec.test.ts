@@ -62,6 +62,8 @@ describe("the check of a submit", () => {
     ["spec.volumes[0].name", "INVALID_NAME", { ...ok, volumes: [{ name: "/etc" }] }],
     ["spec.volumes[1]", "INVALID_VOLUME", { ...ok, volumes: [{ name: "a" }, { name: "a", readOnly: true }] }],
     ["spec.workdir", "INVALID_WORKDIR", { ...ok, workdir: "w" }],
+    ["spec.workdir", "INVALID_WORKDIR", { ...ok, workdir: "/\u001b[2J" }],
+    ["spec.workdir", "INVALID_WORKDIR", { ...ok, workdir: `/${"é".repeat(2_048)}` }],
     ["spec.priority", "INVALID_PRIORITY", { ...ok, priority: 101 }],
     ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 5, last: 4, step: 1 } }],
     ["spec.array", "INVALID_ARRAY", { ...ok, array: { first: 1, last: 3 } }],

@@ -128,7 +128,13 @@ const taskSpec = z
       .array(z.object({ name: plainName(64).min(1, "must not be empty"), readOnly: z.boolean() }))
       .max(64, "must be at most 64")
       .superRefine(unique(({ name }) => name, "is there twice")),
-    workdir: z.string().regex(/^(\/[^\0]{0,4095})?$/, "must be an absolute path, or empty for the task's directory"),
+    workdir: z
+      .string()
+      .regex(
+        /^(\/[^\p{Cc}]*)?$/u,
+        "must be an absolute path without control characters, or empty for the task's directory",
+      )
+      .refine((path) => Buffer.byteLength(path) < mostPathBytes, `must have less than ${mostPathBytes} bytes`),
     priority: z.number().int().min(-100, "must be -100 to 100").max(100, "must be -100 to 100"),
     array: array.optional(),
     dependencies: z.array(dependency).max(100, "must be at most 100"),
