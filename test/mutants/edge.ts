@@ -53,7 +53,7 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: "stream-outlives-its-credential",
     what: "a stream goes on after its caller's key was revoked",
-    file: "services/gateway/src/adapters/grpc/access-middleware.ts",
+    file: "services/gateway/src/app/authorize.ts",
     find: `if (AppError.from(error).code !== "unavailable") ended.abort(error);`,
     replace: "",
     tests: ["services/gateway/src/adapters/grpc"],

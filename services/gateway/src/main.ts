@@ -1,15 +1,8 @@
 import { readFileSync } from "node:fs";
-import {
-  FileServiceService,
-  HostServiceService,
-  SessionServiceService,
-  TaskServiceService,
-} from "@berth/contracts/api";
 import { AuthServiceService } from "@berth/contracts/auth";
 import { ScheduleServiceService } from "@berth/contracts/schedule";
 import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
 import {
-  bindService,
   createLogger,
   grpcChannel,
   grpcClient,
@@ -20,14 +13,12 @@ import {
   startTelemetry,
   traceparent,
 } from "@berth/runtime";
-import { check } from "./adapters/checks/check.ts";
-import { submitRequest } from "./adapters/checks/task-spec.ts";
+import { requestChecks } from "./adapters/checks/request-checks.ts";
 import { accessMiddleware, admitCallers } from "./adapters/grpc/access-middleware.ts";
-import { fileService } from "./adapters/grpc/file-service.ts";
-import { healthPeers, hostService } from "./adapters/grpc/host-service.ts";
-import { sessionService } from "./adapters/grpc/session-service.ts";
-import { taskService } from "./adapters/grpc/task-service.ts";
+import { grpcServices } from "./adapters/grpc/door.ts";
+import { healthPeers } from "./adapters/grpc/health-peers.ts";
 import { tokenVerifier } from "./adapters/jwt/token-verifier.ts";
+import { makeApi } from "./app/api.ts";
 import { makeLargestHosts } from "./app/largest-hosts.ts";
 import { cachingResolver } from "./app/resolver.ts";
 import { makeSessions } from "./app/sessions.ts";
@@ -86,7 +77,7 @@ await runService({
       resolver: cachingResolver(auth, { ttlMs: config.resolveTtlMs, now }),
       largestHosts: makeLargestHosts(scheduler, now),
       defaults: config,
-      check: (request, within) => check(submitRequest, request, within),
+      checks: requestChecks,
       traceparent,
     });
     const peers = (["storage", "auth", "scheduler", "watcher"] as const).flatMap((name) =>
@@ -95,17 +86,13 @@ await runService({
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
       version: string;
     };
+    const api = makeApi({ checks: requestChecks, store, files, auth, scheduler, sessions, submits, peers, version });
 
     const server = await serveGrpc({
       address: config.listen,
-      services: [
-        bindService(TaskServiceService, taskService({ submits, store, files, scheduler })),
-        bindService(FileServiceService, fileService(store, files)),
-        bindService(HostServiceService, hostService({ store, peers, version })),
-        bindService(SessionServiceService, sessionService(auth, sessions)),
-      ],
-      admit: admitCallers(sessions),
-      middleware: [accessMiddleware(sessions, streamLimit(config.maxStreams))],
+      services: grpcServices(api),
+      admit: admitCallers(api.authorize),
+      middleware: [accessMiddleware(api.authorize, streamLimit(config.maxStreams))],
       logger,
       closing,
     });

@@ -3,8 +3,7 @@ import { SubmitTaskRequest } from "@berth/contracts/api";
 import { NewTask } from "@berth/contracts/store";
 import type { SubmitResult } from "@berth/contracts/store";
 import { describe, expect, it } from "vitest";
-import { check } from "../adapters/checks/check.ts";
-import { submitRequest } from "../adapters/checks/task-spec.ts";
+import { requestChecks } from "../adapters/checks/request-checks.ts";
 import { cachingResolver } from "./resolver.ts";
 import { makeSubmits } from "./submit.ts";
 import type { SubmitDeps } from "./submit.ts";
@@ -71,7 +70,7 @@ function world(fail: (call: number, task: NewTask) => SubmitResult["failure"] | 
       ],
     },
     defaults: { timeLimitMs: 604_800_000, graceMs: 10_000, hostLeaseMs: 900_000 },
-    check: (r, within) => check(submitRequest, r, within),
+    checks: requestChecks,
     traceparent: () => "00-aa",
   });
   return { submits, calls, asked };

@@ -13,6 +13,7 @@ import { hidden, noDependency } from "../domain/hidden-task.ts";
 import { defaultTaskName } from "../domain/task-name.ts";
 import { tooLargeWarning } from "../domain/host-sizes.ts";
 import type { LargestHosts } from "./largest-hosts.ts";
+import type { RequestChecks } from "../ports/request-checks.ts";
 import type { Resolver } from "./resolver.ts";
 
 /** What the site says where a user says nothing. */
@@ -27,8 +28,7 @@ export interface SubmitDeps {
   readonly resolver: Resolver;
   readonly largestHosts: LargestHosts;
   readonly defaults: SubmitDefaults;
-  /** Throws `invalid`; `within` leads to the request in a batch. */
-  check(request: SubmitTaskRequest, within: readonly PropertyKey[]): void;
+  readonly checks: Pick<RequestChecks, "submitTask">;
   /** Of the call that submits; undefined while tracing is off. */
   traceparent(): string | undefined;
 }
@@ -47,7 +47,7 @@ const alone = 16 * 1024;
 /** Longer than it takes to notice that a copy of the store is dead. */
 const retryForMs = 12_000;
 
-export function makeSubmits({ store, resolver, largestHosts, defaults, check, traceparent }: SubmitDeps): Submits {
+export function makeSubmits({ store, resolver, largestHosts, defaults, checks, traceparent }: SubmitDeps): Submits {
   /** Concurrent single submits go together in one call, which is one commit there. */
   const gather = batcher<NewTask, SubmitResult>({ maxItems: 500, maxQueued: 20_000, run: (tasks) => send(tasks) });
 
@@ -69,7 +69,7 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, check, tr
   ): Promise<(NewTask | AppError)[]> {
     const checked = requests.map((request, at) => {
       try {
-        check(request, within(at));
+        checks.submitTask(request, within(at));
         return withDefaults(request.spec!, defaults);
       } catch (error) {
         return AppError.from(error);

@@ -3,7 +3,7 @@ import { Change, TaskRow } from "@berth/contracts/store";
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import { Outcome, TaskState } from "@berth/contracts/types";
 import { describe, expect, it } from "vitest";
-import { rowToTask } from "../adapters/grpc/task-codec.ts";
+import { rowToTask } from "./public-task.ts";
 import { watchTasks } from "./watch.ts";
 import type { WatchDeps } from "./watch.ts";
 

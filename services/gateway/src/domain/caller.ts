@@ -12,6 +12,12 @@ export interface SessionCaller extends Caller {
   readonly keyId: string;
 }
 
+/** Who calls, as a handler of the API is told. */
+export interface ApiCaller extends SessionCaller {
+  /** IP address that the call came from; empty where there is none. */
+  readonly address: string;
+}
+
 /**
  * Whose tasks a list or watch is about: "" is the caller's own, "*" everybody's. Answers the user to filter by, "" for no filter.
  * Throws `denied` NOT_YOURS where that is another's and the caller is no admin.

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { AppError } from "@berth/core";
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, it } from "vitest";
+import { makeAuthorize } from "../../app/authorize.ts";
 import type { Sessions } from "../../app/sessions.ts";
 import { streamLimit } from "../../app/stream-limit.ts";
 import { accessMiddleware, admitCallers } from "./access-middleware.ts";
@@ -17,7 +18,7 @@ const sessions = {
 };
 
 function caller(most = 1, of: Sessions = sessions) {
-  const middleware = accessMiddleware(of, streamLimit(most), { recheckMs: 5 });
+  const middleware = accessMiddleware(makeAuthorize(of), streamLimit(most), { recheckMs: 5 });
   return (path: string, credential: string | undefined, responseStream = false) => {
     const metadata = Metadata(credential === undefined ? {} : { authorization: `Bearer ${credential}` });
     const next = async function* (_: unknown, context: { caller: { user: string }; signal: AbortSignal }) {
@@ -94,7 +95,7 @@ describe("accessMiddleware", () => {
 });
 
 describe("admitCallers", () => {
-  const admit = admitCallers(sessions);
+  const admit = admitCallers(makeAuthorize(sessions));
 
   it("names who may call, before their message is read, and nobody for what is open to all", async () => {
     expect(await admit("/berth.api.v1.TaskService/GetTask", "Bearer anna")).toBe("anna");

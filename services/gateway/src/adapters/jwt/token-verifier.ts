@@ -32,7 +32,13 @@ export function tokenVerifier(
       currentDate: new Date(now()),
     });
     const keyId = typeof payload["key"] === "string" ? payload["key"] : "";
-    return { user: payload.sub!, admin: payload["role"] === "admin", keyId, expiresAtMs: payload.exp! * 1000 };
+    return {
+      user: payload.sub!,
+      admin: payload["role"] === "admin",
+      keyId,
+
+      expiresAtMs: payload.exp! * 1000,
+    };
   }
 
   return async (token) => {

@@ -1,0 +1,28 @@
+import { splitAddresses } from "@berth/contracts/channel";
+import { HealthServiceService } from "@berth/contracts/health";
+import { grpcChannel, grpcClient, healthService } from "@berth/runtime";
+import type { Closing } from "@berth/runtime";
+import type { Peer } from "../../app/status.ts";
+
+/** Asks each copy of a service by `grpc.health.v1`, on connections of its own: the others' go to whichever copy answers. */
+export function healthPeers(
+  name: string,
+  addresses: string,
+  { closing, authorization }: { readonly closing: Closing; readonly authorization: string },
+): Peer[] {
+  const all = splitAddresses(addresses);
+  return all.map((address) => {
+    const channel = grpcChannel(address, { closing });
+    const health = grpcClient(healthService, channel, { service: name, deadlineMs: 2_000 });
+    const work = grpcClient(HealthServiceService, channel, { service: name, authorization, deadlineMs: 2_000 });
+    return {
+      name: all.length > 1 ? `${name} ${address}` : name,
+      serving: async (signal) => (await health.check({ service: "" }, { signal })).status === "serving",
+      problems: (signal) =>
+        work.listProblems({}, { signal }).then(
+          ({ problems }) => problems,
+          () => [], // of a service that tells none; one that is away shows by the other call
+        ),
+    };
+  });
+}

@@ -1,0 +1,44 @@
+import { AppError } from "@berth/core";
+import type { DeclareHostLostRequest } from "@berth/contracts/api";
+import type { TaskStoreServiceService } from "@berth/contracts/store";
+import { HostStatus } from "@berth/contracts/types";
+import type { GrpcClient } from "@berth/runtime";
+import type { Caller } from "../domain/caller.ts";
+import { clusterStatus } from "./status.ts";
+import type { Peer } from "./status.ts";
+
+export interface HostCallsDeps {
+  readonly store: GrpcClient<TaskStoreServiceService>;
+  readonly peers: readonly Peer[];
+  readonly version: string;
+}
+
+/** The cluster as a whole. */
+export function hostCalls({ store, peers, version }: HostCallsDeps) {
+  return {
+    listHosts: (_caller: Caller, _request: object, signal: AbortSignal) => store.listHosts({}, { signal }),
+    getStatus: (_caller: Caller, _request: object, signal: AbortSignal) =>
+      clusterStatus({ store, peers, version }, signal),
+
+    async declareHostLost(caller: Caller, { hostId, force }: DeclareHostLostRequest, signal: AbortSignal) {
+      const { hosts } = await store.listHosts({}, { signal });
+      const host = hosts.find(({ id }) => id === hostId);
+      if (!host)
+        throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${hostId}`, {
+          metadata: { host_id: hostId },
+        });
+      if (host.status === HostStatus.UP && !force)
+        throw new AppError(
+          "precondition",
+          "HOST_UP",
+          `${hostId} was heard of lately; what runs there would run twice. Stop its agent first, or use force`,
+          { metadata: { host_id: hostId } },
+        );
+      const { retried, lost } = await store.loseRuns(
+        { hostId, by: caller.user, listenedMs: 0, marginMs: 0 },
+        { signal },
+      );
+      return { retried: retried.length, lost: lost.length };
+    },
+  };
+}
