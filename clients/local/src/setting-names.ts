@@ -1,6 +1,8 @@
 /** What services read of their environment; `test/repo` holds this list against their configuration. */
 const ofServices = [
   "AUTH",
+  "AUTH_PROVIDER",
+  "AUTH_PROVIDER_CONFIG",
   "CAPACITY_CPU",
   "CAPACITY_MEMORY",
   "CLUSTER_ID",

@@ -1,5 +1,6 @@
 export * from "./auth.ts";
 export * from "./driver.ts";
 export * from "./fifo-ranking.ts";
+export * from "./load-auth.ts";
 export * from "./load-ranking.ts";
 export * from "./ranking.ts";

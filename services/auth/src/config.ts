@@ -7,6 +7,10 @@ const shape = {
   database: mongoUrl().optional(),
   /** For auth.db and the key that signs tokens. */
   dataDir: z.string().min(1),
+  /** Who knows the users: `local`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
+  authProvider: z.string().min(1).default("local"),
+  /** Settings of such a module. */
+  authProviderConfig: z.record(z.string(), z.unknown()).default({}),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
   volumesFile: z.string().optional(),
 };

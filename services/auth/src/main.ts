@@ -13,6 +13,7 @@ import {
   startTelemetry,
 } from "@berth/runtime";
 import type { GrpcServer } from "@berth/runtime";
+import { loadAuth } from "@berth/plugins";
 import { authService } from "./adapters/grpc/auth-service.ts";
 import { takeRescueFile } from "./adapters/disk/rescue-file.ts";
 import { edDsaSigner } from "./adapters/jwt/token-signer.ts";
@@ -44,7 +45,16 @@ await runService({
         const siteVolumes = volumesFile(config.volumesFile, (error) =>
           logger.error("the volumes file is not valid; the last good list stays in force", { error }),
         );
-        const provider = localProvider({ accounts, passwords, keys, siteVolumes });
+        const local = () => localProvider({ accounts, passwords, keys, siteVolumes });
+        const provider = await loadAuth(
+          config.authProvider,
+          { local },
+          {
+            config: config.authProviderConfig,
+            logger,
+            ownerOfKey: async (key) => (await keys.find(key))?.user,
+          },
+        );
         const signer = await edDsaSigner(tokenKey, now);
         late.service = authService({
           provider,

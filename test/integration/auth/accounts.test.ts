@@ -16,7 +16,9 @@ const closing = new Closing();
 const processes = new Set<ChildProcess>();
 
 /** The service as it is run: its own process, started again on the same data where a test wants that. */
-async function startAuth(): Promise<{ auth: GrpcClient<AuthServiceService>; stop: () => Promise<void> }> {
+async function startAuth(
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ auth: GrpcClient<AuthServiceService>; stop: () => Promise<void> }> {
   const ready = join(dir, "ready.json");
   rmSync(ready, { force: true });
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../../services/auth/src/main.ts")], {
@@ -27,6 +29,7 @@ async function startAuth(): Promise<{ auth: GrpcClient<AuthServiceService>; stop
       BERTH_CLUSTER_SECRET: secret,
       BERTH_VOLUMES_FILE: join(dir, "volumes.json"),
       BERTH_READY_FILE: ready,
+      ...env,
     },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -271,5 +274,33 @@ describe("the auth service with its local provider", () => {
       reason: "CLUSTER_SECRET",
     });
     await stop();
+  });
+
+  it("takes users of a site's own provider, with Berth's keys, and adds none to it", async () => {
+    const module = join(dir, "site.mjs");
+    writeFileSync(
+      module,
+      `const lin = { name: "lin", uid: 3000, gid: 3000, groups: [], role: "user", home: "", email: "", disabled: false, createdAt: new Date(0) };
+      export const authPlugin = ({ config, ownerOfKey }) => {
+        const getUser = async (name) => (name === "lin" ? lin : undefined);
+        return {
+          getName: () => config.name, getUser, getVolumes: async () => [], getQuotas: async () => ({}), canRun: async () => true,
+          bindCredentials: async (name, password) => (password === "of the site" ? getUser(name) : undefined),
+          bindApi: async (key) => getUser(await ownerOfKey(key)),
+        };
+      };`,
+    );
+    const site = await startAuth({ BERTH_AUTH_PROVIDER: module, BERTH_AUTH_PROVIDER_CONFIG: '{"name": "site"}' });
+    const { user } = await site.auth.login({ user: "lin", password: "of the site", address: "" });
+    expect(user).toMatchObject({ name: "lin", identity: { uid: 3000 } });
+    const { key, info } = await site.auth.createKey({ user: "lin", name: "laptop", ttlMs: 0, byKeyId: "" });
+    expect((await site.auth.exchangeKey({ key })).user!.name).toBe("lin");
+    expect((await site.auth.checkSession({ user: "lin", keyId: info!.id })).user!.name).toBe("lin");
+    for (const change of [
+      () => site.auth.createUser({ user: newUser("mia"), password: "", first: undefined }),
+      () => site.auth.setUserDisabled({ user: "lin", disabled: true, by: "a test" }),
+    ])
+      await expect(change()).rejects.toMatchObject({ code: "precondition", reason: "USERS_ELSEWHERE" });
+    await site.stop();
   });
 });

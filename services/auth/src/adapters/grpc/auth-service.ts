@@ -67,6 +67,16 @@ export function authService({
     logger.warn("audit: an admin is made by somebody with access to the data directory", { user: name, admins });
   }
 
+  /** Users are added and disabled here only where they are Berth's own. */
+  function checkOwnUsers(): void {
+    if (provider.getName() === "local") return;
+    throw new AppError(
+      "precondition",
+      "USERS_ELSEWHERE",
+      `users of this cluster are kept by ${provider.getName()}; add, change and disable them there`,
+    );
+  }
+
   const session = async (user: AuthUser, key?: StoredKey) => {
     const { accessToken, expiresAt } = await signer.sign(user, key);
     return { accessToken, expireTime: expiresAt, user: toWireUser(user) };
@@ -121,11 +131,13 @@ export function authService({
     },
     getUser: async ({ user }) => ({ user: toWireUser(await known(user)) }),
     async createUser({ user, password, first }) {
+      checkOwnUsers();
       if (!user) throw invalidField("user", "is missing");
       if (first) await checkFirst(user.name, first.rescue);
       return { user: toWireUser(await createUser(fromWireUser(user), password)) };
     },
     async setUserDisabled({ user: name, disabled, by }) {
+      checkOwnUsers();
       const user = await known(name);
       if (disabled && user.role === "admin" && (await accounts.admins()).every((admin) => admin === name))
         throw new AppError("precondition", "LAST_ADMIN", `${name} is the only admin; make another one first`);

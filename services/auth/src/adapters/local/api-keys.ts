@@ -1,11 +1,10 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from "node:crypto";
-import { AppError } from "@berth/core";
 import { formatApiKey, parseApiKey } from "../../domain/api-key.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
 /** Makes, finds and ends API keys. */
 export interface ApiKeys {
-  /** The key itself is returned this once. Rejects with `not-found` USER_NOT_FOUND. */
+  /** The key itself is returned this once. Whether there is such a user is the provider's to say. */
   create(user: string, name: string, ttlMs: number): Promise<{ key: string; info: StoredKey }>;
   /** The live key with that secret. */
   find(key: string): Promise<StoredKey | undefined>;
@@ -14,8 +13,6 @@ export interface ApiKeys {
 export function apiKeys(accounts: Accounts, now: () => Date): ApiKeys {
   return {
     async create(user, name, ttlMs) {
-      if (!(await accounts.user(user)))
-        throw new AppError("not-found", "USER_NOT_FOUND", `no user ${user}`, { metadata: { user } });
       const parts = { id: randomId(), secret: randomBytes(32).toString("base64url") };
       const createdAt = now();
       const expiresAt = ttlMs > 0 ? new Date(createdAt.getTime() + ttlMs) : undefined;

@@ -1,0 +1,31 @@
+import type { AuthPlugin } from "./auth.ts";
+import { importPlugin } from "./import-plugin.ts";
+import type { PluginLogger } from "./ranking.ts";
+
+/** What an identity provider is given when it is made. */
+export interface AuthPluginContext {
+  /** Its own settings, as the site wrote them. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly logger: PluginLogger;
+  /** Login name of the owner of one of Berth's API keys; undefined where it is unknown, revoked or out of date. A provider without keys of its own uses these. */
+  ownerOfKey(key: string): Promise<string | undefined>;
+}
+
+/**
+ * The identity provider of that name: one of `builtIn`, else a site's own module that exports `authPlugin(context): AuthPlugin`, see `importPlugin`. Throws AppError
+ * `invalid` AUTH_PROVIDER_NOT_FOUND or AUTH_PROVIDER_INVALID, naming what is wrong.
+ */
+export async function loadAuth(
+  name: string,
+  builtIn: Readonly<Record<string, () => AuthPlugin>>,
+  context: AuthPluginContext,
+): Promise<AuthPlugin> {
+  const kind = {
+    what: "identity provider",
+    reason: "AUTH_PROVIDER",
+    exported: "authPlugin",
+    builtIn: Object.keys(builtIn),
+    methods: ["getName", "bindCredentials", "bindApi", "getUser", "getVolumes", "getQuotas", "canRun"] as const,
+  };
+  return builtIn[name]?.() ?? importPlugin<AuthPlugin>(kind, name, context);
+}
