@@ -51,7 +51,7 @@ async function run(berth: Berth, spec: TaskSpec, { quiet, json }: { quiet: boole
       patienceMs: 30_000,
     },
   );
-  for (const warning of warnings) warn(warning);
+  if (!quiet) for (const warning of warnings) warn(warning);
   if (!quiet && !json) note(`task ${taskId}`);
   const stopped = killOnInterrupt(berth, taskId);
   try {

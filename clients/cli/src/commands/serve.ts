@@ -3,9 +3,10 @@ import type { Command } from "commander";
 import { closeInheritedFiles, openFilesWarning, servedNames, serviceArgs, settingsOf } from "@berth/local/serve";
 import type { ServedName } from "@berth/local/serve";
 import { note } from "../output/print.ts";
+import type { Caller } from "../connection.ts";
 import { installationRoot } from "./up.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, caller: Caller): void {
   program
     .command("serve")
     .summary("run one service here, for a cluster of several machines")
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     )
     .option("--listen <address>", "where it serves, as 10.0.0.1:7001 or unix:/path (BERTH_LISTEN)")
     .action((service: ServedName, options: { env: string[]; listen?: string }) => {
-      const settings = settingsOf(options.env, process.env);
+      const settings = settingsOf(options.env, caller.env);
       if (options.listen) settings["BERTH_LISTEN"] = options.listen;
       closeInheritedFiles();
       const fewFiles = openFilesWarning();

@@ -22,7 +22,7 @@ interface Options {
 
 export function register(program: Command, caller: Caller): void {
   const user = program.command("user").description("Users of the cluster (admins).");
-  registerFirst(user);
+  registerFirst(user, caller);
   registerDisabled(
     user,
     caller,
@@ -80,7 +80,7 @@ function registerDisabled(user: Command, caller: Caller, verb: "disable" | "enab
 }
 
 /** Adds the first admin. No user may add one yet, so the cluster's secret authorizes the call. */
-function registerFirst(user: Command): void {
+function registerFirst(user: Command, caller: Caller): void {
   user
     .command("first")
     .description("Adds the first admin of a cluster whose services were started one by one, and shows an API key.")
@@ -89,7 +89,7 @@ function registerFirst(user: Command): void {
     .option("--uid <n>", "numeric user id that tasks run as", readId("--uid"), 20_000)
     .option("--rescue <dir>", "auth's data directory: makes another admin where the ones that exist cannot log in")
     .action(async (name: string, { env, uid, rescue }: { env: string; uid: number; rescue?: string }) => {
-      const settings = settingsOf([env], process.env);
+      const settings = settingsOf([env], caller.env);
       const auth = settings["BERTH_AUTH"];
       const secret = settings["BERTH_CLUSTER_SECRET"];
       if (!auth || !secret) throw usageError("--env", "must say BERTH_AUTH and BERTH_CLUSTER_SECRET");

@@ -64,14 +64,22 @@ export function findHost(hosts: readonly Host[], id: string): Host {
 /** A refused agent asks every five seconds; this long after the last time it is shown no more. */
 const duplicateShownMs = 60_000;
 
-const names: Readonly<Record<string, string>> = { [HostStatus.SILENT]: "silent", [HostStatus.LOST]: "lost" };
+/** A status that the API gains does not compile before it stands here. */
+const statusNames: Readonly<Record<HostStatus, string>> = {
+  [HostStatus.UP]: "up",
+  [HostStatus.SILENT]: "silent",
+  [HostStatus.LOST]: "lost",
+  [HostStatus.UNSPECIFIED]: "unknown",
+  [HostStatus.UNRECOGNIZED]: "unknown",
+};
 
 function statusWords(host: Host): string {
   const isDuplicated = host.duplicateTime && Date.now() - host.duplicateTime.getTime() < duplicateShownMs;
   const unknown =
     (host.unknownRuns.length > 0 ? `, ${host.unknownRuns.length} unknown runs` : "") +
     (isDuplicated ? ", another agent uses this name and is refused" : "");
-  if (host.status === HostStatus.UP) return `up${unknown}`;
+  const name = statusNames[host.status];
+  if (host.status === HostStatus.UP) return `${name}${unknown}`;
   const since = host.seenTime ? ` since ${host.seenTime.toISOString().slice(0, 19)}Z` : "";
-  return `${names[host.status] ?? "unknown"}${since}${host.reason?.message ? `: ${host.reason.message}` : ""}${unknown}`;
+  return `${name}${since}${host.reason?.message ? `: ${host.reason.message}` : ""}${unknown}`;
 }
