@@ -86,6 +86,7 @@ describe("copies of services, started by berth serve", () => {
       Object.entries(settings)
         .map(([name, value]) => `${name}=${value}\n`)
         .join(""),
+      { mode: 0o600 },
     );
     await serve("storage");
     // Before there is an auth to ask, as somebody does who pastes all lines at once.

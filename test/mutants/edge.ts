@@ -22,8 +22,8 @@ export const edgeMutants: readonly Mutant[] = [
     name: "element-id-beyond-any-array",
     what: "an id names an element that no array can have",
     file: "libs/core/src/task-id.ts",
-    find: "if (!match || Number(match[2] ?? 0) > maxArrayIndex)",
-    replace: "if (!match)",
+    find: "return match !== null && Number(match[2] ?? 0) <= maxArrayIndex;",
+    replace: "return match !== null;",
     tests: ["libs/core"],
   },
   {
