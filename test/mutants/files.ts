@@ -126,4 +126,12 @@ export const fileMutants: readonly Mutant[] = [
     replace: "chmodSync(each, 0o644);",
     tests: ["libs/database/src/sqlite.test.ts"],
   },
+  {
+    name: "text-of-any-bytes",
+    what: "text that is not UTF-8 is taken for another text",
+    file: "libs/runtime/src/unreadable-message.ts",
+    find: "configureTextEncoding({ ...usual, decodeUtf8: (bytes) => usual.decodeUtf8(bytes, true) });",
+    replace: "configureTextEncoding(usual);",
+    tests: ["services/gateway/src/adapters/grpc/unreadable.test.ts"],
+  },
 ];

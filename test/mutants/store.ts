@@ -56,8 +56,8 @@ export const storeMutants: readonly Mutant[] = [
     name: "archived-before-files-went",
     what: "a record says that files are gone which are there",
     file: "services/storage/src/app/keep-tasks.ts",
-    find: "    await files.clean(taskId);\n    cleaned.push(taskId);",
-    replace: "    cleaned.push(taskId);\n    await files.clean(taskId).catch(() => {});",
+    find: "(error: unknown) => onStuck(taskId, error),",
+    replace: "() => cleaned.push(taskId),",
     tests: ["services/storage/src/app"],
   },
   {

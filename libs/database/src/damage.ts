@@ -1,14 +1,13 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { uptime } from "node:os";
+import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
 import { AppError } from "@berth/core";
 
-/** The low byte of SQLite's codes for a file that is damaged, and for one that is no database: https://sqlite.org/rescode.html */
+/** Low byte of SQLite's error codes SQLITE_CORRUPT and SQLITE_NOTADB: https://sqlite.org/rescode.html */
 const damageCodes: readonly number[] = [11, 26];
 
 export const isDamage = (error: unknown): boolean =>
   error instanceof Error && "errcode" in error && damageCodes.includes(Number(error.errcode) & 0xff);
 
-/** For an operator: no new start of the process mends it. */
+/** The error for the operator. Starting the process again repairs nothing. */
 export const damaged = (path: string, what: string, cause?: unknown): AppError =>
   new AppError(
     "precondition",
@@ -20,36 +19,53 @@ export const damaged = (path: string, what: string, cause?: unknown): AppError =
 const shmHeaderBytes = 136;
 const walHeaderBytes = 32;
 const frameHeaderBytes = 24;
-/** Four times what a log grows to where nothing holds it up: some hundred milliseconds. */
+/** Largest log whose checksums are verified: four times the size at which SQLite makes a checkpoint. */
 const mostCheckedBytes = 64 * 1024 * 1024;
 
-/** What the file `-shm` says of the log `-wal`, as processes that died left it: https://sqlite.org/walformat.html */
+/** What the index (`-shm`) of a killed process says about its write-ahead log (`-wal`): https://sqlite.org/walformat.html */
 interface LogIndex {
   readonly pageBytes: number;
   /** Frames of the log that were committed. */
   readonly frames: number;
-  /** Of these, so many are in the database already. */
+  /** How many of them a checkpoint has copied to the database. */
   readonly inDatabase: number;
   readonly salts: Buffer;
   readonly checksum: Buffer;
 }
 
 /**
- * What is missing of a log that is to be opened; undefined: nothing. SQLite itself takes a log that was cut off for a shorter one, and so loses commits
- * without a word. To be called before the database is opened.
+ * Says what is wrong with the write-ahead log of a database whose process was killed; undefined: nothing. SQLite reads a truncated log up to its last valid frame and
+ * loses the commits behind it without an error. Call this before SQLite opens the database.
  */
 export function logFault(path: string): string | undefined {
-  const index = readIndex(`${path}-shm`);
+  // The index is never synced, so that after a reboot it may be ahead of the log.
+  const index = bootOf(path) === thisBoot() ? readIndex(`${path}-shm`) : undefined;
   if (!index || index.inDatabase >= index.frames) return undefined;
   const fault = faultOf(`${path}-wal`, index);
-  // Another process that has it open may have begun the log again meanwhile.
-  return fault !== undefined && sameIndex(index, readIndex(`${path}-shm`)) ? fault : undefined;
+  // A second process that has the database open may have restarted or removed the log between the two reads.
+  return fault !== undefined && isUnchanged(index, readIndex(`${path}-shm`)) ? fault : undefined;
 }
+
+const bootFile = (path: string): string => `${path}-boot`;
+
+/** Id of the system's boot; empty where the system has none. */
+function thisBoot(): string {
+  return process.platform === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() : "";
+}
+
+/** Notes in which boot the database is open. */
+export function noteBoot(path: string): void {
+  if (thisBoot() !== "" && bootOf(path) !== thisBoot()) writeFileSync(bootFile(path), thisBoot(), { mode: 0o600 });
+}
+
+const bootOf = (path: string): string | undefined => {
+  const found = statSync(bootFile(path), { throwIfNoEntry: false });
+  return found && readFileSync(bootFile(path), "utf8");
+};
 
 function readIndex(path: string): LogIndex | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
-  // It is never put on disk: after a loss of power it may be ahead of the log.
-  if (!found || found.size < shmHeaderBytes || found.mtimeMs < Date.now() - uptime() * 1000) return undefined;
+  if (!found || found.size < shmHeaderBytes) return undefined;
   const header = readBytes(path, 0, shmHeaderBytes);
   if (!header || header[12] !== 1 || !header.subarray(0, 48).equals(header.subarray(48, 96))) return undefined;
   const page = header.readUInt16LE(14);
@@ -62,24 +78,23 @@ function readIndex(path: string): LogIndex | undefined {
   };
 }
 
-const sameIndex = (one: LogIndex, other: LogIndex | undefined): boolean =>
-  other !== undefined && one.frames === other.frames && one.salts.equals(other.salts);
+const isUnchanged = (before: LogIndex, now: LogIndex | undefined): boolean =>
+  now !== undefined && now.frames === before.frames && now.inDatabase < now.frames && now.salts.equals(before.salts);
 
 function faultOf(path: string, { pageBytes, frames, salts, checksum }: LogIndex): string | undefined {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   const frameBytes = frameHeaderBytes + pageBytes;
   if (size < walHeaderBytes + frames * frameBytes)
     return `its log has ${size} bytes, and ${walHeaderBytes + frames * frameBytes} were committed`;
-  const header = readBytes(path, 0, walHeaderBytes)!;
-  if (!header.subarray(16, 24).equals(salts)) return "its log is another one than it was written with";
+  const header = readBytes(path, 0, walHeaderBytes);
+  if (!header?.subarray(16, 24).equals(salts)) return "its log is another one than it was written with";
   if (size > mostCheckedBytes) return undefined;
-  return checksumOf(path, header, frames, frameBytes).equals(checksum)
-    ? undefined
-    : "its log was changed after it was written";
+  const sum = checksumOf(path, header, frames, frameBytes);
+  return sum?.equals(checksum) ? undefined : "its log was changed after it was written";
 }
 
-/** The checksum that goes on from frame to frame, as the index has that of the last. */
-function checksumOf(path: string, header: Buffer, frames: number, frameBytes: number): Buffer {
+/** The cumulative checksum up to the last committed frame, in the byte order of the index. */
+function checksumOf(path: string, header: Buffer, frames: number, frameBytes: number): Buffer | undefined {
   const isBig = (header.readUInt32BE(0) & 1) === 1;
   let s0 = header.readUInt32BE(24);
   let s1 = header.readUInt32BE(28);
@@ -89,7 +104,8 @@ function checksumOf(path: string, header: Buffer, frames: number, frameBytes: nu
       s1 = (s1 + s0 + (isBig ? bytes.readUInt32BE(at + 4) : bytes.readUInt32LE(at + 4))) >>> 0;
     }
   };
-  const file = openSync(path, "r");
+  const file = openFile(path);
+  if (file === undefined) return undefined;
   try {
     const frame = Buffer.alloc(frameBytes);
     for (let n = 0; n < frames; n++) {
@@ -107,11 +123,22 @@ function checksumOf(path: string, header: Buffer, frames: number, frameBytes: nu
 }
 
 function readBytes(path: string, at: number, length: number): Buffer | undefined {
-  const file = openSync(path, "r");
+  const file = openFile(path);
+  if (file === undefined) return undefined;
   try {
     const bytes = Buffer.alloc(length);
     return readSync(file, bytes, 0, length, at) === length ? bytes : undefined;
   } finally {
     closeSync(file);
+  }
+}
+
+/** Opens a file to read; undefined where a second process has just removed it. */
+function openFile(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }

@@ -120,7 +120,7 @@ function runAll(database: Database, batch: readonly Entry[]): Outcome[] {
         database.sql("RELEASE item").run();
         return { value };
       } catch (failure) {
-        // A full disk or an I/O error has already undone the whole transaction: then it is nobody's own failure.
+        // SQLite itself rolls the whole transaction back on a full disk or an I/O error: then the failure is not this entry's.
         if (!database.inTransaction()) throw failure;
         database.sql("ROLLBACK TO item").run();
         database.sql("RELEASE item").run();

@@ -11,7 +11,7 @@ export interface InstanceLock {
   release(): void;
 }
 
-/** What collects garbage would close a database that nobody refers to, and so release its lock. */
+/** Keeps the locked databases reachable: the garbage collector would close an unreachable one, which releases the lock. */
 const held = new Set<DatabaseSync>();
 
 /**
@@ -23,7 +23,7 @@ const held = new Set<DatabaseSync>();
 export function singleInstanceLock(dir: string): InstanceLock {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, "lock.db");
-  // Beside the lock, not in it: nobody else can read a database that is exclusively locked.
+  // In a file of its own, because another process cannot read a database that is locked exclusively.
   const pidPath = join(dir, "lock.pid");
   keepPrivate(path);
   const holder = new DatabaseSync(path, { timeout: 0 });

@@ -2,9 +2,9 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AppError } from "@berth/core";
-import { damaged, isDamage, logFault } from "./damage.ts";
+import { damaged, isDamage, logFault, noteBoot } from "./damage.ts";
 
-/** One step of a database's form, applied once, in the order of `version`. */
+/** One migration of the schema, applied once, in the order of `version`. */
 export interface Migration {
   /** 1 or more; kept in `user_version`. */
   readonly version: number;
@@ -32,9 +32,9 @@ const busyTimeoutMs = 1_000;
 /** The low byte of its code says so, whatever it is busy with: https://sqlite.org/rescode.html#busy */
 const busyCode = 5;
 
-/** Paths that this process has opened: their files are not to be opened besides, as closing one would drop SQLite's locks. */
+/** Databases that this process has open. Their files must not be opened a second time, because closing a descriptor drops SQLite's POSIX locks on the file. */
 const open = new Set<string>();
-/** Looked through at each start, which takes some ten milliseconds. A larger one tells of damage when it is met. */
+/** Largest database that `PRAGMA quick_check` reads at each start. Damage of a larger one is found when a statement meets it. */
 const mostCheckedBytes = 16 * 1024 * 1024;
 
 /**
@@ -58,12 +58,13 @@ export function openSqlite(
     if (options.shrinks === true) raw.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only of a file without a table yet
     keepLog(raw);
     // FULL: a commit that was acknowledged survives a power cut. A larger checkpoint interval than the default 1,000
-    // pages, because the checkpoint's fsyncs run in the middle of somebody's commit.
+    // pages, because the commit that triggers a checkpoint waits for its fsyncs.
     raw.exec(`PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
       PRAGMA mmap_size = 268435456; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;`);
     const database = wrap(raw, path);
     checkPages(database);
     migrate(database, options.migrations ?? []);
+    if (path !== ":memory:") noteBoot(path);
     open.add(path);
     return database;
   } catch (error) {
@@ -73,8 +74,8 @@ export function openSqlite(
 }
 
 /**
- * Makes a database's file readable by its user alone, also one of an earlier Berth. SQLite makes the files beside it with the same mode. Nothing here opens
- * a file that is there: closing it would drop the locks that SQLite holds on it in this process.
+ * Creates the database file with mode 0600, or changes the mode of an existing one. SQLite creates `-wal` and `-shm` with the mode of the database. An existing file is
+ * not opened here, because closing it would drop the POSIX locks that SQLite holds on it in this process.
  */
 export function keepPrivate(path: string): void {
   try {
@@ -89,7 +90,7 @@ export function keepPrivate(path: string): void {
   }
 }
 
-/** Whoever makes the file takes it for itself for a moment, and SQLite lets nobody wait for that. */
+/** While another process creates the file, SQLite locks it exclusively and ignores the busy timeout. So retry until the timeout has passed. */
 function keepLog(raw: DatabaseSync): void {
   const until = performance.now() + busyTimeoutMs;
   for (;;) {
@@ -134,7 +135,7 @@ function wrap(raw: DatabaseSync, path: string): Database {
         if (!isDamage(error)) throw error;
         const fault = damaged(path, messageOf(error), error);
         setImmediate(() => {
-          throw fault; // nobody handles it, so the process ends: it must not go on to write here
+          throw fault; // an unhandled error ends the process, which must write nothing more to this file
         });
         throw fault;
       }

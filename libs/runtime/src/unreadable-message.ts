@@ -1,7 +1,14 @@
+import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { AppError } from "@berth/core";
+import type { DescMessage } from "@bufbuild/protobuf";
 import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
+import { BinaryReader, WireType, configureTextEncoding, getTextEncoding } from "@bufbuild/protobuf/wire";
+
+// Text that is not UTF-8 is refused. The usual decoder puts U+FFFD in its place, so that a path or an argument would be another one than was sent.
+const usual = getTextEncoding();
+configureTextEncoding({ ...usual, decodeUtf8: (bytes) => usual.decodeUtf8(bytes, true) });
 
 /** A message that could not be decoded. grpc-js would answer INTERNAL, as if it were our fault. */
 class UnreadableMessage {
@@ -43,17 +50,22 @@ async function* eachReadable(path: string, messages: AsyncIterable<unknown>): As
 
 const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
 
-/** Decodes it once more by its description, which takes integers of 64 bits as they are. Slow, and only for what was refused already. */
+/** Looks at the message once more by its description. Slow, and only for what was refused already. */
 async function faultOf(path: string, bytes: Buffer): Promise<AppError> {
   const [, service = "", method = ""] = path.split("/");
-  const found = await findUnsafe(service, method, bytes).catch(() => undefined);
-  const field = found ?? "request";
-  const rule = found ? "must be a whole number from -(2^53 - 1) to 2^53 - 1" : "must be a message of this method";
+  const found = await findFault(service, method, bytes).catch(() => undefined);
+  const { field, rule } = found ?? { field: "request", rule: "must be a message of this method" };
   return new AppError("invalid", "UNREADABLE_MESSAGE", `${field}: ${rule}`, { metadata: { field, rule } });
 }
 
-/** Where a number is that no double holds, as the .proto names it. Rejects where the bytes are no message at all. */
-async function findUnsafe(service: string, method: string, bytes: Buffer): Promise<string | undefined> {
+interface Fault {
+  /** As the .proto names it. */
+  readonly field: string;
+  readonly rule: string;
+}
+
+/** Finds text that is not UTF-8, or a number that no double holds. Rejects where the bytes are no message at all. */
+async function findFault(service: string, method: string, bytes: Buffer): Promise<Fault | undefined> {
   const [{ createFileRegistry, fromBinary }, { FileDescriptorSetSchema }] = await Promise.all([
     import("@bufbuild/protobuf"),
     import("@bufbuild/protobuf/wkt"),
@@ -62,7 +74,40 @@ async function findUnsafe(service: string, method: string, bytes: Buffer): Promi
   const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, await readFile(descriptors)));
   const input = registry.getService(service)?.methods.find(({ name }) => name === method)?.input;
   if (!input) return undefined;
-  return unsafeField(reflect(input, fromBinary(input, bytes)), "");
+  const text = badText(input, bytes, "");
+  if (text !== undefined) return { field: text, rule: "must be text in UTF-8" };
+  const number = unsafeField(reflect(input, fromBinary(input, bytes)), "");
+  return number === undefined
+    ? undefined
+    : { field: number, rule: "must be a whole number from -(2^53 - 1) to 2^53 - 1" };
+}
+
+/** `ScalarType.STRING`, whose module is loaded only where a message was refused. */
+const scalarString = 9;
+
+/** The field whose text is not UTF-8. */
+function badText(type: DescMessage, bytes: Uint8Array, within: string): string | undefined {
+  const reader = new BinaryReader(bytes);
+  const counts = new Map<number, number>();
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    const field = type.fields.find((each) => each.number === number);
+    if (!field || wireType !== WireType.LengthDelimited) {
+      reader.skip(wireType, number);
+      continue;
+    }
+    const value = reader.bytes();
+    const at = counts.get(number) ?? 0;
+    counts.set(number, at + 1);
+    const name = `${within}${field.name}${field.fieldKind === "list" ? `[${at}]` : ""}`;
+    if (field.fieldKind === "map") {
+      if (!isUtf8(value)) return name; // key and value, each behind a tag and a length
+    } else if (field.message) {
+      const inner = badText(field.message, value, `${name}.`);
+      if (inner !== undefined) return inner;
+    } else if (field.scalar === scalarString && !isUtf8(value)) return name;
+  }
+  return undefined;
 }
 
 function unsafeField(message: ReflectMessage, within: string): string | undefined {

@@ -22,7 +22,7 @@ await runService({
     const logger = createLogger({ service: "agent", level: config.logLevel });
     await startTelemetry({ service: "agent", otlpUrl: config.otlpUrl, closing });
 
-    process.umask(0o066); // tasks pass through some directories, whose mode says so; nobody else reads a file
+    process.umask(0o066); // files 0600; directories may be made 0711, so that tasks can pass through
     mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
     const lock = singleInstanceLock(join(config.dataDir, "lock"));
     closing.add(() => lock.release());

@@ -10,7 +10,7 @@ const shape = {
   dataDir: z.string().min(1),
   /** Root of the tasks' files; an agent on the same machine is given the same. Default: `files` in the data directory. */
   filesDir: z.string().optional(),
-  /** For an operator who put a copy of the database in its place where it cannot tell by itself: any other word than the last one begins a new epoch. */
+  /** Set this to a new value after restoring a backup that storage cannot detect by itself. Each new value begins a new epoch. */
   newEpoch: z.string().default(""),
   /** Size of the largest file that may be added to a task's directory, in bytes. Default: 64 GiB. */
   maxFileBytes: z.coerce

@@ -24,7 +24,7 @@ import { openStore } from "./open-store.ts";
 await runService({
   name: "storage",
   async start({ closing, signal }) {
-    process.umask(0o066); // tasks pass through some directories, whose mode says so; nobody else reads a file
+    process.umask(0o066); // files 0600; directories may be made 0711, so that tasks can pass through
     const config = readStorageConfig(process.env);
     const logger = createLogger({ service: "storage", level: config.logLevel });
     await startTelemetry({ service: "storage", otlpUrl: config.otlpUrl, closing });

@@ -6,7 +6,7 @@ interface Log {
 }
 
 const everyMs = 10 * 60_000;
-/** Far longer than an upload may be silent: its draft is written to with each piece. */
+/** A draft that was not written to for so long is abandoned. An upload writes to its draft with each piece that the client sends. */
 const silentMs = 60 * 60_000;
 
 /** Removes drafts of files whose writer died, at the start and then every ten minutes, as long as the service lives. */

@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 import { sleep } from "@berth/runtime";
 
 export interface Housekeeping {
-  /** One small step of what is due; tells whether more is. */
+  /** Does one small step; resolves with whether more is due. */
   housekeeping(): Promise<boolean>;
 }
 
@@ -12,7 +12,7 @@ interface Log {
 
 const everyMs = 1_000;
 
-/** Purges the change feed in small steps, as long as the service lives. A step that fails is tried again; where the database is another one than before, it rejects. */
+/** Purges the change feed in small steps until `signal` is aborted. Retries a failed step; rejects with EPOCH_CHANGED when the database was replaced. */
 export async function keepHouse(store: Housekeeping, logger: Log, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {

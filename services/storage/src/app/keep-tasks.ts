@@ -2,23 +2,23 @@ import type { KeepHouseRequest, KeepHouseResponse } from "@berth/contracts/store
 import type { FileStore } from "../ports/file-store.ts";
 import type { TaskStore } from "../ports/task-store.ts";
 
-/** Some ten milliseconds of the event loop each. */
+/** Sizes of one step: each blocks the event loop for some ten milliseconds. */
 const foldAtOnce = 1_000;
 const archiveAtOnce = 200;
 const deleteAtOnce = 200;
-/** Removing files takes as long as there are many; then the rest of a step waits for the next. */
+/** After so long the step stops removing files; the next step removes the rest. */
 const filesMs = 2_000;
 
 type Store = Pick<TaskStore, "fold" | "expired" | "archive" | "deleteRecords">;
 
 /**
- * Does steps of what is due with time, one at a time: who asks while one is under way gets its answer. Files go before the record says so: a crash between removes
- * them once more, and nobody is told of files that are gone as if they were there.
+ * Folds, archives and deletes what is due, one step per request. A request that comes during a step gets that step's answer. Files are removed before the record is
+ * archived: after a crash between the two they are removed again, and no client is shown files that are gone.
  */
 export function keepTasks(
   store: Store,
   files: Pick<FileStore, "clean">,
-  /** Told of a task whose files cannot be removed now: it is tried again, and the others do not wait for it. */
+  /** Called for a task whose files cannot be removed. The task stays due; the other tasks of the step are archived. */
   onStuck: (taskId: string, error: unknown) => void = () => {},
 ): (request: KeepHouseRequest) => Promise<KeepHouseResponse> {
   let underWay: Promise<KeepHouseResponse> | undefined;
@@ -53,7 +53,7 @@ async function step(
     folded: folded.done,
     archived,
     deleted: deleted.done,
-    // What cannot be archived would be asked for again and again.
+    // Without the first condition a task that cannot be archived would make the caller repeat for ever.
     more: folded.more || (archived > 0 && expired.length === archiveAtOnce) || tried < expired.length || deleted.more,
   };
 }

@@ -4,14 +4,14 @@ import type { LogState, TaskStore } from "../ports/task-store.ts";
 
 export interface LogRequest {
   readonly taskId: string;
-  /** 0: the last, going on with later ones when following. */
+  /** 0: the last attempt; when following, each later one after it. */
   readonly attempt: number;
   readonly streams: readonly OutputStream[];
   readonly follow: boolean;
   readonly offsets: Readonly<Record<OutputStream, number>>;
 }
 
-/** A piece of output; without content it is a mark: of a new attempt, or of a gap. */
+/** A piece of output. Without content it marks a new attempt or a gap. */
 export interface LogPiece {
   readonly stream: OutputStream | undefined;
   readonly content: Uint8Array;
@@ -24,22 +24,22 @@ export interface LogDeps {
   readonly store: Pick<TaskStore, "epoch" | "logState" | "nextCommit">;
   readonly files: Pick<FileStore, "readLog">;
   readonly now: () => number;
-  /** How long output that was reported may be missing before that is said. */
+  /** How long the reader waits for output that the agent reported before it tells of a gap. */
   readonly gapAfterMs?: number;
 }
 
-/** Retention removed the files of a task; its record says so. */
+/** The error for a task whose files retention has removed. */
 export const filesAreGone = (taskId: string): AppError =>
   new AppError("precondition", "TASK_ARCHIVED", `task ${taskId} is archived: its files and output were removed`, {
     metadata: { task_id: taskId },
   });
 
 const pieceBytes = 256 * 1024;
-/** How often a file that is followed is looked at; a commit is a reason to look at once. */
+/** Longest wait between two looks at a followed file; each commit wakes the reader earlier. */
 const lookEveryMs = 75;
 const nothing = new Uint8Array();
 
-/** Output of a task, in pieces; followed until the task is over and all that it wrote is here, or said to be missing. */
+/** Yields the output of a task. When following, it ends once the task is over and all output that was reported has come, or a gap was told. */
 export async function* readLog(deps: LogDeps, request: LogRequest, signal: AbortSignal): AsyncGenerator<LogPiece> {
   const { store, files, now, gapAfterMs = 10_000 } = deps;
   const look = async (): Promise<LogState> => {
@@ -55,9 +55,9 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
   let offsets = { ...request.offsets };
   let grownAt = now();
   while (!signal.aborted) {
-    const state = await look(); // before reading: what is over now has written all it will
+    const state = await look(); // before reading the file: a task that is over now writes nothing more
     if (request.attempt === 0 && state.attempt > attempt) {
-      // The attempt before is read to its end first: `state` is newer than its last byte.
+      // Read the previous attempt to its end first; it writes nothing more, because `state` already has the next one.
       if (attempt > 0) yield* rest(attempt, state);
       const first = attempt === 0;
       attempt = state.attempt;
@@ -102,7 +102,7 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
     return { stream, content, attempt, offset: offsets[stream], gap: "" };
   }
 
-  /** What is left of an attempt that was followed by another. */
+  /** Yields the unread output of an attempt that another has followed. */
   async function* rest(of: number, owner: Owner): AsyncGenerator<LogPiece> {
     for (const stream of request.streams) {
       while (!signal.aborted) {
@@ -119,7 +119,7 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
     }
   }
 
-  /** How much the run says that it wrote and is not here. Nobody says it of an earlier attempt, or of one that was lost: then what is here is all. */
+  /** Bytes that the agent reported and that have not come. The size of an earlier or a lost attempt is unknown: then the file is taken as complete. */
   function missingOf(state: LogState): number {
     if (!state.sizes || state.attempt !== attempt) return 0;
     return request.streams.reduce((sum, stream) => sum + Math.max(0, state.sizes![stream] - offsets[stream]), 0);

@@ -5,8 +5,8 @@ import type { FileStore } from "../ports/file-store.ts";
 import type { StoredTask, TaskStore } from "../ports/task-store.ts";
 
 /**
- * Stores tasks; a task with input files only after they are in place, durably: nobody ever sees it without them. A crash between leaves a directory of no
- * task, which the next one of that id removes. Writing files within the transaction would stop everything else meanwhile.
+ * Stores tasks. Input files are written and synced before their task is stored, so that no reader sees the task without them. After a crash between the two the
+ * directory belongs to no task; the next task with that id removes it. Writing files inside the transaction would block all other writes.
  */
 export async function submitTasks(
   store: TaskStore,
@@ -24,7 +24,7 @@ export async function submitTasks(
     } catch (error) {
       await files.clean(`${number}`);
       const known = AppError.from(error);
-      // A full disk, mostly: nothing is stored, and a later try may succeed.
+      // Mostly a full disk: the task is not stored, and a retry may succeed.
       const failure =
         known.code === "internal"
           ? new AppError("unavailable", "FILES_NOT_STORED", "the task's files could not be stored", { cause: error })

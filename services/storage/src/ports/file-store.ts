@@ -2,13 +2,13 @@ import type { FileEntry } from "@berth/contracts/store";
 import type { InputFile } from "@berth/contracts/types";
 import type { Run } from "@berth/core";
 
-/** As whom files are made, where that is possible. */
+/** The user who gets the files, where storage runs as root. */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Relative to a task's directory: text, or the bytes of what is no UTF-8. */
+/** A path relative to a task's directory: text, or bytes where it is no UTF-8. */
 export type FilePath = string | Uint8Array;
 
 export type OutputStream = "stdout" | "stderr";
@@ -20,7 +20,7 @@ export type OutputStream = "stdout" | "stderr";
 export interface FileStore {
   /** A task's directory on this machine; it need not exist. */
   getTaskDir(taskId: string): string;
-  /** Makes a new task's directory with its input files, durably. Whatever is there under this id is of no task, and removed first. */
+  /** Makes a new task's directory with its input files, durably. Removes first what an earlier life of the database left under this id. */
   createTaskDir(taskId: string, files: readonly InputFile[], owner: Owner): Promise<void>;
   /** Adds or replaces a file; readers see the old or the new one, whole. Answers its size. Rejects with `invalid` FILE_TOO_LARGE, or `unavailable` STORAGE_FULL. */
   addFile(taskId: string, file: NewFile, content: AsyncIterable<Uint8Array>): Promise<number>;
@@ -38,7 +38,7 @@ export interface FileStore {
   appendLog(run: Run, stream: OutputStream, owner: Owner, offset: number, content: Uint8Array): Promise<number>;
   /** Up to `atMost` bytes of output from an offset; none where there is none, or not yet. */
   readLog(run: Run, stream: OutputStream, owner: Owner, offset: number, atMost: number): Promise<Uint8Array>;
-  /** Removes what is left of files whose adding ended half-way, and that nobody wrote to since then. Answers how many. */
+  /** Removes drafts that were last written to before `before`: their upload has died. Resolves with their number. */
   removeOldDrafts(before: Date): Promise<number>;
 }
 

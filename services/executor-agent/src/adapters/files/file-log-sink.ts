@@ -10,7 +10,7 @@ type Stream = "stdout" | "stderr";
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 
-/** Output put in its final place, where the storage's files are on this machine. Its directory is the agent's own, and so is the file. */
+/** Appends output to its final file, where the storage's files are on this machine. The agent owns the directory and the file. */
 export function fileLogSink(root: string): LogSink {
   const self = process.getuid?.();
   const own = ownDirectories(root);

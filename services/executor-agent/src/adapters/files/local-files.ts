@@ -22,9 +22,9 @@ import { codeOf, ownDirectories } from "./own-directories.ts";
 export interface LocalFilesOptions {
   /** Root of the files of tasks; the storage's own where it is on this machine. */
   readonly root: string;
-  /** Where scripts are put; tasks pass through it. */
+  /** Directory of the scripts (mode 0711: tasks pass through it). */
   readonly controlDir: string;
-  /** The driver's tasks write their output files themselves, as their users: these are made for them, in a directory that is not theirs. */
+  /** True where tasks write their output files themselves (process driver). The agent then creates the files for the user, in a directory of the agent's own. */
   readonly tasksWriteOutput: boolean;
 }
 
@@ -37,12 +37,12 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOptions): TaskFiles {
   const isRoot = process.getuid?.() === 0;
   const own = ownDirectories(root);
-  /** The array's directory that was made last, and for whom: that of the next element, mostly. */
+  /** The last array directory that was made, and its user: elements of one array come together. */
   let lastArray: { readonly path: string; readonly uid: number } | undefined;
   const controls = ownDirectories(controlDir);
   const written = new Set<number>();
 
-  /** Makes a directory of a user's, in one of our own. */
+  /** Makes a directory for a user in one of the agent's own. */
   function users(path: string, { uid, gid }: Owner): void {
     own.make(dirname(path));
     try {
@@ -54,14 +54,14 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
         if (isRoot && (found.uid !== uid || found.gid !== gid)) chownSync(path, uid, gid);
         return;
       }
-      // Of another user, in an earlier life of the database: not for this one to read.
+      // Another user had this task number in an earlier life of the database. The new user must not read those files.
       renameSync(path, join(dirname(path), `.of-another-${randomBytes(6).toString("hex")}`));
       mkdirSync(path, { mode: 0o700 });
     }
     if (isRoot) chownSync(path, uid, gid);
   }
 
-  /** Makes an output file for its user to append to. One that another left there, in an earlier life of the database, is removed first. */
+  /** Makes an output file for its user. Replaces a file of another user, left from an earlier life of the database. */
   function output(path: string, { uid, gid }: Owner): void {
     for (;;) {
       try {
@@ -91,7 +91,7 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
     try {
       makeAll(place, owner, index !== undefined);
     } catch (first) {
-      // Something that was made once may be gone: retention, or an operator, removed it.
+      // A directory that was checked earlier may be gone: retention or an operator removed it.
       own.forget();
       lastArray = undefined;
       try {
@@ -129,7 +129,7 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
       const file = openSync(draft, "wx", 0o600);
       try {
         writeFileSync(file, script); // all of it, or it throws
-        // Read and run by its user alone; changed by nobody.
+        // Only its user may read and run it.
         fchmodSync(file, 0o500);
         if (isRoot) fchownSync(file, owner.uid, owner.gid);
       } finally {
@@ -138,7 +138,7 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
       renameSync(draft, path);
     } catch (cause) {
       controls.forget();
-      rmSync(dir, { recursive: true, force: true }); // half of it would take the room that others need
+      rmSync(dir, { recursive: true, force: true }); // a partial draft would keep the disk full
       throw new AppError(
         "unavailable",
         "SCRIPT_NOT_WRITTEN",

@@ -2,26 +2,26 @@ import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { AppError } from "@berth/core";
 
-/** Others pass through to what is theirs; they list nothing and rename nothing. */
+/** Mode of these directories: other users may pass through, but not list or rename. */
 const passThrough = 0o711;
-/** Most directories that are remembered as checked. */
+/** Most paths kept in the set of checked directories. */
 const maxKnown = 20_000;
 
 /**
- * Directories beneath one root that belong to the agent. Each is checked from the root downwards before anything is done beneath it: a name in a directory
- * of the agent's own cannot be exchanged by a user, so that from there on a path leads where it says.
+ * Directories beneath one root that belong to the agent. Each path is checked level by level from the root: no user can exchange a name in a directory of the agent, so a
+ * checked path stays what it was.
  */
 export interface OwnDirectories {
   /** Makes `path` and what is missing above it. Takes back a directory that an earlier Berth gave to a user. Throws `internal` TASK_DIR_UNSAFE where something else has that name. */
   make(path: string): void;
-  /** Forgets what was checked: something failed beneath, and may be gone. */
+  /** Checks each path again from now on. Call it after a failure: a directory may have been removed. */
   forget(): void;
 }
 
 export function ownDirectories(root: string): OwnDirectories {
   const self = process.getuid?.();
   const known = new Set<string>();
-  /** Whose the root is: the storage's, where it runs as another user than the agent. */
+  /** Owner of the root: storage's user, where that is another than the agent's. */
   let rootUid: number | undefined;
 
   function make(path: string): void {

@@ -12,7 +12,7 @@ type Stream = (typeof streams)[number];
 
 interface Upload {
   readonly run: Run;
-  /** How much is stored; undefined until it was asked. */
+  /** Bytes that storage has; undefined before the first answer. */
   readonly stored: Partial<Record<Stream, number>>;
   /** The run's end, held back until all of its output is stored. */
   end: { readonly event: DriverEvent; readonly tell: (event: DriverEvent) => void } | undefined;
@@ -20,7 +20,7 @@ interface Upload {
 }
 
 export interface UploadOptions {
-  /** Where drivers put output on this host. */
+  /** Root of the directories in which tasks write their output on this host. */
   readonly root: string;
   readonly sink: LogSink;
   readonly logger: Logger;
@@ -31,8 +31,8 @@ export interface UploadOptions {
 const pieceBytes = 256 * 1024;
 
 /**
- * Brings output that was written on this host to the storage of another: as it grows, and all of it before its run's end is told. An append names its offset, so
- * that one whose answer was lost is not stored twice; after a restart the storage says how far it is.
+ * Sends output from this host to a storage on another one while it grows, and tells a run's end only when all of its output is stored. Each append names its offset, so
+ * that a retry stores nothing twice; after a restart storage's answer says where to continue.
  */
 export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: UploadOptions): AgentDeps["deliver"] {
   const uploads = new Map<string, Upload>();
@@ -77,7 +77,7 @@ export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: Uplo
     if (upload.end && uploads.has(runKey(upload.run))) arm();
   }
 
-  /** Who owns the task's directory; undefined where that is not what the agent made. */
+  /** Uid of the task's directory; undefined where a level of the path is not the agent's. */
   function ownerOf(run: Run): number | undefined {
     try {
       own.make(dirname(join(root, logPath(run, "stdout"))));
@@ -93,7 +93,7 @@ export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: Uplo
       const offset = stored[stream] ?? 0;
       const bytes = readPiece(join(root, logPath(run, stream)), offset, ownerOf(run));
       if (bytes.length === 0) return;
-      // The answer is what is stored: more where an earlier life of the agent sent it, or where the answer to a piece was lost.
+      // The answer is the stored size. It is larger than ours after a restart of the agent, or when an answer was lost.
       stored[stream] = await sink.append(run, stream, offset, bytes);
     }
   }
@@ -114,7 +114,7 @@ export function uploadOutput({ root, sink, logger, signal, everyMs = 500 }: Uplo
   };
 }
 
-/** Only what the owner of the task's directory wrote: no link is followed, and a file of another, linked under that name, is not read. */
+/** Reads a piece of a regular file that belongs to `owner`. Follows no symbolic link; a hard link to another user's file fails the check of the owner. */
 function readPiece(path: string, offset: number, owner: number | undefined): Uint8Array {
   let file: number;
   try {

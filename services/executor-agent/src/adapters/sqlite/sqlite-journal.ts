@@ -21,7 +21,7 @@ const migrations = [
   },
 ];
 
-/** The agent's journal: SQLite in WAL, whose log is put on disk beside the event loop. */
+/** The agent's journal: SQLite in WAL mode. The log is synced in the thread pool, not on the event loop. */
 export interface SqliteJournal extends Journal {
   readonly logPositions: LogPositions;
   close(): void;
@@ -37,8 +37,8 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
 
   const id = meta("journal_id") ?? randomBytes(9).toString("base64url");
   setMeta("journal_id", id);
-  // That commit was synchronous, and has put the log's directory entry on disk. From here on commits do not wait: the disk's sync would hold everything up for
-  // a millisecond and more, so that it is done beside, for all that was written meanwhile. SQLite holds no locks on this file that closing could drop.
+  // That commit synced the log's directory entry too. Later commits do not sync, because a sync blocks the event loop for a millisecond and more: `flush` syncs in the
+  // thread pool, once for all commits before it. SQLite holds no locks on the log, so closing this descriptor drops none.
   database.exec("PRAGMA synchronous = NORMAL");
   const log = openSync(`${path}-wal`, "r+");
   const positions = logPositions(database);
@@ -92,7 +92,7 @@ export function sqliteJournal(path: string, now: () => Date = () => new Date()):
       const last = database.sql("SELECT n FROM settled WHERE settled_at < ? ORDER BY n DESC LIMIT 1");
       const oldest = database.sql("SELECT settled_at FROM settled ORDER BY n LIMIT 1").get();
       if (!oldest || Number(oldest["settled_at"]) >= settledBefore.getTime()) return;
-      // A bounded piece a call: it is called again in a minute.
+      // Bounded per call; the agent calls again in a minute.
       const upTo = last.get(settledBefore.getTime());
       if (upTo)
         commit(
@@ -131,7 +131,7 @@ function apply(
 const putRun = (database: Database, held: HeldRun): void =>
   void database.sql("INSERT OR REPLACE INTO runs VALUES (?, ?)").run(held.key, heldToRow(held));
 
-/** Written a second after the first change: after a crash the driver only reads a little twice. */
+/** Positions are written one second after the first change. After a crash the driver reads that second of output again. */
 function logPositions(database: Database): LogPositions & { flush(): void } {
   const changed = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
@@ -146,7 +146,7 @@ function logPositions(database: Database): LogPositions & { flush(): void } {
       });
       changed.clear();
     } catch {
-      // A full disk, say: they stay, and are written with the next one.
+      // For example a full disk: the positions stay in memory and are written with the next change.
     }
   };
   return {

@@ -52,6 +52,17 @@ describe("a message that cannot be read", () => {
     });
   });
 
+  it("is told with the field whose text is not UTF-8, which would be read as another text", async () => {
+    const message = SubmitTaskRequest.encode(
+      SubmitTaskRequest.fromJSON({ spec: { command: ["true"], files: [{ path: "a-b", content: "" }] } }),
+    ).finish();
+    for (const bad of [0xff, 0xed]) {
+      const bytes = Buffer.from(message);
+      bytes[bytes.indexOf("a-b") + 1] = bad;
+      expect(await submit(bytes)).toEqual({ status: "3", message: "spec.files[0].path: must be text in UTF-8" });
+    }
+  });
+
   it("is told as none of its method where it is no message at all", async () => {
     expect(await submit(Buffer.from("0affffff", "hex"))).toEqual({
       status: "3",

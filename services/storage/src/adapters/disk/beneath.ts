@@ -90,7 +90,7 @@ const makeDirectory = (path: Buffer): Promise<boolean> =>
     () => true,
     (error: unknown) => {
       if (codeOf(error) === "EEXIST") return false;
-      throw error;
+      throw noRoom(error);
     },
   );
 
@@ -131,8 +131,18 @@ export async function explained(error: unknown, path: string | Buffer): Promise<
   if (isLink) return outside("must not lead through a symbolic link");
   if (code === "ENOENT" || code === "ENOTDIR" || code === "ENXIO")
     return new AppError("not-found", "FILE_NOT_FOUND", "there is no such file or directory", { cause: error });
-  return error;
+  return noRoom(error);
 }
+
+const roomCodes: readonly string[] = ["ENOSPC", "EDQUOT"];
+
+/** A full disk, or one without inodes, is not the caller's fault and passes. */
+export const noRoom = (error: unknown): unknown =>
+  roomCodes.includes(codeOf(error))
+    ? new AppError("unavailable", "STORAGE_FULL", "there is no room left where the cluster keeps files", {
+        cause: error,
+      })
+    : error;
 
 const outside = (rule: string): AppError =>
   new AppError("invalid", "PATH_OUTSIDE", `path: ${rule}`, { metadata: { field: "path", rule } });

@@ -17,13 +17,13 @@ import { removeTree } from "./remove-tree.ts";
 const entriesAtMost = 10_000;
 const looksAtOnce = 64;
 const pieceBytes = 256 * 1024;
-/** Where that goes which cannot be removed, such as a mount that a user made: the rest must not wait for it. */
+/** Directory for trees that cannot be removed, such as one with a mount. Retention goes on without them. */
 const unremovable = "unremovable";
 
 export interface DiskFileStoreOptions {
   /** Size of the largest file that is added. */
   readonly maxFileBytes?: number;
-  /** Told where files lie that could not be removed. */
+  /** Called with the path to which such a tree was moved. */
   readonly onUnremovable?: (path: string, error: unknown) => void;
 }
 

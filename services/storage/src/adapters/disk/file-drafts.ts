@@ -4,7 +4,7 @@ import { lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, invalidField } from "@berth/core";
-import { codeOf } from "./beneath.ts";
+import { codeOf, noRoom } from "./beneath.ts";
 import type { DiskName, OpenDirectory } from "./beneath.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
@@ -18,7 +18,7 @@ export interface FileDrafts {
     give: (handle: FileHandle) => Promise<void>,
     content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   ): Promise<number>;
-  /** Removes drafts that were not written to since then: their writer is gone. Answers how many. */
+  /** Removes drafts that were last written to before `before`. Resolves with their number. */
   removeOld(before: Date): Promise<number>;
 }
 
@@ -83,13 +83,3 @@ const abandoned = (cause: unknown): AppError =>
   new AppError("unavailable", "FILE_NOT_STORED", "the file came too slowly, or its directory was removed meanwhile", {
     cause,
   });
-
-const roomCodes: readonly string[] = ["ENOSPC", "EDQUOT"];
-
-/** A full disk, or one without inodes, is not the caller's fault and passes. */
-const noRoom = (error: unknown): unknown =>
-  roomCodes.includes(codeOf(error))
-    ? new AppError("unavailable", "STORAGE_FULL", "there is no room for the file where the cluster keeps files", {
-        cause: error,
-      })
-    : error;

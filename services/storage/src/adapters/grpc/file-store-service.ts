@@ -18,7 +18,7 @@ const appendAtMost = 1024 * 1024;
 const streams: Readonly<Record<string, OutputStream>> = { [LogStream.STDOUT]: "stdout", [LogStream.STDERR]: "stderr" };
 const both: readonly OutputStream[] = ["stdout", "stderr"];
 
-/** FileStoreService: whoever calls has checked whose files these are. */
+/** FileStoreService. The caller (gateway or agent) has checked who may use these files. */
 export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<FileStoreServiceService> {
   const { store, files } = deps;
   const known = async (taskId: string): Promise<LogState> => {
@@ -71,7 +71,7 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
       const state = run && run.epoch === store.epoch ? await store.logState(run.taskId) : undefined;
       if (!run || !state || run.attempt < 1 || run.attempt > state.attempt)
         throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
-      // Its host was away for longer than output is kept: there is no place for it any more, and nothing to wait for.
+      // The host was away longer than output is kept. Accept the output and drop it, so that the agent can settle the run.
       if (state.archived) return { sizeBytes: offset + content.length };
       return { sizeBytes: await files.appendLog(run, name, state, offset, content) };
     },

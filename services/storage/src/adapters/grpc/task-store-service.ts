@@ -58,7 +58,7 @@ function atMost(field: string, length: number, limit: number): void {
 const invalid = (field: string, rule: string) =>
   new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
 
-/** Tasks of several submits come in one call: each is a part of its own submit's trace. */
+/** One call may carry tasks of several submits: adds a span to the trace of each submit. */
 async function traced<T>(tasks: readonly NewTask[], fn: () => Promise<T>): Promise<T> {
   if (!isTracing()) return fn();
   const parents = new Set(tasks.map((task) => task.runSpec?.traceParent ?? "").filter((parent) => parent !== ""));

@@ -1,14 +1,14 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import type { DatabaseMark } from "../../domain/database-life.ts";
 
-/** Of one size, so that one write replaces it. */
+/** All marks have this size, so that one write replaces the previous one. */
 const markBytes = 256;
 
-/** Beside a database: which change it had acknowledged last. */
+/** A file beside the database with the last change that was acknowledged. */
 export interface MarkFile {
-  /** What was left here; undefined: nothing, or nothing whole. */
+  /** The mark of the previous process; undefined where there is none, or none that is complete. */
   readonly left: DatabaseMark | undefined;
-  /** Written after each commit, and never waited for: the system has it when this process dies, and a loss of power leaves an older one, which is as good. */
+  /** Written after each commit, without fsync. It survives a kill of this process; after a power cut an older mark is left, which is harmless. */
   write(mark: DatabaseMark): void;
   close(): void;
 }
@@ -22,10 +22,10 @@ export function openMarkFile(path: string): MarkFile {
     write(mark) {
       const bytes = Buffer.from(`${JSON.stringify(mark).padEnd(markBytes - 1)}\n`);
       try {
-        // Less than all of it would be no mark: what is left is written again from where it ended.
+        // A partial mark is no mark: continue after a short write.
         for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, done);
       } catch {
-        // a full disk: the older mark stays, which is as good, or none that is whole, which is written again with the next commit
+        // A full disk: the next commit writes a mark again.
       }
     },
     close() {
