@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 describe.skipIf(process.env["BERTH_TEST_DATABASE"] === "mongodb")("a damaged database", () => {
   let cluster: TestCluster;
   beforeAll(async () => {
-    cluster = await startCluster({ driver: "sim" });
+    cluster = await startCluster({ driver: "process" });
     const api = apiOf(cluster);
     for (let n = 0; n < 3; n++)
       expect((await whenOver(api, await submit(api, { command: ["true"] }))).outcome).toBe(Outcome.SUCCEEDED);
@@ -16,10 +16,14 @@ describe.skipIf(process.env["BERTH_TEST_DATABASE"] === "mongodb")("a damaged dat
   });
   afterAll(() => cluster?.close());
 
-  it.each(["auth", "storage"] as const)(
+  it.each([
+    ["auth", "auth/auth.db"],
+    ["storage", "storage/storage.db"],
+    ["agent", "agent/journal.db"],
+  ] as const)(
     "of %s is told with its path, and stays down until somebody acts",
-    async (name) => {
-      const path = join(cluster.data, name, `${name}.db`);
+    async (name, file) => {
+      const path = join(cluster.data, file);
       await cluster.kill("supervisor");
       await cluster.kill(name);
       const log = readFileSync(`${path}-wal`);
