@@ -88,9 +88,9 @@ export const lostHostMutants: readonly Mutant[] = [
   {
     name: "operators-lose-only-leases",
     what: "an operator's word gives up only runs that have a lease",
-    file: "services/storage/src/adapters/sqlite/lose-runs.ts",
-    find: "rows(db, liveOn, hostId)",
-    replace: "rows(db, leasedOn, hostId)",
+    file: "services/storage/src/decisions/lose-runs.ts",
+    find: ": records.liveOn(hostId);",
+    replace: ": records.leasedOn(hostId);",
     tests: ["test/contract/task-store.test.ts"],
   },
   {

@@ -4,10 +4,10 @@ import type { Mutant } from "./mutants.ts";
 export const promiseMutants: readonly Mutant[] = [
   {
     name: "attempt-not-in-the-filter",
-    what: "the store's writes are not conditional on the attempt",
-    file: "services/storage/src/adapters/sqlite/apply-reports.ts",
-    find: "AND idx = ? AND attempt = ? AND host = ?",
-    replace: "AND idx = ? AND ? IS NOT NULL AND host = ?",
+    what: "a report of an earlier attempt is taken for one of the present",
+    file: "services/storage/src/decisions/take-report.ts",
+    find: "eventOf(news.phase, kind, attempt, news.outcome, news.reason)",
+    replace: "eventOf(news.phase, kind, row.attempt, news.outcome, news.reason)",
     tests: ["test/contract/task-store.test.ts"],
   },
   {

@@ -8,8 +8,8 @@ export const storeMutants: readonly Mutant[] = [
     name: "folds-beyond-the-cursor",
     what: "an element that was killed early is folded before the cursor stepped over it",
     file: "services/storage/src/adapters/sqlite/fold.ts",
-    find: "a.step, a.cursor, t.state",
-    replace: "a.step, 9000000000000000 AS cursor, t.state",
+    find: "cursor: open.cursor",
+    replace: "cursor: 9_000_000_000_000_000",
     tests: contract,
   },
   {
@@ -31,9 +31,9 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: "folded-is-unknown",
     what: "a report of a folded run finds no record",
-    file: "services/storage/src/adapters/sqlite/task-rows.ts",
-    find: "(idx < 0 ? undefined : readFolded(db, number, idx))",
-    replace: "(idx < 0 || readFolded(db, number, idx) ? undefined : undefined)",
+    file: "services/storage/src/adapters/sqlite/batch.ts",
+    find: "return idx < 0 ? undefined : readFolded(this.#db, number, idx);",
+    replace: "return idx < 0 || readFolded(this.#db, number, idx) ? undefined : undefined;",
     tests: contract,
   },
   {
@@ -71,9 +71,9 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: "kill-of-what-no-host-starts",
     what: "a task that was to be killed ends as one that no host could start",
-    file: "services/storage/src/adapters/sqlite/apply-reports.ts",
-    find: 'if (lifeOf(row, array).request === "kill") return said;',
-    replace: "",
+    file: "services/storage/src/decisions/take-report.ts",
+    find: ' || lifeOf(row, array).request === "kill") return said;',
+    replace: ") return said;",
     tests: contract,
   },
 ];

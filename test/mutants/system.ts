@@ -2,6 +2,7 @@ import type { Mutant } from "./mutants.ts";
 
 const tests = ["test/sim/system.test.ts"];
 const sqlite = "services/storage/src/adapters/sqlite";
+const decisions = "services/storage/src/decisions";
 const agent = "services/executor-agent/src";
 
 /** One or more for each invariant of the simulated system; named by what must notice. */
@@ -17,37 +18,31 @@ export const systemMutants: readonly Mutant[] = [
   {
     name: "terminalStatesNeverChange",
     what: "a late report ends a task that is over once more",
-    file: `${sqlite}/apply-reports.ts`,
-    find: `    sources.ended,
-  ),
-  // Back`,
-    replace: `    [...sources.ended, "over"],
-  ),
-  // Back`,
+    file: `${decisions}/take-report.ts`,
+    find: "move(lifeOf(row, array), event);",
+    replace: "move(lifeOf(row.state === overCode ? { ...row, state: runningCode } : row, array), event);",
     tests,
   },
   {
     name: "attemptsOnlyGrow",
     what: "a placement may skip attempts",
-    file: `${sqlite}/commit-plan.ts`,
-    find: `      placement.attempt,
-      placement.hostId,`,
-    replace: `      placement.attempt + 1,
-      placement.hostId,`,
+    file: `${decisions}/plan.ts`,
+    find: "    attempt: placement.attempt,",
+    replace: "    attempt: placement.attempt + 1,",
     tests,
   },
   {
     name: "sumsAreRight",
     what: "what a host carries is not taken off when a run ends there",
-    file: `${sqlite}/apply-reports.ts`,
-    find: "batch.sums.loaded(news.hostId, -1, spec);",
+    file: `${decisions}/take-report.ts`,
+    find: "records.sums.loaded(news.hostId, -1, spec);",
     replace: "",
     tests,
   },
   {
     name: "arraysKeepTheirLimit",
     what: "an element that is placed again is not counted as live",
-    file: `${sqlite}/commit-plan.ts`,
+    file: `${decisions}/plan.ts`,
     find: "    array.live += 1;\n",
     replace: "",
     tests,
@@ -127,15 +122,15 @@ export const systemMutants: readonly Mutant[] = [
   {
     name: "usageIsTheSumOverRuns",
     what: "what a superseded run used is charged each time it is told",
-    file: `${sqlite}/apply-reports.ts`,
-    find: "wall_ms = excluded.wall_ms WHERE wall_ms IS NULL",
-    replace: "wall_ms = excluded.wall_ms",
+    file: `${decisions}/attempts.ts`,
+    find: "if (known && known.wall_ms !== null) return;",
+    replace: "",
     tests,
   },
   {
     name: "foldedElementsStayAsTheyEnded",
     what: "elements that are folded together become alike",
-    file: "services/storage/src/adapters/records/folded-chunk.ts",
+    file: "services/storage/src/adapters/form/folded-chunk.ts",
     find: "values.every((value) => value === first)",
     replace: "values.some((value) => value === first)",
     tests,

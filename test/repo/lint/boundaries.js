@@ -70,6 +70,11 @@ export const boundaries = [
     else: "domain uses @berth/core and itself: no npm, no Node, no generated types, no other layer",
   },
   {
+    files: /^services\/[^/]+\/src\/decisions\//,
+    may: [berth("core", "contracts"), layers("app", "adapters", "main", "config", "src"), "^node:crypto$"],
+    else: "a decision uses @berth/core, contracts, domain and ports: no npm, no Node but hashes, no database",
+  },
+  {
     files: /^services\/[^/]+\/src\/ports\//,
     may: [berth("core", "contracts"), layers("app", "adapters", "main", "config", "src")],
     types: [berth("plugins")],

@@ -1,4 +1,4 @@
-import { arraySize, hasIndex, remainingFrom } from "@berth/core";
+import { arraySize, hasIndex, killedReason, remainingFrom } from "@berth/core";
 import type { ArrayRange, Outcome, Reason } from "@berth/core";
 
 /** How far an array is. Changed in place within one transaction, written once at its end. */
@@ -90,12 +90,7 @@ export function arrayOutcome(
   const succeeded = array.ended.get("succeeded") ?? 0;
   if (succeeded === total)
     return { outcome: "succeeded", reason: { code: "ALL_SUCCEEDED", message: `all ${total} elements succeeded` } };
-  if (killedBy !== undefined) {
-    return {
-      outcome: "killed",
-      reason: { code: "KILLED_BY_USER", message: killedBy ? `killed by ${killedBy}` : "killed on request" },
-    };
-  }
+  if (killedBy !== undefined) return { outcome: "killed", reason: killedReason(killedBy) };
   const parts = [...array.ended]
     .filter(([outcome, n]) => outcome !== "succeeded" && n > 0)
     .map(([outcome, n]) => `${n} ${outcome.replaceAll("_", " ")}`);

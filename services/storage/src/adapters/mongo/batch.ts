@@ -1,18 +1,20 @@
 import { isLive } from "@berth/core";
-import { killCode, outcomeCode, overCode, pendingCode, stateOf } from "../records/codes.ts";
-import type { Salvaged } from "../records/damage.ts";
-import { taskChange } from "../records/feed-row.ts";
-import { arrayOutcome, isDone } from "../../domain/array-record.ts";
+import { overCode, pendingCode, stateOf } from "../../decisions/record/codes.ts";
+import type { Salvaged } from "../../decisions/record/damage.ts";
+import { taskChange } from "../../decisions/record/feed-row.ts";
+import { closeArray } from "../../decisions/close-array.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
 import { chunkOf, unfold } from "./chunks.ts";
 import { arrayDoc, openArray } from "./open-array.ts";
-import type { OpenArray } from "./open-array.ts";
+import type { AttemptRecord, Foreseen, NewRecord, OpenArray, Records, TaskKey } from "../../ports/records.ts";
 import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
-import { chunkKey, taskKey } from "./collections.ts";
-import type { SpecColumns, TaskColumns } from "../records/columns.ts";
+import { attemptKey, chunkKey, clientKeyOf, taskKey } from "./collections.ts";
+import { freshTask } from "../../decisions/record/columns.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { bytes } from "./spec-doc.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 import { damagedSpec, livingElements, salvaged } from "./damaged-docs.ts";
+import { hostOf } from "./host-doc.ts";
 import { Changes } from "./changes.ts";
 import { Needs, NotLoaded } from "./needs.ts";
 import type { Counters, Work } from "./work.ts";
@@ -24,7 +26,7 @@ export type TaskRecord = Omit<TaskDoc, "_id">;
 const stepsAtOnce = 256;
 
 /** One call of a store within a transaction: what it changes counts only if it ends without an error. */
-export class Batch {
+export class Batch implements Records {
   readonly at: number;
   readonly changes = new Changes();
   readonly counters: Counters;
@@ -42,7 +44,7 @@ export class Batch {
   }
 
   /** Asks for much at once (specs, tasks, attempts) before it is looked at one by one: each lack runs the decision again from its beginning. */
-  foresee(add: (needs: Needs) => void): void {
+  foresee(add: (look: Foreseen) => void): void {
     const needs = new Needs();
     add(needs);
     if (!this.#work.holds(needs)) throw new NotLoaded(add);
@@ -94,9 +96,8 @@ export class Batch {
     return this.changes.chunks.get(key) ?? this.#work.chunk(key);
   }
 
-  /** Elements of an array that live or wait. */
-  liveElements(number: number): TaskDoc[] {
-    return this.#now(this.#work.elements(number)).filter((task) => task.state < overCode);
+  waitingElements(number: number): TaskDoc[] {
+    return this.#now(this.#work.elements(number)).filter((task) => task.state === pendingCode);
   }
 
   /** Tasks that have a place on a host. */
@@ -104,6 +105,10 @@ export class Batch {
     return this.#now(this.#work.on(host))
       .filter((task) => task.host === host && isLive(stateOf(task.state)))
       .sort((a, b) => (a._id < b._id ? -1 : 1));
+  }
+
+  leasedOn(host: string): TaskDoc[] {
+    return this.liveOn(host).filter((task) => (task.lease_ms ?? 0) !== 0);
   }
 
   #now(tasks: readonly TaskDoc[]): TaskDoc[] {
@@ -129,12 +134,37 @@ export class Batch {
     return array;
   }
 
+  clientKey(user: string, key: string): KeyDoc | undefined {
+    return this.key(clientKeyOf(user, key));
+  }
+
   key(id: string): KeyDoc | undefined {
     return this.changes.keys.get(id) ?? this.#work.key(id);
   }
 
-  attempt(id: string): AttemptDoc | undefined {
+  attempt({ number, idx }: TaskKey, attempt: number): AttemptDoc | undefined {
+    const id = attemptKey(number, idx, attempt);
     return this.changes.attempts.has(id) ? this.changes.attempts.get(id) : this.#work.attempt(id);
+  }
+
+  attemptsBefore(of: TaskKey, attempt: number): AttemptDoc[] {
+    return Array.from({ length: attempt - 1 }, (_, before) => before + 1).flatMap(
+      (before) => this.attempt(of, before) ?? [],
+    );
+  }
+
+  putAttempt({ number, idx }: TaskKey, attempt: AttemptRecord): void {
+    const id = attemptKey(number, idx, attempt.attempt);
+    this.changes.attempts.set(id, { ...attempt, _id: id });
+  }
+
+  journalOf(hostId: string): string | undefined {
+    const host = this.host(hostId);
+    return host && hostOf(host)?.journalId;
+  }
+
+  schedulerTerm(): number {
+    return this.lease("scheduler")?.term ?? 0;
   }
 
   history(number: number, idx: number): AttemptDoc[] {
@@ -143,6 +173,10 @@ export class Batch {
 
   lease(name: string): LeaseDoc | undefined {
     return this.changes.leases.get(name) ?? this.#work.lease(name);
+  }
+
+  putLease(lease: LeaseDoc): void {
+    this.changes.leases.set(lease.name, lease);
   }
 
   host(id: string): HostDoc | undefined {
@@ -181,6 +215,17 @@ export class Batch {
     this.announce(row, this.spec(number)!, array);
   }
 
+  add(spec: SpecColumns, { leaseMs, array, runSpec, clientKey, parents }: NewRecord): void {
+    const { number, user } = spec;
+    const key = clientKey && clientKeyOf(user, clientKey.key);
+    const doc: SpecDoc = { ...spec, _id: number, run_spec: runSpec, ...(key === undefined ? {} : { client_key: key }) };
+    this.changes.specs.set(number, doc);
+    if (key !== undefined) this.changes.keys.set(key, { _id: key, number, spec_hash: clientKey!.spec_hash });
+    const unsettled = array ? { unsettled: 1 as const } : {};
+    const row = freshTask(number, -1, user, pendingCode, leaseMs);
+    this.announce({ ...row, ...unsettled, ...(parents.length > 0 ? { parents } : {}) }, doc, array);
+  }
+
   /** Stores a form that nobody needs to be told of. */
   keep(doc: TaskDoc): void {
     this.changes.tasks.set(doc._id, doc);
@@ -198,26 +243,7 @@ export class Batch {
   #writeArray(array: OpenArray): void {
     const whole = this.task(array.number, -1)!;
     const spec = this.spec(array.number)!;
-    if (!isDone(array)) {
-      const startedAt = array.live > 0 ? (whole.started_at ?? this.at) : whole.started_at;
-      const { state, request, requestBy } = array;
-      this.announce({ ...whole, state, request, request_by: requestBy, started_at: startedAt }, spec, array);
-      return;
-    }
-    const counted = arrayOutcome(array, array.request === killCode ? array.requestBy : undefined);
-    const end = array.verdict ?? { outcome: counted.outcome, ...counted.reason };
-    const over = {
-      ...whole,
-      state: overCode,
-      request: 0,
-      outcome: outcomeCode(end.outcome),
-      reason_code: end.code,
-      reason_message: end.message,
-      ended_at: this.at,
-      cpu_ms: array.cpuMs,
-      wall_ms: array.wallMs,
-    };
-    this.announce(over, spec, array);
+    this.announce(closeArray(array, whole, this.at), spec, array);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ArrayRange } from "@berth/core";
-import { chunkByIndex, indexesAChunk } from "../records/folded-chunk.ts";
-import type { FoldedRow } from "../records/folded-chunk.ts";
-import { unfolded } from "../records/unfolded.ts";
+import { chunkByIndex, indexesAChunk } from "../form/folded-chunk.ts";
+import type { FoldedRow } from "../form/folded-chunk.ts";
+import { unfolded } from "../form/unfolded.ts";
 import { taskKey } from "./collections.ts";
 import type { ChunkDoc, TaskDoc } from "./collections.ts";
 

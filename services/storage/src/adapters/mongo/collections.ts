@@ -1,4 +1,4 @@
-import type { TaskColumns } from "../records/columns.ts";
+import type { TaskColumns } from "../../decisions/record/columns.ts";
 
 /**
  * The database's form as data: what the collections are called, and which indexes they have beside `_id`. The documents have the columns of the SQLite form

@@ -1,7 +1,7 @@
 import type { Document } from "mongodb";
-import { overCode } from "../records/codes.ts";
-import { salvage } from "../records/damage.ts";
-import type { Salvaged, Stored } from "../records/damage.ts";
+import { overCode } from "../../decisions/record/codes.ts";
+import { salvage } from "../../decisions/record/damage.ts";
+import type { Salvaged, Stored } from "../../decisions/record/damage.ts";
 import { afterElements, indexOf, taskKey } from "./collections.ts";
 import { bytes } from "./spec-doc.ts";
 import type { Work } from "./work.ts";

@@ -1,7 +1,7 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import { sleep } from "@berth/runtime";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
-import { Commits } from "../records/commits.ts";
+import { Commits } from "../form/commits.ts";
 import { RecentRows } from "./recent-rows.ts";
 import type { FeedRow } from "./changes.ts";
 import type { MongoCalls, Watch } from "./calls.ts";

@@ -1,7 +1,7 @@
-import { overCode } from "../records/codes.ts";
-import { shownRow, unlessUnreadable } from "../records/damage.ts";
-import { encodeChunk } from "../records/folded-chunk.ts";
-import type { FoldedRow } from "../records/folded-chunk.ts";
+import { overCode } from "../../decisions/record/codes.ts";
+import { shownRow, unlessUnreadable } from "../../decisions/record/damage.ts";
+import { encodeChunk } from "../form/folded-chunk.ts";
+import type { FoldedRow } from "../form/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
 import type { Document } from "mongodb";
 import { openArray } from "./open-array.ts";

@@ -5,7 +5,7 @@ import { collections, formVersion } from "./collections.ts";
 import type { CollectionName, WriterDoc } from "./collections.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import { isDuplicateKey, isExistingCollection } from "./errors.ts";
-import { uuidV7 } from "../records/uuid-v7.ts";
+import { uuidV7 } from "../form/uuid-v7.ts";
 
 /**
  * Makes what is missing of the database's form; several copies may do so at once. Throws `precondition` DATABASE_FORM where a newer version of Berth has

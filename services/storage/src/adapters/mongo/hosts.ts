@@ -1,10 +1,11 @@
 import { Host } from "@berth/contracts/types";
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
 import { maySpeakFor } from "../../domain/host-name.ts";
-import { hostChange } from "../records/feed-row.ts";
-import { feedForm, saidOf } from "../records/host-form.ts";
+import { hostChange } from "../../decisions/record/feed-row.ts";
+import { feedForm, saidOf } from "../form/host-form.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Query, Session } from "./calls.ts";
+import { hostOf } from "./host-doc.ts";
 import type { HostDoc } from "./collections.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import { bytes } from "./spec-doc.ts";
@@ -16,7 +17,6 @@ const keepSeenMs = 2_000;
 export class Hosts {
   readonly #calls: MongoCalls;
   readonly #clock: DatabaseClock;
-  readonly #decoded = new WeakMap<HostDoc, Host>();
   readonly #seen = new Map<string, number>();
   readonly #untold = new Set<string>();
   #known: ReadonlyMap<string, HostDoc> = new Map();
@@ -59,18 +59,8 @@ export class Hosts {
     this.#listeningSince = this.#clock.now();
   }
 
-  journalOf(host: HostDoc | undefined): string | undefined {
-    return host && this.#decode(host).journalId;
-  }
-
   #agentOf(host: HostDoc | undefined): string | undefined {
-    return host && (this.#decode(host).agentId ?? "");
-  }
-
-  #decode(doc: HostDoc): Host {
-    let host = this.#decoded.get(doc);
-    if (!host) this.#decoded.set(doc, (host = Host.decode(doc.said)));
-    return host;
+    return host && (hostOf(host)?.agentId ?? "");
   }
 
   /** Stores news of hosts, and answers the positions of agents that may not speak for theirs. */
@@ -204,17 +194,23 @@ export class Hosts {
         continue;
       }
       const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: batch.at };
-      this.put(batch, { ...base, revision: batch.nextRevision() });
+      this.#put(batch, { ...base, revision: batch.nextRevision() });
     }
     for (const id of silent) {
       const host = batch.host(id);
       if (host && !host.silent && !batch.changes.hosts.has(id))
-        this.put(batch, { ...host, silent: true, revision: batch.nextRevision() });
+        this.#put(batch, { ...host, silent: true, revision: batch.nextRevision() });
     }
     return late;
   }
 
-  put(batch: Batch, host: HostDoc): void {
+  /** In the transaction. It counts as lost until it is heard of again. */
+  declareLost(batch: Batch, id: string, by: string): void {
+    const host = batch.host(id);
+    if (host) this.#put(batch, { ...host, silent: true, lost_by: by, revision: batch.nextRevision() });
+  }
+
+  #put(batch: Batch, host: HostDoc): void {
     batch.changes.hosts.set(host._id, host);
     batch.row(host.revision, null, this.#change(host));
   }

@@ -1,15 +1,15 @@
 import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
-import { overCode, stateCode } from "../records/codes.ts";
-import { filterOf, invalid, readPlace } from "../records/list-filter.ts";
-import type { Wanted } from "../records/list-filter.ts";
-import { shortMessage } from "../records/task-message.ts";
+import { overCode, stateCode } from "../../decisions/record/codes.ts";
+import { filterOf, invalid, readPlace } from "../form/list-filter.ts";
+import type { Wanted } from "../form/list-filter.ts";
+import { shortMessage } from "../../decisions/record/task-message.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Query } from "./calls.ts";
 import { taskKey } from "./collections.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { findNeeds, findTask } from "./find-task.ts";
+import { unlessUnreadable } from "../../decisions/record/damage.ts";
+import { findNeeds, findTask } from "../../decisions/find-task.ts";
 import { listElements } from "./list-elements.ts";
 import type { Needs } from "./needs.ts";
 

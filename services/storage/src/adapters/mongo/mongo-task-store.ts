@@ -1,10 +1,10 @@
 import { AppError } from "@berth/core";
-import { ReportAnswer } from "@berth/contracts/agent";
 import type { LoseRunsResponse, SubmitResult } from "@berth/contracts/store";
-import { overCode, stateOf } from "../records/codes.ts";
-import { changeLimit } from "../records/update-task.ts";
+import { stateOf } from "../../decisions/record/codes.ts";
+import { changeLimit } from "../../decisions/update.ts";
 import type { TaskStore } from "../../ports/task-store.ts";
-import { applyReport, reportNeeds } from "./reports.ts";
+import { logStateOf, takeEach, visibleTo } from "../../app/store-answers.ts";
+import { applyReport, reportNeeds } from "../../decisions/take-report.ts";
 import { decide } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
@@ -12,27 +12,27 @@ import { commitLoop } from "./commit-loop.ts";
 import { DatabaseClock } from "./database-clock.ts";
 import { answering } from "./answering.ts";
 import { Feed } from "./feed.ts";
-import { findNeeds, findTask, wholeMessage, wholeNeeds } from "./find-task.ts";
-import type { Found } from "../records/task-message.ts";
+import { findNeeds, findTask, wholeMessage, wholeNeeds } from "../../decisions/find-task.ts";
+import type { Found } from "../../decisions/record/task-message.ts";
 import { Folder } from "./fold.ts";
 import { prepare } from "./form.ts";
 import { beginLife, giveUpRestored } from "./new-epoch.ts";
 import { Hosts } from "./hosts.ts";
-import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
+import { acquireLease, releaseLease } from "../../decisions/lease.ts";
 import { listTasks } from "./list-tasks.ts";
-import { lookUpNeeds, lookUpRuns } from "./look-up.ts";
-import { loseRuns } from "./lose-runs.ts";
+import { lookUpNeeds, lookUpRuns } from "../../decisions/look-up.ts";
+import { loseRuns } from "../../decisions/lose-runs.ts";
 import type { MongoTaskStoreOptions } from "./options.ts";
-import { commitPlan, planNeeds } from "./plan.ts";
+import { commitPlan, planNeeds } from "../../decisions/plan.ts";
 import { Purge } from "./purge.ts";
-import { requestNeeds, requestOne } from "./requests.ts";
+import { requestNeeds, requestOne } from "../../decisions/request.ts";
 import { removeRemains } from "./remains.ts";
 import { archiveNeeds, archiveOne, HouseClock, deleteNeeds, deleteOne, endedBefore } from "./retention.ts";
 import type { Place } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { Stuck } from "./stuck.ts";
-import { submitNeeds, submitOne } from "./submit.ts";
+import { submitNeeds, submitOne } from "../../decisions/submit.ts";
 import { TaskCache } from "./task-cache.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
@@ -149,27 +149,18 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     commitPlan: (plan) =>
       write(
         (needs) => planNeeds(needs, plan),
-        (batch) => commitPlan(batch, hosts, epoch, plan),
+        (batch) => commitPlan(batch, epoch, plan),
         plan.placements.length + plan.ends.length,
       ),
     async applyReports({ reports }) {
       // A host's own call: one that cannot be taken in does not keep the others' from being committed.
-      const replies = await Promise.allSettled(
-        reports.map((report) =>
-          write(
-            (needs) => reportNeeds(needs, epoch, report),
-            (batch) => applyReport(batch, epoch, report),
-            report.statuses.length,
-          ),
+      return takeEach(reports, (report) =>
+        write(
+          (needs) => reportNeeds(needs, epoch, report),
+          (batch) => applyReport(batch, epoch, report),
+          report.statuses.length,
         ),
       );
-      if (replies.length > 0 && replies.every(({ status }) => status === "rejected"))
-        throw (replies[0] as PromiseRejectedResult).reason;
-      return {
-        replies: replies.map((reply, at) =>
-          reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) },
-        ),
-      };
     },
     request: async (request) => ({
       results: await writeEach(request.taskIds, requestNeeds, (batch, id) => requestOne(batch, id, request)),
@@ -186,7 +177,11 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       const silentMs = isKnown ? (await hosts.silentMs([request.hostId])).get(request.hostId)! : 0;
       return write(
         (needs) => needs.hosts.add(request.hostId),
-        (batch) => loseRuns(batch, hosts, epoch, silentMs, request),
+        (batch) => {
+          const given = loseRuns(batch, epoch, silentMs, request);
+          if (request.by !== "") hosts.declareLost(batch, request.hostId, request.by);
+          return given;
+        },
       );
     },
     fold: (limit) => folder.step(limit, foldAfterMs),
@@ -211,7 +206,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     async syncHosts(request) {
       const writer = await lookNow();
       const refused = await hosts.sync(request, writer.hosts_revision, (fn) => write(needNothing, fn));
-      return { epoch, term: schedulerTerm(writer.leases.find(({ name }) => name === "scheduler")), refused };
+      return { epoch, term: writer.leases.find(({ name }) => name === "scheduler")?.term ?? 0, refused };
     },
     acquireLease: (request) => write(needNothing, (batch) => acquireLease(batch, request)),
     releaseLease: (request) => write(needNothing, (batch) => releaseLease(batch, request)),
@@ -221,25 +216,11 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
         signal,
       ),
     changes: (request, signal) => feed.read(request, signal),
-    async get({ taskId, user }) {
-      const task = await inspect(
+    get: ({ taskId, user }) =>
+      inspect(
         (needs) => wholeNeeds(needs, taskId),
-        (batch) => {
-          const task = findTask(batch, taskId);
-          if (!task || (user !== "" && task.spec.user !== user)) return task && "denied";
-          return wholeMessage(batch, task);
-        },
-      );
-      if (task === undefined)
-        throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
-          metadata: { task_id: taskId },
-        });
-      if (task === "denied")
-        throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, {
-          metadata: { task_id: taskId },
-        });
-      return task;
-    },
+        (batch) => wholeMessage(batch, visibleTo(user, taskId, findTask(batch, taskId))),
+      ),
     async list(request) {
       const watchToken = feed.token((await feed.look()).revision);
       return { ...(await listTasks({ calls, inspect }, request)), watchToken };
@@ -250,7 +231,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       return answer(
         work,
         (needs) => lookUpNeeds(needs, epoch, request),
-        (batch) => lookUpRuns(batch, epoch, hosts, request),
+        (batch) => lookUpRuns(batch, epoch, request),
       );
     },
     listHosts: async () => hosts.list(await hostsNow()),
@@ -265,16 +246,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     },
     async logState(taskId) {
       const task = await look(taskId);
-      if (!task) return undefined;
-      const { row, spec } = task;
-      return {
-        attempt: row.attempt,
-        over: row.state >= overCode,
-        archived: row.state > overCode,
-        sizes: row.stdout_bytes === null ? undefined : { stdout: row.stdout_bytes, stderr: row.stderr_bytes ?? 0 },
-        uid: spec.uid,
-        gid: spec.gid,
-      };
+      return task && logStateOf(task);
     },
     nextCommit: (signal, ms) => feed.next(signal, ms),
     lastRevision: () => feed.last,

@@ -1,13 +1,14 @@
-import { taskKey } from "./collections.ts";
+import type { Foreseen, TaskKey } from "../../ports/records.ts";
+import { attemptKey, clientKeyOf, taskKey } from "./collections.ts";
 
 /** What a write or a question has to have in hand before it decides anything. */
-export class Needs {
+export class Needs implements Foreseen {
   readonly specs = new Set<number>();
   /** With the spec as it was given: long, and needed only to hand it out. */
   readonly runSpecs = new Set<number>();
   readonly tasks = new Set<string>();
   readonly keys = new Set<string>();
-  readonly attempts = new Set<string>();
+  readonly attemptIds = new Set<string>();
   readonly chunks = new Set<string>();
   /** Arrays whose live and waiting elements are all needed. */
   readonly elements = new Set<number>();
@@ -17,6 +18,22 @@ export class Needs {
   readonly waitedFor = new Set<number>();
   /** Tasks whose earlier attempts are all needed, by their keys. */
   readonly history = new Set<string>();
+
+  runSpec(number: number): void {
+    this.runSpecs.add(number);
+  }
+
+  attempts({ number, idx }: TaskKey, upTo: number): void {
+    for (let attempt = 1; attempt <= upTo; attempt++) this.attemptIds.add(attemptKey(number, idx, attempt));
+  }
+
+  liveOn(hostId: string): void {
+    this.hosts.add(hostId);
+  }
+
+  clientKey(user: string, key: string): void {
+    this.keys.add(clientKeyOf(user, key));
+  }
 
   /** A task, with its array where it is an element, and what never changes of it. */
   task(number: number, idx: number): void {

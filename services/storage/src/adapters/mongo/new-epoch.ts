@@ -1,14 +1,14 @@
-import { pendingCode, stateOf } from "../records/codes.ts";
+import { pendingCode, stateOf } from "../../decisions/record/codes.ts";
 import { databaseRestored } from "../../domain/loss.ts";
 import { isLive } from "@berth/core";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls } from "./calls.ts";
 import type { WriterDoc } from "./collections.ts";
-import { giveUp } from "./lose-runs.ts";
+import { giveUp } from "../../decisions/lose-runs.ts";
 import type { Call } from "./transactions.ts";
-import { unlessUnreadable } from "../records/damage.ts";
+import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { toTasks } from "./task-doc.ts";
-import { uuidV7 } from "../records/uuid-v7.ts";
+import { uuidV7 } from "../form/uuid-v7.ts";
 
 /** Nobody knows how many numbers were given out after the copy was made: so many are left out. */
 const numbersLeftOut = 100_000;

@@ -1,22 +1,8 @@
 import type { Outcome } from "@berth/core";
-import { checkArray } from "../records/damage.ts";
+import { checkArray } from "../../decisions/record/damage.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
+import type { OpenArray } from "../../ports/records.ts";
 import type { ArrayDoc, TaskDoc } from "./collections.ts";
-
-/** An array while a call works on it. */
-export interface OpenArray extends ArrayRecord {
-  readonly number: number;
-  state: number;
-  request: number;
-  requestBy: string;
-  /** Set where the array as a whole was ended otherwise than by its elements. */
-  verdict: { readonly outcome: Outcome; readonly code: string; readonly message: string } | undefined;
-  cpuMs: number;
-  wallMs: number;
-  /** Of each of its runs; see leaseColumn. */
-  readonly leaseMs: number;
-  dirty: boolean;
-}
 
 /** Throws RECORD_UNREADABLE. */
 export function openArray(whole: TaskDoc, array: ArrayDoc): OpenArray {

@@ -1,7 +1,7 @@
 import { arraySize } from "@berth/core";
-import { overCode, stateCode } from "../records/codes.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { readId } from "../records/task-life.ts";
+import { overCode, stateCode } from "../../decisions/record/codes.ts";
+import { unlessUnreadable } from "../../decisions/record/damage.ts";
+import { readId } from "../../decisions/record/task-life.ts";
 import { lookAtClock } from "../../domain/clock-doubt.ts";
 import type { ClockSeen } from "../../domain/clock-doubt.ts";
 import type { Batch } from "./batch.ts";

@@ -1,13 +1,13 @@
 import { TaskRow } from "@berth/contracts/store";
 import type { SnapshotResponse } from "@berth/contracts/store";
-import { overCode, pendingCode } from "../records/codes.ts";
-import { taskChange } from "../records/feed-row.ts";
-import { recordUnreadable, unlessUnreadable } from "../records/damage.ts";
+import { overCode, pendingCode } from "../../decisions/record/codes.ts";
+import { taskChange } from "../../decisions/record/feed-row.ts";
+import { recordUnreadable, unlessUnreadable } from "../../decisions/record/damage.ts";
 import { openArray } from "./open-array.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
-import { findNeeds, findTask } from "./find-task.ts";
+import { findNeeds, findTask } from "../../decisions/find-task.ts";
 import type { Hosts } from "./hosts.ts";
 import { toTasks } from "./task-doc.ts";
 import type { Needs } from "./needs.ts";

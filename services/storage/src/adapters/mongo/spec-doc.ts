@@ -1,6 +1,6 @@
 import type { Document } from "mongodb";
-import type { SpecColumns } from "../records/columns.ts";
-import { checkSpec } from "../records/damage.ts";
+import type { SpecColumns } from "../../decisions/record/columns.ts";
+import { checkSpec } from "../../decisions/record/damage.ts";
 
 export interface SpecDoc extends SpecColumns {
   readonly _id: number;

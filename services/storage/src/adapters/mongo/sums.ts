@@ -1,4 +1,4 @@
-import type { Charge } from "../records/charge.ts";
+import type { Charge } from "../../decisions/record/charge.ts";
 import type { Write } from "./calls.ts";
 
 const dayMs = 86_400_000;

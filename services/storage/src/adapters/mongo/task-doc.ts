@@ -1,9 +1,9 @@
 import type { Document } from "mongodb";
 import type { TaskDoc } from "./collections.ts";
 import { indexOf } from "./collections.ts";
-import { freshTask } from "../records/columns.ts";
-import type { SpecColumns, TaskColumns } from "../records/columns.ts";
-import { checkTask, salvage, shownRow, unlessUnreadable } from "../records/damage.ts";
+import { freshTask } from "../../decisions/record/columns.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { checkTask, salvage, shownRow, unlessUnreadable } from "../../decisions/record/damage.ts";
 
 /** What an index or a filter looks at; it is always said. */
 const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host"]);

@@ -1,5 +1,5 @@
 import type { Document } from "mongodb";
-import { recordUnreadable, unlessUnreadable } from "../records/damage.ts";
+import { recordUnreadable, unlessUnreadable } from "../../decisions/record/damage.ts";
 import type { AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc, WriterDoc } from "./collections.ts";
 import { afterElements, taskKey } from "./collections.ts";
 import type { CollectionName } from "./collections.ts";
@@ -145,7 +145,7 @@ export class Work {
 
   attempt(id: string): AttemptDoc | undefined {
     if (this.changes.attempts.has(id)) return this.changes.attempts.get(id);
-    if (!this.#attempts.has(id)) throw new NotLoaded((needs) => needs.attempts.add(id));
+    if (!this.#attempts.has(id)) throw new NotLoaded((needs) => needs.attemptIds.add(id));
     return this.#attempts.get(id);
   }
 
@@ -171,8 +171,8 @@ export class Work {
   }
 
   /** Whether all of that is in hand, as far as it can be asked for by its key. */
-  holds({ specs, tasks, attempts }: Needs): boolean {
-    return are(specs, this.#specs) && are(tasks, this.#tasks) && are(attempts, this.#attempts);
+  holds({ specs, tasks, attemptIds }: Needs): boolean {
+    return are(specs, this.#specs) && are(tasks, this.#tasks) && are(attemptIds, this.#attempts);
   }
 
   /** Reads what is not in hand, one after the other: a transaction has one question under way. */
@@ -256,7 +256,7 @@ export class Work {
     for (const doc of await this.#byId("folded", chunks))
       this.#chunks.set(String(doc["_id"]), { ...(doc as unknown as ChunkDoc), body: bytes(doc["body"]) });
     missing(this.#chunks, chunks);
-    const ids = [...needs.attempts].filter((id) => !this.#attempts.has(id));
+    const ids = [...needs.attemptIds].filter((id) => !this.#attempts.has(id));
     const found = await this.#byId("attempts", ids);
     for (const key of needs.history) {
       const filter = { _id: { $gte: `${key}/`, $lt: `${key}0` } };

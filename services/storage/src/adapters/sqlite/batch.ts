@@ -1,73 +1,77 @@
 import type { Database } from "@berth/database";
-import type { Outcome } from "@berth/core";
-import { killCode, outcomeCode, overCode } from "../records/codes.ts";
-import { feedColumns } from "../records/columns.ts";
-import type { FeedColumns, SpecColumns } from "../records/columns.ts";
-import { taskChange } from "../records/feed-row.ts";
-import { arrayOutcome, isDone } from "../../domain/array-record.ts";
+import { closeArray } from "../../decisions/close-array.ts";
+import { overCode, pendingCode, placedCode, stateIn, suspendedCode } from "../../decisions/record/codes.ts";
+import { freshRow } from "../../decisions/record/columns.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { checkCodes } from "../../decisions/record/damage.ts";
+import type { Salvaged } from "../../decisions/record/damage.ts";
+import { taskChange } from "../../decisions/record/feed-row.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
-import { checkArray, recordUnreadable } from "../records/damage.ts";
+import type {
+  AttemptRecord,
+  ClientKey,
+  LeaseRecord,
+  NewRecord,
+  OpenArray,
+  Records,
+  TaskKey,
+} from "../../ports/records.ts";
+import { readFolded } from "./folded-elements.ts";
+import type { HostTable } from "./host-table.ts";
+import { insertTask } from "./insert-task.ts";
+import { readLease, schedulerTerm, writeLease } from "./leases.ts";
+import type { WaitedFor } from "./retention.ts";
+import { insertRow, rowColumns, toRow, updateRow } from "./rows.ts";
 import { RunningSums } from "./running-sums.ts";
-import { reading, readSpec, readTask } from "./task-rows.ts";
+import { livingElements, replaceRecord, salvaged } from "./salvage.ts";
+import { openArray } from "./open-array.ts";
+import { encodedSpec, readableTasks, reading, readSpec } from "./task-rows.ts";
 
-/** Gives out revisions. The only writer of the database owns the only one. A failed transaction leaves a gap, which nobody minds. */
-export interface Revisions {
-  last: number;
+/** What was given out last. The only writer of the database owns the only one. A failed transaction leaves gaps, which nobody minds. */
+export interface Counters {
+  revision: number;
+  number: number;
 }
 
-/** An array while a transaction works on it. */
-export interface OpenArray extends ArrayRecord {
-  readonly number: number;
-  /** Running from the first claim on. */
-  state: number;
-  request: number;
-  requestBy: string;
-  /** Set where the array as a whole was ended otherwise than by its elements. */
-  verdict: { readonly outcome: Outcome; readonly code: string; readonly message: string } | undefined;
-  /** Of each of its runs; see leaseColumn. */
-  readonly leaseMs: number;
-  cpuMs: number;
-  wallMs: number;
-  dirty: boolean;
+/** What the store has in memory beside the database. */
+export interface Memory {
+  readonly counters: Counters;
+  readonly hosts: Pick<HostTable, "journalOf">;
+  readonly waitedFor: Pick<WaitedFor, "note">;
 }
 
-interface ArrayColumns {
-  readonly number: number;
-  readonly first: number;
-  readonly last: number;
-  readonly step: number;
-  readonly max_live: number;
-  readonly cursor: number;
-  readonly early: number;
-  readonly live: number;
-  readonly waiting: number;
-  readonly ended: string;
-  readonly cpu_ms: number;
-  readonly wall_ms: number;
-  readonly state: number;
-  readonly request: number;
-  readonly request_by: string;
-  readonly lease_ms: number;
-}
+const isLiveRow = `state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode}`;
+const liveOn = `FROM tasks INDEXED BY tasks_live WHERE ${isLiveRow} AND host = ? ORDER BY number, idx`;
+/** Live records on a host that have a lease; reads nothing of others. */
+export const leasedOn = `FROM tasks INDEXED BY tasks_leased WHERE lease_ms <> 0 AND ${stateIn(["placed", "running", "suspended"])} AND host = ? ORDER BY number, idx`;
+const waitingOf = `FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 0 AND state < ${overCode} AND state = ${pendingCode}`;
 
-/** One write of the store, inside its transaction: announces changes, and folds what changes many times (arrays, sums) into one write each. */
-export class Batch {
+/**
+ * One write of the store, inside its savepoint: what a decision reads comes from the database, what it changes is written there at once, and read from there
+ * again. What changes many times (arrays, sums) is written at the end.
+ */
+export class Batch implements Records {
   readonly at: number;
   readonly sums: RunningSums;
   readonly #db: Database;
-  readonly #revisions: Revisions;
+  readonly #memory: Memory;
   readonly #specs = new Map<number, SpecColumns | undefined>();
   readonly #arrays = new Map<number, OpenArray | undefined>();
+  /** Records as they are stored: what of them changes is told from that. */
+  readonly #rows = new Map<number | string, TaskColumns>();
 
-  constructor(db: Database, revisions: Revisions, at: number) {
+  constructor(db: Database, memory: Memory, at: number) {
     this.#db = db;
-    this.#revisions = revisions;
+    this.#memory = memory;
     this.at = at;
     this.sums = new RunningSums(db);
   }
 
+  /** All is at hand. */
+  foresee(): void {}
+
   nextRevision(): number {
-    return (this.#revisions.last += 1);
+    return (this.#memory.counters.revision += 1);
   }
 
   spec(number: number): SpecColumns | undefined {
@@ -77,26 +81,130 @@ export class Batch {
     return spec;
   }
 
-  /** What is known of a task from before its damaged record was replaced. */
-  forget(number: number): void {
-    this.#specs.delete(number);
+  encodedSpec(number: number): Uint8Array {
+    return encodedSpec(this.#db, number);
+  }
+
+  task(number: number, idx: number): TaskColumns | undefined {
+    const key = keyOf(number, idx);
+    const known = this.#rows.get(key);
+    if (known) return known;
+    const row = readRow(this.#db, number, idx);
+    if (!row) return idx < 0 ? undefined : readFolded(this.#db, number, idx);
+    this.#rows.set(key, row);
+    return row;
   }
 
   array(number: number): OpenArray | undefined {
     if (this.#arrays.has(number)) return this.#arrays.get(number);
-    const array = readArray(this.#db, number);
+    const array = openArray(this.#db, number, () => this.task(number, -1));
     this.#arrays.set(number, array);
     return array;
   }
 
-  /** Whether an element is in `tasks`: folded ones are all before the cursor. */
-  hasRecord(number: number, idx: number): boolean {
+  /** Folded ones are all before the cursor. */
+  hasRecord({ number }: { readonly number: number }, idx: number): boolean {
     return this.#db.sql("SELECT 1 FROM tasks WHERE number = ? AND idx = ?").get(number, idx) !== undefined;
   }
 
-  /** Puts a task's or element's new form into the feed, under a revision that was written with it. */
-  announce(revision: number, row: FeedColumns, spec: SpecColumns, array?: ArrayRecord): void {
-    this.announceEncoded(revision, spec.user, taskChange(revision, row, spec, array));
+  waitingElements(number: number): TaskColumns[] {
+    return this.#known(readableTasks(this.#db, waitingOf, number));
+  }
+
+  liveOn(hostId: string): TaskColumns[] {
+    return this.#known(readableTasks(this.#db, liveOn, hostId));
+  }
+
+  leasedOn(hostId: string): TaskColumns[] {
+    return this.#known(readableTasks(this.#db, leasedOn, hostId));
+  }
+
+  #known(rows: TaskColumns[]): TaskColumns[] {
+    for (const row of rows) this.#rows.set(keyOf(row.number, row.idx), row);
+    return rows;
+  }
+
+  attempt({ number, idx }: TaskKey, attempt: number): AttemptRecord | undefined {
+    const query = this.#db.sql("SELECT * FROM attempts WHERE number = ? AND idx = ? AND attempt = ?");
+    return reading(number, idx, () => query.get(number, idx, attempt)) as unknown as AttemptRecord | undefined;
+  }
+
+  attemptsBefore({ number, idx }: TaskKey, attempt: number): AttemptRecord[] {
+    const query = this.#db.sql("SELECT * FROM attempts WHERE number = ? AND idx = ? AND attempt < ? ORDER BY attempt");
+    return reading(number, idx, () => query.all(number, idx, attempt)) as unknown as AttemptRecord[];
+  }
+
+  putAttempt({ number, idx }: TaskKey, kept: AttemptRecord): void {
+    this.#db
+      .sql(
+        `INSERT INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at, cpu_ms, peak_memory_bytes, wall_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET host = excluded.host, outcome = excluded.outcome, reason_code = excluded.reason_code,
+         reason_message = excluded.reason_message, ended_at = excluded.ended_at, cpu_ms = excluded.cpu_ms, peak_memory_bytes = excluded.peak_memory_bytes,
+         wall_ms = excluded.wall_ms`,
+      )
+      .run(
+        number,
+        idx,
+        kept.attempt,
+        kept.host,
+        kept.outcome,
+        kept.reason_code,
+        kept.reason_message,
+        kept.ended_at,
+        kept.cpu_ms,
+        kept.peak_memory_bytes,
+        kept.wall_ms,
+      );
+  }
+
+  journalOf(hostId: string): string | undefined {
+    return this.#memory.hosts.journalOf(hostId);
+  }
+
+  schedulerTerm(): number {
+    return schedulerTerm(this.#db);
+  }
+
+  lease(name: string): LeaseRecord | undefined {
+    return readLease(this.#db, name);
+  }
+
+  putLease(lease: LeaseRecord): void {
+    writeLease(this.#db, lease);
+  }
+
+  clientKey(user: string, key: string): ClientKey | undefined {
+    return this.#db
+      .sql("SELECT number, spec_hash FROM client_keys WHERE user = ? AND key = ?")
+      .get(user, key) as unknown as ClientKey | undefined;
+  }
+
+  nextNumber(): number {
+    return (this.#memory.counters.number += 1);
+  }
+
+  add(spec: SpecColumns, task: NewRecord): void {
+    const revision = this.nextRevision();
+    insertTask(this.#db, revision, spec, task);
+    for (const parent of task.parents) this.#memory.waitedFor.note(parent);
+    const row = freshRow(spec.number, -1, pendingCode);
+    this.announceEncoded(revision, spec.user, taskChange(revision, row, spec, task.array));
+  }
+
+  announce(row: TaskColumns, spec: SpecColumns, array?: ArrayRecord): TaskColumns {
+    const revision = this.nextRevision();
+    const key = keyOf(row.number, row.idx);
+    const stored = { ...row, revision };
+    const before = this.#rows.get(key);
+    if (before) updateRow(this.#db, before, stored);
+    else insertRow(this.#db, stored);
+    this.#rows.set(key, stored);
+    this.#tell(stored, spec, array);
+    return stored;
+  }
+
+  #tell(row: TaskColumns, spec: SpecColumns, array: ArrayRecord | undefined): void {
+    this.announceEncoded(row.revision, spec.user, taskChange(row.revision, row, spec, array));
     // By our clock: the host's says when it ended, and may be wrong by years.
     if (row.state === overCode && row.idx < 0)
       this.#db.sql("INSERT OR IGNORE INTO expiry (number, phase, over_at) VALUES (?, 0, ?)").run(row.number, this.at);
@@ -108,20 +216,36 @@ export class Batch {
       .run(revision, this.at, user, change);
   }
 
-  /** Writes what was folded. Last thing in the transaction. */
+  salvaged(number: number, idx: number): Salvaged | undefined {
+    return salvaged(this.#db, number, idx);
+  }
+
+  livingElements(number: number): number[] {
+    return livingElements(this.#db, number);
+  }
+
+  replace(row: TaskColumns, spec: SpecColumns, array: ArrayRecord | undefined): void {
+    const stored = { ...row, revision: this.nextRevision() };
+    replaceRecord(this.#db, stored, spec, array);
+    this.#specs.delete(row.number);
+    this.#arrays.delete(row.number);
+    this.#rows.set(keyOf(row.number, row.idx), stored);
+    this.#tell(stored, spec, array);
+  }
+
+  /** Writes what was gathered. Last thing in the transaction. */
   flush(): void {
     for (const array of this.#arrays.values()) if (array?.dirty) this.#writeArray(array);
     this.sums.flush();
   }
 
   #writeArray(array: OpenArray): void {
-    const spec = this.spec(array.number)!;
-    const revision = this.nextRevision();
     this.#db
       .sql(
-        "UPDATE arrays SET cursor = ?, early = ?, live = ?, waiting = ?, ended = ?, cpu_ms = ?, wall_ms = ? WHERE number = ?",
+        "UPDATE arrays SET max_live = ?, cursor = ?, early = ?, live = ?, waiting = ?, ended = ?, cpu_ms = ?, wall_ms = ? WHERE number = ?",
       )
       .run(
+        array.maxLive,
         array.cursor,
         array.early,
         array.live,
@@ -131,79 +255,21 @@ export class Batch {
         array.wallMs,
         array.number,
       );
-    const over = isDone(array);
-    if (over) {
-      const killedBy = array.request === killCode ? array.requestBy : undefined;
-      const counted = arrayOutcome(array, killedBy);
-      const end = array.verdict ?? { outcome: counted.outcome, ...counted.reason };
-      this.#db
-        .sql(
-          "UPDATE tasks SET prior = state, state = ?, request = 0, outcome = ?, reason_code = ?, reason_message = ?, ended_at = ?, cpu_ms = ?, wall_ms = ?, revision = ? WHERE number = ? AND idx = -1",
-        )
-        .run(
-          overCode,
-          outcomeCode(end.outcome),
-          end.code,
-          end.message,
-          this.at,
-          array.cpuMs,
-          array.wallMs,
-          revision,
-          array.number,
-        );
-    } else {
-      this.#db
-        .sql(
-          "UPDATE tasks SET prior = state, state = ?, request = ?, request_by = ?, started_at = CASE WHEN ? > 0 THEN coalesce(started_at, ?) ELSE started_at END, revision = ? WHERE number = ? AND idx = -1",
-        )
-        .run(array.state, array.request, array.requestBy, array.live, this.at, revision, array.number);
-    }
-    const row = this.#db
-      .sql(`SELECT ${feedColumns} FROM tasks WHERE number = ? AND idx = -1`)
-      .get(array.number) as unknown as FeedColumns;
-    this.announce(revision, row, spec, array);
+    const whole = this.task(array.number, -1)!;
+    this.announce(closeArray(array, whole, this.at), this.spec(array.number)!, array);
   }
 }
 
-/** Throws RECORD_UNREADABLE. */
-export function readArray(db: Database, number: number): OpenArray | undefined {
-  const row = reading(number, -1, () => arrayRow(db, number));
-  if (!row) return undefined;
-  readTask(db, number, -1);
-  const array: OpenArray = {
-    number,
-    range: { first: row.first, last: row.last, step: row.step },
-    maxLive: row.max_live,
-    cursor: row.cursor,
-    early: row.early,
-    live: row.live,
-    waiting: row.waiting,
-    ended: endedOf(row),
-    state: row.state,
-    request: row.request,
-    requestBy: row.request_by,
-    verdict: undefined,
-    leaseMs: row.lease_ms,
-    cpuMs: row.cpu_ms,
-    wallMs: row.wall_ms,
-    dirty: false,
-  };
-  checkArray(number, array);
-  return array;
-}
+const keyOf = (number: number, idx: number): number | string => (idx < 0 ? number : `${number}.${idx}`);
 
-function endedOf({ number, ended }: ArrayColumns): Map<Outcome, number> {
-  try {
-    return new Map(Object.entries(JSON.parse(ended) as Record<Outcome, number>) as [Outcome, number][]);
-  } catch (error) {
-    throw recordUnreadable(number, -1, "the counts of its ended elements", error);
-  }
-}
+const rowQuery = `SELECT ${rowColumns} FROM tasks WHERE number = ? AND idx = ?`;
 
-const arrayRow = (db: Database, number: number) =>
-  db
-    .sql(
-      `SELECT a.number, a.first, a.last, a.step, a.max_live, a.cursor, a.early, a.live, a.waiting, a.ended, a.cpu_ms, a.wall_ms, t.state, t.request, t.request_by, t.lease_ms
-       FROM arrays a JOIN tasks t ON t.number = a.number AND t.idx = -1 WHERE a.number = ?`,
-    )
-    .get(number) as unknown as ArrayColumns | undefined;
+function readRow(db: Database, number: number, idx: number): TaskColumns | undefined {
+  const query = db.sql(rowQuery);
+  query.setReturnArrays(true);
+  const found = reading(number, idx, () => query.get(number, idx)) as unknown as unknown[] | undefined;
+  if (!found) return undefined;
+  const row = toRow(found);
+  checkCodes(row);
+  return row;
+}

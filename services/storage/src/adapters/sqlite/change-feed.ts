@@ -1,7 +1,7 @@
 import type { ChangesRequest, ChangesResponse } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
 import { formatToken, parseToken } from "../../domain/feed-token.ts";
-import { Commits } from "../records/commits.ts";
+import { Commits } from "../form/commits.ts";
 import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
 /** How many rows one answer may have, and how many of others' rows a reader of one user skips at once. */

@@ -1,12 +1,12 @@
 import type { Database } from "@berth/database";
-import { overCode, placedCode, suspendedCode } from "../records/codes.ts";
-import { unlessUnreadable } from "../records/damage.ts";
+import { overCode, placedCode, suspendedCode } from "../../decisions/record/codes.ts";
+import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { whyRestored } from "../../domain/database-life.ts";
 import type { DatabaseMark } from "../../domain/database-life.ts";
 import { databaseRestored } from "../../domain/loss.ts";
-import { uuidV7 } from "../records/uuid-v7.ts";
+import { uuidV7 } from "../form/uuid-v7.ts";
 import { Batch } from "./batch.ts";
-import { giveUp } from "./lose-runs.ts";
+import { giveUp } from "../../decisions/lose-runs.ts";
 import { readableTasks } from "./task-rows.ts";
 import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
@@ -64,8 +64,17 @@ function renew(db: Database, now: number, before: string, why: string, number: n
     db,
     `FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host <> '' ORDER BY number, idx`,
   );
-  const batch = new Batch(db, { last: lastRevision(db) }, now);
-  for (const row of live) unlessUnreadable(() => giveUp(db, batch, row, { retry: false, reason: databaseRestored }));
+  const batch = new Batch(
+    db,
+    {
+      counters: { revision: lastRevision(db), number: 0 },
+      hosts: { journalOf: () => undefined },
+      waitedFor: { note() {} },
+    },
+    now,
+  );
+  for (const { number: of, idx } of live)
+    unlessUnreadable(() => giveUp(batch, batch.task(of, idx)!, { retry: false, reason: databaseRestored }));
   batch.flush();
   return { epoch, before, why, lost: live.length };
 }

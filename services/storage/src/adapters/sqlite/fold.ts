@@ -1,12 +1,12 @@
 import type { ArrayRange } from "@berth/core";
 import type { Database } from "@berth/database";
-import { overCode } from "../records/codes.ts";
-import type { TaskColumns } from "../records/columns.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { encodeChunk, indexesAChunk } from "../records/folded-chunk.ts";
-import type { FoldedRow } from "../records/folded-chunk.ts";
+import { overCode } from "../../decisions/record/codes.ts";
+import type { TaskColumns } from "../../decisions/record/columns.ts";
+import { unlessUnreadable } from "../../decisions/record/damage.ts";
+import { encodeChunk, indexesAChunk } from "../form/folded-chunk.ts";
+import type { FoldedRow } from "../form/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
-import { readArray } from "./batch.ts";
+import { readArray } from "./open-array.ts";
 import { chunkRows } from "./folded-elements.ts";
 import { shownTasks } from "./salvage.ts";
 import { readTask } from "./task-rows.ts";

@@ -1,8 +1,8 @@
 import type { Database } from "@berth/database";
-import type { TaskColumns } from "../records/columns.ts";
-import { chunkByIndex, indexesAChunk } from "../records/folded-chunk.ts";
-import type { FoldedRow } from "../records/folded-chunk.ts";
-import { unfolded } from "../records/unfolded.ts";
+import type { TaskColumns } from "../../decisions/record/columns.ts";
+import { chunkByIndex, indexesAChunk } from "../form/folded-chunk.ts";
+import type { FoldedRow } from "../form/folded-chunk.ts";
+import { unfolded } from "../form/unfolded.ts";
 
 const chunksRemembered = 16;
 

@@ -3,9 +3,9 @@ import { Host } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { ClockSteps } from "../../domain/clock-steps.ts";
 import { maySpeakFor } from "../../domain/host-name.ts";
-import { hostChange } from "../records/feed-row.ts";
-import { feedForm, readHost, saidOf } from "../records/host-form.ts";
-import type { KnownHost } from "../records/host-form.ts";
+import { hostChange } from "../../decisions/record/feed-row.ts";
+import { feedForm, readHost, saidOf } from "../form/host-form.ts";
+import type { KnownHost } from "../form/host-form.ts";
 import type { Batch } from "./batch.ts";
 
 /** How often the times at which hosts were seen reach the disk. They are news of the moment: nothing waits for them. */

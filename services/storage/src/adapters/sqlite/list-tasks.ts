@@ -2,18 +2,18 @@ import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
-import { overCode, stateCode } from "../records/codes.ts";
-import type { SpecColumns, TaskColumns } from "../records/columns.ts";
-import { checkCodes, unlessUnreadable } from "../records/damage.ts";
-import { filterOf, invalid, readPlace } from "../records/list-filter.ts";
-import type { Wanted } from "../records/list-filter.ts";
-import { readId } from "../records/task-life.ts";
-import { shortMessage, unrecordedRow } from "../records/task-message.ts";
-import type { Found } from "../records/task-message.ts";
-import { readArray } from "./batch.ts";
+import { overCode, stateCode } from "../../decisions/record/codes.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { checkCodes, unlessUnreadable } from "../../decisions/record/damage.ts";
+import { filterOf, invalid, readPlace } from "../form/list-filter.ts";
+import type { Wanted } from "../form/list-filter.ts";
+import { shortMessage } from "../../decisions/record/task-message.ts";
+import type { Found } from "../../decisions/record/task-message.ts";
+import { readArray } from "./open-array.ts";
+import { findTask } from "../../decisions/find-task.ts";
+import type { Records } from "../../ports/records.ts";
 import { listElements } from "./list-elements.ts";
-import { orSalvaged } from "./salvage.ts";
-import { reading, readSpec, readTask } from "./task-rows.ts";
+import { reading } from "./task-rows.ts";
 
 /** How many records one call looks at before it answers with what it found: a rare name among millions must not stop everything else. */
 const looksAtOnce = 2_000;
@@ -22,17 +22,17 @@ type Row = TaskColumns & SpecColumns;
 type Page = Omit<ListTasksResponse, "watchToken">;
 
 /** Tasks by filter, newest first; or elements by index. A page may be short, or empty, and yet have a next one. */
-export function listTasks(db: Database, request: ListTasksRequest): Page {
+export function listTasks(db: Database, records: Records, request: ListTasksRequest): Page {
   const size = request.pageSize === 0 ? 100 : request.pageSize;
   if (size < 1 || size > 1_000) throw invalid("page_size", "must be from 1 to 1000");
   if (request.taskIds.length > 1_000) throw invalid("task_ids", "must be at most 1000");
   const wanted = filterOf(request);
-  if (request.taskIds.length > 0) return byId(db, request, wanted);
-  if (request.arrayId === "") return byNumber(db, request, size, wanted);
+  if (request.taskIds.length > 0) return byId(records, request, wanted);
+  if (request.arrayId === "") return byNumber(db, records, request, size, wanted);
   return listElements(db, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
 }
 
-function byNumber(db: Database, request: ListTasksRequest, size: number, wanted: Wanted): Page {
+function byNumber(db: Database, records: Records, request: ListTasksRequest, size: number, wanted: Wanted): Page {
   const liveOnly =
     request.states.length > 0 &&
     request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
@@ -63,7 +63,9 @@ function byNumber(db: Database, request: ListTasksRequest, size: number, wanted:
     }
   });
   // One of them cannot be read: each by itself, then.
-  return page ?? pageOf(rows("t.number").iterate(...values), wanted, size, ({ number }) => findTask(db, `${number}`));
+  return (
+    page ?? pageOf(rows("t.number").iterate(...values), wanted, size, ({ number }) => findTask(records, `${number}`))
+  );
 }
 
 const specOfTask =
@@ -92,30 +94,11 @@ function pageOf(
   return { tasks, nextPageToken: "" };
 }
 
-function byId(db: Database, request: ListTasksRequest, wanted: Wanted): Page {
+function byId(records: Records, request: ListTasksRequest, wanted: Wanted): Page {
   const tasks: Task[] = [];
   for (const id of request.taskIds) {
-    const found = unlessUnreadable(() => findTask(db, id));
+    const found = unlessUnreadable(() => findTask(records, id));
     if (found && wanted(found.row, found.spec)) tasks.push(shortMessage(found));
   }
   return { tasks, nextPageToken: "" };
-}
-
-/**
- * The record of a task, an array or an element, made up where an element has none; undefined where there is no such task. Of a damaged one what can be read, with
- * RECORD_UNREADABLE as its reason. Throws that for an element whose array is damaged.
- */
-export function findTask(db: Database, id: string): Found | undefined {
-  const at = readId(id);
-  return at && orSalvaged(db, at.number, at.idx, () => findSound(db, at.number, at.idx));
-}
-
-function findSound(db: Database, number: number, idx: number): Found | undefined {
-  const spec = readSpec(db, number);
-  if (!spec || (idx >= 0 && spec.is_array === 0)) return undefined;
-  const recorded = readTask(db, number, idx);
-  const array = spec.is_array === 1 && (idx < 0 || !recorded) ? readArray(db, number) : undefined;
-  if (recorded) return { row: recorded, spec, array };
-  const row = array && unrecordedRow(array, readTask(db, number, -1)!, idx);
-  return row && { row, spec, array: undefined };
 }

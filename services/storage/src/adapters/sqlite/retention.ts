@@ -1,15 +1,12 @@
 import { arraySize } from "@berth/core";
 import { TaskRow } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
-import { overCode, pendingCode, stateCode } from "../records/codes.ts";
-import { feedColumns } from "../records/columns.ts";
-import type { FeedColumns, SpecColumns } from "../records/columns.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { readId } from "../records/task-life.ts";
+import { overCode, pendingCode, stateCode } from "../../decisions/record/codes.ts";
+import type { SpecColumns } from "../../decisions/record/columns.ts";
+import { unlessUnreadable } from "../../decisions/record/damage.ts";
+import { readId } from "../../decisions/record/task-life.ts";
 import type { Step } from "../../ports/task-store.ts";
 import type { Batch } from "./batch.ts";
-import { replaceRecord, salvaged } from "./salvage.ts";
-import { readTask } from "./task-rows.ts";
 
 const archivedCode = stateCode("archived");
 
@@ -37,39 +34,32 @@ export function archive(db: Database, batch: Batch, taskIds: readonly string[]):
   for (const id of taskIds) {
     const at = readId(id);
     if (!at || at.idx >= 0) continue;
-    const sound = unlessUnreadable(() => look(db, batch, at.number)) ?? repaired(db, batch, at.number);
-    if (!sound) continue;
-    const { spec, array } = sound;
-    if (!spec) continue;
-    const revision = batch.nextRevision();
-    const row = db
-      .sql(
-        `UPDATE tasks SET prior = state, state = ${archivedCode}, revision = ? WHERE number = ? AND idx = -1 AND state = ${overCode}
-         AND coalesce((SELECT settled FROM arrays WHERE number = ?), 1) = 1 RETURNING ${feedColumns}`,
-      )
-      .get(revision, spec.number, spec.number) as unknown as FeedColumns | undefined;
-    if (!row) continue;
+    const sound = unlessUnreadable(() => look(batch, at.number)) ?? repaired(batch, at.number);
+    if (sound?.row?.state !== overCode || !sound.spec || !isSettled(db, at.number)) continue;
+    const { row, spec, array } = sound;
     db.sql(`UPDATE expiry SET phase = ${archived} WHERE number = ?`).run(spec.number);
-    batch.announce(revision, row, spec, array);
+    batch.announce({ ...row, state: archivedCode }, spec, array);
     batch.sums.moved(spec.user, overCode, archivedCode, array ? arraySize(array.range) : 1);
     done += 1;
   }
   return done;
 }
 
-function look(db: Database, batch: Batch, number: number) {
+/** An array is archived with all that is in it, when all of it is folded. */
+const isSettled = (db: Database, number: number): boolean =>
+  (db.sql("SELECT settled FROM arrays WHERE number = ?").get(number)?.["settled"] ?? 1) === 1;
+
+function look(batch: Batch, number: number) {
   const spec = batch.spec(number);
-  readTask(db, number, -1);
-  return { spec, array: spec?.is_array === 1 ? batch.array(number) : undefined };
+  return { spec, row: batch.task(number, -1), array: spec?.is_array === 1 ? batch.array(number) : undefined };
 }
 
 /** What is over, and damaged, is replaced by what can be read of it; what may live stays until a kill ends it. */
-function repaired(db: Database, batch: Batch, number: number) {
-  const found = salvaged(db, number, -1);
+function repaired(batch: Batch, number: number) {
+  const found = batch.salvaged(number, -1);
   if (!found || found.row.state !== overCode) return undefined;
-  replaceRecord(db, found.row, found.spec, found.array);
-  batch.forget(number);
-  return look(db, batch, number);
+  batch.replace(found.row, found.spec, found.array);
+  return look(batch, number);
 }
 
 /**
@@ -134,9 +124,9 @@ function removeRest(db: Database): boolean {
 }
 
 /** None where they are damaged: then that task is not started either. */
-function dependenciesOf(deps: Uint8Array): string[] {
+function parentsOf(deps: Uint8Array): number[] {
   try {
-    return TaskRow.decode(deps).dependencies.map(({ taskId }) => taskId);
+    return TaskRow.decode(deps).dependencies.flatMap(({ taskId }) => readId(taskId)?.number ?? []);
   } catch {
     return [];
   }
@@ -169,14 +159,13 @@ export class WaitedFor {
            WHERE t.state < ${overCode} AND t.state = ${pendingCode} AND t.idx = -1 AND s.deps IS NOT NULL`,
         )
         .iterate();
-      for (const { deps } of rows) for (const id of dependenciesOf(deps as Uint8Array)) this.note(id);
+      for (const { deps } of rows) for (const number of parentsOf(deps as Uint8Array)) this.note(number);
     }
     return this.#numbers.has(number);
   }
 
   /** A task that is submitted now waits for that one. */
-  note(taskId: string): void {
-    const number = readId(taskId)?.number;
-    if (number !== undefined) this.#numbers?.add(number);
+  note(number: number): void {
+    this.#numbers?.add(number);
   }
 }

@@ -1,6 +1,6 @@
 import type { Database } from "@berth/database";
-import { sumUp } from "../records/charge.ts";
-import type { Charge } from "../records/charge.ts";
+import { sumUp } from "../../decisions/record/charge.ts";
+import type { Charge } from "../../decisions/record/charge.ts";
 
 const dayMs = 86_400_000;
 

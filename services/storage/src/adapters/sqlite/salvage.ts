@@ -1,9 +1,9 @@
 import type { Database } from "@berth/database";
-import { overCode } from "../records/codes.ts";
-import { specColumns } from "../records/columns.ts";
-import type { SpecColumns, TaskColumns } from "../records/columns.ts";
-import { isUnreadable, salvage, shownRow } from "../records/damage.ts";
-import type { Salvaged, Stored } from "../records/damage.ts";
+import { overCode } from "../../decisions/record/codes.ts";
+import { specColumns } from "../../decisions/record/columns.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { salvage, shownRow } from "../../decisions/record/damage.ts";
+import type { Salvaged, Stored } from "../../decisions/record/damage.ts";
 import { isOutOfRange } from "./task-rows.ts";
 import type { SqlValue } from "./task-rows.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
@@ -60,29 +60,6 @@ export function replaceRecord(db: Database, row: TaskColumns, spec: SpecColumns,
     array.cursor,
     JSON.stringify(Object.fromEntries(array.ended)),
   );
-}
-
-export interface Shown {
-  readonly row: TaskColumns;
-  readonly spec: SpecColumns;
-  readonly array: ArrayRecord | undefined;
-}
-
-/** Answers what `read` does; where that very record is damaged, what can be read of it. */
-export function orSalvaged(
-  db: Database,
-  number: number,
-  idx: number,
-  read: () => Shown | undefined,
-): Shown | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    const found = salvaged(db, number, idx);
-    if (!found || found.faults.length === 0) throw error;
-    return { row: shownRow(found), spec: found.spec, array: found.array };
-  }
 }
 
 /** Records of a query, `from` being all of it behind its columns; of damaged ones what can be read. */

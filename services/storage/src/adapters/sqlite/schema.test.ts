@@ -5,7 +5,7 @@ import { openSqlite } from "@berth/database";
 import { RunSpec } from "@berth/contracts/types";
 import { aNewTask } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
-import { encodeHead } from "../records/feed-row.ts";
+import { encodeHead } from "../../decisions/record/feed-row.ts";
 import { migrations } from "./schema.ts";
 import { sqliteTaskStore } from "./sqlite-task-store.ts";
 

@@ -1,16 +1,16 @@
 import { TaskRow } from "@berth/contracts/store";
 import type { SnapshotResponse } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
-import { overCode, pendingCode } from "../records/codes.ts";
-import { feedColumns } from "../records/columns.ts";
-import type { FeedColumns, TaskColumns } from "../records/columns.ts";
-import { checkCodes, recordUnreadable, unlessUnreadable } from "../records/damage.ts";
-import { freshChange, taskChange } from "../records/feed-row.ts";
-import { readArray } from "./batch.ts";
+import { overCode, pendingCode } from "../../decisions/record/codes.ts";
+import { feedColumns } from "../../decisions/record/columns.ts";
+import type { FeedColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { checkCodes, recordUnreadable, unlessUnreadable } from "../../decisions/record/damage.ts";
+import { freshChange, taskChange } from "../../decisions/record/feed-row.ts";
 import { breath } from "./change-feed.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import type { HostTable } from "./host-table.ts";
-import { findTask } from "./list-tasks.ts";
+import { findTask } from "../../decisions/find-task.ts";
+import type { Records } from "../../ports/records.ts";
 import { reading } from "./task-rows.ts";
 
 /** Rows a chunk: some 3 ms of the event loop. */
@@ -42,6 +42,8 @@ const restQuery = `SELECT ${feedColumns
 /** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. What cannot be read is left out. */
 export async function* snapshot(
   db: Database,
+  /** What is committed now. */
+  look: () => Records,
   feed: ChangeFeed,
   hosts: HostTable,
   epoch: string,
@@ -52,7 +54,8 @@ export async function* snapshot(
   let after: Key = [0, -1];
   const told = new Set<string>();
   while (!signal.aborted) {
-    const page = readPage(db, after, rowsAtOnce, told) ?? readOneByOne(db, after, told);
+    const records = look();
+    const page = readPage(db, records, after, rowsAtOnce, told) ?? readOneByOne(db, records, after, told);
     if (!page.last) return;
     yield { token: "", epoch: "", changes: page.changes };
     after = page.last;
@@ -67,7 +70,7 @@ interface Page {
 }
 
 /** The next records after a key; undefined where one of them cannot be read. */
-function readPage(db: Database, after: Key, atMost: number, told: Set<string>): Page | undefined {
+function readPage(db: Database, records: Records, after: Key, atMost: number, told: Set<string>): Page | undefined {
   const page = db.sql(pageQuery);
   page.setReturnArrays(true);
   const toldNow = new Set<string>();
@@ -79,22 +82,22 @@ function readPage(db: Database, after: Key, atMost: number, told: Set<string>): 
       upTo && rows.some((row) => row[4] === 0)
         ? reading(after[0], after[1], () => liveRows(db, after, upTo, atMost))
         : undefined;
-    return { last: upTo, changes: rows.flatMap((row) => changesOf(db, row, rest, told, toldNow)) };
+    return { last: upTo, changes: rows.flatMap((row) => changesOf(records, row, rest, told, toldNow)) };
   });
   if (changes) for (const parent of toldNow) told.add(parent);
   return changes;
 }
 
 /** The same page, without the records that cannot be read. */
-function readOneByOne(db: Database, after: Key, told: Set<string>): Page {
+function readOneByOne(db: Database, records: Records, after: Key, told: Set<string>): Page {
   const keys = db.sql(keyQuery).all(...after, rowsAtOnce) as unknown as { number: number; idx: number }[];
-  const changes = keys.flatMap(({ number, idx }) => readPage(db, [number, idx - 1], 1, told)?.changes ?? []);
+  const changes = keys.flatMap(({ number, idx }) => readPage(db, records, [number, idx - 1], 1, told)?.changes ?? []);
   const last = keys.at(-1);
   return { changes, last: last && [last.number, last.idx] };
 }
 
 function changesOf(
-  db: Database,
+  records: Records,
   [number, idx, revision, state, isFresh, isArray, head, deps]: Row,
   rest: ReadonlyMap<string, FeedColumns> | undefined,
   told: ReadonlySet<string>,
@@ -103,14 +106,14 @@ function changesOf(
   const changes: Buffer[] = [];
   for (const parent of deps !== null && state === pendingCode ? parentsOf(number, deps) : []) {
     if (told.has(parent) || toldNow.has(parent)) continue;
-    const change = endedParent(db, parent);
+    const change = endedParent(records, parent);
     if (!change) continue;
     toldNow.add(parent);
     changes.push(change);
   }
   if (isFresh === 1) changes.push(freshChange(revision, number, { head, deps }));
   else {
-    const array = isArray === 1 && idx < 0 ? readArray(db, number) : undefined;
+    const array = isArray === 1 && idx < 0 ? records.array(number) : undefined;
     changes.push(taskChange(revision, rest!.get(`${number}.${idx}`)!, { head, deps }, array));
   }
   return changes;
@@ -131,8 +134,8 @@ function parentsOf(number: number, deps: Uint8Array): string[] {
 }
 
 /** The feed row of a task that is over; undefined where it lives and has a row of its own. */
-function endedParent(db: Database, id: string): Buffer | undefined {
-  const found = findTask(db, id);
+function endedParent(records: Records, id: string): Buffer | undefined {
+  const found = findTask(records, id);
   if (!found || found.row.state < overCode) return undefined;
   return taskChange(found.row.revision, found.row, found.spec, found.array);
 }

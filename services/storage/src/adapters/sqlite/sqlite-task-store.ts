@@ -1,31 +1,31 @@
-import { AppError } from "@berth/core";
-import { ReportAnswer } from "@berth/contracts/agent";
 import type { SubmitResult } from "@berth/contracts/store";
 import { groupCommit } from "@berth/database";
 import type { Database } from "@berth/database";
-import { overCode, stateOf } from "../records/codes.ts";
+import { stateOf } from "../../decisions/record/codes.ts";
 import type { StoredTask, TaskStore } from "../../ports/task-store.ts";
-import { applyReport } from "./apply-reports.ts";
+import { logStateOf, takeEach, visibleTo } from "../../app/store-answers.ts";
+import { applyReport } from "../../decisions/take-report.ts";
 import { Batch } from "./batch.ts";
-import type { Revisions } from "./batch.ts";
+import type { Memory } from "./batch.ts";
 import { breath, ChangeFeed } from "./change-feed.ts";
 import type { FeedLimits } from "./change-feed.ts";
-import { commitPlan } from "./commit-plan.ts";
+import { commitPlan } from "../../decisions/plan.ts";
 import { epochOf, numberFloor } from "./epoch.ts";
 import { Folder } from "./fold.ts";
 import { HostTable } from "./host-table.ts";
 import { HouseClock } from "./house-clock.ts";
-import { acquireLease, releaseLease, schedulerTerm } from "./leases.ts";
-import { findTask, listTasks } from "./list-tasks.ts";
-import { lookUpRuns } from "./look-up.ts";
-import { isLossDue, loseRuns } from "./lose-runs.ts";
-import { requestOne } from "./request-tasks.ts";
+import { acquireLease, releaseLease } from "../../decisions/lease.ts";
+import { schedulerTerm } from "./leases.ts";
+import { findTask, wholeMessage } from "../../decisions/find-task.ts";
+import { listTasks } from "./list-tasks.ts";
+import { lookUpRuns } from "../../decisions/look-up.ts";
+import { isLossDue, loseRuns } from "../../decisions/lose-runs.ts";
+import { requestOne } from "../../decisions/request.ts";
 import { archive, deleteRecords, expired, WaitedFor } from "./retention.ts";
 import { snapshot } from "./snapshot.ts";
-import { submitOne } from "./submit.ts";
+import { submitOne } from "../../decisions/submit.ts";
 import { arePagesDue, giveBackPages } from "./free-pages.ts";
-import { fullTaskMessage } from "./task-message.ts";
-import { updateTask } from "./update-task.ts";
+import { changeLimit } from "../../decisions/update.ts";
 
 export interface SqliteTaskStoreOptions {
   /** The database's clock. */
@@ -67,10 +67,9 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
   const folder = new Folder(db);
   const clock = new HouseClock(db, onClockJump);
   const waitedFor = new WaitedFor(db);
-  const revisions: Revisions = { last: feed.last };
   const stored = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
-  let lastNumber = Math.max(stored, numberFloor(db));
-  const nextNumber = () => (lastNumber += 1);
+  const counters = { revision: feed.last, number: Math.max(stored, numberFloor(db)) };
+  const memory: Memory = { counters, hosts, waitedFor };
   let hasPlan = false;
   const commit = groupCommit(db, {
     onCommit(items, ms) {
@@ -80,10 +79,13 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     },
   });
 
+  /** To answer a question; nothing is written. */
+  const look = (): Batch => new Batch(db, memory, now());
+
   /** One write: its own savepoint in the transaction that it shares, answered after the commit. */
   const write = <T>(fn: (batch: Batch) => T, tasks = 1): Promise<T> =>
     commit.run(() => {
-      const batch = new Batch(db, revisions, now());
+      const batch = new Batch(db, memory, now());
       const result = fn(batch);
       batch.flush();
       return result;
@@ -101,41 +103,32 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
 
   return {
     epoch,
-    reserveId: async () => nextNumber(),
+    reserveId: async () => (counters.number += 1),
     submit: (tasks: readonly StoredTask[]): Promise<SubmitResult[]> =>
-      writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(db, batch, task, nextNumber, waitedFor)),
+      writeEach(tasks, submitsAtOnce, (batch, task) => submitOne(batch, task)),
     commitPlan: (plan) =>
       write((batch) => {
         hasPlan = true;
-        return commitPlan(db, batch, hosts, epoch, plan);
+        return commitPlan(batch, epoch, plan);
       }, plan.placements.length + plan.ends.length),
     async applyReports({ reports }) {
-      // A host's own write: one that cannot be taken in does not keep the others' from being committed.
-      const replies = await Promise.allSettled(
-        reports.map((report) => write((batch) => applyReport(db, batch, epoch, report), report.statuses.length)),
-      );
-      if (replies.length > 0 && replies.every(({ status }) => status === "rejected"))
-        throw (replies[0] as PromiseRejectedResult).reason;
-      return {
-        replies: replies.map((reply, at) =>
-          reply.status === "fulfilled" ? reply.value : { answers: reports[at]!.statuses.map(() => ReportAnswer.LATER) },
-        ),
-      };
+      return takeEach(reports, (report) => write((batch) => applyReport(batch, epoch, report), report.statuses.length));
     },
     async request(request) {
       return {
-        results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(db, batch, id, request)),
+        results: await writeEach(request.taskIds, requestsAtOnce, (batch, id) => requestOne(batch, id, request)),
       };
     },
     async updateTask(request) {
-      await write((batch) => updateTask(db, batch, request));
-      return fullTaskMessage(db, findTask(db, request.taskId)!);
+      await write((batch) => changeLimit(batch, request));
+      const batch = look();
+      return wholeMessage(batch, findTask(batch, request.taskId)!);
     },
     async loseRuns(request) {
-      if (!isLossDue(db, hosts, request, now())) return { retried: [], lost: [] };
+      if (!isLossDue(look(), hosts.silentMs(request.hostId, now()), request)) return { retried: [], lost: [] };
       let declared = () => {};
       const response = await write((batch) => {
-        const given = loseRuns(db, batch, hosts, epoch, request);
+        const given = loseRuns(batch, epoch, hosts.silentMs(request.hostId, batch.at), request);
         if (request.by !== "") declared = hosts.declareLost(batch, request.hostId, request.by);
         return given;
       });
@@ -159,48 +152,31 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
       if (news) (await write((batch) => hosts.write(batch, news.changed, news.silent)))();
       return { epoch, term: schedulerTerm(db), refused };
     },
-    acquireLease: (request) => write((batch) => acquireLease(db, batch.at, request)),
-    releaseLease: (request) => write(() => releaseLease(db, request)),
-    snapshot: (signal) => snapshot(db, feed, hosts, epoch, signal),
+    acquireLease: (request) => write((batch) => acquireLease(batch, request)),
+    releaseLease: (request) => write((batch) => releaseLease(batch, request)),
+    snapshot: (signal) => snapshot(db, look, feed, hosts, epoch, signal),
     changes: (request, signal) => feed.read(request, signal),
     async get({ taskId, user }) {
-      const found = findTask(db, taskId);
-      if (!found)
-        throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
-          metadata: { task_id: taskId },
-        });
-      if (user !== "" && found.spec.user !== user)
-        throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, {
-          metadata: { task_id: taskId },
-        });
-      return fullTaskMessage(db, found);
+      const batch = look();
+      return wholeMessage(batch, visibleTo(user, taskId, findTask(batch, taskId)));
     },
     async list(request) {
       const watchToken = feed.token();
-      return { ...listTasks(db, request), watchToken };
+      return { ...listTasks(db, look(), request), watchToken };
     },
-    lookUpRuns: async (request) => lookUpRuns(db, epoch, hosts, request),
+    lookUpRuns: async (request) => lookUpRuns(look(), epoch, request),
     listHosts: async () => hosts.list(),
     async countTasks({ user }) {
       const rows = db.sql("SELECT state, sum(n) AS n FROM task_counts WHERE ? IN ('', user) GROUP BY state").all(user);
       return { byState: Object.fromEntries(rows.map((row) => [stateOf(Number(row["state"])), Number(row["n"])])) };
     },
     async logState(taskId) {
-      const found = findTask(db, taskId);
-      if (!found) return undefined;
-      const { row, spec } = found;
-      return {
-        attempt: row.attempt,
-        over: row.state >= overCode,
-        archived: row.state > overCode,
-        sizes: row.stdout_bytes === null ? undefined : { stdout: row.stdout_bytes, stderr: row.stderr_bytes ?? 0 },
-        uid: spec.uid,
-        gid: spec.gid,
-      };
+      const found = findTask(look(), taskId);
+      return found && logStateOf(found);
     },
     nextCommit: (signal, ms) => feed.next(signal, ms),
     lastRevision: () => feed.last,
-    lastNumber: () => lastNumber,
+    lastNumber: () => counters.number,
     async housekeeping() {
       if (feed.isPurgeDue(now())) {
         await write(() => feed.purge(now()));

@@ -1,7 +1,7 @@
 import type { Database } from "@berth/database";
-import { specColumns } from "../records/columns.ts";
-import type { SpecColumns, TaskColumns } from "../records/columns.ts";
-import { checkCodes, recordUnreadable, unlessUnreadable } from "../records/damage.ts";
+import { specColumns } from "../../decisions/record/columns.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { checkCodes, recordUnreadable, unlessUnreadable } from "../../decisions/record/damage.ts";
 import { readFolded } from "./folded-elements.ts";
 
 /** What a statement takes. */

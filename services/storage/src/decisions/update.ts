@@ -1,8 +1,8 @@
 import { AppError } from "@berth/core";
 import type { UpdateTaskRequest } from "@berth/contracts/store";
-import { overCode } from "./codes.ts";
-import type { SpecColumns } from "./columns.ts";
-import { readId } from "./task-life.ts";
+import { overCode } from "./record/codes.ts";
+import type { SpecColumns } from "./record/columns.ts";
+import { readId } from "./record/task-life.ts";
 
 /** What of a batch an update looks at and changes. */
 interface Open {

@@ -3,62 +3,59 @@ import type { TaskRequest } from "@berth/core";
 import { requestFromWire, toFailure } from "@berth/contracts";
 import type { RequestResult, RequestTasksRequest } from "@berth/contracts/store";
 import { TaskRequest as WireRequest } from "@berth/contracts/types";
-import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "../records/codes.ts";
-import { isUnreadable } from "../records/damage.ts";
-import { lifeOf, readId } from "../records/task-life.ts";
-import { unrecordedRow } from "../records/task-message.ts";
-import { endEarly, endUnclaimed, unrecorded } from "../../domain/array-record.ts";
-import { endUnreadable } from "../../decisions/end-unreadable.ts";
-import type { Batch } from "./batch.ts";
-import type { OpenArray } from "./open-array.ts";
-import { freshTask } from "../records/columns.ts";
-import type { TaskDoc } from "./collections.ts";
+import { killCode, outcomeCode, overCode, pendingCode, requestCode, wireOutcome, wireState } from "./record/codes.ts";
+import { isUnreadable } from "./record/damage.ts";
+import { lifeOf, readId } from "./record/task-life.ts";
+import { unrecordedRow } from "./record/task-message.ts";
+import { endEarly, endUnclaimed, unrecorded } from "../domain/array-record.ts";
+import { endUnreadable } from "./end-unreadable.ts";
+import { freshTask } from "./record/columns.ts";
 import { endRecord } from "./plan.ts";
-import type { SpecDoc } from "./spec-doc.ts";
-import type { Needs } from "./needs.ts";
+import type { SpecColumns, TaskColumns } from "./record/columns.ts";
+import type { Foreseen, OpenArray, Records } from "../ports/records.ts";
 
-export function requestNeeds(needs: Needs, taskId: string): void {
+export function requestNeeds(look: Foreseen, taskId: string): void {
   const id = readId(taskId);
-  if (id) needs.task(id.number, id.idx);
+  if (id) look.task(id.number, id.idx);
 }
 
 /** Notes what a user asks for of one task; what does not go is its result. */
-export function requestOne(batch: Batch, id: string, asked: RequestTasksRequest): RequestResult {
+export function requestOne(records: Records, id: string, asked: RequestTasksRequest): RequestResult {
   try {
-    return request(batch, id, asked);
+    return request(records, id, asked);
   } catch (error) {
-    if (isUnreadable(error) && asked.request === WireRequest.KILL) return endDamaged(batch, id, asked, error);
+    if (isUnreadable(error) && asked.request === WireRequest.KILL) return endDamaged(records, id, asked, error);
     if (error instanceof AppError) return { state: wireState(0), outcome: wireOutcome(0), failure: toFailure(error) };
     throw error;
   }
 }
 
-function request(batch: Batch, id: string, { request: word, user, admin }: RequestTasksRequest): RequestResult {
+function request(records: Records, id: string, { request: word, user, admin }: RequestTasksRequest): RequestResult {
   const asked = requestFromWire(word);
   if (!asked)
     throw new AppError("invalid", "INVALID_REQUEST", "request: must be kill, suspend or resume", {
       metadata: { field: "request", rule: "must be known" },
     });
   const at = readId(id);
-  const spec = at && batch.spec(at.number);
+  const spec = at && records.spec(at.number);
   if (!spec) throw notFound(id);
   if (spec.user !== user && !admin)
     throw new AppError("denied", "NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
-  const array = spec.is_array === 1 ? batch.array(at.number) : undefined;
+  const array = spec.is_array === 1 ? records.array(at.number) : undefined;
   if (!array && at.idx >= 0) throw notFound(id);
-  if (array && at.idx < 0) return requestArray(batch, spec, array, id, asked, user);
-  const row = batch.task(at.number, at.idx);
-  if (row) return requestRecord(batch, spec, array, row, id, asked, user);
+  if (array && at.idx < 0) return requestArray(records, spec, array, id, asked, user);
+  const row = records.task(at.number, at.idx);
+  if (row) return requestRecord(records, spec, array, row, id, asked, user);
   const place = array && unrecorded(array, at.idx);
   if (place === undefined) throw notFound(id);
-  if (place === "unclaimed") return requestUnclaimed(batch, spec, array!, at.idx, id, asked, user);
-  const { state, outcome } = unrecordedRow(array!, batch.task(at.number, -1)!, at.idx)!;
+  if (place === "unclaimed") return requestUnclaimed(records, spec, array!, at.idx, id, asked, user);
+  const { state, outcome } = unrecordedRow(array!, records.task(at.number, -1)!, at.idx)!;
   return answer(state, outcome);
 }
 
-function endDamaged(batch: Batch, id: string, by: RequestTasksRequest, why: AppError): RequestResult {
+function endDamaged(records: Records, id: string, by: RequestTasksRequest, why: AppError): RequestResult {
   try {
-    const outcome = why.metadata["task_id"] === id ? endUnreadable(batch, readId(id)!, by) : undefined;
+    const outcome = why.metadata["task_id"] === id ? endUnreadable(records, readId(id)!, by) : undefined;
     if (outcome === undefined) throw why;
     return answer(overCode, outcome);
   } catch (error) {
@@ -79,10 +76,10 @@ const notRunning = (id: string, asked: TaskRequest) =>
   });
 
 function requestRecord(
-  batch: Batch,
-  spec: SpecDoc,
+  records: Records,
+  spec: SpecColumns,
   array: OpenArray | undefined,
-  row: TaskDoc,
+  row: TaskColumns,
   id: string,
   asked: TaskRequest,
   user: string,
@@ -98,18 +95,18 @@ function requestRecord(
       break;
   }
   if (moved.life.state.kind === "over") {
-    endRecord(batch, spec, row, "killed", killedReason(user), array);
+    endRecord(records, spec, row, "killed", killedReason(user), array);
     return answer(overCode, outcomeCode("killed"));
   }
   const code = requestCode(moved.life.request);
-  batch.announce({ ...row, request: code, request_by: code === 0 ? "" : user }, spec);
+  records.announce({ ...row, request: code, request_by: code === 0 ? "" : user }, spec);
   return answer(row.state, 0);
 }
 
 /** Ends an element that the cursor has not reached: it gets a record, and the cursor will step over it. */
 function requestUnclaimed(
-  batch: Batch,
-  spec: SpecDoc,
+  records: Records,
+  spec: SpecColumns,
   array: OpenArray,
   idx: number,
   id: string,
@@ -119,32 +116,32 @@ function requestUnclaimed(
   if (asked !== "kill") throw notRunning(id, asked);
   const reason = killedReason(user);
   const killed = outcomeCode("killed");
-  batch.announce(
+  records.announce(
     {
       ...freshTask(array.number, idx, spec.user, overCode),
       outcome: killed,
       reason_code: reason.code,
       reason_message: reason.message,
-      ended_at: batch.at,
+      ended_at: records.at,
     },
     spec,
   );
-  endEarly(array, idx, "killed", (index) => batch.hasRecord(array, index));
+  endEarly(array, idx, "killed", (index) => records.hasRecord(array, index));
   array.dirty = true;
-  batch.sums.moved(spec.user, pendingCode, overCode);
+  records.sums.moved(spec.user, pendingCode, overCode);
   return answer(overCode, killed);
 }
 
 /** A kill of an array ends what was not begun, as a range, and what waits again; what lives gets it through the array. */
 function requestArray(
-  batch: Batch,
-  spec: SpecDoc,
+  records: Records,
+  spec: SpecColumns,
   array: OpenArray,
   id: string,
   asked: TaskRequest,
   user: string,
 ): RequestResult {
-  const whole = batch.task(array.number, -1)!;
+  const whole = records.task(array.number, -1)!;
   if (whole.state >= overCode) return answer(whole.state, whole.outcome);
   if (asked !== "kill") {
     throw new AppError(
@@ -158,9 +155,9 @@ function requestArray(
     array.request = killCode;
     array.requestBy = user;
     array.dirty = true;
-    batch.sums.moved(spec.user, pendingCode, overCode, endUnclaimed(array, "killed"));
-    const waiting = batch.liveElements(array.number).filter(({ state }) => state === pendingCode);
-    for (const row of waiting) endRecord(batch, spec, row, "killed", killedReason(user), array);
+    records.sums.moved(spec.user, pendingCode, overCode, endUnclaimed(array, "killed"));
+    for (const row of records.waitingElements(array.number))
+      endRecord(records, spec, row, "killed", killedReason(user), array);
   }
   const over = array.live === 0;
   return answer(over ? overCode : array.state, over ? outcomeCode("killed") : 0);

@@ -1,42 +1,55 @@
-import { AppError, killedReason, move } from "@berth/core";
+import { AppError, killedReason, minHostLeaseMs, move } from "@berth/core";
 import type { Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
-import { chargeOf, sumUp } from "../records/charge.ts";
-import { killCode, outcomeCode, overCode, pendingCode } from "../records/codes.ts";
-import { splitList } from "../records/feed-row.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { leaseOf } from "../records/lease-column.ts";
-import { lifeOf } from "../records/task-life.ts";
-import { count } from "../../domain/array-record.ts";
-import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../../domain/loss.ts";
-import type { Silence } from "../../domain/loss.ts";
-import { attemptNeeds, lostBefore } from "./attempts.ts";
-import type { Batch } from "./batch.ts";
-import type { OpenArray } from "./open-array.ts";
-import { attemptKey } from "./collections.ts";
-import type { TaskDoc } from "./collections.ts";
-import type { Hosts } from "./hosts.ts";
+import { chargeOf, sumUp } from "./record/charge.ts";
+import { killCode, outcomeCode, overCode, pendingCode } from "./record/codes.ts";
+import { splitList } from "./record/feed-row.ts";
+import { unlessUnreadable } from "./record/damage.ts";
+import { leaseOf } from "./record/lease-column.ts";
+import { lifeOf } from "./record/task-life.ts";
+import { count } from "../domain/array-record.ts";
+import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../domain/loss.ts";
+import type { Silence } from "../domain/loss.ts";
+import { lostBefore } from "./attempts.ts";
+import type { TaskColumns } from "./record/columns.ts";
+import type { OpenArray, Records } from "../ports/records.ts";
+
+/** Whether any run is to be given up: asked often, and nearly always answered with no. */
+export function isLossDue(
+  records: Pick<Records, "at" | "leasedOn">,
+  silentMs: number,
+  request: LoseRunsRequest,
+): boolean {
+  if (request.by !== "") return true;
+  const silence = silenceOf(silentMs, request);
+  if (Math.min(silence.silentMs, silence.listenedMs) <= minHostLeaseMs + silence.marginMs) return false;
+  return records.leasedOn(request.hostId).some((row) => isDue(row, silence, records.at));
+}
+
+const silenceOf = (silentMs: number, { listenedMs, marginMs }: LoseRunsRequest): Silence => ({
+  silentMs,
+  listenedMs,
+  marginMs: Math.max(0, marginMs),
+});
 
 /** Gives up runs on a host: those whose lease and margin have passed, or, for an operator, all. `silentMs`: for how long no copy has heard of it. */
 export function loseRuns(
-  batch: Batch,
-  hosts: Hosts,
+  records: Records,
   epoch: string,
   silentMs: number,
   request: LoseRunsRequest,
 ): LoseRunsResponse {
-  const { hostId, by, listenedMs, marginMs } = request;
-  const host = batch.host(hostId);
-  if (!host)
+  const { hostId, by } = request;
+  if (records.journalOf(hostId) === undefined)
     throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${hostId}`, { metadata: { host_id: hostId } });
-  const silence: Silence = { silentMs, listenedMs, marginMs: Math.max(0, marginMs) };
-  const live = batch.liveOn(hostId);
-  const lost = by === "" ? live.filter((row) => isDue(row, silence, batch.at)) : live;
-  batch.foresee((needs) => {
+  const silence = silenceOf(silentMs, request);
+  const lost =
+    by === "" ? records.leasedOn(hostId).filter((row) => isDue(row, silence, records.at)) : records.liveOn(hostId);
+  records.foresee((look) => {
     for (const row of lost) {
-      needs.task(row.number, row.idx);
-      if (leaseOf(row)) attemptNeeds(needs, row);
+      look.task(row.number, row.idx);
+      if (leaseOf(row)) look.attempts(row, row.attempt);
     }
   });
   const reason = by === "" ? hostLost(hostId, silence.silentMs) : hostDeclaredLost(hostId, by);
@@ -45,54 +58,51 @@ export function loseRuns(
     const run = { epoch, taskId: idOf(row), attempt: row.attempt };
     const lease = leaseOf(row);
     const isRetried = unlessUnreadable(() =>
-      giveUp(batch, row, afterLoss(lease, reason, lease ? lostBefore(batch, row) : 0)),
+      giveUp(records, row, afterLoss(lease, reason, lease ? lostBefore(records, row) : 0)),
     );
     if (isRetried === undefined) continue;
     (isRetried ? response.retried : response.lost).push(run);
   }
-  if (by !== "") hosts.put(batch, { ...host, silent: true, lost_by: by, revision: batch.nextRevision() });
   return response;
 }
 
-export const isDue = (row: TaskDoc, silence: Silence, now: number): boolean =>
+export const isDue = (row: TaskColumns, silence: Silence, now: number): boolean =>
   leaseHasPassed(leaseOf(row), silence, now - (row.placed_at ?? 0));
 
-const idOf = ({ number, idx }: TaskDoc): string => (idx < 0 ? `${number}` : `${number}.${idx}`);
+const idOf = ({ number, idx }: TaskColumns): string => (idx < 0 ? `${number}` : `${number}.${idx}`);
 
 /**
  * Gives up a live record's attempt. True: its task waits again, and the attempt is kept with what it used. False: it is over. `status`: what its host said of
  * the loss, where it said so.
  */
 export function giveUp(
-  batch: Batch,
-  row: TaskDoc,
+  records: Records,
+  row: TaskColumns,
   { retry, reason }: { readonly retry: boolean; readonly reason: Reason },
   status?: RunStatus,
 ): boolean {
-  const spec = batch.spec(row.number)!;
-  const array = spec.is_array === 1 ? batch.array(row.number) : undefined;
+  const spec = records.spec(row.number)!;
+  const array = spec.is_array === 1 ? records.array(row.number) : undefined;
   const moved = move(lifeOf(row, array), { kind: "lost", attempt: row.attempt, retry, reason });
   if (moved.kind !== "moved") throw new Error(`${idOf(row)}: a record that is not live cannot be given up`);
   const isRetried = moved.life.state.kind === "pending";
-  const endedAt = status?.endTime?.getTime() ?? batch.at;
+  const endedAt = status?.endTime?.getTime() ?? records.at;
   const usage = status?.usage;
   const used = {
     cpu_ms: usage?.cpuMs ?? null,
     peak_memory_bytes: usage?.peakMemoryBytes ?? null,
     wall_ms: usage?.wallMs ?? null,
   };
-  const written = batch.announce(
+  const written = records.announce(
     isRetried ? waiting(row, reason) : { ...over(row, array, retry, reason, endedAt, status), ...used },
     spec,
   );
-  batch.sums.moved(spec.user, row.state, written.state);
-  batch.sums.loaded(row.host, -1, spec);
+  records.sums.moved(spec.user, row.state, written.state);
+  records.sums.loaded(row.host, -1, spec);
   if (isRetried) {
-    const id = attemptKey(row.number, row.idx, row.attempt);
     const why = { outcome: outcomeCode("lost"), reason_code: reason.code, reason_message: reason.message };
-    if (!batch.attempt(id))
-      batch.changes.attempts.set(id, {
-        _id: id,
+    if (!records.attempt(row, row.attempt))
+      records.putAttempt(row, {
         attempt: row.attempt,
         host: row.host,
         ...why,
@@ -100,7 +110,7 @@ export function giveUp(
         ...used,
       });
   }
-  if (usage) batch.sums.charge(chargeOf(spec, usage, endedAt));
+  if (usage) records.sums.charge(chargeOf(spec, usage, endedAt));
   if (!array) return isRetried;
   array.dirty = true;
   array.live -= 1;
@@ -111,7 +121,7 @@ export function giveUp(
   return isRetried;
 }
 
-function waiting(row: TaskDoc, reason: Reason): TaskDoc {
+function waiting(row: TaskColumns, reason: Reason): TaskColumns {
   const avoid = splitList(row.avoid);
   return {
     ...row,
@@ -127,13 +137,13 @@ function waiting(row: TaskDoc, reason: Reason): TaskDoc {
 
 /** One that is retried ends only because somebody asked for its end. */
 function over(
-  row: TaskDoc,
+  row: TaskColumns,
   array: OpenArray | undefined,
   retry: boolean,
   reason: Reason,
   endedAt: number,
   status: RunStatus | undefined,
-): TaskDoc {
+): TaskColumns {
   const why = retry ? killedReason(array?.request === killCode ? array.requestBy : row.request_by) : reason;
   return {
     ...row,

@@ -1,67 +1,61 @@
 import { RunKnowledge } from "@berth/contracts/store";
 import type { LookUpRunsRequest, LookUpRunsResponse } from "@berth/contracts/store";
 import type { Run } from "@berth/contracts/types";
-import { killCode, overCode, pendingCode, placedCode } from "../records/codes.ts";
-import { gatherAssignments } from "../records/assignments.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { readId } from "../records/task-life.ts";
-import type { Batch } from "./batch.ts";
-import type { Hosts } from "./hosts.ts";
-import { schedulerTerm } from "./leases.ts";
-import type { Needs } from "./needs.ts";
+import { killCode, overCode, pendingCode, placedCode } from "./record/codes.ts";
+import { gatherAssignments } from "./record/assignments.ts";
+import { unlessUnreadable } from "./record/damage.ts";
+import { readId } from "./record/task-life.ts";
+import type { Foreseen, Records } from "../ports/records.ts";
 
-export function lookUpNeeds(needs: Needs, epoch: string, { runs, assign, specsOf }: LookUpRunsRequest): void {
+export function lookUpNeeds(look: Foreseen, epoch: string, { runs, assign, specsOf }: LookUpRunsRequest): void {
   for (const run of [...runs, ...assign, ...specsOf]) {
     const id = run.epoch === epoch ? readId(run.taskId) : undefined;
-    if (id) needs.task(id.number, id.idx);
+    if (id) look.task(id.number, id.idx);
   }
   for (const run of [...assign, ...specsOf]) {
     const id = run.epoch === epoch ? readId(run.taskId) : undefined;
-    if (id) needs.runSpecs.add(id.number);
+    if (id) look.runSpec(id.number);
   }
 }
 
 /** What is known of runs; and the assignments of those that their host should have and lacks. */
 export function lookUpRuns(
-  batch: Batch,
+  records: Records,
   epoch: string,
-  hosts: Hosts,
   { hostId, runs, assign, specsOf }: LookUpRunsRequest,
 ): LookUpRunsResponse {
-  const wanted = gatherAssignments(
-    (number) => batch.encodedSpec(number),
-    epoch,
-    schedulerTerm(batch.lease("scheduler")),
-  );
+  const wanted = gatherAssignments((number) => records.encodedSpec(number), epoch, records.schedulerTerm());
   for (const run of assign) {
     unlessUnreadable(() => {
-      const row = taskOf(batch, epoch, run);
+      const row = taskOf(records, epoch, run);
       if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) return;
-      if (row.request === killCode || (row.idx >= 0 && batch.array(row.number)?.request === killCode)) return;
+      if (row.request === killCode || (row.idx >= 0 && records.array(row.number)?.request === killCode)) return;
       // A run that was placed for another journal may have been begun under that one: it is never offered again.
-      if (row.journal !== hosts.journalOf(batch.host(hostId))) return;
+      if (row.journal !== records.journalOf(hostId)) return;
       wanted.add(hostId, run.taskId, run.attempt, row.journal);
     });
   }
   for (const run of specsOf) {
     unlessUnreadable(() => {
-      const row = taskOf(batch, epoch, run);
-      if (row && knowledge(batch, epoch, hostId, run) === RunKnowledge.CURRENT)
+      const row = taskOf(records, epoch, run);
+      if (row && knowledge(records, epoch, hostId, run) === RunKnowledge.CURRENT)
         wanted.add(hostId, run.taskId, run.attempt, row.journal);
     });
   }
   // A run whose record cannot be read is left alone until a kill ends it.
-  const known = runs.map((run) => unlessUnreadable(() => knowledge(batch, epoch, hostId, run)) ?? RunKnowledge.UNKNOWN);
+  const known = runs.map(
+    (run) => unlessUnreadable(() => knowledge(records, epoch, hostId, run)) ?? RunKnowledge.UNKNOWN,
+  );
   return { runs: known, assign: wanted.forHost(hostId) };
 }
 
-function taskOf(batch: Batch, epoch: string, run: Run) {
+function taskOf(records: Records, epoch: string, run: Run) {
   const id = run.epoch === epoch ? readId(run.taskId) : undefined;
-  return id && batch.task(id.number, id.idx);
+  return id && records.task(id.number, id.idx);
 }
 
-function knowledge(batch: Batch, epoch: string, hostId: string, run: Run): RunKnowledge {
-  const row = taskOf(batch, epoch, run);
+function knowledge(records: Records, epoch: string, hostId: string, run: Run): RunKnowledge {
+  const row = taskOf(records, epoch, run);
   if (!row || run.attempt < 1 || run.attempt > row.attempt) return RunKnowledge.UNKNOWN;
   if (run.attempt < row.attempt || row.state === pendingCode) return RunKnowledge.SUPERSEDED;
   if (row.state >= overCode) return RunKnowledge.OVER;

@@ -1,8 +1,8 @@
 import { AppError } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest } from "@berth/contracts/store";
-import { outcomeCode, stateCode } from "./codes.ts";
-import type { SpecColumns, TaskColumns } from "./columns.ts";
+import { outcomeCode, stateCode } from "../../decisions/record/codes.ts";
+import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 
 export type Wanted = (row: TaskColumns, spec: SpecColumns) => boolean;
 

@@ -1,5 +1,5 @@
-import { overCode, stateCode } from "./codes.ts";
-import type { TaskColumns } from "./columns.ts";
+import { overCode, stateCode } from "../../decisions/record/codes.ts";
+import type { TaskColumns } from "../../decisions/record/columns.ts";
 import type { FoldedRow } from "./folded-chunk.ts";
 
 const archivedCode = stateCode("archived");

@@ -1,11 +1,12 @@
-import { isLive, move } from "@berth/core";
+import { isLive, killedReason, move } from "@berth/core";
 import { outcomeFromWire } from "@berth/contracts";
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { Outcome as WireOutcome } from "@berth/contracts/types";
 import type { ReportReply, ReportRequest, RunStatus } from "@berth/contracts/agent";
-import { believable } from "../records/believable.ts";
-import { chargeOf, sumUp } from "../records/charge.ts";
+import { believable } from "./record/believable.ts";
+import { chargeOf, sumUp } from "./record/charge.ts";
 import {
+  killCode,
   outcomeCode,
   outcomeOf,
   overCode,
@@ -15,43 +16,41 @@ import {
   runningCode,
   stateOf,
   suspendedCode,
-} from "../records/codes.ts";
-import { splitList } from "../records/feed-row.ts";
-import { unlessUnreadable } from "../records/damage.ts";
-import { leaseOf } from "../records/lease-column.ts";
-import { phaseFromWire } from "../records/report-phase.ts";
-import { lifeOf, readId } from "../records/task-life.ts";
-import { count } from "../../domain/array-record.ts";
-import { afterLoss } from "../../domain/loss.ts";
-import { endOfUnable, eventOf, speaksAgainstHost } from "../../domain/news.ts";
-import { attemptNeeds, earlierAttempts, keepAttempt, keepLateUse, lostBefore } from "./attempts.ts";
-import type { Batch } from "./batch.ts";
-import type { OpenArray } from "./open-array.ts";
-import type { TaskDoc } from "./collections.ts";
+} from "./record/codes.ts";
+import { splitList } from "./record/feed-row.ts";
+import { unlessUnreadable } from "./record/damage.ts";
+import { leaseOf } from "./record/lease-column.ts";
+import { phaseFromWire } from "./record/report-phase.ts";
+import { lifeOf, readId } from "./record/task-life.ts";
+import { count } from "../domain/array-record.ts";
+import { afterLoss } from "../domain/loss.ts";
+import { endOfUnable, eventOf, speaksAgainstHost } from "../domain/news.ts";
+import { keepAttempt, keepLateUse, lostBefore } from "./attempts.ts";
 import { giveUp } from "./lose-runs.ts";
-import type { Needs } from "./needs.ts";
 import type { News } from "./news.ts";
-import type { SpecDoc } from "./spec-doc.ts";
+import type { SpecColumns, TaskColumns } from "./record/columns.ts";
+import type { Foreseen, OpenArray, Records } from "../ports/records.ts";
 
-export function reportNeeds(needs: Needs, epoch: string, { statuses }: ReportRequest): void {
+export function reportNeeds(look: Foreseen, epoch: string, { statuses }: ReportRequest): void {
   for (const { run } of statuses) {
     const id = run?.epoch === epoch ? readId(run.taskId) : undefined;
-    if (id) needs.task(id.number, id.idx);
+    if (id) look.task(id.number, id.idx);
   }
 }
 
 /** One host's reports; an answer for each. */
-export function applyReport(batch: Batch, epoch: string, report: ReportRequest): ReportReply {
-  batch.foresee((needs) => {
+export function applyReport(records: Records, epoch: string, report: ReportRequest): ReportReply {
+  records.foresee((look) => {
     for (const status of report.statuses) {
-      const row = concernsAttempts(status) && unlessUnreadable(() => recordOf(batch, epoch, status));
-      if (row && !isPlainEnd(row, status)) attemptNeeds(needs, row);
+      const row = concernsAttempts(status) && unlessUnreadable(() => recordOf(records, epoch, status));
+      if (row && !isPlainEnd(row, status)) look.attempts(row, row.attempt);
     }
   });
   // A record that cannot be read keeps its own report waiting, until a kill ends it.
   return {
     answers: report.statuses.map(
-      (status) => unlessUnreadable(() => answer(batch, epoch, report.hostId, believable(status))) ?? ReportAnswer.LATER,
+      (status) =>
+        unlessUnreadable(() => answer(records, epoch, report.hostId, believable(status))) ?? ReportAnswer.LATER,
     ),
   };
 }
@@ -59,71 +58,72 @@ export function applyReport(batch: Batch, epoch: string, report: ReportRequest):
 const concernsAttempts = ({ phase }: RunStatus): boolean => phase === RunPhase.ENDED || phase === RunPhase.REFUSED;
 
 /** The end of a run that nobody gave up: nothing of it is kept beside its record. */
-const isPlainEnd = (row: TaskDoc, { phase, outcome, run }: RunStatus): boolean =>
+const isPlainEnd = (row: TaskColumns, { phase, outcome, run }: RunStatus): boolean =>
   phase === RunPhase.ENDED &&
   outcome !== WireOutcome.LOST &&
   run?.attempt === row.attempt &&
   isLive(stateOf(row.state));
 
-function recordOf(batch: Batch, epoch: string, { run }: RunStatus): TaskDoc | undefined {
+function recordOf(records: Records, epoch: string, { run }: RunStatus): TaskColumns | undefined {
   const id = run?.epoch === epoch ? readId(run.taskId) : undefined;
-  return id && batch.spec(id.number) && batch.task(id.number, id.idx);
+  return id && records.spec(id.number) && records.task(id.number, id.idx);
 }
 
-function answer(batch: Batch, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
+function answer(records: Records, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
   const phase = phaseFromWire(status.phase);
   if (!phase) return ReportAnswer.LATER; // of a newer agent: nothing is known to be false
   const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
-  const spec = id && batch.spec(id.number);
+  const spec = id && records.spec(id.number);
   if (!status.run || !spec || status.run.attempt < 1) return ReportAnswer.UNKNOWN;
   const { attempt } = status.run;
-  const row = batch.task(id.number, id.idx);
+  const row = records.task(id.number, id.idx);
   if (!row || attempt > row.attempt) return ReportAnswer.UNKNOWN;
   // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
   if (attempt === row.attempt && row.host !== hostId) return ReportAnswer.UNKNOWN;
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
   const said: News = { hostId, status, phase, attempt, outcome, reason: status.reason ?? { code: "", message: "" } };
-  const array = spec.is_array === 1 ? batch.array(id.number) : undefined;
-  if (retriesLost(batch, said, row)) return ReportAnswer.COMMITTED;
-  const news = phase === "refused" ? notForEver(batch, said, row, array) : said;
+  const array = spec.is_array === 1 ? records.array(id.number) : undefined;
+  if (retriesLost(records, said, row)) return ReportAnswer.COMMITTED;
+  const news = phase === "refused" ? notForEver(records, said, row, array) : said;
   const kind = stateOf(row.state);
   const event = eventOf(news.phase, kind, attempt, news.outcome, news.reason);
   if (!event) {
     if (attempt < row.attempt || row.state === pendingCode) return ReportAnswer.SUPERSEDED;
     if (phase === "preparing" && kind === "placed" && row.detail !== status.detail)
-      batch.announce({ ...row, detail: status.detail }, spec);
+      records.announce({ ...row, detail: status.detail }, spec);
     return ReportAnswer.COMMITTED;
   }
   const moved = move(lifeOf(row, array), event);
   switch (moved.kind) {
     case "unchanged":
-      if (isGivenUp(row, news)) keepLateUse(batch, news, row, spec);
+      if (isGivenUp(row, news)) keepLateUse(records, news, row, spec);
       return ReportAnswer.COMMITTED;
     case "superseded":
-      keepLateUse(batch, news, row, spec);
+      keepLateUse(records, news, row, spec);
       return ReportAnswer.SUPERSEDED;
     case "refused":
       return ReportAnswer.UNKNOWN;
     case "moved":
-      takeIn(batch, news, row, spec, array, moved.life.state.kind === "over");
+      takeIn(records, news, row, spec, array, moved.life.state.kind === "over");
       return ReportAnswer.COMMITTED;
   }
 }
 
 /** Whether its host lost a run, and its task asked to be tried again then; elsewhere, if another host can take it. */
-function retriesLost(batch: Batch, { phase, outcome, attempt, reason, status }: News, row: TaskDoc): boolean {
+function retriesLost(records: Records, { phase, outcome, attempt, reason, status }: News, row: TaskColumns): boolean {
   if (phase !== "ended" || outcome !== "lost" || attempt !== row.attempt || !isLive(stateOf(row.state))) return false;
   const lease = leaseOf(row);
   if (lease?.after !== "retry") return false;
-  giveUp(batch, row, afterLoss(lease, reason, lostBefore(batch, row)), status);
+  giveUp(records, row, afterLoss(lease, reason, lostBefore(records, row)), status);
   return true;
 }
 
 /** A refusal; or the end of its task, where hosts were unable to start it too often. */
-function notForEver(batch: Batch, said: News, row: TaskDoc, array: OpenArray | undefined): News {
+function notForEver(records: Records, said: News, row: TaskColumns, array: OpenArray | undefined): News {
   if (!speaksAgainstHost(said.reason)) return said;
   if (row.state !== placedCode || row.attempt !== said.attempt || lifeOf(row, array).request === "kill") return said;
-  const earlier = earlierAttempts(batch, row)
+  const earlier = records
+    .attemptsBefore(row, row.attempt)
     .filter(({ outcome }) => outcome === 0)
     .map(({ reason_code: code, reason_message: message }) => ({ code, message }));
   const end = endOfUnable(said.reason, earlier);
@@ -132,20 +132,20 @@ function notForEver(batch: Batch, said: News, row: TaskDoc, array: OpenArray | u
 
 /** Writes a move that the state machine allows, with the sums, and the array's side of it. */
 function takeIn(
-  batch: Batch,
+  records: Records,
   news: News,
-  row: TaskDoc,
-  spec: SpecDoc,
+  row: TaskColumns,
+  spec: SpecColumns,
   array: OpenArray | undefined,
   isOver: boolean,
 ): void {
-  const written = batch.announce(changed(batch, news, row, array, isOver), spec);
-  batch.sums.moved(spec.user, row.state, written.state);
+  const written = records.announce(changed(records, news, row, array, isOver), spec);
+  records.sums.moved(spec.user, row.state, written.state);
   if (written.state !== overCode && written.state !== pendingCode) return;
-  batch.sums.loaded(news.hostId, -1, spec);
-  if (news.phase === "refused") keepAttempt(batch, news, row);
+  records.sums.loaded(news.hostId, -1, spec);
+  if (news.phase === "refused") keepAttempt(records, news, row);
   const used = news.phase === "ended" ? news.status.usage : undefined;
-  if (used) batch.sums.charge(chargeOf(spec, used, written.ended_at ?? batch.at));
+  if (used) records.sums.charge(chargeOf(spec, used, written.ended_at ?? records.at));
   if (!array) return;
   array.dirty = true;
   array.live -= 1;
@@ -155,7 +155,13 @@ function takeIn(
   else array.waiting += 1;
 }
 
-function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | undefined, isOver: boolean): TaskDoc {
+function changed(
+  records: Records,
+  news: News,
+  row: TaskColumns,
+  array: OpenArray | undefined,
+  isOver: boolean,
+): TaskColumns {
   const { status, reason } = news;
   const startedAt = status.startTime?.getTime();
   const without = (request: "suspend" | "resume") => (row.request === requestCode(request) ? 0 : row.request);
@@ -163,7 +169,7 @@ function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | unde
     case "running":
       return stateOf(row.state) === "suspended"
         ? { ...row, state: runningCode, request: without("resume") }
-        : { ...row, state: runningCode, detail: "", started_at: startedAt ?? batch.at };
+        : { ...row, state: runningCode, detail: "", started_at: startedAt ?? records.at };
     case "suspended":
       return {
         ...row,
@@ -184,7 +190,7 @@ function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | unde
         exit_code: status.exitCode ?? null,
         signal: status.signal ?? null,
         started_at: startedAt ?? row.started_at,
-        ended_at: status.endTime?.getTime() ?? batch.at,
+        ended_at: status.endTime?.getTime() ?? records.at,
         cpu_ms: status.usage?.cpuMs ?? null,
         peak_memory_bytes: status.usage?.peakMemoryBytes ?? null,
         wall_ms: status.usage?.wallMs ?? null,
@@ -196,7 +202,7 @@ function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | unde
         enforced: status.enforced.join(","),
       };
     case "refused":
-      return refused(batch, news, row, array, isOver);
+      return refused(records, news, row, array, isOver);
     case "accepted":
     case "preparing":
       return row;
@@ -204,7 +210,13 @@ function changed(batch: Batch, news: News, row: TaskDoc, array: OpenArray | unde
 }
 
 /** Back to pending; or, where its end was asked for meanwhile, over. */
-function refused(batch: Batch, { reason }: News, row: TaskDoc, array: OpenArray | undefined, isOver: boolean): TaskDoc {
+function refused(
+  records: Records,
+  { reason }: News,
+  row: TaskColumns,
+  array: OpenArray | undefined,
+  isOver: boolean,
+): TaskColumns {
   const avoided = splitList(row.avoid);
   const avoid = speaksAgainstHost(reason) && !avoided.includes(row.host) ? [...avoided, row.host] : avoided;
   const put = { ...row, detail: "", request: 0, avoid: avoid.join(",") };
@@ -212,17 +224,17 @@ function refused(batch: Batch, { reason }: News, row: TaskDoc, array: OpenArray 
     const why = { reason_code: reason.code, reason_message: reason.message };
     return { ...put, ...why, state: pendingCode, outcome: 0, ended_at: null };
   }
-  const by = array && array.request === requestCode("kill") ? array.requestBy : row.request_by;
+  const { code, message } = killedReason(array?.request === killCode ? array.requestBy : row.request_by);
   return {
     ...put,
     state: overCode,
     outcome: outcomeCode("killed"),
-    ended_at: batch.at,
-    reason_code: "KILLED_BY_USER",
-    reason_message: `killed by ${by}`,
+    ended_at: records.at,
+    reason_code: code,
+    reason_message: message,
   };
 }
 
 /** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
-const isGivenUp = (row: TaskDoc, { attempt, phase }: News): boolean =>
+const isGivenUp = (row: TaskColumns, { attempt, phase }: News): boolean =>
   phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;

@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import type { TaskColumns } from "./columns.ts";
-import { recordUnreadable } from "./damage.ts";
+import type { TaskColumns } from "../../decisions/record/columns.ts";
+import { recordUnreadable } from "../../decisions/record/damage.ts";
 
 /** How many indexes of an array's range one chunk stands for. */
 export const indexesAChunk = 1_000;

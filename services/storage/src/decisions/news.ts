@@ -1,6 +1,6 @@
 import type { Outcome, Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
-import type { Phase } from "../../domain/news.ts";
+import type { Phase } from "../domain/news.ts";
 
 /** One status with what is needed to take it in. */
 export interface News {

@@ -2,23 +2,36 @@ import type { Outcome, StateKind, TaskRequest } from "@berth/core";
 import { outcomeToWire, requestToWire, stateToWire } from "@berth/contracts";
 import { Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireState } from "@berth/contracts/types";
 
-/** Words as the database keeps them: positions in these lists, from 1; 0 is none. Only ever add at the end. */
-const states: readonly StateKind[] = ["pending", "placed", "running", "suspended", "over", "archived"];
-const outcomes: readonly Outcome[] = [
-  "succeeded",
-  "failed",
-  "killed",
-  "timed_out",
-  "out_of_memory",
-  "lost",
-  "rejected",
-  "dependency_failed",
-];
-const requests: readonly TaskRequest[] = ["kill", "suspend", "resume"];
+/** Words as the database keeps them; 0 is none. A word that is added and has no number here does not compile; a number never changes. */
+const stateCodes: Readonly<Record<StateKind, number>> = {
+  pending: 1,
+  placed: 2,
+  running: 3,
+  suspended: 4,
+  over: 5,
+  archived: 6,
+};
+const outcomeCodes: Readonly<Record<Outcome, number>> = {
+  succeeded: 1,
+  failed: 2,
+  killed: 3,
+  timed_out: 4,
+  out_of_memory: 5,
+  lost: 6,
+  rejected: 7,
+  dependency_failed: 8,
+};
+const requestCodes: Readonly<Record<TaskRequest, number>> = { kill: 1, suspend: 2, resume: 3 };
 
-export const stateCode = (state: StateKind): number => states.indexOf(state) + 1;
-export const outcomeCode = (outcome: Outcome | undefined): number => (outcome ? outcomes.indexOf(outcome) + 1 : 0);
-export const requestCode = (request: TaskRequest | undefined): number => (request ? requests.indexOf(request) + 1 : 0);
+const inOrder = <W extends string>(codes: Readonly<Record<W, number>>): readonly W[] =>
+  (Object.keys(codes) as W[]).sort((a, b) => codes[a] - codes[b]);
+const states = inOrder(stateCodes);
+const outcomes = inOrder(outcomeCodes);
+const requests = inOrder(requestCodes);
+
+export const stateCode = (state: StateKind): number => stateCodes[state];
+export const outcomeCode = (outcome: Outcome | undefined): number => (outcome ? outcomeCodes[outcome] : 0);
+export const requestCode = (request: TaskRequest | undefined): number => (request ? requestCodes[request] : 0);
 
 /** A code that this version does not know cannot be there: a newer form of the database is not opened. */
 export const stateOf = (code: number): StateKind => states[code - 1]!;

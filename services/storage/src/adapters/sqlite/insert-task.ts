@@ -1,0 +1,53 @@
+import type { Database } from "@berth/database";
+import { pendingCode } from "../../decisions/record/codes.ts";
+import type { SpecColumns } from "../../decisions/record/columns.ts";
+import type { NewRecord } from "../../ports/records.ts";
+
+/** Writes a new task: its spec, its key, its record, how far its array is. */
+export function insertTask(
+  db: Database,
+  revision: number,
+  spec: SpecColumns,
+  { leaseMs, runSpec, clientKey, array }: NewRecord,
+): void {
+  const { number } = spec;
+  if (clientKey)
+    db.sql("INSERT INTO client_keys (user, key, number, spec_hash) VALUES (?, ?, ?, ?)").run(
+      spec.user,
+      clientKey.key,
+      number,
+      clientKey.spec_hash,
+    );
+  db.sql(
+    `INSERT INTO specs (number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps, run_spec, client_key)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    number,
+    spec.user,
+    spec.project,
+    spec.name,
+    spec.is_array,
+    spec.uid,
+    spec.gid,
+    spec.cpu_milli,
+    spec.memory_bytes,
+    spec.created_at,
+    spec.head,
+    spec.deps,
+    runSpec,
+    clientKey?.key ?? null,
+  );
+  db.sql("INSERT INTO tasks (number, idx, user, state, attempt, revision, lease_ms) VALUES (?, -1, ?, ?, 0, ?, ?)").run(
+    number,
+    spec.user,
+    pendingCode,
+    revision,
+    leaseMs,
+  );
+  if (!array) return;
+  const { first, last, step } = array.range;
+  db.sql(
+    `INSERT INTO arrays (number, first, last, step, max_live, cursor, early, live, waiting, ended, cpu_ms, wall_ms)
+     VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, '{}', 0, 0)`,
+  ).run(number, first, last, step, array.maxLive, array.cursor);
+}

@@ -1,0 +1,26 @@
+import { killCode, outcomeCode, overCode } from "./record/codes.ts";
+import type { TaskColumns } from "./record/columns.ts";
+import { arrayOutcome, isDone } from "../domain/array-record.ts";
+import type { OpenArray } from "../ports/records.ts";
+
+/** An array's own record after a decision changed it: over, where nothing is left to happen to it. `whole`: as it was. */
+export function closeArray(array: OpenArray, whole: TaskColumns, at: number): TaskColumns {
+  if (!isDone(array)) {
+    const startedAt = array.live > 0 ? (whole.started_at ?? at) : whole.started_at;
+    const { state, request, requestBy } = array;
+    return { ...whole, state, request, request_by: requestBy, started_at: startedAt };
+  }
+  const counted = arrayOutcome(array, array.request === killCode ? array.requestBy : undefined);
+  const end = array.verdict ?? { outcome: counted.outcome, ...counted.reason };
+  return {
+    ...whole,
+    state: overCode,
+    request: 0,
+    outcome: outcomeCode(end.outcome),
+    reason_code: end.code,
+    reason_message: end.message,
+    ended_at: at,
+    cpu_ms: array.cpuMs,
+    wall_ms: array.wallMs,
+  };
+}
