@@ -46,7 +46,7 @@ export async function listElements(
   const tasks: Task[] = [];
   let from = first + Math.max(0, Math.ceil((place(first) - first) / step)) * step;
   for (let looks = 0; from <= last && looks < looksAtOnce;) {
-    from = await elements.leap(from);
+    from = await elements.nextFrom(from);
     if (from > last) break;
     const upTo = Math.min(last, lastOf(array.range, chunkOf(array.range, from)));
     const { rows, looked } = await elements.between(from, upTo);
@@ -101,7 +101,7 @@ class Elements {
   }
 
   /** The first index from there at which there may be one. */
-  async leap(from: number): Promise<number> {
+  async nextFrom(from: number): Promise<number> {
     const { number, range, cursor } = this.#array;
     if (this.#endedInRange) return from;
     const options = { sort: { _id: 1 as const }, limit: 1 };

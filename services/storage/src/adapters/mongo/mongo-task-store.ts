@@ -15,7 +15,7 @@ import { Feed } from "./feed.ts";
 import { findNeeds, findTask, wholeMessage, wholeNeeds } from "../../decisions/find-task.ts";
 import type { Found } from "../../decisions/record/task-message.ts";
 import { Folder } from "./fold.ts";
-import { prepare } from "./form.ts";
+import { prepare } from "./schema.ts";
 import { beginLife, giveUpRestored } from "./new-epoch.ts";
 import { Hosts } from "./hosts.ts";
 import { acquireLease, releaseLease } from "../../decisions/lease.ts";
@@ -26,12 +26,12 @@ import type { MongoTaskStoreOptions } from "./options.ts";
 import { commitPlan, planNeeds } from "../../decisions/plan.ts";
 import { Purge } from "./purge.ts";
 import { requestNeeds, requestOne } from "../../decisions/request.ts";
-import { removeRemains } from "./remains.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { archiveNeeds, archiveOne, HouseClock, deleteNeeds, deleteOne, endedBefore } from "./retention.ts";
 import type { Place } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
-import { Stuck } from "./stuck.ts";
+import { StaleSessions } from "./stale-sessions.ts";
 import { submitNeeds, submitOne } from "../../decisions/submit.ts";
 import { TaskCache } from "./task-cache.ts";
 import { transactions } from "./transactions.ts";
@@ -72,7 +72,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     now: options.now,
     specs,
     tasks: new TaskCache(),
-    stuck: new Stuck(calls, copy, clock),
+    staleSessions: new StaleSessions(calls, copy, clock),
     hosts: (revision, session) => hosts.at(revision, session),
     committed({ revision, hosts: changed, rows, atMs }) {
       clock.said(atMs);
@@ -195,7 +195,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     async deleteRecords(afterMs, limit) {
       const before = await longAgo(afterMs);
       if (before === undefined) return { done: 0, more: false };
-      if (await removeRemains(calls)) return { done: 0, more: true };
+      if (await removeLeftovers(calls)) return { done: 0, more: true };
       // From where the last step was: what a pending task waits for is stepped over, and holds up nothing behind it.
       const found = await endedBefore(calls, 1, before, limit, deletedUpTo);
       deletedUpTo = found.length === limit ? found.at(-1) : undefined;

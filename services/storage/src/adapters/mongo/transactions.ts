@@ -9,7 +9,7 @@ import type { FeedRow } from "./changes.ts";
 import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
 import { Needs } from "./needs.ts";
 import type { SpecCache } from "./spec-cache.ts";
-import type { Stuck } from "./stuck.ts";
+import type { StaleSessions } from "./stale-sessions.ts";
 import type { TaskCache } from "./task-cache.ts";
 import { Work } from "./work.ts";
 
@@ -28,7 +28,7 @@ export interface TransactionDeps {
   readonly now: (() => number) | undefined;
   readonly specs: SpecCache;
   readonly tasks: TaskCache;
-  readonly stuck: Stuck;
+  readonly staleSessions: StaleSessions;
   /** The hosts as they are at that revision. */
   hosts(revision: number, session: Session | undefined): Promise<ReadonlyMap<string, HostDoc>>;
   /** Told of each durable commit. */
@@ -69,7 +69,7 @@ export function transactions(deps: TransactionDeps) {
       const attempt = new Attempt(deps, mine, batch);
       try {
         const outcomes = await attempt.run(unknown);
-        deps.stuck.wentOn();
+        deps.staleSessions.wentOn();
         notBefore = attempt.hasNeighbours ? performance.now() + 1 + 2 * Math.random() : 0;
         return outcomes;
       } catch (error) {
@@ -84,7 +84,7 @@ export function transactions(deps: TransactionDeps) {
         if (!again || (isDuplicateKey(error) && tries > 5)) throw error;
         if (performance.now() > until) throw gaveUp(unknown !== undefined, error);
         deps.onRetry(unknown ? "unknown" : "conflict");
-        if (tries > 3) await deps.stuck.look().catch(() => {}); // where nobody answers, nobody is stuck
+        if (tries > 3) await deps.staleSessions.look().catch(() => {}); // where nobody answers, nothing is left open
         await sleep(1 + Math.random() * Math.min(longestPauseMs, 2 ** tries));
       }
     }
@@ -114,10 +114,10 @@ class Attempt {
 
   /** `unknown`: the answers of a try before that may have been stored. */
   async run(unknown: readonly Outcome[] | undefined): Promise<readonly Outcome[]> {
-    const { calls, stuck } = this.#deps;
+    const { calls, staleSessions } = this.#deps;
     const session = calls.session();
     try {
-      await stuck.publish(session);
+      await staleSessions.publish(session);
       calls.begin(session);
       try {
         const writer = await this.#take(session);

@@ -80,7 +80,7 @@ export class ChangeFeed {
         yield { token: this.token(seen), changes: rows, startAgain: false };
         if (seen === last) toldAt = rows.length > 0 && toldAt === 0 ? 0 : performance.now();
       }
-      if (seen < last) await breath();
+      if (seen < last) await yieldToEventLoop();
       else if (commits === this.#commits.count && toldAt > 0)
         await this.next(signal, Math.max(1, heartbeatMs - (performance.now() - toldAt)), request.urgent);
     }
@@ -133,4 +133,4 @@ const startAgain: ChangesResponse = { token: "", changes: [], startAgain: true }
 export const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Lets everything else have its turn. */
-export const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -43,7 +43,7 @@ export function listElements(
   const tasks: Task[] = [];
   let from = first + Math.max(0, Math.ceil((place(first) - first) / step)) * step;
   for (let looks = 0; from <= last && looks < looksAtOnce;) {
-    from = elements.leap(from);
+    from = elements.nextFrom(from);
     if (from > last) break;
     const upTo = Math.min(last, lastOf(array.range, chunkOf(array.range, from)));
     const { rows, looked } = elements.between(from, upTo);
@@ -88,7 +88,7 @@ class Elements {
   }
 
   /** The first index from there at which there may be one. */
-  leap(from: number): number {
+  nextFrom(from: number): number {
     const { number, range, cursor } = this.#array;
     if (this.#endedInRange) return from;
     const record = this.#db.sql("SELECT min(idx) AS idx FROM tasks WHERE number = ? AND idx >= ?").get(number, from);

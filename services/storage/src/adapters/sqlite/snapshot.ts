@@ -6,7 +6,7 @@ import { feedColumns } from "../../decisions/record/columns.ts";
 import type { FeedColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { checkCodes, recordUnreadable, unlessUnreadable } from "../../decisions/record/damage.ts";
 import { freshChange, taskChange } from "../../decisions/record/feed-row.ts";
-import { breath } from "./change-feed.ts";
+import { yieldToEventLoop } from "./change-feed.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import type { HostTable } from "./host-table.ts";
 import { findTask } from "../../decisions/find-task.ts";
@@ -59,7 +59,7 @@ export async function* snapshot(
     if (!page.last) return;
     yield { token: "", epoch: "", changes: page.changes };
     after = page.last;
-    await breath();
+    await yieldToEventLoop();
   }
 }
 

@@ -7,7 +7,7 @@ import { logStateOf, takeEach, visibleTo } from "../../app/store-answers.ts";
 import { applyReport } from "../../decisions/take-report.ts";
 import { Batch } from "./batch.ts";
 import type { Memory } from "./batch.ts";
-import { breath, ChangeFeed } from "./change-feed.ts";
+import { yieldToEventLoop, ChangeFeed } from "./change-feed.ts";
 import type { FeedLimits } from "./change-feed.ts";
 import { commitPlan } from "../../decisions/plan.ts";
 import { epochOf, numberFloor } from "./epoch.ts";
@@ -180,7 +180,7 @@ export function sqliteTaskStore(db: Database, options: SqliteTaskStoreOptions): 
     async housekeeping() {
       if (feed.isPurgeDue(now())) {
         await write(() => feed.purge(now()));
-        await breath();
+        await yieldToEventLoop();
         return feed.isPurgeDue(now());
       }
       return arePagesDue(db) && write(() => giveBackPages(db));

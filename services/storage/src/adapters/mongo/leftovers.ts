@@ -8,7 +8,7 @@ const atOnce = 1_000;
  * A step of removing what a deleted array left: its chunks, then its elements' earlier attempts. Its record went before, so nobody looks for them: a step needs no
  * transaction, and one that is cut off or done twice does no harm. Answers whether any array had left something.
  */
-export async function removeRemains(calls: MongoCalls): Promise<boolean> {
+export async function removeLeftovers(calls: MongoCalls): Promise<boolean> {
   const [array] = await calls.find("remains", {}, { limit: 1 });
   if (!array) return false;
   const number = Number(array["_id"]);

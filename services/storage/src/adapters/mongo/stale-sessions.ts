@@ -13,7 +13,7 @@ const forgottenMs = 86_400_000;
  * store tells the others which session it writes in; who is kept waiting while nobody's write goes through ends those sessions. To a store that lives and was
  * only slow it is one more conflict, and each time it is waited for twice as long.
  */
-export class Stuck {
+export class StaleSessions {
   readonly #calls: MongoCalls;
   readonly #copy: string;
   readonly #clock: DatabaseClock;

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { MongoCalls, Query } from "./calls.ts";
 import { attemptKey, chunkKey } from "./collections.ts";
-import { removeRemains } from "./remains.ts";
+import { removeLeftovers } from "./leftovers.ts";
 
 type Id = string | number;
 interface Range {
@@ -42,7 +42,7 @@ it("removes what a large array left in steps of a thousand, and nothing of its n
     },
   } as unknown as MongoCalls;
   let steps = 0;
-  while (await removeRemains(calls)) steps += 1;
+  while (await removeLeftovers(calls)) steps += 1;
   expect(removed).toEqual([1_000, 1_000, 500, 1_000, 1_000, 500, 1]);
   expect(steps).toBe(7);
   expect(stored).toEqual({ remains: [], folded: neighbours.toSorted(), attempts: neighbours.toSorted() });
