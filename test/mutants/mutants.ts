@@ -11,6 +11,7 @@ import { promiseMutants } from "./promises.ts";
 import { schedulingMutants } from "./scheduling.ts";
 import { storeMutants } from "./store.ts";
 import { systemMutants } from "./system.ts";
+import { truthMutants } from "./truth.ts";
 
 /** One way to break the code, and the tests that must notice. */
 export interface Mutant {
@@ -123,5 +124,6 @@ export const mutants: readonly Mutant[] = [
   ...mongoMutants,
   ...fileMutants,
   ...systemMutants,
+  ...truthMutants,
   ...edgeMutants,
 ];

@@ -1,6 +1,4 @@
-import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { KeepHouseRequest, TaskStoreServiceService } from "@berth/contracts/store";
-import type { Host } from "@berth/contracts/types";
 import type { Bus } from "@berth/nats";
 import { sleep } from "@berth/runtime";
 import type { GrpcClient, Logger } from "@berth/runtime";
@@ -33,7 +31,7 @@ export interface WatchingDeps {
 }
 
 export interface Watching {
-  readonly watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>;
+  readonly watcher: Watcher;
   /** Settles when all of it has ended; rejects where it cannot go on. */
   readonly running: Promise<unknown>;
 }

@@ -1,4 +1,3 @@
-import type { AssignRequest } from "@berth/contracts/agent";
 import type { Database } from "@berth/database";
 import { Agent, busControlPlane, serveAgent, simFiles } from "@berth/executor-agent/parts";
 import { fifoRanking } from "@berth/plugins";
@@ -60,7 +59,7 @@ const unexpected = (logger: Surroundings["logger"]) => ({
 });
 
 export function startScheduler({ life, node, bus, store, logger, random, signal }: Surroundings): Started & {
-  readonly scheduler: Scheduler<AssignRequest>;
+  readonly scheduler: Scheduler;
 } {
   const scheduler = new Scheduler({
     store: grpcPlanStore(store, life.name, { logger, ...unexpected(logger) }),

@@ -1,4 +1,3 @@
-import type { AssignRequest } from "@berth/contracts/agent";
 import { outcomeFromWire } from "@berth/contracts";
 import { openSqlite } from "@berth/database";
 import type { Database } from "@berth/database";
@@ -48,7 +47,7 @@ export class World {
   readonly #users = new Life("users");
   readonly #processRandom: Random;
   readonly #services = new Map<Life, StoreService>();
-  readonly #schedulers = new Map<Life, Scheduler<AssignRequest>>();
+  readonly #schedulers = new Map<Life, Scheduler>();
   /** Revision up to which a node has read the feed. */
   readonly #read = new Map<Node, number>();
   readonly #window: DeclaredWindow;
@@ -212,7 +211,7 @@ export class World {
   }
 
   /** The scheduler that leads and has read everything, if there is one. */
-  settledLeader(lastRevision: number): Scheduler<AssignRequest> | undefined {
+  settledLeader(lastRevision: number): Scheduler | undefined {
     for (const [life, scheduler] of this.#schedulers) {
       const { node } = this.posts.get(life.name.slice(0, life.name.indexOf("/")))!;
       if (life.alive && !life.paused && scheduler.term > 0 && (this.#read.get(node) ?? 0) >= lastRevision)

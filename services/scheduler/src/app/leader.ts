@@ -12,9 +12,9 @@ import type { Dispatcher } from "../ports/dispatcher.ts";
 import type { Instruments, Logger } from "../ports/instruments.ts";
 import type { CommitAnswer, PlanStore, RowReader } from "../ports/plan-store.ts";
 
-export interface LeaderDeps<Message> {
-  readonly store: PlanStore<Message>;
-  readonly dispatcher: Dispatcher<Message>;
+export interface LeaderDeps {
+  readonly store: PlanStore;
+  readonly dispatcher: Dispatcher;
   readonly policy: CyclePolicy;
   readonly requiredFeatures: readonly string[];
   readonly instruments: Instruments;
@@ -36,8 +36,8 @@ const parentsAtOnce = 1000;
  * One term of leading: snapshot, then many events, one cycle, without delay when idle. One plan is on its way to storage at a time; the next is made on top of it.
  * A new one is made for each term: nothing of an older view is kept.
  */
-export class Leader<Message> implements RowReader {
-  readonly #deps: LeaderDeps<Message>;
+export class Leader implements RowReader {
+  readonly #deps: LeaderDeps;
   readonly #term: number;
   readonly #signal: AbortSignal;
   readonly #failed: (error: unknown) => void;
@@ -50,7 +50,7 @@ export class Leader<Message> implements RowReader {
   #askingParents = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(deps: LeaderDeps<Message>, term: number, signal: AbortSignal, failed: (error: unknown) => void) {
+  constructor(deps: LeaderDeps, term: number, signal: AbortSignal, failed: (error: unknown) => void) {
     this.#deps = deps;
     this.#term = term;
     this.#signal = signal;
@@ -158,7 +158,7 @@ export class Leader<Message> implements RowReader {
   async #commit(queue: Queue, plan: Plan): Promise<void> {
     const { store, dispatcher, instruments, retry } = this.#deps;
     const commit = () => store.commit(this.#term, plan, this.#signal);
-    const answer: CommitAnswer<Message> = await retry(commit, this.#signal).catch((thrown: unknown) => {
+    const answer: CommitAnswer = await retry(commit, this.#signal).catch((thrown: unknown) => {
       if (AppError.from(thrown).reason === "STALE_TERM") this.#tellStale(plan);
       throw thrown;
     });

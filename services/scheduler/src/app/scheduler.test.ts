@@ -1,3 +1,4 @@
+import { AssignRequest } from "@berth/contracts/agent";
 import { AppError } from "@berth/core";
 import { fifoRanking } from "@berth/plugins";
 import { aHostRow, aTaskRow } from "@berth/test-support";
@@ -13,7 +14,7 @@ function setUp() {
   const commits: {
     term: number;
     plan: Plan;
-    answer: (answer?: Partial<CommitAnswer<string>>) => void;
+    answer: (answer?: Partial<CommitAnswer>) => void;
     fail: (error: Error) => void;
   }[] = [];
   const readers: RowReader[] = [];
@@ -24,7 +25,7 @@ function setUp() {
   let stale = 0;
   const aside: string[] = [];
   let planned: unknown;
-  const store: PlanStore<string> = {
+  const store: PlanStore = {
     acquireLease: async () => lease,
     releaseLease: async () => void released++,
     follow: (reader, signal) => {
@@ -43,10 +44,10 @@ function setUp() {
       ),
     outcomes: async (taskIds) => taskIds.map((taskId) => ({ taskId, live: false, outcome: "succeeded" as const })),
   };
-  const scheduler = new Scheduler<string>({
+  const scheduler = new Scheduler({
     store,
     dispatcher: {
-      send: (assignments) => void sent.push(...assignments.map(({ hostId, message }) => `${hostId} ${message}`)),
+      send: (assignments) => void sent.push(...assignments.map(({ hostId, message }) => `${hostId} ${message.term}`)),
     },
     policy: policyWith(fifoRanking()),
     requiredFeatures: [],
@@ -112,9 +113,9 @@ describe("Scheduler", () => {
     for (const id of ["2", "3"]) reader.onRows([aTaskRow(id)]);
     await turns();
     expect(world.commits).toHaveLength(1);
-    world.commits[0]!.answer({ assignments: [{ hostId: "h1", message: "run 1" }] });
+    world.commits[0]!.answer({ assignments: [{ hostId: "h1", message: AssignRequest.fromPartial({ term: 7 }) }] });
     await turns();
-    expect(world.sent).toEqual(["h1 run 1"]);
+    expect(world.sent).toEqual(["h1 7"]);
     expect(world.commits.map(({ term, plan }) => [term, ...idsOf(plan)])).toEqual([
       [1, "1"],
       [1, "2", "3"],

@@ -5,7 +5,7 @@ import type { Explanation } from "../domain/explain.ts";
 import { Leader } from "./leader.ts";
 import type { LeaderDeps } from "./leader.ts";
 
-export interface SchedulerDeps<Message> extends LeaderDeps<Message> {
+export interface SchedulerDeps extends LeaderDeps {
   readonly leaseTtlMs: number;
   /** Milliseconds of a clock that only goes on. */
   monotonic(): number;
@@ -21,13 +21,13 @@ const lastAnswerMs = 2_000;
  * A lease that could not be renewed in time ends its answers, but not the term: each plan is fenced by its term, so whoever still believes to lead can do no
  * harm, and a leader that gave up because storage is busy would make it busier by a new snapshot.
  */
-export class Scheduler<Message> {
-  readonly #deps: SchedulerDeps<Message>;
+export class Scheduler {
+  readonly #deps: SchedulerDeps;
   readonly #lease: LeaseKeeper;
-  #leader: Leader<Message> | undefined;
+  #leader: Leader | undefined;
   #term = 0;
 
-  constructor(deps: SchedulerDeps<Message>) {
+  constructor(deps: SchedulerDeps) {
     this.#deps = deps;
     this.#lease = new LeaseKeeper({
       acquire: (ttlMs, signal) => deps.store.acquireLease(ttlMs, signal),
@@ -58,7 +58,7 @@ export class Scheduler<Message> {
     return this.#leading().largestHosts();
   }
 
-  #leading(): Leader<Message> {
+  #leading(): Leader {
     if (!this.#leader || !this.#lease.held)
       throw new AppError("unavailable", "NOT_LEADER", "this scheduler stands by; another leads, or none does yet");
     return this.#leader;

@@ -1,3 +1,4 @@
+import type { AssignRequest } from "@berth/contracts/agent";
 import type { FeedRow } from "../domain/feed.ts";
 import type { ParentOutcome } from "../domain/queue.ts";
 import type { Plan } from "../domain/plan.ts";
@@ -10,17 +11,17 @@ export interface Lease {
 }
 
 /** What storage says of a plan; refusals in the plan's order, empty where committed. */
-export interface CommitAnswer<Message> {
+export interface CommitAnswer {
   readonly placementRefusals: readonly string[];
   readonly endRefusals: readonly string[];
   /** Ready to send. */
-  readonly assignments: readonly Assignments<Message>[];
+  readonly assignments: readonly Assignments[];
 }
 
 /** New runs for one host. What is said to it is storage's word, and not ours to read. */
-export interface Assignments<Message> {
+export interface Assignments {
   readonly hostId: string;
-  readonly message: Message;
+  readonly message: AssignRequest;
 }
 
 /** Who reads the change feed; see `followFeed`. */
@@ -31,14 +32,14 @@ export interface RowReader {
 }
 
 /** What the scheduler needs of storage. Fails with AppError only. */
-export interface PlanStore<Message> {
+export interface PlanStore {
   /** Takes or renews the lease; its term grows with each new holder. */
   acquireLease(ttlMs: number, signal: AbortSignal): Promise<Lease>;
   releaseLease(): Promise<void>;
   /** Snapshot and changes until aborted. */
   follow(reader: RowReader, signal: AbortSignal): Promise<void>;
   /** Commits what still holds. `precondition` STALE_TERM: somebody else leads. `unavailable`: it may have been committed or not. */
-  commit(term: number, plan: Plan, signal: AbortSignal): Promise<CommitAnswer<Message>>;
+  commit(term: number, plan: Plan, signal: AbortSignal): Promise<CommitAnswer>;
   /** What became of tasks that the feed no longer tells of; at most 1,000. */
   outcomes(taskIds: readonly string[], signal: AbortSignal): Promise<readonly ParentOutcome[]>;
 }

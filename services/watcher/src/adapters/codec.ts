@@ -73,11 +73,7 @@ function checkRuns(runs: readonly Run[]): void {
 }
 
 /** Undefined where the message says nothing of its host. */
-export function syncFromWire({
-  host,
-  statuses,
-  withoutSpec,
-}: SyncRequest): SyncNews<NonNullable<SyncRequest["host"]>> | undefined {
+export function syncFromWire({ host, statuses, withoutSpec }: SyncRequest): SyncNews | undefined {
   const over = statuses.filter(({ phase }) => phase === RunPhase.ENDED || phase === RunPhase.REFUSED);
   return (
     host && {
@@ -92,7 +88,7 @@ export function syncFromWire({
   );
 }
 
-export const reportFromWire = (report: ReportRequest): ReportNews<ReportRequest> => ({
+export const reportFromWire = (report: ReportRequest): ReportNews => ({
   hostId: report.hostId,
   agentId: report.agentId ?? "",
   runs: runsOf(report.statuses),

@@ -1,3 +1,5 @@
+import { AssignRequest, ReportRequest } from "@berth/contracts/agent";
+import { Host } from "@berth/contracts/types";
 import type { Run } from "@berth/core";
 import { describe, expect, it } from "vitest";
 import type { TaskFacts } from "../domain/run-view.ts";
@@ -7,16 +9,18 @@ import { Watcher } from "./watcher.ts";
 
 const run = (taskId: string, attempt = 1, epoch = "e1"): Run => ({ epoch, taskId, attempt });
 
+const aReport = (name: string) => ReportRequest.fromPartial({ journalId: name });
+
 function setUp(known: Record<string, Knowledge> = {}, refused = () => false) {
   let nowMs = 0;
   let canHear = true;
   const calls: string[] = [];
   const woken: string[] = [];
-  const store: RunStore<string, string, string, readonly string[]> = {
+  const store: RunStore = {
     follow: () => Promise.reject(new Error("not followed in this test")),
     async report(report) {
-      calls.push(`report ${report}`);
-      return "committed";
+      calls.push(`report ${report.journalId}`);
+      return { answers: [] };
     },
     async reportLost(hostId, journalId, runs) {
       calls.push(`lost ${hostId} ${journalId} ${runs.map(({ taskId }) => taskId)}`);
@@ -27,11 +31,11 @@ function setUp(known: Record<string, Knowledge> = {}, refused = () => false) {
       );
       return {
         known: ask.map(({ taskId }) => known[taskId] ?? "current"),
-        assign: missing.map(({ taskId }) => taskId),
+        assign: AssignRequest.fromPartial({ assignments: missing.map((run) => ({ run })) }),
       };
     },
     async seeHost({ host, unknownRuns }) {
-      calls.push(`see ${host} unknown ${unknownRuns.map(({ taskId }) => taskId)}`);
+      calls.push(`see ${host.driver} unknown ${unknownRuns.map(({ taskId }) => taskId)}`);
       return { term: 7, refused: refused() };
     },
     async loseRuns(hostId, listenedMs, marginMs) {
@@ -76,7 +80,16 @@ function setUp(known: Record<string, Knowledge> = {}, refused = () => false) {
     withoutSpec: readonly Run[] = [],
     over: readonly Run[] = [],
     agentId = "",
-  ) => watcher.sync({ host: "HOST", hostId: "h1", journalId, agentId, runs, over, withoutSpec });
+  ) =>
+    watcher.sync({
+      host: Host.fromPartial({ driver: "HOST" }),
+      hostId: "h1",
+      journalId,
+      agentId,
+      runs,
+      over,
+      withoutSpec,
+    });
   /** Of a sync that is answered with verdicts. */
   const kinds = async (...args: Parameters<typeof sync>) => {
     const answer = await sync(...args);
@@ -124,7 +137,7 @@ describe("Watcher", () => {
     rows({ id: "1" }, { id: "2" });
     watcher.onCaughtUp();
     const answer = await sync([run("1"), run("5"), run("6")]);
-    expect(answer).toEqual({
+    expect(answer).toMatchObject({
       epoch: "e1",
       term: 7,
       verdicts: [
@@ -132,7 +145,7 @@ describe("Watcher", () => {
         { run: run("5"), verdict: { kind: "unknown" } },
         { run: run("6"), verdict: { kind: "stop", cause: "over", by: "" } },
       ],
-      missing: ["2"],
+      missing: { assignments: [{ run: { taskId: "2" } }] },
     });
     // Not seen for long: once the database knows that the host is there, it is asked about all that is to go on.
     expect(calls.splice(0)).toEqual(["lookUp h1 ask 5,6 missing ", "see HOST unknown 5", "lookUp h1 ask 1 missing 2"]);
@@ -169,7 +182,7 @@ describe("Watcher", () => {
     const { watcher, rows, woken, at } = setUp();
     watcher.onCaughtUp();
     rows({ id: "1" }, { id: "2", hostId: "h2" });
-    await watcher.report({ hostId: "h2", agentId: "", runs: [run("2")], report: "preparing" });
+    await watcher.report({ hostId: "h2", agentId: "", runs: [run("2")], report: aReport("preparing") });
     await watcher.onTick();
     at(2_000);
     await watcher.onTick();
@@ -183,7 +196,7 @@ describe("Watcher", () => {
     );
     pass(29_000);
     watcher.onCaughtUp();
-    await watcher.report({ hostId: "h2", agentId: "", runs: [], report: "r" });
+    await watcher.report({ hostId: "h2", agentId: "", runs: [], report: aReport("r") });
     await watcher.onTick();
     pass(31_000);
     await watcher.onTick();
@@ -200,7 +213,7 @@ describe("Watcher", () => {
     rows({ id: "1", state: "running" }, { id: "2", state: "running", hostId: "h2" });
     watcher.onCaughtUp();
     pass(10_000);
-    await watcher.report({ hostId: "h2", agentId: "", runs: [], report: "r" });
+    await watcher.report({ hostId: "h2", agentId: "", runs: [], report: aReport("r") });
     pass(15_000);
     expect(await tick()).toEqual([]);
     pass(16_000);
@@ -270,7 +283,7 @@ describe("Watcher", () => {
       expect(woken).toHaveLength(wakes);
     }
     expect(calls).toEqual(["see HOST unknown ", "see HOST unknown ", "see HOST unknown "]);
-    const second = { hostId: "h1", agentId: "second", runs: [run("1")], report: "r" };
+    const second = { hostId: "h1", agentId: "second", runs: [run("1")], report: aReport("r") };
     await expect(watcher.report(second)).rejects.toMatchObject({ code: "denied", reason: "HOST_NAME_TAKEN" });
     isTaken = false;
     await watcher.report({ ...second, agentId: "first" });

@@ -1,3 +1,5 @@
+import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
+import type { Host } from "@berth/contracts/types";
 import { AppError, minHostLeaseMs, runKey } from "@berth/core";
 import type { Reason, Run } from "@berth/core";
 import { Hearing } from "../domain/hearing.ts";
@@ -8,8 +10,8 @@ import type { JudgedRun } from "../domain/verdicts.ts";
 import type { Instruments, Logger } from "../ports/instruments.ts";
 import type { RowReader, RunStore, Waker } from "../ports/run-store.ts";
 
-export interface WatcherDeps<Report, ReportReply, Host, Assign> {
-  readonly store: RunStore<Report, ReportReply, Host, Assign>;
+export interface WatcherDeps {
+  readonly store: RunStore;
   readonly waker: Waker;
   readonly instruments: Instruments;
   readonly logger: Logger;
@@ -21,7 +23,7 @@ export interface WatcherDeps<Report, ReportReply, Host, Assign> {
 }
 
 /** What an agent's sync says, as far as it is ours to read. */
-export interface SyncNews<Host> {
+export interface SyncNews {
   readonly host: Host;
   readonly hostId: string;
   readonly journalId: string;
@@ -33,11 +35,11 @@ export interface SyncNews<Host> {
   readonly over: readonly Run[];
 }
 
-export interface SyncAnswer<Assign> {
+export interface SyncAnswer {
   readonly epoch: string;
   readonly term: number;
   readonly verdicts: readonly JudgedRun[];
-  readonly missing: Assign | undefined;
+  readonly missing: AssignRequest | undefined;
 }
 
 /** Why an agent may not speak for its host: another one of the same host name was heard lately. */
@@ -47,11 +49,11 @@ export const hostNameTaken: Reason = {
     "another agent that uses this host name was heard lately; host names must be unique, so give one of the machines another name",
 };
 
-export interface ReportNews<Report> {
+export interface ReportNews {
   readonly hostId: string;
   readonly agentId: string;
   readonly runs: readonly Run[];
-  readonly report: Report;
+  readonly report: ReportRequest;
 }
 
 /** The feed is heard of at least every five seconds; without it for so long, the view says nothing. */
@@ -68,8 +70,8 @@ const loseAtOnce = 20;
 const refuseLogMs = 2_000;
 
 /** Commits what agents report, judges what they have, wakes them. All in memory comes from the change feed and may be lost at any time. */
-export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
-  readonly #deps: WatcherDeps<Report, ReportReply, Host, Assign>;
+export class Watcher implements RowReader {
+  readonly #deps: WatcherDeps;
   readonly #hearing: Hearing;
   #view = new RunView();
   #epoch = "";
@@ -79,7 +81,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   /** When a second agent of a host name was refused and that was logged. */
   readonly #refusedMs = new Map<string, number>();
 
-  constructor(deps: WatcherDeps<Report, ReportReply, Host, Assign>) {
+  constructor(deps: WatcherDeps) {
     this.#deps = deps;
     this.#hearing = new Hearing(deps.now());
   }
@@ -125,7 +127,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
   }
 
   /** Commits a host's reports; answers after the commit. Fails with `denied` HOST_NAME_TAKEN where another agent speaks for that host name. */
-  async report({ hostId, agentId, runs, report }: ReportNews<Report>): Promise<ReportReply> {
+  async report({ hostId, agentId, runs, report }: ReportNews): Promise<ReportReply> {
     const speaker = this.#view.agentOf(hostId) ?? "";
     if (speaker !== "" && speaker !== agentId) throw new AppError("denied", hostNameTaken.code, hostNameTaken.message);
     this.#heard(hostId, runs);
@@ -141,7 +143,7 @@ export class Watcher<Report, ReportReply, Host, Assign> implements RowReader {
     runs,
     over,
     withoutSpec,
-  }: SyncNews<Host>): Promise<SyncAnswer<Assign> | "refused" | undefined> {
+  }: SyncNews): Promise<SyncAnswer | "refused" | undefined> {
     const { store, instruments, waker } = this.#deps;
     const now = this.#deps.now();
     instruments.sync(this.ready);

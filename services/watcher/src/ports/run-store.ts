@@ -1,3 +1,5 @@
+import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
+import type { Host } from "@berth/contracts/types";
 import type { Run } from "@berth/core";
 import type { FeedRow } from "../domain/run-view.ts";
 import type { Knowledge } from "../domain/verdicts.ts";
@@ -10,21 +12,21 @@ export interface RowReader {
 }
 
 /** What an agent says of its host, and storage keeps; not ours to read. */
-export interface HostNews<Host> {
+export interface HostNews {
   readonly host: Host;
   /** Found there, and unknown to storage. */
   readonly unknownRuns: readonly Run[];
 }
 
 /**
- * What the watcher needs of storage. Messages of agents that it only carries are opaque here. Fails with AppError only; calls of many hosts that come together
+ * What the watcher needs of storage. It carries messages of agents, and reads nothing in them. Fails with AppError only; calls of many hosts that come together
  * are one call.
  */
-export interface RunStore<Report, ReportReply, Host, Assign> {
+export interface RunStore {
   /** Snapshot and changes until aborted. */
   follow(reader: RowReader, signal: AbortSignal): Promise<void>;
   /** Commits one host's reports; resolves after the commit. */
-  report(report: Report): Promise<ReportReply>;
+  report(report: ReportRequest): Promise<ReportReply>;
   /** Commits the end of runs that nobody has any more. */
   reportLost(hostId: string, journalId: string, runs: readonly Run[]): Promise<void>;
   /** What storage knows of `ask`, in order, and the assignments of those of `missing` that still are to run there, and of those of `withoutSpec` that go on there. */
@@ -33,9 +35,9 @@ export interface RunStore<Report, ReportReply, Host, Assign> {
     ask: readonly Run[],
     missing: readonly Run[],
     withoutSpec: readonly Run[],
-  ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: Assign | undefined }>;
+  ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: AssignRequest | undefined }>;
   /** Stores what an agent says of its host, unless another agent of that host name was heard lately: then this one is refused. With the scheduler's present term. */
-  seeHost(news: HostNews<Host>): Promise<{ readonly term: number; readonly refused: boolean }>;
+  seeHost(news: HostNews): Promise<{ readonly term: number; readonly refused: boolean }>;
   /**
    * Gives up runs on a host that was not heard here for `listenedMs`: those whose lease, and the margin after it, have passed since anybody heard of the host.
    * Storage decides each. Answers how many wait for another host, and how many are over.

@@ -1,6 +1,5 @@
 import { AppError, isTerminal } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
-import type { AssignRequest } from "@berth/contracts/agent";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import { followFeed, splitOnFailure } from "@berth/runtime";
 import type { FollowOptions, GrpcClient } from "@berth/runtime";
@@ -21,7 +20,7 @@ export function grpcPlanStore(
   store: GrpcClient<typeof TaskStoreServiceService>,
   holder: string,
   { logger, setAside, problems }: Pick<FollowOptions, "logger" | "setAside" | "problems">,
-): PlanStore<AssignRequest> {
+): PlanStore {
   let failedAlone: string | undefined;
   return {
     // Half its life: if a copy of storage does not answer, another is asked before the lease ends.
@@ -48,7 +47,7 @@ export function grpcPlanStore(
       }),
 
     async commit(term, plan, signal) {
-      const assignments: Assignments<AssignRequest>[] = [];
+      const assignments: Assignments[] = [];
       const commit = async (parts: Pick<Plan, "placements" | "ends">) => {
         const answer = await store.commitPlan(planToWire(term, parts), { signal, deadlineMs: commitDeadlineMs });
         for (const { hostId, assign } of answer.assignments) if (assign) assignments.push({ hostId, message: assign });

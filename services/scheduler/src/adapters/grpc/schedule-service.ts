@@ -5,7 +5,7 @@ import type { Scheduler } from "../../app/scheduler.ts";
 
 /** Answers from the leader's own memory. */
 export const scheduleService = (
-  scheduler: Pick<Scheduler<unknown>, "explain" | "largestHosts">,
+  scheduler: Pick<Scheduler, "explain" | "largestHosts">,
 ): ServiceImplementation<typeof ScheduleServiceService> => ({
   listLargestHosts: async () => ({ capacities: scheduler.largestHosts() }),
   explain: async ({ taskId }) => {

@@ -32,7 +32,7 @@ export function natsDispatcher({
   logger,
   timeoutMs = 5_000,
   onUndelivered = () => {},
-}: DispatcherOptions): Dispatcher<AssignRequest> {
+}: DispatcherOptions): Dispatcher {
   const lines = new Map<string, Line>();
 
   async function drain(hostId: string, line: Line): Promise<void> {

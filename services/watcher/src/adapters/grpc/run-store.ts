@@ -1,5 +1,5 @@
 import { ReportAnswer } from "@berth/contracts/agent";
-import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts/agent";
+import type { ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import type { Host } from "@berth/contracts/types";
 import { batcher, followFeed, splitOnFailure } from "@berth/runtime";
@@ -22,10 +22,7 @@ export interface RunStoreOptions extends Pick<FollowOptions, "logger" | "setAsid
 }
 
 /** Storage over gRPC; reports of many hosts go together, and so do their words of themselves. */
-export function grpcRunStore(
-  store: Store,
-  { logger, setAside, problems, now, onReports }: RunStoreOptions,
-): RunStore<ReportRequest, ReportReply, Host, AssignRequest> {
+export function grpcRunStore(store: Store, { logger, setAside, problems, now, onReports }: RunStoreOptions): RunStore {
   const report = batcher<ReportRequest, ReportReply>({
     maxItems: 1_000,
     maxQueued: 20_000,

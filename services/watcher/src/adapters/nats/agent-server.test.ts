@@ -8,7 +8,7 @@ import type { ReportNews, SyncAnswer, SyncNews, Watcher } from "../../app/watche
 import { lostReport } from "../codec.ts";
 import { serveAgents } from "./agent-server.ts";
 
-type Served = Watcher<ReportRequest, ReportReply, Host, never>;
+type Served = Watcher;
 const run = { epoch: "e", taskId: "1", attempt: 1 };
 const report = lostReport("h1", "j1", [run, { ...run, attempt: 2 }], new Date(0));
 
@@ -19,8 +19,8 @@ const agents = {
 };
 
 function serve(watcher: {
-  report?: (news: ReportNews<ReportRequest>) => Promise<ReportReply>;
-  sync?: (news: SyncNews<Host>) => Promise<SyncAnswer<never> | undefined>;
+  report?: (news: ReportNews) => Promise<ReportReply>;
+  sync?: (news: SyncNews) => Promise<SyncAnswer | undefined>;
 }) {
   const handlers = new Map<string, (message: unknown, incoming: { host: string }) => Promise<unknown>>();
   const bus = { serve: ({ type }: { type: string }, _: string, handler: never) => void handlers.set(type, handler) };
@@ -72,8 +72,8 @@ describe("serveAgents", () => {
   });
 
   it("reads a sync, and writes verdicts; or says that it is not ready", async () => {
-    const seen: SyncNews<Host>[] = [];
-    const answers: (SyncAnswer<never> | undefined)[] = [
+    const seen: SyncNews[] = [];
+    const answers: (SyncAnswer | undefined)[] = [
       {
         epoch: "e",
         term: 3,

@@ -1,8 +1,7 @@
 import { AppError } from "@berth/core";
 import { subjects } from "@berth/contracts";
 import { ReportAnswer } from "@berth/contracts/agent";
-import type { AssignRequest, ReportReply, ReportRequest, SyncReply } from "@berth/contracts/agent";
-import type { Host } from "@berth/contracts/types";
+import type { ReportRequest, SyncReply } from "@berth/contracts/agent";
 import type { Bus } from "@berth/nats";
 import { isTracing, openSpan } from "@berth/runtime";
 import type { SyncAnswer, Watcher } from "../../app/watcher.ts";
@@ -27,12 +26,7 @@ const queue = "watcher";
 const maxConcurrent = 4_096;
 
 /** Answers the agents of all hosts, one watcher each message. An agent speaks for its own host only: the subject says which. */
-export function serveAgents(
-  bus: Bus,
-  watcher: Watcher<ReportRequest, ReportReply, Host, AssignRequest>,
-  agents: KnownAgents,
-  signal: AbortSignal,
-): void {
+export function serveAgents(bus: Bus, watcher: Watcher, agents: KnownAgents, signal: AbortSignal): void {
   bus.serve(
     subjects.report,
     "*",
@@ -89,7 +83,7 @@ type Span = ReturnType<typeof openSpan>["span"];
 
 const notReady: SyncReply = { term: 0, verdicts: [], missing: undefined, ready: false, epoch: "" };
 
-const toReply = ({ term, verdicts, missing, epoch }: SyncAnswer<AssignRequest>): SyncReply => ({
+const toReply = ({ term, verdicts, missing, epoch }: SyncAnswer): SyncReply => ({
   term,
   verdicts: verdicts.map(verdictToWire),
   missing: missing && missing.assignments.length > 0 ? missing : undefined,
