@@ -51,7 +51,7 @@ describe("messages of callers", () => {
   let authorization = "";
 
   async function serve(messageMs = 10_000): Promise<void> {
-    const { address } = await echo.serve({ limits: { messageMs } });
+    const { address } = await echo.serve({ limits: { messageMs, boundsCallers: true } });
     session = connect(`http://${address}`);
     authorization = `Berth ${echo.secret}`;
   }
@@ -96,7 +96,7 @@ describe("messages of callers", () => {
     half.write(Buffer.concat([header(100), Buffer.alloc(99)]));
     const none = begin(session, authorization);
     for (const status of await Promise.all([half, none].map(statusOf)))
-      expect(status).toMatchObject({ status: 3, message: expect.stringContaining("in time") });
+      expect(status).toMatchObject({ status: 14, message: expect.stringContaining("in time") });
     expect(echo.seen.length).toBe(0);
   });
 

@@ -7,7 +7,7 @@ import { detailsKey, encodeStatusDetails, statusOf } from "@berth/contracts";
 import { maxMessageBytes } from "@berth/contracts/channel";
 import { guardMessages, messageMs } from "./message-guard.ts";
 import { endWhenUnread, slowReaderMs } from "./slow-reader.ts";
-import { ReceiveBudget, knownLimits, unknownLimits } from "./receive-budget.ts";
+import { ReceiveBudget, knownLimits, noLimits, unknownLimits } from "./receive-budget.ts";
 
 /**
  * Looks at a call's headers before any byte of its message is read. Answers the caller's name, or undefined where the method is open to anybody. Throws an
@@ -21,6 +21,8 @@ export const unknownMessageBytes = 64 * 1024;
 const lingerMs = 1_000;
 
 export interface AdmissionOptions {
+  /** Whether people call here, each of whom may hold so much; services of one cluster trust each other. */
+  readonly boundsCallers?: boolean;
   /** For tests: how long a message may take to arrive. */
   readonly messageMs?: number;
   /** For tests: how long a stream may be left unread. */
@@ -32,7 +34,7 @@ export interface AdmissionOptions {
  * and bytes under way, per caller and of all. grpc-js alone buffers 16 MiB for each stream of anybody, for as long as they like.
  */
 export function admission(admit: Admit, options: AdmissionOptions = {}): ServerInterceptor {
-  const known = new ReceiveBudget(knownLimits);
+  const known = new ReceiveBudget(options.boundsCallers ? knownLimits : noLimits);
   const unknown = new ReceiveBudget(unknownLimits);
 
   return ({ path, requestStream, responseStream }, call) => {

@@ -46,7 +46,7 @@ export interface GrpcServerOptions {
   readonly drainMs?: number;
   /** The longest that a unary call may take, whatever its client allows. */
   readonly deadlineMs?: number;
-  /** For tests: shorter times. */
+  /** What callers may hold of this process. */
   readonly limits?: AdmissionOptions;
   /** Start as NOT_SERVING; the service says `setServing(true)` itself. */
   readonly notReadyYet?: boolean;
@@ -60,8 +60,8 @@ export interface GrpcServer {
   setServing(serving: boolean): void;
 }
 
-/** Streams of HTTP/2 on one connection. A client with more of them waits, or opens another connection. */
-const streamsPerConnection = 2_000;
+/** Streams of HTTP/2 on one connection: more than one caller may open, because a client beyond this waits without a word. */
+const streamsPerConnection = 20_000;
 
 const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
 
@@ -84,7 +84,8 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     "grpc.keepalive_timeout_ms": 10_000,
     // A connection without calls is closed, and made again by the client's next call.
     "grpc.max_connection_idle_ms": 300_000,
-    "grpc.max_concurrent_streams": streamsPerConnection,
+    // Of services each has one connection, with a stream for each watch that people have open.
+    ...(options.limits?.boundsCallers ? { "grpc.max_concurrent_streams": streamsPerConnection } : {}),
     interceptors: [admission(options.admit, options.limits)],
   } as ServerOptions).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
   for (const each of options.middleware ?? []) server = server.use(each);

@@ -15,7 +15,7 @@ export interface GuardOptions {
   /** Whether a message is expected at once: the one of a unary call. */
   readonly expected: boolean;
   readonly messageMs: number;
-  /** Called at most once, with `invalid` MESSAGE_TOO_LARGE or MESSAGE_LATE, or the budget's error. */
+  /** Called at most once, with `invalid` MESSAGE_TOO_LARGE, `unavailable` MESSAGE_LATE, or the budget's error. */
   readonly onFault: (error: AppError) => void;
 }
 
@@ -38,7 +38,9 @@ export function guardMessages(stream: ServerHttp2Stream, options: GuardOptions):
   const expectWithin = (ms: number): void => {
     clearTimeout(timer);
     timer = setTimeout(
-      () => fail(new AppError("invalid", "MESSAGE_LATE", "the request did not arrive whole in time; send it faster")),
+      // Its sender may have stood still for a moment: the same message may be sent again.
+      () =>
+        fail(new AppError("unavailable", "MESSAGE_LATE", "the request did not arrive whole in time; send it again")),
       ms,
     ).unref();
   };

@@ -14,8 +14,15 @@ const MiB = 1024 * 1024;
 export const knownLimits: BudgetLimits = {
   bytesPerCaller: 128 * MiB,
   bytes: 512 * MiB,
-  callsPerCaller: 20_000,
+  callsPerCaller: 15_000,
   calls: 100_000,
+};
+/** Of services of this cluster. */
+export const noLimits: BudgetLimits = {
+  bytesPerCaller: Infinity,
+  bytes: Infinity,
+  callsPerCaller: Infinity,
+  calls: Infinity,
 };
 /** Of an address whose callers have shown none: it may only log in. */
 export const unknownLimits: BudgetLimits = { bytesPerCaller: MiB, bytes: 8 * MiB, callsPerCaller: 128, calls: 2_048 };

@@ -92,6 +92,7 @@ await runService({
       address: config.listen,
       services: grpcServices(api),
       admit: admitCallers(api.authorize),
+      limits: { boundsCallers: true },
       middleware: [accessMiddleware(api.authorize, streamLimit(config.maxStreams))],
       logger,
       closing,
