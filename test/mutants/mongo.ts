@@ -73,7 +73,7 @@ export const mongoMutants: readonly Mutant[] = [
   {
     name: "killed-store-holds-all-up",
     what: "nobody ends the transaction of a store that was killed in it",
-    file: `${adapter}/stuck.ts`,
+    file: `${adapter}/stale-sessions.ts`,
     find: "    await this.#endOthers();\n",
     replace: "",
     tests: copies,
