@@ -98,6 +98,7 @@ describe("leases of an agent's runs", () => {
     await control.until(() => control.syncs.length > 0);
     [mayAnswer, ahead] = [false, 61_000];
     await agent.onAssign(assign(journal.id, [{ id: "1", command: ["sim", "0"], leaseMs: 60_000 }]));
+    agent.wake();
     await eventually(() => control.syncs.some(({ statuses }) => statuses.length > 0));
     expect(control.of("1")).toEqual([]);
     mayAnswer = true;
