@@ -1,4 +1,4 @@
-import { legacyStatus } from "@berth/core";
+import { killedReason, legacyStatus } from "@berth/core";
 import { TaskSpec } from "@berth/contracts/types";
 import type { Task, Usage } from "@berth/contracts/types";
 import { unrecorded } from "../../domain/array-record.ts";
@@ -95,7 +95,7 @@ export function unrecordedRow(array: ArrayRecord, whole: TaskColumns, idx: numbe
     ...freshTask(number, idx, user, Math.max(overCode, whole.state)),
     revision,
     outcome: ended?.outcome ?? outcomeCode("killed"),
-    reason_code: ended?.reason_code ?? "KILLED_BY_USER",
+    reason_code: ended?.reason_code ?? killedReason("").code,
     reason_message: ended?.reason_message ?? "killed with its array",
     ended_at: whole.ended_at,
   };
