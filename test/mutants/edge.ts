@@ -27,14 +27,6 @@ export const edgeMutants: readonly Mutant[] = [
     tests: ["libs/core"],
   },
   {
-    name: "message-read-before-access",
-    what: "the message of a refused caller is read",
-    file: "libs/runtime/src/grpc-admission.ts",
-    find: "if (!(answer instanceof Promise)) return decide(answer);",
-    replace: "go(metadata); if (!(answer instanceof Promise)) return decide(answer);",
-    tests: ["libs/runtime/src/grpc"],
-  },
-  {
     name: "message-of-any-size",
     what: "a message is buffered whatever its header says",
     file: "libs/runtime/src/message-guard.ts",
