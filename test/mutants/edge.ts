@@ -98,4 +98,12 @@ export const edgeMutants: readonly Mutant[] = [
     replace: "if (over > 1e9) this.untilMs",
     tests: ["services/auth/src/domain"],
   },
+  {
+    name: "message-read-before-access",
+    what: "a call reaches its handler while its access is looked at",
+    file: "libs/runtime/src/grpc-admission.ts",
+    find: "if (!(answer instanceof Promise)) return decide(answer);",
+    replace: "go(metadata); if (!(answer instanceof Promise)) return decide(answer);",
+    tests: ["libs/runtime/src/grpc-admission.test.ts"],
+  },
 ];

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, constants } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import { AppError } from "@berth/core";
 import { Echo } from "@berth/test-support";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { unknownMessageBytes } from "./grpc-admission.ts";
@@ -130,6 +131,27 @@ describe("a stream", () => {
     const read = begin(session, `Berth ${echo.secret}`, "/test.v1.Echo/Count");
     read.end(Buffer.concat([header(5), Buffer.from("20000")]));
     expect(await statusOf(read)).toMatchObject({ status: 0 });
+    session.destroy();
+  });
+});
+
+describe("a call whose access is still looked at", () => {
+  it("reaches no handler, though its whole message is here", async () => {
+    await using echo = new Echo();
+    const decision = Promise.withResolvers<string>();
+    const asked = Promise.withResolvers<void>();
+    const { address } = await echo.serve({ admit: () => (asked.resolve(), decision.promise) });
+    const session = connect(`http://${address}`);
+    const call = begin(session, undefined);
+    const status = statusOf(call);
+    call.end(Buffer.concat([header(5), Buffer.from("hello")]));
+    await asked.promise;
+    // Answers to later frames prove that the message has arrived.
+    for (let n = 0; n < 3; n++) await new Promise((resolve) => session.ping(resolve));
+    expect(echo.seen.length).toBe(0);
+    decision.reject(new AppError("unauthenticated", "NO", "no"));
+    expect(await status).toMatchObject({ status: 16 });
+    expect(echo.seen.length).toBe(0);
     session.destroy();
   });
 });
