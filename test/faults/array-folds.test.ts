@@ -43,7 +43,7 @@ describe(`storage killed while arrays are claimed and folded (seed ${seed})`, ()
     const folding = (async () => {
       while (!stopped) {
         const ages = { archiveAfterMs: 1e12, deleteAfterMs: 1e12 };
-        folded += await core.store.keepHouse(ages).then(
+        folded += await core.store.runHousekeeping(ages).then(
           ({ folded: n }) => n,
           () => 0,
         );
@@ -82,7 +82,7 @@ describe(`storage killed while arrays are claimed and folded (seed ${seed})`, ()
 
     // What a new process finds is the same, folded to the last.
     const ages = { archiveAfterMs: 1e12, deleteAfterMs: 1e12 };
-    while ((await core.store.keepHouse(ages)).more) continue;
+    while ((await core.store.runHousekeeping(ages)).more) continue;
     await core.kill("storage");
     await core.start("storage");
     expect(await listAll(core, { arrayId: good })).toEqual(listed);

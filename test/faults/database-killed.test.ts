@@ -30,7 +30,7 @@ describe("MongoDB's server, killed and started again under load", () => {
       const submitting = Array.from({ length: 3 }, async () => {
         while (!ends) {
           const tasks = Array.from({ length: 1 + Math.floor(random() * 5) }, () => ({ requestId: `r${next++}`, spec }));
-          expect(await recorder.submit(tasks), recorder.unanswered.at(-1)).toBe(true); // patiently: an outage makes it late, and no more
+          expect(await recorder.submit(tasks), recorder.unanswered.at(-1)).toBe(true); // an outage makes it late, and no more
           await new Promise((resolve) => setTimeout(resolve, 100 + random() * 200));
         }
       });

@@ -25,7 +25,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const leaseMs = 10_000;
 const marginMs = 12_000;
 /** A tick is 0.1 s; a busy machine takes longer. */
-const standsStillMs = 3_000;
+const stoppedForMs = 3_000;
 
 /** Hosts that vanish and come back, with short leases: one whose network is cut, or whose agent stands still, and another on the same machine. */
 export function describeLostHosts(driver: "process" | "docker", prepare?: Prepare): void {
@@ -95,7 +95,7 @@ export function describeLostHosts(driver: "process" | "docker", prepare?: Prepar
         const now = ticks(file).length;
         if (now === before) return now;
         before = now;
-        await new Promise((resolve) => setTimeout(resolve, standsStillMs));
+        await new Promise((resolve) => setTimeout(resolve, stoppedForMs));
       }
       throw new Error(`${file} goes on`);
     }

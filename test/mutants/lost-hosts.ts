@@ -64,8 +64,8 @@ export const lostHostMutants: readonly Mutant[] = [
   {
     name: "listening-while-deaf",
     what: "a watcher counts time in which it stood still as listening",
-    file: "services/watcher/src/domain/hearing.ts",
-    find: "if (!canHear || nowMs - this.#lookedMs > longestGapMs) this.#sinceMs = nowMs;",
+    file: "services/watcher/src/domain/host-contacts.ts",
+    find: "if (!canHear || nowMs - this.#checkedMs > longestGapMs) this.#sinceMs = nowMs;",
     replace: "if (!canHear) this.#sinceMs = nowMs;",
     tests: ["services/watcher"],
   },

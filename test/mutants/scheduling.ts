@@ -107,7 +107,7 @@ export const schedulingMutants: readonly Mutant[] = [
     name: "journal-lost-at-once",
     what: "runs are given up at the first sight of another journal",
     file: `${watching}/app/watcher.ts`,
-    find: "this.#hearing.journalSettled(hostId, journalId, now) && ",
+    find: "this.#contacts.journalSettled(hostId, journalId, now) && ",
     replace: "",
     tests: watcher,
   },

@@ -9,7 +9,7 @@ import { sleep } from "./sleep.ts";
 export const defaultStalledMs = 45_000;
 /** A start may block the event loop for longer, as a migration of a large database does. */
 const startingMs = 600_000;
-const looksPerStall = 9;
+const checksPerStall = 9;
 
 /**
  * Ends a process that gave no sign of life for `stalledMs` (it was stopped, or hangs); the supervisor starts it again then. Time in which this process had no
@@ -22,19 +22,19 @@ export async function endStalled(
   stalledMs: number,
 ): Promise<void> {
   const { name, lifeSign, readyFile } = service;
-  const lookEveryMs = stalledMs / looksPerStall;
+  const checkEveryMs = stalledMs / checksPerStall;
   let lastSign = "";
   let pid: number | undefined;
   let sinceMs = performance.now();
-  let lookedMs = sinceMs;
+  let checkedMs = sinceMs;
   while (!signal.aborted) {
-    await sleep(lookEveryMs, signal);
+    await sleep(checkEveryMs, signal);
     const known = findProcess(layout.run, name);
-    const sign = known === undefined ? "" : await signOf(lifeSign, lookEveryMs);
+    const sign = known === undefined ? "" : await signOf(lifeSign, checkEveryMs);
     const now = performance.now();
-    const hadNoTurn = now - lookedMs > 4 * lookEveryMs;
+    const hadNoTurn = now - checkedMs > 4 * checkEveryMs;
     if (sign !== lastSign || known?.pid !== pid || hadNoTurn) sinceMs = now;
-    [lastSign, pid, lookedMs] = [sign, known?.pid, now];
+    [lastSign, pid, checkedMs] = [sign, known?.pid, now];
     const isReady = readyFile === undefined || existsSync(readyFile);
     const limitMs = isReady ? stalledMs : Math.max(startingMs, stalledMs);
     if (known === undefined || signal.aborted || now - sinceMs < limitMs) continue;
@@ -50,11 +50,11 @@ export async function endStalled(
 async function signOf(lifeSign: ServiceProcess["lifeSign"], withinMs: number): Promise<string> {
   if ("heartbeatFile" in lifeSign)
     return String(statSync(lifeSign.heartbeatFile, { throwIfNoEntry: false })?.mtimeMs ?? "");
-  return (await greets(lifeSign.greetingPort, withinMs)) ? String(performance.now()) : "silent";
+  return (await sendsGreeting(lifeSign.greetingPort, withinMs)) ? String(performance.now()) : "silent";
 }
 
 /** Whether a server on this machine says something to whoever connects, as nats-server does. The kernel accepts connections also for a stopped process. */
-function greets(port: number, withinMs: number): Promise<boolean> {
+function sendsGreeting(port: number, withinMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });
     const settle = (greeted: boolean): void => {

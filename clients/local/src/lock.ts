@@ -22,7 +22,7 @@ export async function takeLock(layout: Layout): Promise<() => void> {
       }
       const owner = lockOwner(path);
       if (owner === undefined) continue; // its owner released it between the two calls
-      if (!processExists(owner)) takeAway(path, owner);
+      if (!processExists(owner)) removeLockOf(path, owner);
       else if (Date.now() > until)
         throw new AppError(
           "precondition",
@@ -45,7 +45,7 @@ function lockOwner(path: string): number | undefined {
 }
 
 /** Removes the lock of a process that has ended, unless another process holds it by now. */
-function takeAway(path: string, owner: number): void {
+function removeLockOf(path: string, owner: number): void {
   if (lockOwner(path) === owner) rmSync(path, { force: true });
 }
 

@@ -14,7 +14,7 @@ export interface FollowOptions {
   readonly onAway?: (error: AppError) => void;
 }
 
-const usualPatienceMs = 10 * 60_000;
+const defaultRetryForMs = 10 * 60_000;
 /** The server sends a message on a watch every 5 s. A watch without one for this long is broken, even if its connection seems open. */
 const silenceMs = 15_000;
 
@@ -34,7 +34,7 @@ async function* reopening<T>(
     } catch (thrown) {
       options.signal?.throwIfAborted();
       const error = AppError.from(thrown);
-      if (error.code !== "unavailable" || performance.now() - heardAt > (options.patienceMs ?? usualPatienceMs))
+      if (error.code !== "unavailable" || performance.now() - heardAt > (options.patienceMs ?? defaultRetryForMs))
         throw error;
       if (failures === 1) options.onAway?.(error);
     }

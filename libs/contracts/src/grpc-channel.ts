@@ -7,7 +7,7 @@ const scheme = "berth";
 /** The largest message that both ends take: 16 MiB. A bulk call splits what it sends. */
 export const maxMessageBytes = 16 * 1024 * 1024;
 /** Names are not looked up more often than this. */
-const lookUpEveryMs = 2_000;
+const resolveEveryMs = 2_000;
 
 /** `host:port` or `unix:/path`, several with commas: copies of one service. */
 export const splitAddresses = (addresses: string): string[] =>
@@ -70,7 +70,7 @@ class ListResolver implements experimental.Resolver {
   updateResolution(): void {
     this.#destroyed = false;
     if (this.#timer || (this.#toldAt > 0 && !this.#hasNames)) return;
-    const waitMs = Math.max(0, this.#toldAt + lookUpEveryMs - performance.now());
+    const waitMs = Math.max(0, this.#toldAt + resolveEveryMs - performance.now());
     this.#timer = setTimeout(() => void this.#resolve(), waitMs).unref();
     if (waitMs === 0) this.#timer.ref();
   }

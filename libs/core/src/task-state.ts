@@ -51,7 +51,7 @@ export type TaskEvent =
   | { readonly kind: "end"; readonly outcome: "rejected" | "dependency_failed"; readonly reason: Reason }
   /** A user asks. */
   | { readonly kind: "request"; readonly request: TaskRequest }
-  /** News from the host of an attempt. */
+  /** Events from the host of an attempt. */
   | { readonly kind: "started"; readonly attempt: number }
   | { readonly kind: "suspended"; readonly attempt: number }
   | { readonly kind: "resumed"; readonly attempt: number }
@@ -82,7 +82,7 @@ export type Move =
   | { readonly kind: "moved"; readonly life: TaskLife }
   /** True already, or of an earlier phase: nothing to write, and no error. */
   | { readonly kind: "unchanged" }
-  /** News of an attempt that was followed by another, or given up. */
+  /** Events of an attempt that was followed by another, or given up. */
   | { readonly kind: "superseded" }
   | { readonly kind: "refused"; readonly why: RefusalCode };
 
@@ -134,7 +134,7 @@ export function move(life: TaskLife, event: TaskEvent): Move {
     case "ended":
     case "refused":
     case "lost":
-      return moveOnNews(life, event);
+      return moveOnAttemptEvent(life, event);
     default:
       return unreachable(event);
   }
@@ -162,9 +162,9 @@ function moveOnRequest({ state, request }: TaskLife, asked: TaskRequest): Move {
   }
 }
 
-type News = Extract<TaskEvent, { attempt: number }>;
+type AttemptEvent = Extract<TaskEvent, { attempt: number }>;
 
-function moveOnNews({ state, request }: TaskLife, event: Exclude<News, { kind: "place" }>): Move {
+function moveOnAttemptEvent({ state, request }: TaskLife, event: Exclude<AttemptEvent, { kind: "place" }>): Move {
   if (event.attempt > state.attempt) return refused("UNKNOWN_ATTEMPT");
   if (event.attempt < state.attempt) return { kind: "superseded" };
   switch (state.kind) {

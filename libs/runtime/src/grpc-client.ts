@@ -56,8 +56,8 @@ export function grpcClient<D extends ServiceDefinition>(
     .create(definition, channel);
 }
 
-const triesADeadline = 3;
-const leastTryMs = 300;
+const triesPerDeadline = 3;
+const minTryMs = 300;
 
 function clientMiddleware(
   { service, authorization, idempotent = [], deadlineMs: usual = 10_000 }: GrpcClientOptions,
@@ -97,7 +97,7 @@ function clientMiddleware(
       const safe =
         idempotent === true || idempotent.includes(call.method.path.slice(call.method.path.lastIndexOf("/") + 1));
       if (!safe) return await once(stop.signal);
-      const tryMs = hasCopies ? Math.max(leastTryMs, deadlineMs / triesADeadline) : deadlineMs;
+      const tryMs = hasCopies ? Math.max(minTryMs, deadlineMs / triesPerDeadline) : deadlineMs;
       const each = tryMs < deadlineMs ? () => within(tryMs, once, stop.signal, service) : () => once(stop.signal);
       return await retryUntil(each, endsAt, stop.signal);
     } finally {

@@ -23,7 +23,7 @@ export interface LeaseKeeperOptions {
 }
 
 /** Whoever waits asks this often within a life: what a takeover costs beyond the life that is left. */
-const asksALife = 8;
+const renewalsPerLease = 8;
 
 /**
  * One of several processes holds a lease. Here, it is held only until (our clock when the last renewal that succeeded was *sent*) + its life: storage counts
@@ -47,7 +47,7 @@ export class LeaseKeeper {
     for (;;) {
       const answer = await this.#ask(signal);
       if (answer?.held) return answer.term;
-      await this.#options.sleep(answer ? this.#options.ttlMs / asksALife : this.#failureMs(), signal);
+      await this.#options.sleep(answer ? this.#options.ttlMs / renewalsPerLease : this.#failureMs(), signal);
     }
   }
 

@@ -55,7 +55,7 @@ await runService({
         name: `watcher-${randomUUID()}`,
         lossMarginMs: config.lossMarginMs,
         ages: agesOf(config),
-        houseDeadlineMs: 600_000,
+        housekeepingDeadlineMs: 600_000,
         instruments: watcherMetrics({
           live: () => watching.watcher.view.liveCount,
           lagMs: () => watching.watcher.lagMs,

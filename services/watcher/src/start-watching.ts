@@ -1,4 +1,4 @@
-import type { KeepHouseRequest, TaskStoreServiceService } from "@berth/contracts/store";
+import type { RunHousekeepingRequest, TaskStoreServiceService } from "@berth/contracts/store";
 import type { Bus } from "@berth/nats";
 import { sleep } from "@berth/runtime";
 import type { GrpcClient, Logger } from "@berth/runtime";
@@ -6,7 +6,7 @@ import { grpcRunStore, grpcTimerLease } from "./adapters/grpc/run-store.ts";
 import type { RunStoreOptions } from "./adapters/grpc/run-store.ts";
 import { natsWaker, serveAgents } from "./adapters/nats/agent-server.ts";
 import type { KnownAgents } from "./adapters/nats/agent-server.ts";
-import { HouseKeeping } from "./app/house-keeping.ts";
+import { Housekeeping } from "./app/housekeeping.ts";
 import { runTimers } from "./app/timers.ts";
 import { Watcher } from "./app/watcher.ts";
 import type { Instruments } from "./ports/instruments.ts";
@@ -19,9 +19,9 @@ export interface WatchingDeps {
   /** Between the end of a run's lease and giving it up, in milliseconds. */
   readonly lossMarginMs: number;
   /** When files and records of ended tasks go. */
-  readonly ages: KeepHouseRequest;
+  readonly ages: RunHousekeepingRequest;
   /** How long storage may take for one step of that, in milliseconds: a task may have very many files. */
-  readonly houseDeadlineMs: number;
+  readonly housekeepingDeadlineMs: number;
   readonly instruments: Instruments & { readonly reports: RunStoreOptions["onReports"] };
   readonly logger: Logger;
   readonly agents: KnownAgents;
@@ -38,8 +38,19 @@ export interface Watching {
 
 /** Puts a watcher together and lets it run until aborted: it follows the feed, answers agents, and runs the timers while it holds their lease. */
 export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching {
-  const { client, bus, name, lossMarginMs, ages, houseDeadlineMs, instruments, logger, random, setAside, problems } =
-    deps;
+  const {
+    client,
+    bus,
+    name,
+    lossMarginMs,
+    ages,
+    housekeepingDeadlineMs,
+    instruments,
+    logger,
+    random,
+    setAside,
+    problems,
+  } = deps;
   const monotonic = () => performance.now();
   const store = grpcRunStore(client, {
     logger,
@@ -59,8 +70,8 @@ export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching
   });
   const listening = setInterval(() => watcher.listen(), 1_000);
   signal.addEventListener("abort", () => clearInterval(listening));
-  const house = new HouseKeeping({
-    step: (until) => client.keepHouse(ages, { signal: until, deadlineMs: houseDeadlineMs }),
+  const housekeeping = new Housekeeping({
+    step: (until) => client.runHousekeeping(ages, { signal: until, deadlineMs: housekeepingDeadlineMs }),
     logger,
     now: monotonic,
     sleep,
@@ -71,7 +82,7 @@ export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching
     ttlMs: 6_000,
     everyMs: 1_000,
     onTick() {
-      house.onTick(signal);
+      housekeeping.onTick(signal);
       return watcher.onTick();
     },
     monotonic,

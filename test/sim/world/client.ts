@@ -101,7 +101,7 @@ function newTask(wish: Wish, parent: string | undefined): NewTask {
 }
 
 /** What users were told. */
-export interface Told {
+export interface Acknowledgements {
   /** Wishes by the id that was acknowledged for them. */
   readonly acknowledged: Map<string, Wish>;
   /** Requests that were acknowledged: they were noted, or the task was over. */
@@ -110,7 +110,7 @@ export interface Told {
 
 /** Users of a world: they repeat what was not answered until it is. */
 export class Client {
-  readonly told: Told = { acknowledged: new Map(), killed: new Set() };
+  readonly told: Acknowledgements = { acknowledged: new Map(), killed: new Set() };
   readonly #store: StoreClient;
   readonly #ids: (string | undefined)[] = [];
   readonly #wishes: readonly Wish[];
@@ -206,8 +206,8 @@ export class Client {
   }
 
   /** Old files go, ended elements are folded: as a watcher asks for it now and then. */
-  async keepHouse(): Promise<void> {
-    await this.#store.keepHouse(ages, { deadlineMs: 5_000 }).catch(() => {});
+  async runHousekeeping(): Promise<void> {
+    await this.#store.runHousekeeping(ages, { deadlineMs: 5_000 }).catch(() => {});
   }
 
   /** As an operator; `before` each time it is said. */

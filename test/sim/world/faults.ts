@@ -1,5 +1,5 @@
 import { SimDisk } from "./journal.ts";
-import { fairWeather } from "./network.ts";
+import { noMessageFaults } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Post } from "./post.ts";
 import type { World } from "./world.ts";
@@ -128,7 +128,7 @@ const faults: Readonly<Record<string, Fault>> = {
       delayMs: random.spread(50, 8_000),
     });
     world.say("the weather changes");
-    world.after(random.spread(1_000, 30_000), () => Object.assign(world.network.weather, fairWeather()));
+    world.after(random.spread(1_000, 30_000), () => Object.assign(world.network.weather, noMessageFaults()));
   },
 };
 
@@ -147,9 +147,9 @@ export function planFaults(world: World): void {
 }
 
 /** Everything is mended and started again; what was done stays done. */
-export function mend(world: World): void {
+export function endFaults(world: World): void {
   world.say("everything is mended");
-  Object.assign(world.network.weather, fairWeather());
+  Object.assign(world.network.weather, noMessageFaults());
   world.bus.setAway(false);
   for (const hostId of world.machines.keys()) powerOn(world, hostId);
   for (const post of world.posts.values()) {

@@ -1,12 +1,12 @@
 import type { Database } from "@berth/database";
 import type { Client } from "./client.ts";
 import type { Machine } from "./machine.ts";
-import { goes } from "./process.ts";
+import { isRunnable } from "./process.ts";
 import type { MachineWatch, Process } from "./process.ts";
 import { codes, isLiveRow, readArrays, readCounts, readCpuMilli, readLoad, readTruth } from "./truth.ts";
 import type { TruthRow } from "./truth.ts";
 
-export interface Witnesses {
+export interface InvariantDeps {
   readonly database: Database;
   readonly client: Client;
   readonly machines: ReadonlyMap<string, Machine>;
@@ -18,8 +18,8 @@ export interface Witnesses {
 const name = ({ run, hostId }: Process): string => `${run.taskId}#${run.attempt}@${hostId}`;
 
 /** What must hold after each step, each on its own. */
-export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
-  readonly #w: Witnesses;
+export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
+  readonly #w: InvariantDeps;
   #truth = new Map<string, TruthRow>();
   /** Ended elements that have no record of their own any more. */
   readonly folded = new Map<string, TruthRow>();
@@ -27,8 +27,8 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
   /** Runs that were ever made a process. */
   readonly begun = new Set<string>();
 
-  constructor(witnesses: Witnesses) {
-    this.#w = witnesses;
+  constructor(deps: InvariantDeps) {
+    this.#w = deps;
   }
 
   get truth(): ReadonlyMap<string, TruthRow> {
@@ -53,7 +53,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
     this.hostsAreNotOverfull(process);
   }
 
-  goes(process: Process): void {
+  isRunnable(process: Process): void {
     this.oneAttemptMakesProgress(process);
   }
 
@@ -172,7 +172,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "goes"> {
     const { taskId } = process.run;
     const all: Process[] = [];
     for (const machine of this.#w.machines.values())
-      for (const other of machine.running()) if (other.run.taskId === taskId && goes(other)) all.push(other);
+      for (const other of machine.running()) if (other.run.taskId === taskId && isRunnable(other)) all.push(other);
     if (all.length > 1 && !this.#w.mayOverlap(all))
       this.#w.problem("oneAttemptMakesProgress", `${all.map(name).join(" and ")} make progress at once`);
   }

@@ -6,7 +6,7 @@ import { codes, readAttempts, readCharged, readLoad, readTruth } from "./truth.t
 import type { TruthRow } from "./truth.ts";
 
 /** What storage says of an ended task. */
-export interface Told {
+export interface StoredEnd {
   readonly attempt: number;
   readonly outcome: Outcome | undefined;
   readonly cpuMs: number;
@@ -23,7 +23,7 @@ export interface End {
   /** Ended elements as they were when they were folded. */
   readonly folded: ReadonlyMap<string, TruthRow>;
   /** What storage says of a task. */
-  readonly get: (id: string) => Promise<Told>;
+  readonly get: (id: string) => Promise<StoredEnd>;
 }
 
 /** Whether nothing is left to do; until then the world goes on, for a while. */
@@ -38,7 +38,7 @@ export async function checkTheEnd(end: End): Promise<void> {
   nothingWaitsForEver(end);
   noOrphans(end);
   usageIsTheSumOverRuns(end);
-  nothingIsCarried(end);
+  noLoadLeft(end);
   await foldedElementsStayAsTheyEnded(end);
 }
 
@@ -89,7 +89,7 @@ async function foldedElementsStayAsTheyEnded({ folded, get, problem }: End): Pro
 }
 
 /** No host is said to carry anything. */
-function nothingIsCarried({ database, problem }: End): void {
+function noLoadLeft({ database, problem }: End): void {
   for (const [host, { live, cpuMilli }] of readLoad(database))
-    if (live !== 0 || cpuMilli !== 0) problem("nothingIsCarried", `${host} is said to carry ${live} tasks`);
+    if (live !== 0 || cpuMilli !== 0) problem("noLoadLeft", `${host} is said to carry ${live} tasks`);
 }

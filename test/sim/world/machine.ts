@@ -3,7 +3,7 @@ import type { SimPlan } from "@berth/executor-agent/parts";
 import { runKey, runRefusal } from "@berth/core";
 import type { Resources, Run, RunRefusalCode } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
-import { goes } from "./process.ts";
+import { isRunnable } from "./process.ts";
 import type { MachineWatch, Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import { Life } from "./time.ts";
@@ -119,7 +119,7 @@ export class Machine {
             kind: "found",
             run: process.run,
             startedAt: process.startedAt,
-            suspended: !goes(process),
+            suspended: !isRunnable(process),
             leased: process.leased,
           })),
           signal,
@@ -214,7 +214,7 @@ export class Machine {
       process.startedAt = this.#now();
       this.#watch.began(process);
       this.#tell({ kind: "started", run, at: process.startedAt });
-      if (goes(process)) this.#go(process);
+      if (isRunnable(process)) this.#go(process);
     });
   }
 
@@ -230,12 +230,12 @@ export class Machine {
   }
 
   #change(process: Process, paused: boolean, frozen: boolean): void {
-    const went = goes(process);
+    const went = isRunnable(process);
     const running = process.phase === "running";
     if (running && went && (paused || frozen)) this.#stand(process);
     process.paused = paused;
     process.frozen = frozen;
-    if (running && !went && goes(process)) this.#go(process);
+    if (running && !went && isRunnable(process)) this.#go(process);
   }
 
   #stopBeforeStart(process: Process): void {
@@ -253,14 +253,14 @@ export class Machine {
   #go(process: Process): void {
     process.resumedAtMs = this.#time.nowMs;
     process.timer = this.#time.at(this.power, process.remainingMs, () => this.#end(process, undefined));
-    this.#watch.goes(process);
+    this.#watch.isRunnable(process);
   }
 
   /** It makes no progress any more. */
   #stand(process: Process): void {
     if (process.timer) process.timer.cancelled = true;
     process.timer = undefined;
-    if (process.phase !== "running" || !goes(process)) return;
+    if (process.phase !== "running" || !isRunnable(process)) return;
     const since = this.#time.nowMs - process.resumedAtMs;
     process.progressMs += since;
     process.remainingMs = Math.max(0, process.remainingMs - since);

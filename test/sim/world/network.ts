@@ -23,7 +23,7 @@ export class Node {
 }
 
 /** What may go wrong with a message, each as a part of all. */
-export interface Weather {
+export interface MessageFaults {
   lost: number;
   doubled: number;
   delayed: number;
@@ -31,7 +31,7 @@ export interface Weather {
   delayMs: number;
 }
 
-export const fairWeather = (): Weather => ({ lost: 0, doubled: 0, delayed: 0, delayMs: 0 });
+export const noMessageFaults = (): MessageFaults => ({ lost: 0, doubled: 0, delayed: 0, delayMs: 0 });
 
 export const unavailable = (reason: `${Uppercase<string>}`, message: string): AppError =>
   new AppError("unavailable", reason, message);
@@ -50,7 +50,7 @@ interface OpenCall {
 /** Carries messages between nodes, and loses, doubles, delays and reorders them as the weather is. */
 export class Network {
   readonly time: VirtualTime;
-  readonly weather: Weather = fairWeather();
+  readonly weather: MessageFaults = noMessageFaults();
   readonly #random: Random;
   readonly #open = new Map<Life, Set<OpenCall>>();
   readonly #trace: (what: string) => void;

@@ -1,5 +1,5 @@
 import { Node } from "./network.ts";
-import type { Started, Surroundings } from "./services.ts";
+import type { Started, ProcessDeps } from "./services.ts";
 import type { StoreClient } from "./store-client.ts";
 
 /** A place with what is started there, again after each death. */
@@ -14,7 +14,7 @@ export interface Post {
   down: boolean;
   lives: number;
   stop: AbortController;
-  start(surroundings: Omit<Surroundings, "store">, store: StoreClient): Started;
+  start(surroundings: Omit<ProcessDeps, "store">, store: StoreClient): Started;
 }
 
 /** A post where nothing was started yet. */

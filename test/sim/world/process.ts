@@ -27,14 +27,14 @@ export interface Process {
 }
 
 /** Whether it makes progress, as far as nobody made it stand still. */
-export const goes = ({ paused, frozen }: Process): boolean => !paused && !frozen;
+export const isRunnable = ({ paused, frozen }: Process): boolean => !paused && !frozen;
 
 /** Told of what runs, at once. */
 export interface MachineWatch {
   /** A run is made a process. */
   began(process: Process): void;
   /** A process makes progress from now on. */
-  goes(process: Process): void;
+  isRunnable(process: Process): void;
   ended(process: Process): void;
   /** Its end can be told from now on. */
   told(process: Process): void;

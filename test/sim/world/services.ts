@@ -16,7 +16,7 @@ import type { StoreClient, StoreService } from "./store-client.ts";
 import type { Life } from "./time.ts";
 
 /** What a process is started with: what `main.ts` would make of its configuration. */
-export interface Surroundings {
+export interface ProcessDeps {
   readonly life: Life;
   readonly node: Node;
   readonly bus: BusServer;
@@ -38,7 +38,7 @@ const noFiles = { clean: async () => {}, createTaskDir: async () => {} } as unkn
 /** Storage over a database that outlives it. */
 export function startStorage(
   database: Database,
-  { logger, signal }: Omit<Surroundings, "store">,
+  { logger, signal }: Omit<ProcessDeps, "store">,
 ): Started & { readonly service: StoreService } {
   const store = sqliteTaskStore(database, { now: Date.now });
   return { service: taskStoreService(store, noFiles), running: keepHouse(store, logger, signal) };
@@ -53,12 +53,12 @@ export const ages = { archiveAfterMs: 20_000, deleteAfterMs: 1_000_000_000 } as 
 const idle = (): void => {};
 
 /** Nothing in a simulated cluster is unreadable: it would be a fault, and fails the test by its word. */
-const unexpected = (logger: Surroundings["logger"]) => ({
+const unexpected = (logger: ProcessDeps["logger"]) => ({
   setAside: { add: (id: string, error: unknown) => logger.error("a record was left out", { id, error }), clear: idle },
   problems: { set: idle, clear: idle },
 });
 
-export function startScheduler({ life, node, bus, store, logger, random, signal }: Surroundings): Started & {
+export function startScheduler({ life, node, bus, store, logger, random, signal }: ProcessDeps): Started & {
   readonly scheduler: Scheduler;
 } {
   const scheduler = new Scheduler({
@@ -80,7 +80,7 @@ export function startScheduler({ life, node, bus, store, logger, random, signal 
   return { scheduler, running: scheduler.run(signal) };
 }
 
-export function startWatcher({ life, node, bus, store, logger, random, signal }: Surroundings): Started {
+export function startWatcher({ life, node, bus, store, logger, random, signal }: ProcessDeps): Started {
   const { running } = startWatching(
     {
       client: store,
@@ -88,7 +88,7 @@ export function startWatcher({ life, node, bus, store, logger, random, signal }:
       name: life.name,
       lossMarginMs,
       ages,
-      houseDeadlineMs: 60_000,
+      housekeepingDeadlineMs: 60_000,
       instruments: { sync: idle, verdict: idle, woke: idle, lost: idle, duplicateHostName: idle, reports: idle },
       logger,
       ...unexpected(logger),
@@ -101,7 +101,7 @@ export function startWatcher({ life, node, bus, store, logger, random, signal }:
 }
 
 export function startAgent(
-  { life, node, bus: server, logger, random, signal }: Omit<Surroundings, "store">,
+  { life, node, bus: server, logger, random, signal }: Omit<ProcessDeps, "store">,
   machine: Machine,
   disk: SimDisk,
   journal: ReturnType<SimDisk["open"]>,

@@ -1,4 +1,4 @@
-import { mend, planFaults } from "./faults.ts";
+import { endFaults, planFaults } from "./faults.ts";
 import { checkTheEnd, isAtRest } from "./last-invariants.ts";
 import { Trace } from "./trace.ts";
 import { codes, readLastRevision, readTruth } from "./truth.ts";
@@ -37,9 +37,10 @@ export async function simulate(seed: number, keepLines = false): Promise<Simulat
       world.asUsers(random.int(3_000, stormMs), () => client.ask(random.pick(["kill", "suspend", "resume"])));
     for (let n = random.int(0, 2); n > 0; n--) world.asUsers(random.int(3_000, stormMs), () => client.submitAgain());
     for (let n = random.int(0, 3); n > 0; n--) world.asUsers(random.int(3_000, stormMs), () => client.changeLimit());
-    for (let n = random.int(0, 3); n > 0; n--) world.asUsers(random.int(3_000, stormMs), () => client.keepHouse());
+    for (let n = random.int(0, 3); n > 0; n--)
+      world.asUsers(random.int(3_000, stormMs), () => client.runHousekeeping());
     planFaults(world);
-    world.after(stormMs, () => mend(world));
+    world.after(stormMs, () => endFaults(world));
 
     let over = false;
     const look = (): void => {

@@ -7,7 +7,7 @@ export const watchMachine = (hostId: string, world: Pick<World, "say" | "invaria
     world.say(`${hostId} begins ${process.run.taskId}#${process.run.attempt}`);
     world.invariants.began(process);
   },
-  goes: (process) => world.invariants.goes(process),
+  isRunnable: (process) => world.invariants.isRunnable(process),
   ended({ run }) {
     world.say(`${hostId} ends ${run.taskId}#${run.attempt}`);
   },

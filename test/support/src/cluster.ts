@@ -90,7 +90,7 @@ export async function startCluster(options: {
   const ran = await cluster.up();
   if (ran.code === 0) return cluster;
   await prepared.close();
-  throw new Error(`berth up: exit code ${ran.code}\n${ran.stdout}${ran.stderr}\n${tails(layout)}`);
+  throw new Error(`berth up: exit code ${ran.code}\n${ran.stdout}${ran.stderr}\n${lastLogLines(layout)}`);
 }
 
 /** Runs the launcher; the test's own environment passes only what a program needs. */
@@ -133,7 +133,7 @@ export async function until(isSo: () => boolean | Promise<boolean>, what: string
   }
 }
 
-function tails(layout: Layout): string {
+function lastLogLines(layout: Layout): string {
   return ["storage", "auth", "gateway", "scheduler", "watcher", "agent", "supervisor", "nats"]
     .map((name) => {
       try {

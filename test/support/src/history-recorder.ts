@@ -7,14 +7,14 @@ import type { Task, TaskSpec } from "@berth/contracts/types";
 import { followTasks } from "@berth/sdk";
 import type { Berth } from "@berth/sdk";
 import { until } from "./cluster.ts";
-import type { History, Stored, Told, View, Wrote } from "./history.ts";
+import type { History, Stored, Observation, View, LedgerLine } from "./history.ts";
 import type { Wish } from "./submit.ts";
 
 const patience = { patienceMs: 60_000, deadlineMs: 90_000 };
 
 /** Uses a cluster and writes down all that it is told, for `faultsOf`. */
 export class Recorder {
-  readonly told: Told[] = [];
+  readonly told: Observation[] = [];
   /** Why no answer came, for whoever looks at a failed test. */
   readonly unanswered: string[] = [];
   readonly #berth: Berth;
@@ -183,7 +183,7 @@ export const ledgerTask = (seconds: string): Wish => ({
 });
 
 /** What tasks of `ledgerTask` wrote. */
-function readLedger(path: string): Wrote[] {
+function readLedger(path: string): LedgerLine[] {
   if (!existsSync(path)) return [];
   return readFileSync(path, "utf8")
     .split("\n")

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { faultsOf } from "./history.ts";
-import type { History, Stored, Told, View, Wrote } from "./history.ts";
+import type { History, Stored, Observation, View, LedgerLine } from "./history.ts";
 
 const submit = (
   requestId: string,
   taskId: string | undefined,
-  more: Partial<Told & { kind: "submit" }> = {},
-): Told => ({
+  more: Partial<Observation & { kind: "submit" }> = {},
+): Observation => ({
   kind: "submit",
   toldAt: 1,
   requestId,
@@ -16,14 +16,14 @@ const submit = (
   ...more,
 });
 const over: View = { state: "over", attempt: 1, outcome: "succeeded" };
-const read = (taskId: string, askedAt: number, view: View): Told => ({
+const read = (taskId: string, askedAt: number, view: View): Observation => ({
   kind: "read",
   askedAt,
   toldAt: askedAt + 1,
   taskId,
   view,
 });
-const event = (watch: string, taskId: string, view: View = over): Told => ({
+const event = (watch: string, taskId: string, view: View = over): Observation => ({
   kind: "event",
   watch,
   toldAt: 5,
@@ -31,7 +31,7 @@ const event = (watch: string, taskId: string, view: View = over): Told => ({
   view,
 });
 const task = (taskId: string, more: Partial<Stored> = {}): Stored => ({ taskId, ...over, exitCode: 0, ...more });
-const ran = (taskId: string, attempt: number, from: number, to?: number): Wrote[] => [
+const ran = (taskId: string, attempt: number, from: number, to?: number): LedgerLine[] => [
   { taskId, attempt, mark: "start", at: from },
   ...(to === undefined ? [] : [{ taskId, attempt, mark: "end" as const, at: to }]),
 ];

@@ -1,5 +1,5 @@
 /** What a client was told. Times are of one monotonic clock, in milliseconds. */
-export type Told =
+export type Observation =
   | {
       readonly kind: "submit";
       readonly toldAt: number;
@@ -34,7 +34,7 @@ export interface View {
 }
 
 /** A line that a task wrote outside Berth. */
-export interface Wrote {
+export interface LedgerLine {
   readonly taskId: string;
   readonly attempt: number;
   readonly mark: "start" | "end";
@@ -49,9 +49,9 @@ export interface Stored extends View {
 }
 
 export interface History {
-  readonly told: readonly Told[];
+  readonly told: readonly Observation[];
   /** Undefined: its tasks write nothing. */
-  readonly wrote: readonly Wrote[] | undefined;
+  readonly wrote: readonly LedgerLine[] | undefined;
   /** Everything that the store has. */
   readonly stored: readonly Stored[];
   /** Counts by state, as the store says. */
@@ -73,7 +73,7 @@ export function faultsOf(history: History): string[] {
     ...watches(history),
     ...runs(history),
     ...overlaps(history),
-    ...crowds(history),
+    ...overCapacity(history),
     ...counters(history),
   ];
 }
@@ -204,7 +204,7 @@ function overlaps({ wrote }: History): string[] {
 }
 
 /** Never more at a time than fit. */
-function crowds({ wrote, capacity }: History): string[] {
+function overCapacity({ wrote, capacity }: History): string[] {
   if (!wrote || capacity === undefined) return [];
   let running = 0;
   let most = 0;

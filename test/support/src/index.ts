@@ -4,7 +4,7 @@ export * from "./otlp-receiver.ts";
 export { natsServerPath, startNats, type NatsOptions, type NatsServer } from "./nats-server.ts";
 export * from "./api.ts";
 export * from "./ledger.ts";
-export * from "./patience.ts";
+export * from "./retry-while-away.ts";
 export * from "./submit.ts";
 export * from "./store-tasks.ts";
 export * from "./core-processes.ts";

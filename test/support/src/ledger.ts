@@ -5,7 +5,7 @@ import { Outcome, TaskState } from "@berth/contracts/types";
 import type { Task } from "@berth/contracts/types";
 import type { Api } from "./api.ts";
 import type { TestCluster } from "./cluster.ts";
-import { patiently } from "./patience.ts";
+import { retryWhileAway } from "./retry-while-away.ts";
 
 /**
  * Tasks that write down, outside Berth, that they ran: `task attempt nonce`. Then the truth of Berth can be held against that of the world.
@@ -40,7 +40,7 @@ exit ${n % 7}
         spec: { name: `${this.#name}-${n}`, script, resources, volumes: [{ name: "scratch" }] },
       });
     });
-    const { results } = await patiently(() => this.#api.tasks.submitTasks({ tasks }));
+    const { results } = await retryWhileAway(() => this.#api.tasks.submitTasks({ tasks }));
     for (const [i, { taskId, failure }] of results.entries()) {
       if (failure) throw new Error(`a submit failed: ${failure.message}`);
       this.#expected.set(taskId, Number(tasks[i]!.requestId.split("-").at(-1)) % 7);
@@ -61,7 +61,7 @@ exit ${n % 7}
     const tasks: Task[] = [];
     let pageToken = "";
     do {
-      const page = await patiently(() =>
+      const page = await retryWhileAway(() =>
         this.#api.tasks.listTasks(
           ListTasksRequest.fromPartial({ name: `${this.#name}-*`, all: true, pageSize: 1000, pageToken }),
         ),
@@ -111,7 +111,7 @@ exit ${n % 7}
         found.push(`${task.id} wrote ${wrote(task.attempt)} lines in its attempt ${task.attempt}`);
       if (runs.length !== 1) found.push(`${task.id} wrote ${runs.length} lines in all`);
       if (task.attempt > 1) {
-        const { task: whole } = await patiently(() => this.#api.tasks.getTask({ taskId: task.id }));
+        const { task: whole } = await retryWhileAway(() => this.#api.tasks.getTask({ taskId: task.id }));
         if (whole?.attempts.length !== task.attempt - 1)
           found.push(
             `${task.id} is at attempt ${task.attempt} and ${whole?.attempts.length} earlier ones are recorded`,

@@ -2,7 +2,7 @@ import { SubmitTaskRequest } from "@berth/contracts/api";
 import { TaskState } from "@berth/contracts/types";
 import type { Task, TaskSpec } from "@berth/contracts/types";
 import type { Api } from "./api.ts";
-import { patiently } from "./patience.ts";
+import { retryWhileAway } from "./retry-while-away.ts";
 
 /** A spec with what matters to a test; the rest has its defaults. */
 export type Wish = {
@@ -18,7 +18,7 @@ export async function submit(api: Api, spec: Wish): Promise<string> {
 }
 
 export async function getTask(api: Api, taskId: string): Promise<Task> {
-  const { task } = await patiently(() => api.tasks.getTask({ taskId }));
+  const { task } = await retryWhileAway(() => api.tasks.getTask({ taskId }));
   if (!task) throw new Error(`no task ${taskId}`);
   return task;
 }

@@ -63,7 +63,7 @@ export function register(program: Command, { env }: Caller): void {
           berth,
           [count.taskId, merge.taskId],
           { signal: AbortSignal.timeout(atMostMs) },
-          (task) => tell(progress, task),
+          (task) => showProgress(progress, task),
         );
         const answer = await outputOf(berth, merge.taskId);
         const wanted = `${texts.words} words in ${texts.files.length} texts`;
@@ -93,7 +93,7 @@ export function register(program: Command, { env }: Caller): void {
   );
 }
 
-function tell(progress: Progress, task: Task): void {
+function showProgress(progress: Progress, task: Task): void {
   if (task.progress)
     progress.update(
       `${Object.values(task.progress.ended).reduce((a, b) => a + b, 0)} of ${task.progress.total} counted`,

@@ -54,16 +54,16 @@ const quietMs = 2_000;
 function plainLines(): StatusLine {
   let told = "";
   let toldAt = Number.NEGATIVE_INFINITY;
-  const tell = (text: string): void => {
+  const print = (text: string): void => {
     told = text;
     toldAt = performance.now();
     note(text);
   };
   return {
     say(text) {
-      if (text !== told && performance.now() - toldAt >= quietMs) tell(text);
+      if (text !== told && performance.now() - toldAt >= quietMs) print(text);
     },
     clear() {},
-    note: tell,
+    note: print,
   };
 }

@@ -1,7 +1,7 @@
 import { AppError } from "@berth/core";
 import { Role } from "@berth/contracts/auth";
 import { describe, expect, it } from "vitest";
-import { heldMs, makeSessions } from "./sessions.ts";
+import { sessionCacheMs, makeSessions } from "./sessions.ts";
 
 const right = "berth_abcdefghijkl_right";
 const minute = 60_000;
@@ -48,7 +48,7 @@ describe("sessions by key", () => {
     const callers = await Promise.all(Array.from({ length: 20 }, () => sessions.callerOf(right)));
     expect(callers[0]).toEqual({ user: "anna", admin: true, keyId: "abcdefghijkl" });
     expect(state.exchanged).toBe(1);
-    state.now = heldMs;
+    state.now = sessionCacheMs;
     state.revoked = true;
     await expect(sessions.callerOf(right)).rejects.toMatchObject({ code: "unauthenticated", reason: "BAD_KEY" });
   });
@@ -85,7 +85,7 @@ describe("sessions by key", () => {
     state.now = minute - 1;
     expect(await sessions.callerOf(right)).toMatchObject({ user: "anna" });
     await expect(sessions.callerOf("berth_abcdefghijkl_wrong")).rejects.toMatchObject({ code: "unavailable" });
-    state.now = minute + heldMs;
+    state.now = minute + sessionCacheMs;
     await expect(sessions.callerOf(right)).rejects.toMatchObject({ code: "unavailable" });
   });
 });
@@ -106,10 +106,10 @@ describe("sessions by token", () => {
     const { sessions, state } = world();
     await sessions.callerOf("good");
     state.role = Role.ADMIN;
-    state.now = heldMs;
+    state.now = sessionCacheMs;
     expect(await sessions.callerOf("good")).toMatchObject({ admin: true });
     state.revoked = true;
-    state.now = 2 * heldMs;
+    state.now = 2 * sessionCacheMs;
     await expect(sessions.callerOf("good")).rejects.toMatchObject({
       code: "unauthenticated",
       reason: "SESSION_ENDED",

@@ -13,14 +13,14 @@ export interface TokenClaims extends SessionCaller {
 export interface Sessions {
   /** Whose credential that is: an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED, BAD_KEY or SESSION_ENDED. */
   callerOf(credential: string): Promise<SessionCaller>;
-  /** Asks auth again about sessions of this key; other gateways do so within `heldMs`. */
+  /** Asks auth again about sessions of this key; other gateways do so within `sessionCacheMs`. */
   forgetKey(user: string, id: string): void;
   /** Asks auth again about all sessions, after a user was changed here. */
   forgetAll(): void;
 }
 
 /** How long auth's last answer about a session counts: a revoked key, a disabled user or a changed role is noticed after it at the latest. */
-export const heldMs = 3_000;
+export const sessionCacheMs = 3_000;
 /** How long the last answer about a key counts while auth is away. Tokens count until they end, because their signature is checked here. */
 const awayMs = 60_000;
 /** Auth is not waited for longer where an older answer may do. */
@@ -42,10 +42,10 @@ export function makeSessions(deps: {
 }): Sessions {
   const { auth, verify, now } = deps;
   const cache = <T>(ttlMs: number) => new Cache<T>({ ttlMs, maxEntries: 10_000, now });
-  const keys = cache<Exchanged>(heldMs);
+  const keys = cache<Exchanged>(sessionCacheMs);
   const olderKeys = cache<Exchanged>(awayMs);
   const tokens = cache<TokenClaims>(tokenTtlMs);
-  const checked = cache<SessionCaller>(heldMs);
+  const checked = cache<SessionCaller>(sessionCacheMs);
 
   async function exchange(key: string): Promise<Exchanged> {
     const older = await settled(olderKeys.get(keyIdOf(key)));

@@ -2,7 +2,7 @@ import { MiB } from "@berth/core";
 import { fifoRanking } from "@berth/plugins";
 import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
-import { later, lot, plan, queueOf, tasks } from "../testing/cycles.ts";
+import { later, fixedRandom, plan, queueOf, tasks } from "../testing/cycles.ts";
 import { planCycle, policyWith } from "./cycle.ts";
 import type { TaskFacts } from "./feed.ts";
 import { brokenInvariant } from "./invariants.ts";
@@ -14,7 +14,7 @@ describe("planCycle, ends", () => {
     expect(plan(queue).ends).toEqual([]);
     queue.apply(aHostRow("h1"), later - 1000);
     expect(plan(queue).ends).toEqual([]);
-    const { ends } = planCycle(queue, policyWith(fifoRanking()), later + 10_000, lot);
+    const { ends } = planCycle(queue, policyWith(fifoRanking()), later + 10_000, fixedRandom);
     expect(ends.map(({ record, outcome, reason }) => [record.id, outcome, reason.code])).toEqual([
       ["1", "rejected", "NO_HOST_LARGE_ENOUGH"],
     ]);

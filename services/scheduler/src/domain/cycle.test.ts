@@ -2,7 +2,7 @@ import { GiB } from "@berth/core";
 import { fifoRanking } from "@berth/plugins";
 import { aHostRow, aTaskRow } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
-import { later, lot, placed, plan, queueOf, tasks } from "../testing/cycles.ts";
+import { later, fixedRandom, placed, plan, queueOf, tasks } from "../testing/cycles.ts";
 import { planCycle, policyWith } from "./cycle.ts";
 import { filtersFor } from "./filters.ts";
 import { brokenInvariant } from "./invariants.ts";
@@ -151,7 +151,7 @@ describe("planCycle", () => {
     const queue = new Queue({ requiredFeatures: ["memory", "identity"] });
     for (const row of [aHostRow("h1"), aHostRow("h2", { features: ["identity", "memory"] }), aTaskRow("1")])
       queue.apply(row, 0);
-    const made = planCycle(queue, policyWith(fifoRanking(), filtersFor(["memory", "identity"])), later, lot);
+    const made = planCycle(queue, policyWith(fifoRanking(), filtersFor(["memory", "identity"])), later, fixedRandom);
     expect(placed(made)).toEqual(["1@h2"]);
   });
 });

@@ -1,5 +1,5 @@
-import { asAsked, isOfCapacity, standardFilters } from "./filters.ts";
-import type { Asked, Filter } from "./filters.ts";
+import { withoutAvoiding, isOfCapacity, standardFilters } from "./filters.ts";
+import type { TaskProfile, Filter } from "./filters.ts";
 import { Heap } from "./heap.ts";
 import { freeCpuMilli, leadOf, tasksAhead } from "./hosts.ts";
 import type { Host } from "./hosts.ts";
@@ -171,7 +171,7 @@ class Draft {
   /** The least loaded of the hosts with room in their lead. */
   #chooseLeading(shape: Shape): Host | undefined {
     const { hosts } = this.#queue;
-    const asked = asAsked(shape, hosts);
+    const asked = withoutAvoiding(shape, hosts);
     let best: Host | undefined;
     let candidates = 0;
     for (
@@ -197,7 +197,7 @@ class Draft {
     let bestScore = -Infinity;
     let candidates = 0;
     let equals = 1;
-    const asked = asAsked(shape, this.#queue.hosts);
+    const asked = withoutAvoiding(shape, this.#queue.hosts);
     let host = this.#queue.hosts.nextFitting(0, shape.needs);
     for (
       ;
@@ -217,7 +217,7 @@ class Draft {
   }
 }
 
-function passesAll(filters: readonly Filter[], asked: Asked, host: Host): boolean {
+function passesAll(filters: readonly Filter[], asked: TaskProfile, host: Host): boolean {
   for (const filter of filters) if (filter.applies(asked) && !filter.passes(asked, host)) return false;
   return true;
 }

@@ -1,6 +1,6 @@
 import { splitTaskId } from "@berth/core";
 import { noHostLargeEnough, tooLarge } from "./cycle.ts";
-import { asAsked, eligible } from "./filters.ts";
+import { withoutAvoiding, eligible } from "./filters.ts";
 import type { Filter } from "./filters.ts";
 import type { Queue } from "./queue.ts";
 import type { TaskRecord } from "./records.ts";
@@ -69,9 +69,14 @@ export function explain(queue: Queue, id: string, filters: readonly Filter[]): E
   }
 }
 
-type Said = (code: ExplanationCode, message: string, more?: { refusals?: readonly string[] }) => Explanation;
+type MakeExplanation = (code: ExplanationCode, message: string, more?: { refusals?: readonly string[] }) => Explanation;
 
-function explainQueued(queue: Queue, record: TaskRecord, filters: readonly Filter[], said: Said): Explanation {
+function explainQueued(
+  queue: Queue,
+  record: TaskRecord,
+  filters: readonly Filter[],
+  said: MakeExplanation,
+): Explanation {
   const { shape } = record;
   if (queue.hosts.count === 0) return said("NO_HOSTS", "no host has joined the cluster yet");
   if (tooLarge(queue, shape.needClass)) return said("NO_HOST_LARGE_ENOUGH", noHostLargeEnough.message);
@@ -80,7 +85,7 @@ function explainQueued(queue: Queue, record: TaskRecord, filters: readonly Filte
       "ARRAY_LIMIT",
       `not more than ${record.parent.array.maxLive} elements of its array may be under way at once`,
     );
-  const { passing, refusals } = eligible(asAsked(shape, queue.hosts), queue.hosts.known(), filters);
+  const { passing, refusals } = eligible(withoutAvoiding(shape, queue.hosts), queue.hosts.known(), filters);
   if (passing.length > 0)
     return said("NOT_LOOKED_AT_YET", "a host could take it; the scheduler has not come to it yet");
   return said("WAITING_FOR_CAPACITY", `no host can take it now: ${refusals.join(", ")}`, { refusals });

@@ -4,7 +4,7 @@ import { freeCpuMilli, freeMemoryBytes, isRestingFor, missingFeatures } from "./
 import type { Host, Hosts } from "./hosts.ts";
 
 /** What a filter may know of a task: what it shares with its whole shape. */
-export interface Asked {
+export interface TaskProfile {
   readonly user: string;
   readonly needs: Resources;
   readonly avoidHosts: readonly string[];
@@ -14,10 +14,10 @@ export interface Asked {
 export interface Filter {
   readonly name: string;
   /** False where the task asks nothing that this filter knows of. */
-  applies(task: Asked): boolean;
-  passes(task: Asked, host: Host): boolean;
+  applies(task: TaskProfile): boolean;
+  passes(task: TaskProfile, host: Host): boolean;
   /** What it means that this filter refused `count` hosts. */
-  explain(count: number, task: Asked): string;
+  explain(count: number, task: TaskProfile): string;
 }
 
 const hosts = (count: number): string => (count === 1 ? "1 host" : `${count} hosts`);
@@ -29,8 +29,8 @@ export const up: Filter = {
   explain: (count) => `${hosts(count)} not heard of for a while`,
 };
 
-export const willing: Filter = {
-  name: "willing",
+export const notResting: Filter = {
+  name: "resting",
   applies: () => true,
   passes: (task, host) => host.restUntilMs === 0 && !isRestingFor(host, task.user),
   explain: (count) => `${hosts(count)} refused tasks a moment ago and ${count === 1 ? "rests" : "rest"}`,
@@ -58,7 +58,7 @@ export const notFailedHere: Filter = {
 };
 
 /** Hosts where a task failed are avoided as long as another could take it some day; without one, a host that has rested may try again. */
-export const asAsked = (shape: Asked, among: Hosts): Asked =>
+export const withoutAvoiding = (shape: TaskProfile, among: Hosts): TaskProfile =>
   shape.avoidHosts.length === 0 || among.anyOtherLargeEnough(shape.avoidHosts, shape.needs)
     ? shape
     : { user: shape.user, needs: shape.needs, avoidHosts: [] };
@@ -75,7 +75,7 @@ const withFeatures = (required: readonly string[]): Filter => ({
 export const isOfCapacity = (filter: Filter): boolean => filter === enoughCpu || filter === enoughMemory;
 
 /** The commonest cause is told by the first that refuses. */
-export const standardFilters: readonly Filter[] = [up, willing, notFailedHere, enoughCpu, enoughMemory];
+export const standardFilters: readonly Filter[] = [up, notResting, notFailedHere, enoughCpu, enoughMemory];
 
 /** Those of a site that requires features of its drivers. */
 export const filtersFor = (requiredFeatures: readonly string[]): readonly Filter[] =>
@@ -83,7 +83,7 @@ export const filtersFor = (requiredFeatures: readonly string[]): readonly Filter
 
 /** The hosts that pass, and why the others did not, the commonest reason first. For people: it looks at every host. */
 export function eligible(
-  task: Asked,
+  task: TaskProfile,
   among: Iterable<Host>,
   filters: readonly Filter[],
 ): { passing: Host[]; refusals: string[] } {

@@ -1,11 +1,11 @@
 import { freeCpuMilli, freeMemoryBytes } from "./hosts.ts";
 import type { Host } from "./hosts.ts";
-import type { Asked } from "./filters.ts";
+import type { TaskProfile } from "./filters.ts";
 
 /** Chooses among hosts that may run a task; the highest score wins. */
 export interface Scorer {
   readonly name: string;
-  score(task: Asked, host: Host): number;
+  score(task: TaskProfile, host: Host): number;
 }
 
 /** Prefers the host that is fullest afterwards, so that large tasks find large gaps. */

@@ -7,7 +7,7 @@ import { Queue } from "../domain/queue.ts";
 import type { Ranking } from "../domain/ranking.ts";
 
 /** Ties are always decided the same way. */
-export const lot = (): number => 0.5;
+export const fixedRandom = (): number => 0.5;
 /** When hosts have been known for long. */
 export const later = 60_000;
 
@@ -20,7 +20,7 @@ export function queueOf(...rows: FeedRow[]): Queue {
 
 /** A cycle at `later`; changes nothing in the queue. */
 export const plan = (queue: Queue, limits: Partial<CycleLimits> = {}, ranking: Ranking = fifoRanking()): Plan =>
-  planCycle(queue, policyWith(ranking, undefined, limits), later, lot);
+  planCycle(queue, policyWith(ranking, undefined, limits), later, fixedRandom);
 
 export const placed = ({ placements }: Plan) => placements.map(({ taskId, host }) => `${taskId}@${host.id}`);
 export const tasks = ({ placements }: Plan) => placements.map(({ taskId }) => taskId);

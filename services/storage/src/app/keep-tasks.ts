@@ -1,4 +1,4 @@
-import type { KeepHouseRequest, KeepHouseResponse } from "@berth/contracts/store";
+import type { RunHousekeepingRequest, RunHousekeepingResponse } from "@berth/contracts/store";
 import type { FileStore } from "../ports/file-store.ts";
 import type { TaskStore } from "../ports/task-store.ts";
 
@@ -20,8 +20,8 @@ export function keepTasks(
   files: Pick<FileStore, "clean">,
   /** Called for a task whose files cannot be removed. The task stays due; the other tasks of the step are archived. */
   onStuck: (taskId: string, error: unknown) => void = () => {},
-): (request: KeepHouseRequest) => Promise<KeepHouseResponse> {
-  let underWay: Promise<KeepHouseResponse> | undefined;
+): (request: RunHousekeepingRequest) => Promise<RunHousekeepingResponse> {
+  let underWay: Promise<RunHousekeepingResponse> | undefined;
   return (request) => {
     underWay ??= step(store, files, onStuck, request).finally(() => (underWay = undefined));
     return underWay;
@@ -32,8 +32,8 @@ async function step(
   store: Store,
   files: Pick<FileStore, "clean">,
   onStuck: (taskId: string, error: unknown) => void,
-  { archiveAfterMs, deleteAfterMs }: KeepHouseRequest,
-): Promise<KeepHouseResponse> {
+  { archiveAfterMs, deleteAfterMs }: RunHousekeepingRequest,
+): Promise<RunHousekeepingResponse> {
   const folded = await store.fold(foldAtOnce);
   const expired = await store.expired(archiveAfterMs, archiveAtOnce);
   const cleaned: string[] = [];

@@ -6,7 +6,7 @@ import type { Change } from "@berth/contracts/store";
 import { HostStatus, Outcome } from "@berth/contracts/types";
 import { AppError, invalidField, isSoundRun, parseTaskId } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
-import type { ReportNews, SyncNews } from "../app/watcher.ts";
+import type { HostReport, HostSync } from "../app/watcher.ts";
 import type { FeedRow } from "../domain/run-view.ts";
 import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
 
@@ -73,7 +73,7 @@ function checkRuns(runs: readonly Run[]): void {
 }
 
 /** Undefined where the message says nothing of its host. */
-export function syncFromWire({ host, statuses, withoutSpec }: SyncRequest): SyncNews | undefined {
+export function syncFromWire({ host, statuses, withoutSpec }: SyncRequest): HostSync | undefined {
   const over = statuses.filter(({ phase }) => phase === RunPhase.ENDED || phase === RunPhase.REFUSED);
   return (
     host && {
@@ -88,7 +88,7 @@ export function syncFromWire({ host, statuses, withoutSpec }: SyncRequest): Sync
   );
 }
 
-export const reportFromWire = (report: ReportRequest): ReportNews => ({
+export const reportFromWire = (report: ReportRequest): HostReport => ({
   hostId: report.hostId,
   agentId: report.agentId ?? "",
   runs: runsOf(report.statuses),

@@ -2,7 +2,7 @@ import type { AssignRequest, ReportReply, ReportRequest } from "@berth/contracts
 import type { Host } from "@berth/contracts/types";
 import { AppError, minHostLeaseMs, runKey } from "@berth/core";
 import type { Reason, Run } from "@berth/core";
-import { Hearing } from "../domain/hearing.ts";
+import { HostContacts } from "../domain/host-contacts.ts";
 import { RunView } from "../domain/run-view.ts";
 import type { FeedRow } from "../domain/run-view.ts";
 import { judge, verdictOn } from "../domain/verdicts.ts";
@@ -23,7 +23,7 @@ export interface WatcherDeps {
 }
 
 /** What an agent's sync says, as far as it is ours to read. */
-export interface SyncNews {
+export interface HostSync {
   readonly host: Host;
   readonly hostId: string;
   readonly journalId: string;
@@ -49,7 +49,7 @@ export const hostNameTaken: Reason = {
     "another agent that uses this host name was heard lately; host names must be unique, so give one of the machines another name",
 };
 
-export interface ReportNews {
+export interface HostReport {
   readonly hostId: string;
   readonly agentId: string;
   readonly runs: readonly Run[];
@@ -72,7 +72,7 @@ const refuseLogMs = 2_000;
 /** Commits what agents report, judges what they have, wakes them. All in memory comes from the change feed and may be lost at any time. */
 export class Watcher implements RowReader {
   readonly #deps: WatcherDeps;
-  readonly #hearing: Hearing;
+  readonly #contacts: HostContacts;
   #view = new RunView();
   #epoch = "";
   #seenWholeView = false;
@@ -83,7 +83,7 @@ export class Watcher implements RowReader {
 
   constructor(deps: WatcherDeps) {
     this.#deps = deps;
-    this.#hearing = new Hearing(deps.now());
+    this.#contacts = new HostContacts(deps.now());
   }
 
   get view(): RunView {
@@ -127,7 +127,7 @@ export class Watcher implements RowReader {
   }
 
   /** Commits a host's reports; answers after the commit. Fails with `denied` HOST_NAME_TAKEN where another agent speaks for that host name. */
-  async report({ hostId, agentId, runs, report }: ReportNews): Promise<ReportReply> {
+  async report({ hostId, agentId, runs, report }: HostReport): Promise<ReportReply> {
     const speaker = this.#view.agentOf(hostId) ?? "";
     if (speaker !== "" && speaker !== agentId) throw new AppError("denied", hostNameTaken.code, hostNameTaken.message);
     this.#heard(hostId, runs);
@@ -143,7 +143,7 @@ export class Watcher implements RowReader {
     runs,
     over,
     withoutSpec,
-  }: SyncNews): Promise<SyncAnswer | "refused" | undefined> {
+  }: HostSync): Promise<SyncAnswer | "refused" | undefined> {
     const { store, instruments, waker } = this.#deps;
     const now = this.#deps.now();
     instruments.sync(this.ready);
@@ -157,7 +157,7 @@ export class Watcher implements RowReader {
     const epoch = this.#epoch;
     const judgement = judge(this.#view, epoch, { hostId, journalId, runs });
     const missing = judgement.missing.slice(0, missingAtOnce);
-    const isSteady = this.#hearing.isSteady(hostId, this.#lossGapMs, behindMs, now);
+    const isSteady = this.#contacts.isSteady(hostId, this.#lossGapMs, behindMs, now);
     const first = await this.#lookUp(hostId, judgement.ask, isSteady ? missing : [], isSteady ? withoutSpec : []);
     let verdicts = [
       ...judgement.verdicts,
@@ -170,7 +170,7 @@ export class Watcher implements RowReader {
     // Before it is answered: what this answer lets go on is not given up after it.
     const { term, refused } = await store.seeHost({ host, unknownRuns });
     if (refused) return this.#refuse(hostId);
-    this.#hearing.noteSeen(hostId, this.#lossGapMs, now);
+    this.#contacts.noteSeen(hostId, this.#lossGapMs, now);
     let { assign } = first;
     if (!isSteady) {
       // It may have been given up while nobody heard of it, and the view may not know yet: storage is asked about everything that is to go on.
@@ -188,7 +188,7 @@ export class Watcher implements RowReader {
       });
       assign = again.assign;
     }
-    if (this.#hearing.journalSettled(hostId, journalId, now) && judgement.lost.length > 0)
+    if (this.#contacts.journalSettled(hostId, journalId, now) && judgement.lost.length > 0)
       await this.#giveUp(hostId, journalId, judgement.lost);
     if (judgement.missing.length > missing.length) waker.wake(hostId);
     for (const { verdict } of verdicts) if (verdict.kind !== "run") instruments.verdict(verdict.kind);
@@ -210,7 +210,7 @@ export class Watcher implements RowReader {
 
   /** To be called about every second, by each watcher: a time in which it could not hear does not count as listening. */
   listen(): void {
-    this.#hearing.listen(this.#deps.canHear(), this.#deps.now());
+    this.#contacts.listen(this.#deps.canHear(), this.#deps.now());
   }
 
   /** Timers that one watcher runs for all; to be called about every half second while it holds the lease. */
@@ -219,7 +219,7 @@ export class Watcher implements RowReader {
     if (!this.ready) return;
     const now = this.#deps.now();
     this.#wake(this.#view.takeNotTakenUp(now - notTakenUpMs), "not_taken_up");
-    const silent = this.#hearing.silent(this.#view.upHosts(), silentAfterMs, now);
+    const silent = this.#contacts.silent(this.#view.upHosts(), silentAfterMs, now);
     if (silent.length > 0) await this.#deps.store.silent(silent, silentAfterMs);
     await this.#loseSilent();
   }
@@ -234,7 +234,7 @@ export class Watcher implements RowReader {
     const now = this.#deps.now();
     let asked = 0;
     for (const hostId of this.#view.busyHosts()) {
-      const listenedMs = this.#hearing.listenedMs(hostId, now);
+      const listenedMs = this.#contacts.listenedMs(hostId, now);
       if (listenedMs <= this.#lossGapMs || now - (this.#askedToLose.get(hostId) ?? -Infinity) < loseAgainMs) continue;
       this.#askedToLose.set(hostId, now);
       const { retried, lost } = await store.loseRuns(hostId, listenedMs, lossMarginMs);
@@ -253,7 +253,7 @@ export class Watcher implements RowReader {
   }
 
   #heard(hostId: string, runs: readonly Run[]): void {
-    this.#hearing.heard(hostId, this.#deps.now());
+    this.#contacts.heard(hostId, this.#deps.now());
     for (const { epoch, taskId, attempt } of runs) if (epoch === this.#epoch) this.#view.listed(taskId, attempt);
   }
 

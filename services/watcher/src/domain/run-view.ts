@@ -33,7 +33,7 @@ export interface LiveTask extends TaskFacts {
   readonly sinceMs: number;
 }
 
-export interface Asked {
+export interface Requested {
   readonly request: TaskRequest;
   readonly by: string;
 }
@@ -128,7 +128,7 @@ export class RunView {
   }
 
   /** What was asked of a live task: the stronger of its own and its array's. */
-  asked(task: LiveTask): Asked | undefined {
+  asked(task: LiveTask): Requested | undefined {
     const arrayId = arrayOf(task.id);
     const array = arrayId === undefined ? undefined : this.#arrays.get(arrayId)?.facts;
     const own = task.request === undefined ? undefined : { request: task.request, by: task.requestBy };

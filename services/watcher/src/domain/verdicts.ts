@@ -1,6 +1,6 @@
 import { runKey, unreachable } from "@berth/core";
 import type { Run } from "@berth/core";
-import type { Asked, LiveTask, RunView } from "./run-view.ts";
+import type { Requested, LiveTask, RunView } from "./run-view.ts";
 
 /** What a run is to become. Only `stop` ends one. */
 export type Verdict =
@@ -85,7 +85,7 @@ export function verdictOn(knowledge: Knowledge): Verdict {
   }
 }
 
-function wanted(task: LiveTask, asked: Asked | undefined): Verdict {
+function wanted(task: LiveTask, asked: Requested | undefined): Verdict {
   if (!asked) return run;
   switch (asked.request) {
     case "kill":

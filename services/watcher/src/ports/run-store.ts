@@ -12,7 +12,7 @@ export interface RowReader {
 }
 
 /** What an agent says of its host, and storage keeps; not ours to read. */
-export interface HostNews {
+export interface HostUpdate {
   readonly host: Host;
   /** Found there, and unknown to storage. */
   readonly unknownRuns: readonly Run[];
@@ -37,7 +37,7 @@ export interface RunStore {
     withoutSpec: readonly Run[],
   ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: AssignRequest | undefined }>;
   /** Stores what an agent says of its host, unless another agent of that host name was heard lately: then this one is refused. With the scheduler's present term. */
-  seeHost(news: HostNews): Promise<{ readonly term: number; readonly refused: boolean }>;
+  seeHost(news: HostUpdate): Promise<{ readonly term: number; readonly refused: boolean }>;
   /**
    * Gives up runs on a host that was not heard here for `listenedMs`: those whose lease, and the margin after it, have passed since anybody heard of the host.
    * Storage decides each. Answers how many wait for another host, and how many are over.

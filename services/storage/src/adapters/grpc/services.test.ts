@@ -119,7 +119,7 @@ describe("storage over gRPC", () => {
     const base = dirname(clients.files.getTaskDir(taskId));
     expect(existsSync(base)).toBe(true);
     const ages = { archiveAfterMs: 0, deleteAfterMs: 3_600_000 };
-    expect(await clients.tasks.keepHouse(ages)).toEqual({ folded: 0, archived: 1, deleted: 0, more: false });
+    expect(await clients.tasks.runHousekeeping(ages)).toEqual({ folded: 0, archived: 1, deleted: 0, more: false });
     expect(existsSync(base)).toBe(false);
     expect((await clients.tasks.getTask({ taskId, user: "" })).task).toMatchObject({
       state: "TASK_STATE_ARCHIVED",

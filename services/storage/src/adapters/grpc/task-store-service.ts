@@ -13,7 +13,7 @@ export function taskStoreService(
   files: FileStore,
   onStuckFiles?: (taskId: string, error: unknown) => void,
 ): ServiceImplementation<TaskStoreServiceService> {
-  const keepHouse = keepTasks(store, files, onStuckFiles);
+  const runHousekeeping = keepTasks(store, files, onStuckFiles);
   return {
     async submit({ tasks }) {
       atMost("tasks", tasks.length, 10_000);
@@ -47,7 +47,7 @@ export function taskStoreService(
       if (request.hostId === "") throw invalid("host_id", "must be given");
       return store.loseRuns(request);
     },
-    keepHouse: (request) => keepHouse(request),
+    runHousekeeping: (request) => runHousekeeping(request),
   };
 }
 

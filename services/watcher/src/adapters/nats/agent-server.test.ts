@@ -4,7 +4,7 @@ import type { ReportReply, ReportRequest, SyncReply } from "@berth/contracts/age
 import { Host } from "@berth/contracts/types";
 import type { Bus } from "@berth/nats";
 import { describe, expect, it } from "vitest";
-import type { ReportNews, SyncAnswer, SyncNews, Watcher } from "../../app/watcher.ts";
+import type { HostReport, SyncAnswer, HostSync, Watcher } from "../../app/watcher.ts";
 import { lostReport } from "../codec.ts";
 import { serveAgents } from "./agent-server.ts";
 
@@ -19,8 +19,8 @@ const agents = {
 };
 
 function serve(watcher: {
-  report?: (news: ReportNews) => Promise<ReportReply>;
-  sync?: (news: SyncNews) => Promise<SyncAnswer | undefined>;
+  report?: (news: HostReport) => Promise<ReportReply>;
+  sync?: (news: HostSync) => Promise<SyncAnswer | undefined>;
 }) {
   const handlers = new Map<string, (message: unknown, incoming: { host: string }) => Promise<unknown>>();
   const bus = { serve: ({ type }: { type: string }, _: string, handler: never) => void handlers.set(type, handler) };
@@ -72,7 +72,7 @@ describe("serveAgents", () => {
   });
 
   it("reads a sync, and writes verdicts; or says that it is not ready", async () => {
-    const seen: SyncNews[] = [];
+    const seen: HostSync[] = [];
     const answers: (SyncAnswer | undefined)[] = [
       {
         epoch: "e",

@@ -564,7 +564,7 @@ export interface LoseRunsResponse {
 }
 
 /** How much at once. */
-export interface KeepHouseRequest {
+export interface RunHousekeepingRequest {
   /** Ended tasks older than this lose their files and become archived, in milliseconds. */
   archiveAfterMs: number;
   /** Records of archived tasks older than this are deleted, in milliseconds since their end. */
@@ -572,7 +572,7 @@ export interface KeepHouseRequest {
 }
 
 /** What was done. */
-export interface KeepHouseResponse {
+export interface RunHousekeepingResponse {
   /** Elements that were folded into their arrays. */
   folded: number;
   /** Tasks that became archived. */
@@ -5031,12 +5031,12 @@ export const LoseRunsResponse: MessageFns<LoseRunsResponse> = {
   },
 };
 
-function createBaseKeepHouseRequest(): KeepHouseRequest {
+function createBaseRunHousekeepingRequest(): RunHousekeepingRequest {
   return { archiveAfterMs: 0, deleteAfterMs: 0 };
 }
 
-export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
-  encode(message: KeepHouseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const RunHousekeepingRequest: MessageFns<RunHousekeepingRequest> = {
+  encode(message: RunHousekeepingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.archiveAfterMs !== 0) {
       writer.uint32(8).int64(message.archiveAfterMs);
     }
@@ -5046,7 +5046,7 @@ export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): KeepHouseRequest {
+  decode(input: BinaryReader | Uint8Array, length?: number): RunHousekeepingRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -5055,7 +5055,7 @@ export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseKeepHouseRequest();
+      const message = createBaseRunHousekeepingRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5087,7 +5087,7 @@ export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
     }
   },
 
-  fromJSON(object: any): KeepHouseRequest {
+  fromJSON(object: any): RunHousekeepingRequest {
     return {
       archiveAfterMs: isSet(object.archiveAfterMs)
         ? globalThis.Number(object.archiveAfterMs)
@@ -5102,7 +5102,7 @@ export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
     };
   },
 
-  toJSON(message: KeepHouseRequest): unknown {
+  toJSON(message: RunHousekeepingRequest): unknown {
     const obj: any = {};
     if (message.archiveAfterMs !== 0) {
       obj.archiveAfterMs = Math.round(message.archiveAfterMs);
@@ -5113,23 +5113,23 @@ export const KeepHouseRequest: MessageFns<KeepHouseRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<KeepHouseRequest>, I>>(base?: I): KeepHouseRequest {
-    return KeepHouseRequest.fromPartial(base ?? ({} as any));
+  create<I extends Exact<DeepPartial<RunHousekeepingRequest>, I>>(base?: I): RunHousekeepingRequest {
+    return RunHousekeepingRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<KeepHouseRequest>, I>>(object: I): KeepHouseRequest {
-    const message = createBaseKeepHouseRequest();
+  fromPartial<I extends Exact<DeepPartial<RunHousekeepingRequest>, I>>(object: I): RunHousekeepingRequest {
+    const message = createBaseRunHousekeepingRequest();
     message.archiveAfterMs = object.archiveAfterMs ?? 0;
     message.deleteAfterMs = object.deleteAfterMs ?? 0;
     return message;
   },
 };
 
-function createBaseKeepHouseResponse(): KeepHouseResponse {
+function createBaseRunHousekeepingResponse(): RunHousekeepingResponse {
   return { folded: 0, archived: 0, deleted: 0, more: false };
 }
 
-export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
-  encode(message: KeepHouseResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const RunHousekeepingResponse: MessageFns<RunHousekeepingResponse> = {
+  encode(message: RunHousekeepingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.folded !== 0) {
       writer.uint32(8).int64(message.folded);
     }
@@ -5145,7 +5145,7 @@ export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): KeepHouseResponse {
+  decode(input: BinaryReader | Uint8Array, length?: number): RunHousekeepingResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -5154,7 +5154,7 @@ export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseKeepHouseResponse();
+      const message = createBaseRunHousekeepingResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5202,7 +5202,7 @@ export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
     }
   },
 
-  fromJSON(object: any): KeepHouseResponse {
+  fromJSON(object: any): RunHousekeepingResponse {
     return {
       folded: isSet(object.folded) ? globalThis.Number(object.folded) : 0,
       archived: isSet(object.archived) ? globalThis.Number(object.archived) : 0,
@@ -5211,7 +5211,7 @@ export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
     };
   },
 
-  toJSON(message: KeepHouseResponse): unknown {
+  toJSON(message: RunHousekeepingResponse): unknown {
     const obj: any = {};
     if (message.folded !== 0) {
       obj.folded = Math.round(message.folded);
@@ -5228,11 +5228,11 @@ export const KeepHouseResponse: MessageFns<KeepHouseResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<KeepHouseResponse>, I>>(base?: I): KeepHouseResponse {
-    return KeepHouseResponse.fromPartial(base ?? ({} as any));
+  create<I extends Exact<DeepPartial<RunHousekeepingResponse>, I>>(base?: I): RunHousekeepingResponse {
+    return RunHousekeepingResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<KeepHouseResponse>, I>>(object: I): KeepHouseResponse {
-    const message = createBaseKeepHouseResponse();
+  fromPartial<I extends Exact<DeepPartial<RunHousekeepingResponse>, I>>(object: I): RunHousekeepingResponse {
+    const message = createBaseRunHousekeepingResponse();
     message.folded = object.folded ?? 0;
     message.archived = object.archived ?? 0;
     message.deleted = object.deleted ?? 0;
@@ -5412,14 +5412,16 @@ export const TaskStoreServiceService = {
     responseDeserialize: (value: Buffer): LoseRunsResponse => LoseRunsResponse.decode(value),
   },
   /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
-  keepHouse: {
-    path: "/berth.store.v1.TaskStoreService/KeepHouse" as const,
+  runHousekeeping: {
+    path: "/berth.store.v1.TaskStoreService/RunHousekeeping" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: KeepHouseRequest): Buffer => Buffer.from(KeepHouseRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): KeepHouseRequest => KeepHouseRequest.decode(value),
-    responseSerialize: (value: KeepHouseResponse): Buffer => Buffer.from(KeepHouseResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): KeepHouseResponse => KeepHouseResponse.decode(value),
+    requestSerialize: (value: RunHousekeepingRequest): Buffer =>
+      Buffer.from(RunHousekeepingRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RunHousekeepingRequest => RunHousekeepingRequest.decode(value),
+    responseSerialize: (value: RunHousekeepingResponse): Buffer =>
+      Buffer.from(RunHousekeepingResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RunHousekeepingResponse => RunHousekeepingResponse.decode(value),
   },
 } as const;
 
@@ -5457,7 +5459,7 @@ export interface TaskStoreServiceServer extends UntypedServiceImplementation {
   /** Gives up runs on a host that is lost; again, it finds none and answers so. Codes: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE. */
   loseRuns: handleUnaryCall<LoseRunsRequest, LoseRunsResponse>;
   /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
-  keepHouse: handleUnaryCall<KeepHouseRequest, KeepHouseResponse>;
+  runHousekeeping: handleUnaryCall<RunHousekeepingRequest, RunHousekeepingResponse>;
 }
 
 export interface TaskStoreServiceClient extends Client {
@@ -5700,20 +5702,20 @@ export interface TaskStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: LoseRunsResponse) => void,
   ): ClientUnaryCall;
   /** Does one step of what is due with time: folds ended elements into their array, removes files and old records. Codes: UNAVAILABLE. */
-  keepHouse(
-    request: KeepHouseRequest,
-    callback: (error: ServiceError | null, response: KeepHouseResponse) => void,
+  runHousekeeping(
+    request: RunHousekeepingRequest,
+    callback: (error: ServiceError | null, response: RunHousekeepingResponse) => void,
   ): ClientUnaryCall;
-  keepHouse(
-    request: KeepHouseRequest,
+  runHousekeeping(
+    request: RunHousekeepingRequest,
     metadata: Metadata,
-    callback: (error: ServiceError | null, response: KeepHouseResponse) => void,
+    callback: (error: ServiceError | null, response: RunHousekeepingResponse) => void,
   ): ClientUnaryCall;
-  keepHouse(
-    request: KeepHouseRequest,
+  runHousekeeping(
+    request: RunHousekeepingRequest,
     metadata: Metadata,
     options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: KeepHouseResponse) => void,
+    callback: (error: ServiceError | null, response: RunHousekeepingResponse) => void,
   ): ClientUnaryCall;
 }
 

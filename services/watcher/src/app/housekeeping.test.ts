@@ -1,14 +1,14 @@
 import { AppError } from "@berth/core";
 import { describe, expect, it } from "vitest";
-import { HouseKeeping } from "./house-keeping.ts";
-import type { HouseStep } from "./house-keeping.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import type { HousekeepingStep } from "./housekeeping.ts";
 
 const signal = new AbortController().signal;
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function setUp(steps: (Partial<HouseStep> | Error)[]) {
+function setUp(steps: (Partial<HousekeepingStep> | Error)[]) {
   const scene = { nowMs: 0, calls: 0, rests: [] as number[], log: [] as string[] };
-  const house = new HouseKeeping({
+  const housekeeping = new Housekeeping({
     async step() {
       const next = steps[scene.calls++] ?? {};
       scene.nowMs += 30;
@@ -25,45 +25,45 @@ function setUp(steps: (Partial<HouseStep> | Error)[]) {
       scene.nowMs += ms;
     },
   });
-  return { scene, house };
+  return { scene, housekeeping };
 }
 
-describe("HouseKeeping", () => {
+describe("Housekeeping", () => {
   it("goes on while more is due, with rests, then a minute later", async () => {
-    const { scene, house } = setUp([{ more: true, archived: 2 }, { more: true }, { deleted: 1 }]);
-    house.onTick(signal);
-    house.onTick(signal); // it runs already
+    const { scene, housekeeping } = setUp([{ more: true, archived: 2 }, { more: true }, { deleted: 1 }]);
+    housekeeping.onTick(signal);
+    housekeeping.onTick(signal); // it runs already
     await settled();
     expect(scene).toMatchObject({ calls: 3, rests: [60, 60], log: ['old tasks went {"archived":2,"deleted":1}'] });
     scene.nowMs += 59_000;
-    house.onTick(signal);
+    housekeeping.onTick(signal);
     await settled();
     expect(scene.calls).toBe(3);
     scene.nowMs += 1_000;
-    house.onTick(signal);
+    housekeeping.onTick(signal);
     await settled();
     expect(scene.calls).toBe(4);
   });
 
   it("stops when the ticks stop: another holds the lease", async () => {
-    const { scene, house } = setUp(Array.from({ length: 1_000 }, () => ({ more: true })));
-    house.onTick(signal);
+    const { scene, housekeeping } = setUp(Array.from({ length: 1_000 }, () => ({ more: true })));
+    housekeeping.onTick(signal);
     await settled();
     expect(scene.nowMs).toBeLessThan(5_100);
     expect(scene.calls).toBeLessThan(60);
   });
 
   it("says what fails, but for storage being away", async () => {
-    const { scene, house } = setUp([
+    const { scene, housekeeping } = setUp([
       new AppError("unavailable", "GONE", "gone"),
       new AppError("internal", "BROKEN", "x"),
     ]);
-    house.onTick(signal);
+    housekeeping.onTick(signal);
     await settled();
     expect(scene.log).toEqual([]);
     scene.nowMs += 61_000;
-    house.onTick(signal);
+    housekeeping.onTick(signal);
     await settled();
-    expect(scene.log).toEqual(["keeping house failed; it is tried again in a minute"]);
+    expect(scene.log).toEqual(["housekeeping failed; it is tried again in a minute"]);
   });
 });

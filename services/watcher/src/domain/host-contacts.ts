@@ -5,9 +5,9 @@ const journalSettleMs = 8_000;
 const longestGapMs = 5_000;
 
 /** When this watcher heard of which host, and since when of its journal. */
-export class Hearing {
+export class HostContacts {
   #sinceMs: number;
-  #lookedMs: number;
+  #checkedMs: number;
   readonly #heardMs = new Map<string, number>();
   readonly #seen = new Map<string, { readonly sinceMs: number; readonly lastMs: number }>();
   readonly #journals = new Map<string, { readonly journalId: string; readonly sinceMs: number }>();
@@ -15,13 +15,13 @@ export class Hearing {
   /** It listens from now on. */
   constructor(nowMs: number) {
     this.#sinceMs = nowMs;
-    this.#lookedMs = nowMs;
+    this.#checkedMs = nowMs;
   }
 
   /** To be called about every second. Where it could not hear, or stood still, it has listened only from now on. */
   listen(canHear: boolean, nowMs: number): void {
-    if (!canHear || nowMs - this.#lookedMs > longestGapMs) this.#sinceMs = nowMs;
-    this.#lookedMs = nowMs;
+    if (!canHear || nowMs - this.#checkedMs > longestGapMs) this.#sinceMs = nowMs;
+    this.#checkedMs = nowMs;
   }
 
   /** How long it has listened in vain for a host. */

@@ -2,16 +2,16 @@ import { AppError } from "@berth/core";
 import type { Logger } from "../ports/instruments.ts";
 
 /** What one step did, and whether more is due. */
-export interface HouseStep {
+export interface HousekeepingStep {
   readonly folded: number;
   readonly archived: number;
   readonly deleted: number;
   readonly more: boolean;
 }
 
-export interface HouseKeepingDeps {
+export interface HousekeepingDeps {
   /** One step in storage; it may take long where many files go. */
-  step(signal: AbortSignal): Promise<HouseStep>;
+  step(signal: AbortSignal): Promise<HousekeepingStep>;
   readonly logger: Logger;
   /** Milliseconds of a clock that only goes on. */
   now(): number;
@@ -26,13 +26,13 @@ const restOfStep = 2;
 const leastRestMs = 10;
 
 /** Has storage do what is due with time: folding, archiving, deleting. Every minute, in small steps, as long as the ticks come. */
-export class HouseKeeping {
-  readonly #deps: HouseKeepingDeps;
+export class Housekeeping {
+  readonly #deps: HousekeepingDeps;
   #running = false;
   #dueMs = -Infinity;
   #tickedMs = 0;
 
-  constructor(deps: HouseKeepingDeps) {
+  constructor(deps: HousekeepingDeps) {
     this.#deps = deps;
   }
 
@@ -62,7 +62,7 @@ export class HouseKeeping {
     } catch (thrown) {
       const { reason, message, code } = AppError.from(thrown);
       if (!signal.aborted && code !== "unavailable")
-        logger.warn("keeping house failed; it is tried again in a minute", { reason, error: message });
+        logger.warn("housekeeping failed; it is tried again in a minute", { reason, error: message });
     }
     if (archived + deleted > 0) logger.info("old tasks went", { archived, deleted });
   }

@@ -1,7 +1,7 @@
 import { ClientError, Status } from "nice-grpc-common";
 
 /** Calls again while the cluster does not answer; anything else it says is thrown. For reads, and for submits with a request id. */
-export async function patiently<T>(call: () => Promise<T>, withinMs = 60_000): Promise<T> {
+export async function retryWhileAway<T>(call: () => Promise<T>, withinMs = 60_000): Promise<T> {
   const end = Date.now() + withinMs;
   for (;;) {
     try {

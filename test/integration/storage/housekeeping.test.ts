@@ -2,7 +2,7 @@ import { TaskState } from "@berth/contracts/types";
 import { aNewTask, natsServerPath, startCore, until } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 
-describe.skipIf(natsServerPath() === undefined && !process.env["CI"])("keeping house", () => {
+describe.skipIf(natsServerPath() === undefined && !process.env["CI"])("housekeeping", () => {
   it("is done by the watcher that holds the timers' lease, as configured", async () => {
     await using core = await startCore({
       hosts: 2,
@@ -18,7 +18,7 @@ describe.skipIf(natsServerPath() === undefined && !process.env["CI"])("keeping h
       return (byState["pending"] ?? 0) + (byState["placed"] ?? 0) + (byState["running"] ?? 0);
     };
     await until(async () => (await live()) === 0, "all to end");
-    // It keeps house when it takes the lease, and every minute after.
+    // It runs when the watcher takes the lease, and every minute after.
     await core.kill("watcher");
     await core.start("watcher");
     for (const id of ids)
