@@ -10,6 +10,9 @@ need python3 python3
 python3 -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv"
 need ss iproute2
 need ps procps
+need slapd slapd
+need ldapmodify ldap-utils
+need openssl openssl
 if [ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ]; then
   need dockerd docker.io
   [ -e /bin/busybox ] || missing="$missing busybox-static"

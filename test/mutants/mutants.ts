@@ -2,6 +2,7 @@ import { commandLineMutants } from "./command-line.ts";
 import { copyMutants } from "./copies.ts";
 import { dockerMutants } from "./docker.ts";
 import { edgeMutants } from "./edge.ts";
+import { identityMutants } from "./identity.ts";
 import { keeperMutants } from "./keepers.ts";
 import { fileMutants } from "./files.ts";
 import { laneMutants } from "./lanes.ts";
@@ -117,6 +118,7 @@ export const mutants: readonly Mutant[] = [
   ...storeMutants,
   ...lostHostMutants,
   ...laneMutants,
+  ...identityMutants,
   ...keeperMutants,
   ...commandLineMutants,
   ...copyMutants,

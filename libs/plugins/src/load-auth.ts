@@ -17,7 +17,7 @@ export interface AuthPluginContext {
  */
 export async function loadAuth(
   name: string,
-  builtIn: Readonly<Record<string, () => AuthPlugin>>,
+  builtIn: Readonly<Record<string, () => AuthPlugin | Promise<AuthPlugin>>>,
   context: AuthPluginContext,
 ): Promise<AuthPlugin> {
   const kind = {

@@ -1,6 +1,7 @@
 export { agentProof, isProof } from "./agent-proof.ts";
 export { hostPort, listenOn, parseAddress, removeStaleSocket, type Address } from "./address.ts";
 export { batcher, type BatcherOptions } from "./batcher.ts";
+export { Cache } from "./cache.ts";
 export { Closing } from "./closing.ts";
 export { busKeys, flag, mongoUrl, readConfig, serverKeys, serviceKeys, type ConfigSource } from "./config.ts";
 export { followFeed, type FeedReader, type FollowOptions } from "./follow-feed.ts";

@@ -1,16 +1,27 @@
 import { mongoUrl, readConfig, serverKeys } from "@berth/runtime";
 import { z } from "zod";
 
+function fromJson(text: string, context: z.RefinementCtx): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Said below.
+  }
+  context.addIssue({ code: "custom", message: "must be a JSON object" });
+  return z.NEVER;
+}
+
 const shape = {
   ...serverKeys,
   /** `mongodb://…/name`, as the storage's: users, keys and the key that signs tokens are there, in the database `name_auth`, and any number of copies may run on it. */
   database: mongoUrl().optional(),
   /** For auth.db and the key that signs tokens. */
   dataDir: z.string().min(1),
-  /** Who knows the users: `local`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
+  /** Who knows the users: `local`, `ldap`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
   authProvider: z.string().min(1).default("local"),
-  /** Settings of such a module. */
-  authProviderConfig: z.record(z.string(), z.unknown()).default({}),
+  /** Settings of `ldap` (adapters/ldap/settings.ts) or of such a module, as JSON. */
+  authProviderConfig: z.union([z.string().transform(fromJson), z.record(z.string(), z.unknown())]).default({}),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
   volumesFile: z.string().optional(),
 };

@@ -46,15 +46,14 @@ await runService({
           logger.error("the volumes file is not valid; the last good list stays in force", { error }),
         );
         const local = () => localProvider({ accounts, passwords, keys, siteVolumes });
-        const provider = await loadAuth(
-          config.authProvider,
-          { local },
-          {
-            config: config.authProviderConfig,
-            logger,
-            ownerOfKey: async (key) => (await keys.find(key))?.user,
-          },
-        );
+        const ownerOfKey = async (key: string) => (await keys.find(key))?.user;
+        const context = { config: config.authProviderConfig, logger, ownerOfKey };
+        const ldap = async () => {
+          // Loaded only where it is used.
+          const { openLdap } = await import("./adapters/ldap/open-ldap.ts");
+          return openLdap({ ...context, siteVolumes, closing });
+        };
+        const provider = await loadAuth(config.authProvider, { local, ldap }, context);
         const signer = await edDsaSigner(tokenKey, now);
         late.service = authService({
           provider,

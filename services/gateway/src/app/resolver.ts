@@ -2,8 +2,8 @@ import { fromFailure } from "@berth/contracts";
 import { AppError } from "@berth/core";
 import type { AuthServiceService } from "@berth/contracts/auth";
 import type { Identity, Mount, TaskSpec } from "@berth/contracts/types";
+import { Cache } from "@berth/runtime";
 import type { GrpcClient } from "@berth/runtime";
-import { Cache } from "./cache.ts";
 
 /** As whom a task runs and what it mounts. */
 export interface Resolved {

@@ -1,9 +1,9 @@
 import { AppError } from "@berth/core";
 import { Role } from "@berth/contracts/auth";
 import type { AuthServiceService, User } from "@berth/contracts/auth";
+import { Cache } from "@berth/runtime";
 import type { GrpcClient } from "@berth/runtime";
 import type { SessionCaller } from "../domain/caller.ts";
-import { Cache } from "./cache.ts";
 
 /** What a valid access token says. */
 export interface TokenClaims extends SessionCaller {

@@ -97,7 +97,8 @@ export function authService({
 
   return {
     async login({ user: name, password, address }) {
-      const attempt = guard.begin(name, address, performance.now());
+      // Directories compare names without case and outer spaces: each way to write one counts for the same account.
+      const attempt = guard.begin(name.trim().toLowerCase(), address, performance.now());
       const user = await provider.bindCredentials(name, password);
       if (!user) {
         const about = { user: name.slice(0, 40), address, pauseMs: attempt.pauseMs };

@@ -1,0 +1,199 @@
+import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { AppError } from "@berth/core";
+import {
+  Client,
+  ConstraintViolationError,
+  InappropriateAuthError,
+  InvalidCredentialsError,
+  NoSuchObjectError,
+  ResultCodeError,
+  UnwillingToPerformError,
+} from "ldapts";
+import type { Entry, Filter, SearchOptions } from "ldapts";
+import { serverIdentity } from "./settings.ts";
+import type { LdapSettings } from "./settings.ts";
+
+/** What the provider asks of a directory. Everything fails with `unavailable` LDAP_AWAY where no server gives an answer. */
+export interface Directory {
+  /** Entries below `base`, at most `most + 1`, with these attributes. */
+  search(base: string, filter: Filter, attributes: readonly string[], most: number): Promise<Entry[]>;
+  /** Whether that is the password of `dn`. An empty one never is: directories take it for an anonymous visit. */
+  isPassword(dn: string, password: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+interface Connection {
+  readonly client: Client;
+  readonly isOpen: () => boolean;
+  /** Waits for an operation, and no longer than the connection lasts or the settings allow: the library waits for ever where a connection ends during StartTLS. */
+  within<T>(operation: Promise<T>): Promise<T>;
+  close(): void;
+}
+
+/** How servers say that somebody is not let in; the last two are said of accounts that are locked or switched off. */
+const noes = [
+  InvalidCredentialsError,
+  NoSuchObjectError,
+  InappropriateAuthError,
+  ConstraintViolationError,
+  UnwillingToPerformError,
+];
+
+/** Connections that only prove passwords, at once; others wait. */
+const proofsAtOnce = 8;
+const proofsWaiting = 100;
+
+/** A directory behind one connection that searches, and one for each password that is proved. */
+export function openDirectory(settings: LdapSettings): Directory {
+  let searching: Promise<Connection> | undefined;
+  let proofs = 0;
+  const waiting: (() => void)[] = [];
+
+  async function searcher(): Promise<Connection> {
+    const known = await searching?.catch(() => undefined);
+    if (known?.isOpen()) return known;
+    searching = connectAny(settings, async ({ client }) => {
+      if (settings.bindDn !== undefined) await client.bind(settings.bindDn, settings.bindPassword);
+    });
+    return searching;
+  }
+
+  async function proving<T>(work: () => Promise<T>): Promise<T> {
+    if (proofs >= proofsAtOnce) {
+      if (waiting.length >= proofsWaiting)
+        throw new AppError("unavailable", "TOO_MANY_LOGINS", "too many logins at once; try again in a moment");
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    } else proofs += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift(); // takes the place over, so the count stays
+      if (next) next();
+      else proofs -= 1;
+    }
+  }
+
+  return {
+    async search(base, filter, attributes, most) {
+      const options: SearchOptions = { scope: "sub", filter, attributes: [...attributes], sizeLimit: most + 1 };
+      for (let attempt = 1; ; attempt += 1) {
+        const connection = await searcher();
+        try {
+          return (await connection.within(connection.client.search(base, options))).searchEntries;
+        } catch (error) {
+          if (error instanceof NoSuchObjectError) return [];
+          // A server may close an idle connection in the moment in which it is used.
+          if (attempt === 1 && !(error instanceof ResultCodeError) && !connection.isOpen()) continue;
+          connection.close();
+          throw away(settings, error);
+        }
+      }
+    },
+    isPassword: (dn, password) =>
+      proving(async () => {
+        if (password === "") return false;
+        let right = false;
+        const connection = await connectAny(settings, async ({ client }) => {
+          try {
+            await client.bind(dn, password);
+            right = true;
+          } catch (error) {
+            if (!noes.some((kind) => error instanceof kind)) throw error;
+          }
+        });
+        connection.close();
+        return right;
+      }),
+    async close() {
+      (await searching?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+/** The first server that answers and lets `begin` finish. */
+async function connectAny(
+  settings: LdapSettings,
+  begin: (connection: Connection) => Promise<void>,
+): Promise<Connection> {
+  let failure: unknown;
+  for (const server of settings.urls) {
+    const connection = clientOf(server, settings);
+    try {
+      await connection.within(startTls(server, settings, connection.client));
+      await connection.within(begin(connection));
+      return connection;
+    } catch (error) {
+      failure = error;
+      connection.close();
+    }
+  }
+  throw away(settings, failure);
+}
+
+const tlsOptions = (server: URL, settings: LdapSettings) => ({
+  ...serverIdentity(server),
+  ...(settings.authorities === undefined ? {} : { ca: settings.authorities }),
+  rejectUnauthorized: true,
+  minVersion: "TLSv1.2" as const,
+});
+
+async function startTls(server: URL, settings: LdapSettings, client: Client): Promise<void> {
+  if (server.protocol === "ldaps:" || settings.plainText) return;
+  await client.startTLS(tlsOptions(server, settings));
+}
+
+/**
+ * A client of one single connection. The library would connect again by itself, and then speak without StartTLS and without the account: a password could
+ * pass in plain text. So a second connection is refused.
+ */
+function clientOf(server: URL, settings: LdapSettings): Connection {
+  let socket: Socket | undefined;
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => {});
+  const once = <S extends Socket>(open: () => S): S => {
+    if (socket) throw new Error("the connection to the directory ended");
+    const opened = open();
+    socket = opened.setNoDelay(true);
+    socket.once("close", () => ended.reject(new Error("the connection to the directory ended")));
+    return opened;
+  };
+  const isTls = server.protocol === "ldaps:";
+  const port = Number(server.port || (isTls ? 636 : 389));
+  const { host } = serverIdentity(server);
+  const client = new Client({
+    url: server.href,
+    timeout: settings.timeoutMs,
+    connectTimeout: settings.timeoutMs,
+    ...(isTls
+      ? {
+          createSecureConnection: (() =>
+            once(() => connectTls({ port, ...tlsOptions(server, settings) }))) as typeof connectTls,
+        }
+      : { createConnection: (() => once(() => connectTcp({ port, host }))) as typeof connectTcp }),
+  });
+  return {
+    client,
+    isOpen: () => socket !== undefined && !socket.destroyed && client.isConnected,
+    async within(operation) {
+      operation.catch(() => {});
+      const late = Promise.withResolvers<never>();
+      const words = `${server.host} said nothing for ${settings.timeoutMs} ms`;
+      const timer = setTimeout(() => late.reject(new Error(words)), settings.timeoutMs);
+      try {
+        return await Promise.race([operation, ended.promise, late.promise]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    close: () => socket?.destroy(),
+  };
+}
+
+function away(settings: LdapSettings, cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  const servers = settings.urls.map((server) => server.host).join(", ");
+  const words = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+  return new AppError("unavailable", "LDAP_AWAY", `the directory (${servers}) gives no answer: ${words}`, { cause });
+}
