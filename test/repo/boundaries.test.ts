@@ -16,6 +16,7 @@ const faults: readonly (readonly [file: string, source: string, said: string])[]
   ["libs/runtime/src/b.ts", `export * from "@berth/database";`, "runtime uses core"],
   ["libs/nats/src/a.ts", `import "@berth/database";`, "nats uses"],
   ["libs/database/src/a.ts", `import "@nats-io/transport-node";`, "database uses"],
+  ["libs/identity/src/a.ts", `import "@berth/runtime";`, "identity uses core and contracts"],
   ["libs/plugins/src/a.ts", `import "@berth/scheduler";`, "plugins uses"],
   ["clients/cli/src/a.ts", `import "@berth/runtime";`, "behind the gateway"],
   ["clients/cli/src/b.ts", `import "@grpc/grpc-js";`, "behind the gateway"],

@@ -18,6 +18,7 @@ const ofServices = [
   "GRACE_MS",
   "HOST_ID",
   "HOST_LEASE_MS",
+  "IDENTITY_DIR",
   "LEASE_TTL_MS",
   "LISTEN",
   "LOG_LEVEL",

@@ -19,9 +19,9 @@ export const splitAddresses = (addresses: string): string[] =>
 /**
  * A channel to all of `addresses`. Calls go round robin over those that are connected, so that one that is gone costs nothing and a call that is made again goes to
  * another. It connects at the first call, and again within a second of a server's return. A connection that is dead without a word is noticed within 10 s where
- * there is another to go to.
+ * there is another to go to. With `serverName` the servers' certificates must be of that name, whatever the addresses.
  */
-export function openChannel(addresses: string, credentials?: ChannelCredentials): Channel {
+export function openChannel(addresses: string, credentials?: ChannelCredentials, serverName?: string): Channel {
   register();
   const several = splitAddresses(addresses).length > 1;
   return new Channel(`${scheme}:${addresses}`, credentials ?? grpcCredentials.createInsecure(), {
@@ -34,6 +34,7 @@ export function openChannel(addresses: string, credentials?: ChannelCredentials)
     "grpc.keepalive_time_ms": several ? 5_000 : 30_000,
     "grpc.keepalive_timeout_ms": several ? 4_000 : 10_000,
     "grpc.enable_retries": 0,
+    ...(serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName }),
   });
 }
 

@@ -4,6 +4,8 @@ import { AppError } from "@berth/core";
 import type { Subject } from "@berth/contracts";
 import { backoffMs, sleep } from "@berth/runtime";
 import type { Closing, Logger } from "@berth/runtime";
+import { loginOptions } from "./bus-login.ts";
+import type { BusLogin } from "./bus-login.ts";
 import { sendRequest, sendPublish } from "./outgoing.ts";
 import type { RequestOptions } from "./outgoing.ts";
 import { serveOn } from "./incoming.ts";
@@ -12,15 +14,11 @@ import type { Handler, ServeOptions } from "./incoming.ts";
 export type { RequestOptions } from "./outgoing.ts";
 export type { Incoming, ServeOptions } from "./incoming.ts";
 
-export interface BusOptions {
+export interface BusOptions extends BusLogin {
   /** `127.0.0.1:4222`, several with commas. */
   readonly servers: string;
-  readonly user: string;
-  readonly password: string;
   /** Shown by the server's own monitoring. */
   readonly name: string;
-  /** Where answers come back; for one who may touch a single prefix only. */
-  readonly inboxPrefix?: string;
   readonly closing: Closing;
   readonly logger: Logger;
   /** Called at the first connection and at each one after it was lost: what was said meanwhile is gone. */
@@ -127,10 +125,8 @@ async function firstConnection(options: BusOptions, signal: AbortSignal): Promis
     try {
       const nats = await connect({
         servers: options.servers.split(",").map((server) => server.trim()),
-        user: options.user,
-        pass: options.password,
+        ...loginOptions(options),
         name: options.name,
-        ...(options.inboxPrefix ? { inboxPrefix: options.inboxPrefix } : {}),
         timeout: 2_000,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 100,

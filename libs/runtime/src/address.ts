@@ -21,6 +21,9 @@ export function parseAddress(text: string): Address {
 
 export const hostPort = (host: string, port: number): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
+/** Whether an address that is served reaches nobody but this machine. */
+export const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
+
 /** Binds a plain server; returns the address with the port that it got. */
 export async function listenOn(server: Server, text: string): Promise<string> {
   const address = parseAddress(text);

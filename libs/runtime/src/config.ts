@@ -23,21 +23,29 @@ export const serviceKeys = {
   metricsAddress: z.string().optional(),
 };
 
+/** How the processes of a cluster know each other: one of the two is needed. */
+export const trustKeys = {
+  /** What services show each other on one machine. */
+  clusterSecret: z.string().min(16).optional(),
+  /** Directory with this process's own certificate (`identity.pem`), whom it trusts (`ca.pem`) and who it is on the bus (`bus.creds`). */
+  identityDir: z.string().min(1).optional(),
+};
+
 /** Keys of a service that other services call. */
 export const serverKeys = {
   ...serviceKeys,
   /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
   listen: z.string().default("127.0.0.1:0"),
-  /** What services show each other. */
-  clusterSecret: z.string().min(16),
+  ...trustKeys,
 };
 
 /** Keys of a service on the bus. */
 export const busKeys = {
   /** nats-server, or several with commas. */
   natsUrl: z.string().min(1),
-  natsUser: z.string().min(1),
-  natsPassword: z.string().min(1),
+  /** Its account there; with an identity's directory it is in `bus.creds`. */
+  natsUser: z.string().min(1).optional(),
+  natsPassword: z.string().min(1).optional(),
 };
 
 /** `mongodb://…/name` of a replica set. */
@@ -82,6 +90,9 @@ export function readConfig<S extends z.ZodRawShape>(
         found[2] === "path" ? readSecret(String(found[1]), found[0], isSecretSetting(name, ""), faults) : found[1];
   }
 
+  if ("identityDir" in shape && values["identityDir"] === undefined)
+    for (const key of ["clusterSecret", "natsUser", "natsPassword"])
+      if (key in shape && values[key] === undefined) faults.push(`${origins[key]}: is missing`);
   const parsed = z.object(shape).safeParse(values);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {

@@ -1,5 +1,5 @@
 import { constants } from "node:http2";
-import type { ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { Metadata, ServerInterceptingCall, ServerListenerBuilder } from "@grpc/grpc-js";
 import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import { AppError } from "@berth/core";
@@ -7,22 +7,34 @@ import { detailsKey, encodeStatusDetails, statusOf } from "@berth/contracts";
 import { maxMessageBytes } from "@berth/contracts/channel";
 import { guardMessages, messageMs } from "./message-guard.ts";
 import { endWhenUnread, slowReaderMs } from "./slow-reader.ts";
+import { tlsPeerOf } from "./tls-peer.ts";
+import type { TlsPeer } from "./tls-peer.ts";
 import { ReceiveBudget, knownLimits, noLimits, unknownLimits } from "./receive-budget.ts";
 
 /**
  * Looks at a call's headers before any byte of its message is read. Answers the caller's name, or undefined where the method is open to anybody. Throws an
  * AppError to refuse the call.
  */
-export type Admit = (path: string, authorization: string) => Promise<string | undefined> | string | undefined;
+export type Admit = (
+  path: string,
+  authorization: string,
+  /** Who has connected, by certificate. */
+  peerOf: () => TlsPeer | undefined,
+) => Promise<string | undefined> | string | undefined;
 
 /** Largest message of somebody who has shown no credentials: a log-in is smaller. */
 export const unknownMessageBytes = 64 * 1024;
 /** After a refusal its sender may still read the status; then the stream is closed, whatever else comes on it. */
 const lingerMs = 1_000;
 
+/** Metadata in which handlers find the caller's name; what the client itself sent under it is removed. */
+export const callerKey = "berth-caller";
+
 export interface AdmissionOptions {
   /** Whether people call here, each of whom may hold so much; services of one cluster trust each other. */
   readonly boundsCallers?: boolean;
+  /** Whether handlers find the caller's name, as `admit` answered it, in the call's metadata under `callerKey`. */
+  readonly namesCaller?: boolean;
   /** For tests: how long a message may take to arrive. */
   readonly messageMs?: number;
   /** For tests: how long a stream may be left unread. */
@@ -39,6 +51,7 @@ export function admission(admit: Admit, options: AdmissionOptions = {}): ServerI
 
   return ({ path, requestStream, responseStream }, call) => {
     const stream = streamOf(call);
+    const peerOf = (): TlsPeer | undefined => tlsPeerOf(stream.session as ServerHttp2Session | undefined);
     const onMessage = responseStream ? endWhenUnread(stream, options.slowReaderMs ?? slowReaderMs) : undefined;
 
     function guard(caller: string | undefined): void {
@@ -65,10 +78,11 @@ export function admission(admit: Admit, options: AdmissionOptions = {}): ServerI
               const decide = (caller: string | undefined): void => {
                 if (stream.destroyed) return;
                 guard(caller);
+                if (options.namesCaller) metadata.set(callerKey, caller ?? "");
                 go(metadata);
               };
               try {
-                const answer = admit(path, String(metadata.get("authorization")[0] ?? ""));
+                const answer = admit(path, String(metadata.get("authorization")[0] ?? ""), peerOf);
                 if (!(answer instanceof Promise)) return decide(answer);
                 answer.then(decide).catch((error: unknown) => refuse(call, stream, AppError.from(error)));
               } catch (error) {

@@ -13,9 +13,9 @@ import { inject, isTracing, withSpan } from "./telemetry.ts";
 /** A channel to `addresses`, see `openChannel`; closed with the rest. */
 export function grpcChannel(
   addresses: string,
-  options: { readonly closing: Closing; readonly credentials?: ChannelCredentials },
+  options: { readonly closing: Closing; readonly credentials?: ChannelCredentials; readonly serverName?: string },
 ): Channel {
-  const channel = openChannel(addresses, options.credentials);
+  const channel = openChannel(addresses, options.credentials, options.serverName);
   options.closing.add(() => channel.close());
   return channel;
 }
@@ -24,7 +24,7 @@ export interface GrpcClientOptions {
   /** Who answers, in the words of an error message: `storage`. */
   readonly service: string;
   /** The whole `authorization` value, or what gives the one of now. */
-  readonly authorization?: string | (() => string | undefined);
+  readonly authorization?: string | (() => string | undefined) | undefined;
   /**
    * Methods that may be sent twice, so that `unavailable` is tried again until the deadline, and with several addresses a try ends after a third of it: the next
    * goes to another copy. True is all of them.

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { createServer } from "nice-grpc";
 import type { ServiceImplementation } from "nice-grpc";
-import type { ServerOptions, ServiceDefinition } from "@grpc/grpc-js";
+import type { ServerCredentials, ServerOptions, ServiceDefinition } from "@grpc/grpc-js";
 import type { ServerMiddleware } from "nice-grpc-common";
 import { maxMessageBytes } from "@berth/contracts/channel";
-import { hostPort, parseAddress, removeStaleSocket } from "./address.ts";
+import { hostPort, isLoopback, parseAddress, removeStaleSocket } from "./address.ts";
 import type { Closing } from "./closing.ts";
 import { admission } from "./grpc-admission.ts";
 import type { Admit, AdmissionOptions } from "./grpc-admission.ts";
@@ -38,6 +38,8 @@ export interface GrpcServerOptions {
   readonly services: readonly BoundService[];
   /** Who may call what, by the headers alone. No message of anybody else is read. */
   readonly admit: Admit;
+  /** TLS; without them plain text, which is for this machine alone. */
+  readonly credentials?: ServerCredentials;
   /** Invoked in this order, inside the mapping of errors; an AppError refuses the call. */
   readonly middleware?: readonly ServerMiddleware[];
   readonly logger: Logger;
@@ -63,6 +65,9 @@ export interface GrpcServer {
 /** Streams of HTTP/2 on one connection: more than one caller may open, because a client beyond this waits without a word. */
 const streamsPerConnection = 20_000;
 
+/** Far less than what is left of a certificate when it is renewed. */
+const connectionAgeMs = 3_600_000;
+
 const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
 
 /**
@@ -84,6 +89,8 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     "grpc.keepalive_timeout_ms": 10_000,
     // A connection without calls is closed, and made again by the client's next call.
     "grpc.max_connection_idle_ms": 300_000,
+    // New calls come on a new connection now and then, with the certificate that its client has by then. Open calls stay.
+    ...(options.credentials ? { "grpc.max_connection_age_ms": connectionAgeMs } : {}),
     // Of services each has one connection, with a stream for each watch that people have open.
     ...(options.limits?.boundsCallers ? { "grpc.max_concurrent_streams": streamsPerConnection } : {}),
     interceptors: [admission(options.admit, options.limits)],
@@ -99,7 +106,12 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
   if (address.kind === "unix") await removeStaleSocket(address.path);
   const port = await server.listen(
     address.kind === "unix" ? `unix:${address.path}` : hostPort(address.host, address.port),
+    options.credentials,
   );
+  if (!options.credentials && address.kind === "tcp" && !isLoopback(address.host))
+    logger.warn("serves plain text where other machines may read it; berth init makes certificates", {
+      address: hostPort(address.host, port),
+    });
   if (!options.notReadyYet) health.set(true);
   options.closing.add(async () => {
     health.set(false);

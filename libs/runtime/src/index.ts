@@ -3,10 +3,19 @@ export { hostPort, listenOn, parseAddress, removeStaleSocket, type Address } fro
 export { batcher, type BatcherOptions } from "./batcher.ts";
 export { Cache } from "./cache.ts";
 export { Closing } from "./closing.ts";
-export { busKeys, flag, mongoUrl, readConfig, serverKeys, serviceKeys, type ConfigSource } from "./config.ts";
+export {
+  busKeys,
+  flag,
+  mongoUrl,
+  readConfig,
+  serverKeys,
+  serviceKeys,
+  trustKeys,
+  type ConfigSource,
+} from "./config.ts";
 export { followFeed, type FeedReader, type FollowOptions } from "./follow-feed.ts";
 export { internalAuthorization, isOpenMethod, requireInternal } from "./grpc-access.ts";
-export type { Admit } from "./grpc-admission.ts";
+export { callerKey, type Admit } from "./grpc-admission.ts";
 export { healthService } from "./grpc-health.ts";
 export { grpcChannel, grpcClient, type CallExtras, type GrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
 export {
@@ -19,6 +28,7 @@ export {
   type ServerMiddleware,
   type ServiceImplementation,
 } from "./grpc-server.ts";
+export { authorityFile, busCredentialsFile, identityFile, openIdentity, type IdentityFiles } from "./identity-files.ts";
 export { lateService } from "./late-service.ts";
 export { openLate, type OpenLateOptions } from "./open-late.ts";
 export { LeaseKeeper, type LeaseAnswer, type LeaseKeeperOptions } from "./lease-keeper.ts";
@@ -41,5 +51,6 @@ export {
   withSpan,
   type SpanOptions,
 } from "./telemetry.ts";
+export { admitByCertificate, openTrust, type IsRevoked, type Trust, type TrustKeys } from "./trust.ts";
 export { guardNodeVersion } from "./version-guard.ts";
 export { whileHeard, type WhileHeardOptions } from "@berth/contracts/while-heard";

@@ -6,7 +6,7 @@ import {
   openLate,
   problemService,
   Problems,
-  requireInternal,
+  openTrust,
   runService,
   serveGrpc,
   serveMetrics,
@@ -33,6 +33,7 @@ await runService({
     const logger = createLogger({ service: "auth", level: config.logLevel });
     await startTelemetry({ service: "auth", otlpUrl: config.otlpUrl, closing });
 
+    const trust = openTrust(config, { role: "auth", closing, logger });
     const problems = new Problems();
     /** What there is of them: the database may come first, or the server. */
     const late: { service?: ReturnType<typeof authService>; server?: GrpcServer } = {};
@@ -76,7 +77,7 @@ await runService({
     const server = await serveGrpc({
       address: config.listen,
       services: [lateService(AuthServiceService, () => late.service), problemService(problems)],
-      admit: requireInternal(config.clusterSecret),
+      ...trust.door,
       logger,
       closing,
       notReadyYet: true,

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { isToken } from "@berth/contracts";
 import { parseCpu, parseMemory } from "@berth/core";
-import { busKeys, readConfig, serviceKeys } from "@berth/runtime";
+import { busKeys, readConfig, serviceKeys, trustKeys } from "@berth/runtime";
 import { z } from "zod";
 
 const amount = (parse: (text: string) => number): z.ZodType<number | undefined> =>
@@ -40,8 +40,7 @@ const shape = {
   filesDir: z.string().optional(),
   /** Where output goes otherwise. */
   storage: z.string().optional(),
-  /** Shown to the watchers and to storage. */
-  clusterSecret: z.string().min(16),
+  ...trustKeys,
   ...busKeys,
   /** Prefix of answers' subjects, where the account may use only one. */
   natsInbox: z.string().optional(),

@@ -1,8 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { AppError } from "@berth/core";
 import { singleInstanceLock } from "@berth/database";
-import { connectBus } from "@berth/nats";
-import { agentProof, createLogger, gauge, runService, serveMetrics, startTelemetry } from "@berth/runtime";
+import { busLogin, connectBus } from "@berth/nats";
+import { agentProof, createLogger, gauge, openTrust, runService, serveMetrics, startTelemetry } from "@berth/runtime";
 import { agentIdOf } from "./adapters/agent-id.ts";
 import { hostClock } from "./adapters/host-clock.ts";
 import { makeDriver } from "./adapters/make-driver.ts";
@@ -29,18 +30,29 @@ await runService({
     const journal = sqliteJournal(join(config.dataDir, "journal.db"));
     closing.add(() => journal.close());
 
+    const trust = openTrust(config, { role: "agent", closing, logger });
+    if (trust.identity?.role === "agent" && trust.identity.host !== hostId)
+      throw new AppError(
+        "invalid",
+        "BAD_IDENTITY",
+        `BERTH_HOST_ID is ${hostId}, and the identity in ${config.identityDir} is of host ${trust.identity.host}`,
+      );
     const clock = hostClock();
     const bus = connectBus({
       servers: config.natsUrl,
-      user: config.natsUser,
-      password: config.natsPassword,
+      ...busLogin(config, trust.identity),
       name: `berth agent ${hostId}`,
-      ...(config.natsInbox ? { inboxPrefix: config.natsInbox } : {}),
       closing,
       logger,
       onConnected: () => agent.wake(),
     });
-    const { driver, files, deliver } = await makeDriver(config, journal.logPositions, clock.bootId, logger, closing);
+    const { driver, files, deliver } = await makeDriver(
+      { ...config, trust },
+      journal.logPositions,
+      clock.bootId,
+      logger,
+      closing,
+    );
     const agentId = agentIdOf(clock.bootId, lock.path);
     const agent: Agent = new Agent({
       hostId,
@@ -54,7 +66,7 @@ await runService({
         hostId,
         agentId,
         journalId: journal.id,
-        proof: agentProof(config.clusterSecret, hostId, agentId),
+        proof: trust.identity ? "" : agentProof(config.clusterSecret ?? "", hostId, agentId),
       }),
       clock,
       random: Math.random,

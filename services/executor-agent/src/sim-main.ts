@@ -1,4 +1,4 @@
-import { connectBus } from "@berth/nats";
+import { busLogin, connectBus } from "@berth/nats";
 import { agentProof, createLogger, runService, silentLogger } from "@berth/runtime";
 import { hostClock } from "./adapters/host-clock.ts";
 import { memoryJournal } from "./adapters/memory/memory-journal.ts";
@@ -17,10 +17,8 @@ await runService({
     const config = readAgentConfig({ BERTH_DRIVER: "sim", BERTH_DATA_DIR: "/nonexistent", ...process.env });
     const bus = connectBus({
       servers: config.natsUrl,
-      user: config.natsUser,
-      password: config.natsPassword,
+      ...busLogin(config, undefined),
       name: "berth sim agents",
-      ...(config.natsInbox ? { inboxPrefix: config.natsInbox } : {}),
       closing,
       logger: createLogger({ service: "sim-agents", level: config.logLevel }),
       onConnected: () => agents.forEach((agent) => agent.wake()),
@@ -44,7 +42,7 @@ await runService({
           hostId,
           agentId: journal.id,
           journalId: journal.id,
-          proof: agentProof(config.clusterSecret, hostId, journal.id),
+          proof: agentProof(config.clusterSecret ?? "", hostId, journal.id),
         }),
         clock,
         random: Math.random,

@@ -6,7 +6,7 @@ import {
   createLogger,
   grpcChannel,
   grpcClient,
-  internalAuthorization,
+  openTrust,
   runService,
   serveGrpc,
   serveMetrics,
@@ -33,11 +33,12 @@ await runService({
     const logger = createLogger({ service: "gateway", level: config.logLevel });
     await startTelemetry({ service: "gateway", otlpUrl: config.otlpUrl, closing });
 
-    const authorization = internalAuthorization(config.clusterSecret);
+    const trust = openTrust(config, { role: "gateway", closing, logger });
+    const { authorization } = trust;
     const channels = {
-      storage: grpcChannel(config.storage, { closing }),
-      auth: grpcChannel(config.auth, { closing }),
-      scheduler: grpcChannel(config.scheduler, { closing }),
+      storage: grpcChannel(config.storage, { closing, ...trust.to("storage") }),
+      auth: grpcChannel(config.auth, { closing, ...trust.to("auth") }),
+      scheduler: grpcChannel(config.scheduler, { closing, ...trust.to("scheduler") }),
     };
     const store = grpcClient(TaskStoreServiceService, channels.storage, {
       service: "storage",
@@ -81,7 +82,7 @@ await runService({
       traceparent,
     });
     const peers = (["storage", "auth", "scheduler", "watcher"] as const).flatMap((name) =>
-      healthPeers(name, config[name] ?? "", { closing, authorization }),
+      healthPeers(name, config[name] ?? "", { closing, authorization, ...trust.to(name) }),
     );
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
       version: string;
@@ -91,6 +92,7 @@ await runService({
     const server = await serveGrpc({
       address: config.listen,
       services: grpcServices(api),
+      ...trust.publicDoor,
       admit: admitCallers(api.authorize),
       limits: { boundsCallers: true },
       middleware: [accessMiddleware(api.authorize, streamLimit(config.maxStreams))],

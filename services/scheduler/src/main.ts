@@ -1,17 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { ScheduleServiceService } from "@berth/contracts/schedule";
 import { TaskStoreServiceService } from "@berth/contracts/store";
-import { connectBus } from "@berth/nats";
+import { busLogin, connectBus } from "@berth/nats";
 import { loadRanking } from "@berth/plugins";
 import {
   bindService,
   createLogger,
   grpcChannel,
   grpcClient,
-  internalAuthorization,
   problemService,
   Problems,
-  requireInternal,
+  openTrust,
   retry,
   runService,
   serveGrpc,
@@ -36,15 +35,15 @@ await runService({
     const logger = createLogger({ service: "scheduler", level: config.logLevel });
     await startTelemetry({ service: "scheduler", otlpUrl: config.otlpUrl, closing });
 
-    const authorization = internalAuthorization(config.clusterSecret);
-    const store = grpcClient(TaskStoreServiceService, grpcChannel(config.storage, { closing }), {
-      service: "storage",
-      authorization,
-    });
+    const trust = openTrust(config, { role: "scheduler", closing, logger });
+    const store = grpcClient(
+      TaskStoreServiceService,
+      grpcChannel(config.storage, { closing, ...trust.to("storage") }),
+      { service: "storage", authorization: trust.authorization },
+    );
     const bus = connectBus({
       servers: config.natsUrl,
-      user: config.natsUser,
-      password: config.natsPassword,
+      ...busLogin(config, trust.identity),
       name: "scheduler",
       closing,
       logger,
@@ -76,7 +75,7 @@ await runService({
     const server = await serveGrpc({
       address: config.listen,
       services: [bindService(ScheduleServiceService, scheduleService(scheduler)), problemService(problems)],
-      admit: requireInternal(config.clusterSecret),
+      ...trust.door,
       logger,
       closing,
     });

@@ -6,7 +6,7 @@ import {
   openLate,
   problemService,
   Problems,
-  requireInternal,
+  openTrust,
   runService,
   serveGrpc,
   serveMetrics,
@@ -37,13 +37,14 @@ await runService({
       onUnremovable: (path, error) =>
         logger.error("files of a task cannot be removed; an operator may, where they were put aside", { path, error }),
     });
+    const trust = openTrust(config, { role: "storage", closing, logger });
     const problems = new Problems();
     /** What there is of them: the database may come first, or the server. */
     const late: { services?: ReturnType<typeof servicesOf>; server?: GrpcServer } = {};
     const { running } = await openLate({
       open: () => openStore(config, { logger, metrics, closing }),
       opened(store) {
-        late.services = servicesOf(store, files, metrics, logger);
+        late.services = servicesOf(store, files, metrics, logger, { knowsAgents: trust.identity !== undefined });
         late.server?.setServing(true);
         return Promise.all([keepHouse(store, logger, signal), keepDrafts(files, logger, signal)]);
       },
@@ -58,7 +59,7 @@ await runService({
         lateService(FileStoreServiceService, () => late.services?.files),
         problemService(problems),
       ],
-      admit: requireInternal(config.clusterSecret),
+      ...trust.door,
       logger,
       closing,
       notReadyYet: true,

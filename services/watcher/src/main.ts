@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { TaskStoreServiceService } from "@berth/contracts/store";
-import { connectBus } from "@berth/nats";
+import { busLogin, connectBus } from "@berth/nats";
 import {
   createLogger,
   grpcChannel,
   grpcClient,
-  internalAuthorization,
   problemService,
   Problems,
-  requireInternal,
+  openTrust,
   runService,
   serveGrpc,
   serveMetrics,
@@ -16,7 +15,7 @@ import {
   startTelemetry,
 } from "@berth/runtime";
 import { watcherMetrics } from "./adapters/metrics.ts";
-import { agentsWithSecret } from "./adapters/nats/known-agents.ts";
+import { agentsOfBus, agentsWithSecret } from "./adapters/nats/known-agents.ts";
 import { agesOf, readWatcherConfig } from "./config.ts";
 import { startWatching } from "./start-watching.ts";
 import type { Watching } from "./start-watching.ts";
@@ -28,14 +27,15 @@ await runService({
     const logger = createLogger({ service: "watcher", level: config.logLevel });
     await startTelemetry({ service: "watcher", otlpUrl: config.otlpUrl, closing });
 
-    const client = grpcClient(TaskStoreServiceService, grpcChannel(config.storage, { closing }), {
-      service: "storage",
-      authorization: internalAuthorization(config.clusterSecret),
-    });
+    const trust = openTrust(config, { role: "watcher", closing, logger });
+    const client = grpcClient(
+      TaskStoreServiceService,
+      grpcChannel(config.storage, { closing, ...trust.to("storage") }),
+      { service: "storage", authorization: trust.authorization },
+    );
     const bus = connectBus({
       servers: config.natsUrl,
-      user: config.natsUser,
-      password: config.natsPassword,
+      ...busLogin(config, trust.identity),
       name: "watcher",
       closing,
       logger,
@@ -44,7 +44,7 @@ await runService({
     const server = await serveGrpc({
       address: config.listen,
       services: [problemService(problems)],
-      admit: requireInternal(config.clusterSecret),
+      ...trust.door,
       logger,
       closing,
     });
@@ -61,7 +61,7 @@ await runService({
           lagMs: () => watching.watcher.lagMs,
         }),
         logger,
-        agents: agentsWithSecret(config.clusterSecret, logger),
+        agents: trust.identity ? agentsOfBus : agentsWithSecret(config.clusterSecret ?? "", logger),
         setAside: new SetAside(problems, logger),
         problems,
         random: Math.random,

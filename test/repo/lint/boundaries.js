@@ -8,7 +8,7 @@ const vendors = "dockerode|mongodb|@nats-io/|@grpc/|nice-grpc|node:sqlite";
 const others = `^(?!@berth/|\\.|${vendors})`; // npm and Node, without the vendors that have a folder of their own
 /** Contracts and the local cluster have several doors, one per subject. */
 const berth = (...names) => `^@berth/(${names.join("|").replace(/contracts|local/g, "$&(/[a-z-]+)?")})$`;
-const libs = berth("core", "contracts", "plugins", "runtime", "nats", "database");
+const libs = berth("core", "contracts", "plugins", "runtime", "nats", "database", "identity");
 const layers = (...names) => `^\\.{1,2}/(?!(.*/)?(${names.join("|")})(/|\\.ts$))`;
 const adapters = layers("main", "src");
 
@@ -43,6 +43,11 @@ export const boundaries = [
     else: "database uses core, contracts and runtime",
   },
   {
+    files: /^libs\/identity\//,
+    may: [inside, berth("core", "contracts"), others, "^@nats-io/(jwt|nkeys)$"],
+    else: "identity uses core and contracts: it makes certificates and accounts, and connects to nothing",
+  },
+  {
     files: /^libs\/plugins\//,
     may: [inside, berth("core", "contracts", "runtime"), others],
     else: "plugins uses core, contracts and runtime",
@@ -55,8 +60,8 @@ export const boundaries = [
   // What brings a cluster up talks to its services before there is a user for the gateway.
   {
     files: /^clients\/local\//,
-    may: [inside, berth("core", "contracts", "sdk"), others, "^(@grpc/|nice-grpc)"],
-    else: "bringing up a cluster uses core, contracts, the SDK and gRPC",
+    may: [inside, berth("core", "contracts", "sdk", "identity"), others, "^(@grpc/|nice-grpc)"],
+    else: "bringing up a cluster uses core, contracts, the SDK, identities and gRPC",
   },
   {
     files: /^clients\//,

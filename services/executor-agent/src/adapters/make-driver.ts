@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { AppError } from "@berth/core";
 import type { Resources } from "@berth/core";
 import type { Driver, LogSink } from "@berth/plugins";
-import type { Closing, Logger } from "@berth/runtime";
+import type { Closing, Logger, Trust } from "@berth/runtime";
 import type { AgentDeps } from "../app/agent-deps.ts";
 import type { AgentConfig } from "../config.ts";
 import type { LogPositions } from "../ports/journal.ts";
@@ -17,9 +17,12 @@ export interface DriverParts {
 
 const inPlace: AgentDeps["deliver"] = (events) => events;
 
+/** The agent's settings, and how it shows storage who it is. */
+export type DriverConfig = AgentConfig & { readonly trust: Trust };
+
 /** The driver that the settings name, and the files it works on. Each is imported only where it is used: dockerode and koffi are not small. */
 export async function makeDriver(
-  config: AgentConfig,
+  config: DriverConfig,
   positions: LogPositions,
   bootId: string,
   logger: Logger,
@@ -73,7 +76,7 @@ export async function makeDriver(
 }
 
 async function makeDocker(
-  config: AgentConfig,
+  config: DriverConfig,
   sink: LogSink,
   positions: LogPositions,
   logger: Logger,
@@ -98,7 +101,7 @@ async function makeDocker(
 }
 
 async function makeUpload(
-  config: AgentConfig,
+  config: DriverConfig,
   root: string,
   logger: Logger,
   closing: Closing,
@@ -109,15 +112,11 @@ async function makeUpload(
   return uploadOutput({ root, sink: await logSink(config, closing), logger, signal: stop.signal });
 }
 
-async function logSink(config: AgentConfig, closing: Closing): Promise<LogSink> {
+async function logSink(config: DriverConfig, closing: Closing): Promise<LogSink> {
   if (config.filesDir) return (await import("./files/file-log-sink.ts")).fileLogSink(config.filesDir);
   if (!config.storage)
-    throw new AppError(
-      "invalid",
-      "CONFIG_INVALID",
-      "BERTH_FILES_DIR, or BERTH_STORAGE and BERTH_CLUSTER_SECRET_FILE, must say where output goes",
-    );
-  return (await import("./grpc/storage-log-sink.ts")).storageLogSink(config.storage, config.clusterSecret, closing);
+    throw new AppError("invalid", "CONFIG_INVALID", "BERTH_FILES_DIR or BERTH_STORAGE must say where output goes");
+  return (await import("./grpc/storage-log-sink.ts")).storageLogSink(config.storage, config.trust, closing);
 }
 
 /** What Node itself needs to start; the rest of our own environment is no business of a process that outlives us. */
@@ -126,7 +125,7 @@ const keeperEnvironment = (): Record<string, string> => ({
   ...(process.env["NODE_COMPILE_CACHE"] ? { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] } : {}),
 });
 
-const capacityOf = ({ capacityCpu, capacityMemory }: AgentConfig, machine: Resources): Resources => ({
+const capacityOf = ({ capacityCpu, capacityMemory }: DriverConfig, machine: Resources): Resources => ({
   cpuMilli: capacityCpu ?? machine.cpuMilli,
   memoryBytes: capacityMemory ?? machine.memoryBytes,
 });

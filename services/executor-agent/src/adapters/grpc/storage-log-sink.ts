@@ -1,16 +1,16 @@
 import { FileStoreServiceService, LogStream } from "@berth/contracts/store";
 import type { LogSink } from "@berth/plugins";
-import { grpcChannel, grpcClient, internalAuthorization } from "@berth/runtime";
-import type { Closing } from "@berth/runtime";
+import { grpcChannel, grpcClient } from "@berth/runtime";
+import type { Closing, Trust } from "@berth/runtime";
 
 const maxPiece = 1024 * 1024;
 
 /** Output sent to the storage's file store. An append is safe to repeat: at another offset it appends nothing. */
-export function storageLogSink(address: string, clusterSecret: string, closing: Closing): LogSink {
-  const channel = grpcChannel(address, { closing });
+export function storageLogSink(address: string, trust: Trust, closing: Closing): LogSink {
+  const channel = grpcChannel(address, { closing, ...trust.to("storage") });
   const files = grpcClient(FileStoreServiceService, channel, {
     service: "storage",
-    authorization: internalAuthorization(clusterSecret),
+    authorization: trust.authorization,
     idempotent: true,
     deadlineMs: 30_000,
   });

@@ -1,18 +1,22 @@
 import { splitAddresses } from "@berth/contracts/channel";
 import { HealthServiceService } from "@berth/contracts/health";
 import { grpcChannel, grpcClient, healthService } from "@berth/runtime";
-import type { Closing } from "@berth/runtime";
+import type { Closing, Trust } from "@berth/runtime";
 import type { Peer } from "../../app/status.ts";
 
 /** Asks each copy of a service by `grpc.health.v1`, on connections of its own: the others' go to whichever copy answers. */
 export function healthPeers(
   name: string,
   addresses: string,
-  { closing, authorization }: { readonly closing: Closing; readonly authorization: string },
+  {
+    closing,
+    authorization,
+    ...tls
+  }: { readonly closing: Closing; readonly authorization: string | undefined } & ReturnType<Trust["to"]>,
 ): Peer[] {
   const all = splitAddresses(addresses);
   return all.map((address) => {
-    const channel = grpcChannel(address, { closing });
+    const channel = grpcChannel(address, { closing, ...tls });
     const health = grpcClient(healthService, channel, { service: name, deadlineMs: 2_000 });
     const work = grpcClient(HealthServiceService, channel, { service: name, authorization, deadlineMs: 2_000 });
     return {

@@ -1,0 +1,39 @@
+import type { X509Certificate } from "node:crypto";
+import type { ServerHttp2Session } from "node:http2";
+import { identityIn } from "@berth/contracts";
+import type { Identity } from "@berth/contracts";
+
+/** Who is at the other end of a connection, by a certificate that the cluster's authority has signed. */
+export interface TlsPeer {
+  readonly identity: Identity;
+  /** In lower case. */
+  readonly serial: string;
+  readonly notAfter: Date;
+}
+
+interface TlsSocketLike {
+  readonly encrypted?: boolean;
+  readonly authorized?: boolean;
+  getPeerX509Certificate?(): X509Certificate | undefined;
+}
+
+const known = new WeakMap<ServerHttp2Session, TlsPeer | "nobody">();
+
+/** The peer of a session, whose certificate is read once. Undefined without TLS, without a certificate, and after the certificate's end, however long the connection lives. */
+export function tlsPeerOf(session: ServerHttp2Session | undefined): TlsPeer | undefined {
+  if (!session) return undefined;
+  let peer = known.get(session);
+  if (peer === undefined) {
+    peer = read(session.socket as TlsSocketLike) ?? "nobody";
+    known.set(session, peer);
+  }
+  return peer === "nobody" || peer.notAfter.getTime() < Date.now() ? undefined : peer;
+}
+
+function read(socket: TlsSocketLike): TlsPeer | undefined {
+  if (socket.encrypted !== true || socket.authorized !== true) return undefined;
+  const certificate = socket.getPeerX509Certificate?.();
+  const identity = identityIn(certificate?.subjectAltName);
+  if (!certificate || !identity) return undefined;
+  return { identity, serial: certificate.serialNumber.toLowerCase(), notAfter: new Date(certificate.validTo) };
+}

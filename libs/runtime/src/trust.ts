@@ -1,0 +1,103 @@
+import { experimental } from "@grpc/grpc-js";
+import type { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
+import { AppError } from "@berth/core";
+import { mayCall, serviceDnsName } from "@berth/contracts";
+import type { Identity, ServiceRole } from "@berth/contracts";
+import type { Closing } from "./closing.ts";
+import { internalAuthorization, isOpenMethod, requireInternal } from "./grpc-access.ts";
+import type { Admit } from "./grpc-admission.ts";
+import { openIdentity } from "./identity-files.ts";
+import type { Logger } from "./logger.ts";
+
+export interface TrustKeys {
+  readonly clusterSecret?: string | undefined;
+  readonly identityDir?: string | undefined;
+}
+
+/** How a process shows who it is to the others of its cluster, and knows them. */
+export interface Trust {
+  /** Undefined where all share one secret. */
+  readonly identity: Identity | undefined;
+  /** For calls to other services; undefined where certificates say it. */
+  readonly authorization: string | undefined;
+  /** For a channel to a service. */
+  to(role: ServiceRole): { readonly credentials?: ChannelCredentials; readonly serverName?: string };
+  /** For a server that only the cluster's own processes call. */
+  readonly door: {
+    readonly admit: Admit;
+    readonly credentials?: ServerCredentials;
+    readonly limits?: { readonly namesCaller: true };
+  };
+  /** For a server that people call. */
+  readonly publicDoor: { readonly credentials?: ServerCredentials };
+}
+
+/** Whether a certificate may be used no longer, by its serial number in lower case. Throws where that is not known yet. */
+export type IsRevoked = (serial: string) => boolean;
+
+/**
+ * By certificates where the settings name an identity's directory: each process then may call what the table of `serviceAccess` says. Else by the cluster's secret,
+ * which is for one machine: whoever has it may call everything. Throws `invalid` CONFIG_INVALID where there is neither.
+ */
+export function openTrust(
+  { clusterSecret, identityDir }: TrustKeys,
+  options: {
+    readonly role: ServiceRole | "agent";
+    readonly closing: Closing;
+    readonly logger: Logger;
+    readonly isRevoked?: IsRevoked;
+  },
+): Trust {
+  if (identityDir !== undefined) return byCertificate(identityDir, options);
+  if (clusterSecret === undefined)
+    throw new AppError("invalid", "CONFIG_INVALID", "BERTH_CLUSTER_SECRET: is missing, and BERTH_IDENTITY_DIR, too");
+  return {
+    identity: undefined,
+    authorization: internalAuthorization(clusterSecret),
+    to: () => ({}),
+    door: { admit: requireInternal(clusterSecret) },
+    publicDoor: {},
+  };
+}
+
+function byCertificate(
+  dir: string,
+  { role, closing, logger, isRevoked = () => false }: Parameters<typeof openTrust>[1],
+): Trust {
+  const files = openIdentity(dir, { closing, logger });
+  const { identity } = files;
+  if (identity.role !== role)
+    throw new AppError("invalid", "BAD_IDENTITY", `the identity in ${dir} is of ${identity.role}, and this is ${role}`);
+  const credentials = experimental.createCertificateProviderChannelCredentials(files, files);
+  return {
+    identity,
+    authorization: undefined,
+    // Addresses may be numbers and may change: what is verified is the name of the role, which no agent's certificate has.
+    to: (peer) => ({ credentials, serverName: serviceDnsName(peer) }),
+    door: {
+      admit: admitByCertificate(identity.cluster, isRevoked),
+      limits: { namesCaller: true },
+      // Its declaration names the first two the other way round; here they are the same.
+      credentials: experimental.createCertificateProviderServerCredentials(files, files, true),
+    },
+    publicDoor: { credentials: experimental.createCertificateProviderServerCredentials(files, null, false) },
+  };
+}
+
+/** Lets in by the table of `serviceAccess`. Names an agent as `agent/HOST`. */
+export function admitByCertificate(cluster: string, isRevoked: IsRevoked): Admit {
+  return (path, _, peerOf) => {
+    if (isOpenMethod(path)) return undefined;
+    const peer = peerOf();
+    if (!peer || peer.identity.cluster !== cluster)
+      throw new AppError("unauthenticated", "NO_CERTIFICATE", "this call needs a certificate of this cluster");
+    const { identity } = peer;
+    if (!mayCall(identity.role, path))
+      throw new AppError("denied", "NOT_FOR_THIS_IDENTITY", `${nameOf(identity)} may not call ${path}`);
+    if (isRevoked(peer.serial))
+      throw new AppError("unauthenticated", "CERTIFICATE_REVOKED", `the certificate of ${nameOf(identity)} is revoked`);
+    return nameOf(identity);
+  };
+}
+
+const nameOf = (identity: Identity): string => (identity.role === "agent" ? `agent/${identity.host}` : identity.role);
