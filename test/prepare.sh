@@ -13,6 +13,7 @@ need ps procps
 need slapd slapd
 need ldapmodify ldap-utils
 need openssl openssl
+need unshare util-linux
 if [ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ]; then
   need dockerd docker.io
   [ -e /bin/busybox ] || missing="$missing busybox-static"

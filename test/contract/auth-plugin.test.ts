@@ -1,10 +1,20 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { apiKeys, argonPasswords, createUser, localProvider, migrations, openLdap, sqliteAccounts } from "@berth/auth";
+import {
+  apiKeys,
+  argonPasswords,
+  createUser,
+  localProvider,
+  migrations,
+  openLdap,
+  sqliteAccounts,
+  systemProvider,
+  thisMachine,
+} from "@berth/auth";
 import { openSqlite } from "@berth/database";
 import { Closing, silentLogger } from "@berth/runtime";
-import { ldapOptions, ldapPeople, startLdap } from "@berth/test-support";
+import { ldapOptions, ldapPeople, runWith, startLdap, writeUsers } from "@berth/test-support";
 import { describeAuthPlugin } from "./auth-plugin-suite.ts";
 import type { ProviderUnderTest } from "./auth-plugin-suite.ts";
 
@@ -75,5 +85,34 @@ for (const scheme of ["ldap", "ldaps"] as const)
         await server.stop();
         rmSync(dir, { recursive: true });
       },
+    };
+  });
+
+const asRoot = process.getuid?.() === 0;
+
+/** Users of a machine of their own: the machine's programs run where other files stand in for its passwd, group and shadow. */
+if (asRoot)
+  describeAuthPlugin("system", async (): Promise<ProviderUnderTest> => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-system-"));
+    writeUsers(dir);
+    const owners = new Map([
+      ["berth_ada_key", "ada"],
+      ["berth_dan_key", "dan"],
+    ]);
+    return {
+      plugin: systemProvider({
+        config: { admins: ["berth-admins"] },
+        machine: thisMachine(runWith(dir)),
+        ownerOfKey: async (key) => owners.get(key),
+        siteVolumes,
+        logger: silentLogger,
+        now: () => performance.now(),
+      }),
+      person: { name: "ada", password: "ada-secret", uid: 5001, key: "berth_ada_key" },
+      other: { name: "ben", password: "ben-secret" },
+      admin: { name: "grace" },
+      disabled: { name: "dan", password: "dan-secret", key: "berth_dan_key" },
+      volumes,
+      stop: async () => rmSync(dir, { recursive: true }),
     };
   });

@@ -53,4 +53,20 @@ export const identityMutants: readonly Mutant[] = [
     replace: "ttlMs: Infinity",
     tests: ldapTests,
   },
+  {
+    name: "system-users-log-in",
+    what: "users of the system itself are users here",
+    file: "services/auth/src/adapters/system/system-provider.ts",
+    find: " || Number(fields[2]) < minUid",
+    replace: "",
+    tests: ["test/integration/auth/system.test.ts"],
+  },
+  {
+    name: "expired-accounts-log-in",
+    what: "the end of an account is not looked at",
+    file: "services/auth/src/adapters/system/system-provider.ts",
+    find: "noShell.test(shell) || (await machine.isExpired(name))",
+    replace: "noShell.test(shell)",
+    tests: pluginTests,
+  },
 ];

@@ -18,9 +18,9 @@ const shape = {
   database: mongoUrl().optional(),
   /** For auth.db and the key that signs tokens. */
   dataDir: z.string().min(1),
-  /** Who knows the users: `local`, `ldap`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
+  /** Who knows the users: `local`, `ldap`, `system`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
   authProvider: z.string().min(1).default("local"),
-  /** Settings of `ldap` (adapters/ldap/settings.ts) or of such a module, as JSON. */
+  /** Settings of `ldap` (adapters/ldap/settings.ts), `system` (adapters/system/system-provider.ts) or of such a module, as JSON. */
   authProviderConfig: z.union([z.string().transform(fromJson), z.record(z.string(), z.unknown())]).default({}),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
   volumesFile: z.string().optional(),

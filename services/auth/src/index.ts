@@ -6,3 +6,5 @@ export { createUser } from "./adapters/local/create-user.ts";
 export { localProvider } from "./adapters/local/local-provider.ts";
 export { argonPasswords } from "./adapters/local/passwords.ts";
 export { openLdap } from "./adapters/ldap/open-ldap.ts";
+export { thisMachine, type RunProgram } from "./adapters/system/machine.ts";
+export { systemProvider } from "./adapters/system/system-provider.ts";

@@ -54,7 +54,14 @@ await runService({
           const { openLdap } = await import("./adapters/ldap/open-ldap.ts");
           return openLdap({ ...context, siteVolumes, closing });
         };
-        const provider = await loadAuth(config.authProvider, { local, ldap }, context);
+        const system = async () => {
+          const { systemProvider } = await import("./adapters/system/system-provider.ts");
+          const { thisMachine, whyNoPasswords } = await import("./adapters/system/machine.ts");
+          const why = whyNoPasswords();
+          if (why !== undefined) logger.warn("users of this machine log in with keys alone", { why });
+          return systemProvider({ ...context, siteVolumes, machine: thisMachine(), now: () => performance.now() });
+        };
+        const provider = await loadAuth(config.authProvider, { local, ldap, system }, context);
         const signer = await edDsaSigner(tokenKey, now);
         late.service = authService({
           provider,

@@ -19,6 +19,7 @@ export * from "./leaders.ts";
 export { ldapOptions, ldapPeople, ldapPerson } from "./ldap-people.ts";
 export { startLdap, type LdapOptions, type LdapServer } from "./ldap-server.ts";
 export * from "./memory-log-sink.ts";
+export { runWith, writeUsers } from "./other-users.ts";
 export * from "./planner.ts";
 export { startProxy, type Proxy } from "./proxy.ts";
 export * from "./docker-cluster.ts";

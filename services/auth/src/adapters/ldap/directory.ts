@@ -12,6 +12,7 @@ import {
   UnwillingToPerformError,
 } from "ldapts";
 import type { Entry, Filter, SearchOptions } from "ldapts";
+import { atOnce } from "../at-once.ts";
 import { serverIdentity } from "./settings.ts";
 import type { LdapSettings } from "./settings.ts";
 
@@ -48,8 +49,7 @@ const proofsWaiting = 100;
 /** A directory behind one connection that searches, and one for each password that is proved. */
 export function openDirectory(settings: LdapSettings): Directory {
   let searching: Promise<Connection> | undefined;
-  let proofs = 0;
-  const waiting: (() => void)[] = [];
+  const proving = atOnce(proofsAtOnce, proofsWaiting);
 
   async function searcher(): Promise<Connection> {
     const known = await searching?.catch(() => undefined);
@@ -58,21 +58,6 @@ export function openDirectory(settings: LdapSettings): Directory {
       if (settings.bindDn !== undefined) await client.bind(settings.bindDn, settings.bindPassword);
     });
     return searching;
-  }
-
-  async function proving<T>(work: () => Promise<T>): Promise<T> {
-    if (proofs >= proofsAtOnce) {
-      if (waiting.length >= proofsWaiting)
-        throw new AppError("unavailable", "TOO_MANY_LOGINS", "too many logins at once; try again in a moment");
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else proofs += 1;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift(); // takes the place over, so the count stays
-      if (next) next();
-      else proofs -= 1;
-    }
   }
 
   return {

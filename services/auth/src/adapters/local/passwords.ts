@@ -1,11 +1,11 @@
-import { AppError } from "@berth/core";
 import { hash, verify } from "@node-rs/argon2";
+import { atOnce } from "../at-once.ts";
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane; about 20 ms here. (argon2id is the library's default algorithm.) */
 const cost = { memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
 
 /** A slow hash is a tool against us too: only so many at once, the others wait, and no more than that wait. */
-const atOnce = 2;
+const hashesAtOnce = 2;
 const mayWait = 100;
 
 export interface Passwords {
@@ -15,24 +15,9 @@ export interface Passwords {
 }
 
 export function argonPasswords(): Passwords {
-  let running = 0;
-  const waiting: (() => void)[] = [];
   const decoy = hash("nobody's password", cost); // made at the start: the first unknown name must not take longer than the next
 
-  async function limited<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= atOnce) {
-      if (waiting.length >= mayWait)
-        throw new AppError("unavailable", "TOO_MANY_LOGINS", "too many logins at once; try again in a moment");
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else running++;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift(); // hands its place on, so the count stays
-      if (next) next();
-      else running--;
-    }
-  }
+  const limited = atOnce(hashesAtOnce, mayWait);
 
   return {
     hash: (password) => limited(() => hash(password, cost)),
