@@ -33,7 +33,7 @@ try {
   await lives(20_000, 250, 100);
 
   const server = await serveGrpc({
-    admit: () => "a test",
+    admit: () => ({ user: "a test" }),
     address: `unix:${join(dir, "s.sock")}`,
     services: [bindService(TaskStoreServiceService, taskStoreService(store, diskFileStore(join(dir, "files"))))],
     logger: silentLogger,

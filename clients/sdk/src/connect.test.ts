@@ -36,7 +36,7 @@ describe("connectBerth", () => {
       },
     };
     const { address } = await serveGrpc({
-      admit: () => "a test",
+      admit: () => ({ user: "a test" }),
       address: "127.0.0.1:0",
       services: [bindService(TaskServiceService, tasks as unknown as ServiceImplementation<TaskServiceService>)],
       logger: silentLogger,

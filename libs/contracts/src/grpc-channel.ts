@@ -28,6 +28,7 @@ export function openChannel(addresses: string, credentials?: ChannelCredentials,
     "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.enable_channelz": 0, // counts and traces that nobody asks for
     "grpc.initial_reconnect_backoff_ms": 50,
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.min_reconnect_backoff_ms": 5_000, // nice-grpc reads it as the limit of one attempt to connect

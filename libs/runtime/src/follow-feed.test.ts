@@ -52,7 +52,7 @@ async function follow(snapshots: SnapshotResponse[][], streams: (ChangesResponse
     changes,
   };
   const server = await serveGrpc({
-    admit: () => "a test",
+    admit: () => ({ user: "a test" }),
     address: "127.0.0.1:0",
     services: [
       bindService(

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { AppError } from "@berth/core";
-import type { Admit } from "./grpc-admission.ts";
+import type { Admit, Admitted } from "./grpc-admission.ts";
 
 /** The `authorization` by which services know each other; the secret is generated, one for a cluster. */
 export const internalAuthorization = (clusterSecret: string): string => `Berth ${clusterSecret}`;
@@ -18,8 +18,10 @@ export function requireInternal(clusterSecret: string): Admit {
     // Hashed first: the comparison wants equal lengths, and must not tell the right one.
     if (!timingSafeEqual(hash(authorization), digest))
       throw new AppError("unauthenticated", "CLUSTER_SECRET", "this call needs the cluster's own credentials");
-    return "this cluster";
+    return thisCluster;
   };
 }
+
+const thisCluster: Admitted = { user: "this cluster" };
 
 const hash = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -138,7 +138,7 @@ describe("a stream", () => {
 describe("a call whose access is still looked at", () => {
   it("reaches no handler, though its whole message is here", async () => {
     await using echo = new Echo();
-    const decision = Promise.withResolvers<string>();
+    const decision = Promise.withResolvers<{ user: string }>();
     const asked = Promise.withResolvers<void>();
     const { address } = await echo.serve({ admit: () => (asked.resolve(), decision.promise) });
     const session = connect(`http://${address}`);

@@ -1,26 +1,34 @@
 import { constants } from "node:http2";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { Metadata, ServerInterceptingCall, ServerListenerBuilder } from "@grpc/grpc-js";
+import { Metadata } from "@grpc/grpc-js";
 import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import { AppError } from "@berth/core";
 import { detailsKey, encodeStatusDetails, statusOf } from "@berth/contracts";
 import { maxMessageBytes } from "@berth/contracts/channel";
-import { guardMessages, messageMs } from "./message-guard.ts";
+import { GatedCall } from "./gated-call.ts";
+import { Deadlines } from "./deadlines.ts";
+import { MessageGuard, messageMs } from "./message-guard.ts";
 import { endWhenUnread, slowReaderMs } from "./slow-reader.ts";
 import { tlsPeerOf } from "./tls-peer.ts";
 import type { TlsPeer } from "./tls-peer.ts";
 import { ReceiveBudget, knownLimits, noLimits, unknownLimits } from "./receive-budget.ts";
 
+/** Who was let in; what a server knows more of them reaches its middleware as `AdmittedContext`. */
+export interface Admitted {
+  /** What they hold of this process is counted by it. */
+  readonly user: string;
+}
+
 /**
- * Looks at a call's headers before any byte of its message is read. Answers the caller's name, or undefined where the method is open to anybody. Throws an
+ * Looks at a call's headers before any byte of its message is read. Answers who calls, or undefined where the method is open to anybody. Throws an
  * AppError to refuse the call.
  */
-export type Admit = (
+export type Admit<A extends Admitted = Admitted> = (
   path: string,
   authorization: string,
   /** Who has connected, by certificate. */
   peerOf: () => TlsPeer | undefined,
-) => Promise<string | undefined> | string | undefined;
+) => Promise<A | undefined> | A | undefined;
 
 /** Largest message of somebody who has shown no credentials: a log-in is smaller. */
 export const unknownMessageBytes = 64 * 1024;
@@ -48,53 +56,40 @@ export interface AdmissionOptions {
 export function admission(admit: Admit, options: AdmissionOptions = {}): ServerInterceptor {
   const known = new ReceiveBudget(options.boundsCallers ? knownLimits : noLimits);
   const unknown = new ReceiveBudget(unknownLimits);
+  const deadlines = new Deadlines(options.messageMs ?? messageMs);
 
   return ({ path, requestStream, responseStream }, call) => {
     const stream = streamOf(call);
     const peerOf = (): TlsPeer | undefined => tlsPeerOf(stream.session as ServerHttp2Session | undefined);
+    const onFault = (error: AppError): void => refuse(call, stream, error);
     const onMessage = responseStream ? endWhenUnread(stream, options.slowReaderMs ?? slowReaderMs) : undefined;
 
-    function guard(caller: string | undefined): void {
-      const address = stream.session?.socket?.remoteAddress ?? "this machine";
-      guardMessages(stream, {
-        budget: caller === undefined ? unknown.open(address) : known.open(caller),
-        mostBytes: caller === undefined ? unknownMessageBytes : maxMessageBytes,
-        expected: !requestStream,
-        messageMs: options.messageMs ?? messageMs,
-        onFault: (error) => refuse(call, stream, error),
-      });
-    }
-
-    return new ServerInterceptingCall(call, {
-      sendMessage(message, next) {
-        onMessage?.();
-        next(message);
-      },
-      start(next) {
-        next(
-          new ServerListenerBuilder()
-            .withOnReceiveMetadata((metadata, go) => {
-              // Until `go` nobody reads the stream: what comes stays within the window of HTTP/2's flow control.
-              const decide = (caller: string | undefined): void => {
-                if (stream.destroyed) return;
-                guard(caller);
-                if (options.namesCaller) metadata.set(callerKey, caller ?? "");
-                go(metadata);
-              };
-              try {
-                const answer = admit(path, String(metadata.get("authorization")[0] ?? ""), peerOf);
-                if (!(answer instanceof Promise)) return decide(answer);
-                answer.then(decide).catch((error: unknown) => refuse(call, stream, AppError.from(error)));
-              } catch (error) {
-                refuse(call, stream, AppError.from(error));
-              }
-            })
-            .build(),
-        );
+    return new GatedCall(call, {
+      wrapsMessages: !requestStream,
+      onMessage,
+      gate(metadata, open) {
+        // Until `open` nobody reads the stream: what comes stays within the window of HTTP/2's flow control.
+        const decide = (admitted: Admitted | undefined): void => {
+          if (stream.destroyed) return;
+          const budget = admitted ? known.open(admitted.user) : unknown.open(addressOf(stream));
+          const mostBytes = admitted ? maxMessageBytes : unknownMessageBytes;
+          new MessageGuard(stream, { budget, mostBytes, expected: !requestStream, deadlines, onFault });
+          if (options.namesCaller) metadata.set(callerKey, admitted?.user ?? "");
+          open(admitted);
+        };
+        try {
+          const answer = admit(path, String(metadata.get("authorization")[0] ?? ""), peerOf);
+          if (!(answer instanceof Promise)) return decide(answer);
+          answer.then(decide).catch((error: unknown) => onFault(AppError.from(error)));
+        } catch (error) {
+          onFault(AppError.from(error));
+        }
       },
     });
   };
 }
+
+const addressOf = (stream: ServerHttp2Stream): string => stream.session?.socket?.remoteAddress ?? "this machine";
 
 function refuse(call: ServerInterceptingCallInterface, stream: ServerHttp2Stream, error: AppError): void {
   const metadata = new Metadata();

@@ -5,6 +5,10 @@ import { AppError } from "@berth/core";
 import { detailsKey, encodeStatusDetails, statusOf } from "@berth/contracts";
 import { ServerError, Status } from "nice-grpc-common";
 import type { CallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
+import { Deadlines } from "./deadlines.ts";
+import type { Due } from "./deadlines.ts";
+import { SentMessage } from "./gated-call.ts";
+import type { Admitted } from "./grpc-admission.ts";
 import type { Logger } from "./logger.ts";
 import { histogram } from "./metrics.ts";
 import { failSpan, isTracing, openSpan } from "./telemetry.ts";
@@ -18,27 +22,37 @@ export interface CallMiddlewareOptions {
   readonly draining: AbortSignal;
 }
 
+/** What middleware and handlers find in the context of a call. */
+export interface AdmittedContext<A extends Admitted = Admitted> {
+  /** Whom the admission let in; undefined where it is open to anybody, and where the request is a stream. */
+  readonly admitted: A | undefined;
+}
+
 /** The outermost layer of every call: deadline, end of streams at a stop, error to status, span, metric. */
-export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware {
+export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware<AdmittedContext> {
+  const deadlines = new Deadlines(options.deadlineMs);
   const durations = histogram("berth_grpc_server_seconds", "Calls served, by method and code", ["method", "code"]);
   return async function* served<Q, R>(
     call: ServerMiddlewareCall<Q, R>,
     outer: CallContext,
   ): AsyncGenerator<R, R | void, undefined> {
+    const sent: unknown = call.request;
+    const { message, admitted } = sent instanceof SentMessage ? sent : { message: sent, admitted: undefined };
     const startedAt = performance.now();
     const stop = new CallStop(
       outer.signal,
       call.responseStream ? options.draining : undefined,
-      call.responseStream || call.requestStream ? undefined : options.deadlineMs,
+      call.responseStream || call.requestStream ? undefined : deadlines,
     );
-    const context = { ...outer, signal: stop.signal };
+    const context = { ...outer, signal: stop.signal, admitted };
     const opened = isTracing()
       ? openSpan(call.method.path.slice(1), { kind: "server", parent: outer.metadata.get("traceparent") })
       : undefined;
     let code: Status = Status.OK;
     try {
-      const request = (await readableRequest(call.method.path, call.request)) as typeof call.request;
-      const steps: AsyncGenerator<R, R | void, undefined> = call.next(request as never, context);
+      const readable = readableRequest(call.method.path, message);
+      const request = (readable instanceof Promise ? await readable : readable) as Q;
+      const steps: AsyncGenerator<R, R | void, undefined> = call.next(request, context);
       const result = yield* opened ? within(opened.scope, steps) : steps;
       // A stream that a stop has cut short must not look complete.
       if (call.responseStream && stop.cause) throw stop.cause;
@@ -57,22 +71,23 @@ export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware
 }
 
 /** One signal for all that may end a call. Plain listeners: `AbortSignal.any` costs several times as much a call. */
-class CallStop {
+class CallStop implements Due {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #deadlines: Deadlines | undefined;
   readonly #caller: AbortSignal;
   readonly #draining: AbortSignal | undefined;
   /** What the client is told where it was not the client who ended the call. */
   cause: AppError | ServerError | undefined;
 
-  constructor(caller: AbortSignal, draining: AbortSignal | undefined, deadlineMs: number | undefined) {
+  constructor(caller: AbortSignal, draining: AbortSignal | undefined, deadlines: Deadlines | undefined) {
+    this.#deadlines = deadlines;
     this.#caller = caller;
     this.#draining = draining;
     if (caller.aborted) this.#onCaller();
     else caller.addEventListener("abort", this.#onCaller);
     if (draining?.aborted) this.#onDraining();
     else draining?.addEventListener("abort", this.#onDraining);
-    if (deadlineMs !== undefined) this.#timer = setTimeout(this.#onDeadline, deadlineMs).unref();
+    deadlines?.start(this);
   }
 
   get signal(): AbortSignal {
@@ -80,7 +95,7 @@ class CallStop {
   }
 
   clear(): void {
-    clearTimeout(this.#timer);
+    this.#deadlines?.stop(this);
     this.#caller.removeEventListener("abort", this.#onCaller);
     this.#draining?.removeEventListener("abort", this.#onDraining);
   }
@@ -88,7 +103,9 @@ class CallStop {
   readonly #onCaller = (): void => this.#controller.abort(this.#caller.reason);
   readonly #onDraining = (): void =>
     this.#end(new AppError("unavailable", "SERVER_STOPPING", "this server is stopping; call again"));
-  readonly #onDeadline = (): void => this.#end(new ServerError(Status.DEADLINE_EXCEEDED, "the call took too long"));
+  onDue(): void {
+    this.#end(new ServerError(Status.DEADLINE_EXCEEDED, "the call took too long"));
+  }
   #end(cause: AppError | ServerError): void {
     if (this.#controller.signal.aborted) return;
     this.cause = cause;

@@ -21,7 +21,7 @@ describe("server reflection", () => {
     );
     const services = [bindService(TaskServiceService, nothing as never)];
     const { address } = await serveGrpc({
-      admit: () => "a test",
+      admit: () => ({ user: "a test" }),
       address: "127.0.0.1:0",
       services,
       logger: silentLogger,

@@ -7,8 +7,9 @@ import { maxMessageBytes } from "@berth/contracts/channel";
 import { hostPort, isLoopback, parseAddress, removeStaleSocket } from "./address.ts";
 import type { Closing } from "./closing.ts";
 import { admission } from "./grpc-admission.ts";
-import type { Admit, AdmissionOptions } from "./grpc-admission.ts";
+import type { Admit, AdmissionOptions, Admitted } from "./grpc-admission.ts";
 import { callMiddleware } from "./grpc-call.ts";
+import type { AdmittedContext } from "./grpc-call.ts";
 import { Health, healthService } from "./grpc-health.ts";
 import { reflection, reflectionServices } from "./grpc-reflection.ts";
 import type { Logger } from "./logger.ts";
@@ -32,16 +33,16 @@ export const bindService = <D extends ServiceDefinition, Ext = object>(
   implementation,
 });
 
-export interface GrpcServerOptions {
+export interface GrpcServerOptions<A extends Admitted = Admitted> {
   /** `127.0.0.1:0`, or `unix:/path`; a stale socket file is removed. */
   readonly address: string;
   readonly services: readonly BoundService[];
   /** Who may call what, by the headers alone. No message of anybody else is read. */
-  readonly admit: Admit;
+  readonly admit: Admit<A>;
   /** TLS; without them plain text, which is for this machine alone. */
   readonly credentials?: ServerCredentials;
   /** Invoked in this order, inside the mapping of errors; an AppError refuses the call. */
-  readonly middleware?: readonly ServerMiddleware[];
+  readonly middleware?: readonly ServerMiddleware<object, AdmittedContext<A>>[];
   readonly logger: Logger;
   readonly closing: Closing;
   /** How long calls under way may go on when the server stops. */
@@ -74,7 +75,7 @@ const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.
  * Serves gRPC with health, reflection, deadlines, metrics, spans and our errors. Closing it says NOT_SERVING, ends
  * streams with `unavailable` SERVER_STOPPING, waits for calls up to `drainMs`, then cuts them.
  */
-export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer> {
+export async function serveGrpc<A extends Admitted>(options: GrpcServerOptions<A>): Promise<GrpcServer> {
   const { services, logger, drainMs = 5_000, deadlineMs = 60_000 } = options;
   const address = parseAddress(options.address);
   const names = services.map(({ definition }) => serviceName(definition));
@@ -95,7 +96,7 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     ...(options.limits?.boundsCallers ? { "grpc.max_concurrent_streams": streamsPerConnection } : {}),
     interceptors: [admission(options.admit, options.limits)],
   } as ServerOptions).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
-  for (const each of options.middleware ?? []) server = server.use(each);
+  for (const each of options.middleware ?? []) server = server.use(each as ServerMiddleware<object, AdmittedContext>); // what `admit` gave is an A
   for (const { definition, implementation } of services)
     server.add(keepUnreadable(definition), implementation as ServiceImplementation<ServiceDefinition>);
   server.add(healthService, health.implementation);

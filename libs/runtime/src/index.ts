@@ -15,7 +15,8 @@ export {
 } from "./config.ts";
 export { followFeed, type FeedReader, type FollowOptions } from "./follow-feed.ts";
 export { internalAuthorization, isOpenMethod, requireInternal } from "./grpc-access.ts";
-export { callerKey, type Admit } from "./grpc-admission.ts";
+export { callerKey, type Admit, type Admitted } from "./grpc-admission.ts";
+export type { AdmittedContext } from "./grpc-call.ts";
 export { healthService } from "./grpc-health.ts";
 export { grpcChannel, grpcClient, type CallExtras, type GrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
 export {

@@ -1,5 +1,6 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { AppError } from "@berth/core";
+import type { Deadlines, Due } from "./deadlines.ts";
 import type { CallBudget } from "./receive-budget.ts";
 
 /** A message must be whole this long after it began, and a second later for each of `slowestBytesPerSecond` of it. */
@@ -14,71 +15,86 @@ export interface GuardOptions {
   readonly mostBytes: number;
   /** Whether a message is expected at once: the one of a unary call. */
   readonly expected: boolean;
-  readonly messageMs: number;
+  /** When a message of no length is late. What a larger one has more is looked at each time that this is over. */
+  readonly deadlines: Deadlines;
   /** Called at most once, with `invalid` MESSAGE_TOO_LARGE, `unavailable` MESSAGE_LATE, or the budget's error. */
   readonly onFault: (error: AppError) => void;
 }
 
 /** Follows the messages on one stream as they arrive, without keeping them: their size is known from their header, before grpc-js buffers them. */
-export function guardMessages(stream: ServerHttp2Stream, options: GuardOptions): void {
-  const header = Buffer.alloc(headerBytes);
-  let headerLength = 0;
-  let missing = 0;
-  let timer: NodeJS.Timeout | undefined;
+export class MessageGuard implements Due {
+  readonly #stream: ServerHttp2Stream;
+  readonly #options: GuardOptions;
+  /** Bytes of a header that have come, of one that is not whole. */
+  #header: number[] = [];
+  #missing = 0;
+  /** When the message under way is late by its length. */
+  #lateAt = 0;
 
-  const end = (): void => {
-    clearTimeout(timer);
-    stream.off("data", onData);
-    options.budget.release();
-  };
-  const fail = (error: AppError): void => {
-    end();
-    options.onFault(error);
-  };
-  const expectWithin = (ms: number): void => {
-    clearTimeout(timer);
-    timer = setTimeout(
-      // Its sender may have stood still for a moment: the same message may be sent again.
-      () =>
-        fail(new AppError("unavailable", "MESSAGE_LATE", "the request did not arrive whole in time; send it again")),
-      ms,
-    ).unref();
-  };
-  const onHeader = (): void => {
-    const length = header.readUInt32BE(1);
-    headerLength = 0;
-    missing = length;
-    if (length > options.mostBytes) {
-      const rule = `must have at most ${options.mostBytes} bytes here, has ${length}`;
-      throw new AppError("invalid", "MESSAGE_TOO_LARGE", `request: ${rule}`, { metadata: { field: "request", rule } });
-    }
-    options.budget.reserve(length);
-    if (length > 0) expectWithin(options.messageMs + (length / slowestBytesPerSecond) * 1_000);
-  };
-  function onData(chunk: Buffer): void {
-    try {
-      for (let at = 0; at < chunk.length;) {
-        if (missing > 0) {
-          const taken = Math.min(missing, chunk.length - at);
-          missing -= taken;
-          at += taken;
-        } else {
-          const taken = chunk.copy(header, headerLength, at, at + headerBytes - headerLength);
-          headerLength += taken;
-          at += taken;
-          if (headerLength === headerBytes) onHeader();
-        }
-      }
-      if (missing === 0 && headerLength === 0) clearTimeout(timer);
-      else if (headerLength > 0) expectWithin(options.messageMs);
-    } catch (error) {
-      fail(AppError.from(error));
-    }
+  constructor(stream: ServerHttp2Stream, options: GuardOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    // Before grpc-js, which would keep what comes until the message is whole.
+    stream.prependListener("data", this.#onData);
+    stream.once("close", this.#end);
+    if (options.expected) options.deadlines.start(this);
   }
 
-  // Before grpc-js, which would keep what comes until the message is whole.
-  stream.prependListener("data", onData);
-  stream.once("end", () => clearTimeout(timer));
-  stream.once("close", end);
-  if (options.expected) expectWithin(options.messageMs);
+  onDue(): void {
+    if (this.#stream.readableEnded) return; // nothing more comes; what is cut off is grpc-js's to refuse
+    // Timers may be a part of a millisecond early.
+    if (performance.now() < this.#lateAt - 1) return this.#options.deadlines.start(this);
+    // Its sender may have stood still for a moment: the same message may be sent again.
+    this.#fail(new AppError("unavailable", "MESSAGE_LATE", "the request did not arrive whole in time; send it again"));
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    try {
+      let began = false;
+      for (let at = 0; at < chunk.length;) {
+        if (this.#missing > 0) {
+          const taken = Math.min(this.#missing, chunk.length - at);
+          this.#missing -= taken;
+          at += taken;
+          continue;
+        }
+        began = true;
+        if (this.#header.length === 0 && chunk.length - at >= headerBytes) {
+          this.#onHeader(chunk.readUInt32BE(at + 1));
+          at += headerBytes;
+        } else {
+          this.#header.push(chunk[at]!);
+          at += 1;
+          if (this.#header.length === headerBytes) this.#onHeader(Buffer.from(this.#header).readUInt32BE(1));
+        }
+      }
+      if (this.#missing === 0 && this.#header.length === 0) this.#options.deadlines.stop(this);
+      else if (began) this.#options.deadlines.start(this);
+    } catch (error) {
+      this.#fail(AppError.from(error));
+    }
+  };
+
+  #onHeader(length: number): void {
+    const { mostBytes, budget, deadlines } = this.#options;
+    if (length > mostBytes) {
+      const rule = `must have at most ${mostBytes} bytes here, has ${length}`;
+      throw new AppError("invalid", "MESSAGE_TOO_LARGE", `request: ${rule}`, { metadata: { field: "request", rule } });
+    }
+    budget.reserve(length);
+    this.#header = [];
+    this.#missing = length;
+    this.#lateAt = performance.now() + deadlines.afterMs + (length / slowestBytesPerSecond) * 1_000;
+  }
+
+  readonly #end = (): void => {
+    this.#options.deadlines.stop(this);
+    this.#options.budget.release();
+  };
+
+  #fail(error: AppError): void {
+    this.#end();
+    this.#stream.off("data", this.#onData);
+    this.#options.onFault(error);
+  }
 }

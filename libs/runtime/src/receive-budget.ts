@@ -38,7 +38,7 @@ export interface CallBudget {
 /** What callers hold of this process. An entry goes with its last call, so there are no more of them than calls. */
 export class ReceiveBudget {
   readonly #limits: BudgetLimits;
-  readonly #callers = new Map<string, { bytes: number; calls: number }>();
+  readonly #callers = new Map<string, Held>();
   #bytes = 0;
   #calls = 0;
 
@@ -58,28 +58,54 @@ export class ReceiveBudget {
     this.#callers.set(caller, held);
     held.calls += 1;
     this.#calls += 1;
-    let mine = 0;
-    let isOpen = true;
-    const take = (bytes: number): void => {
-      held.bytes += bytes - mine;
-      this.#bytes += bytes - mine;
-      mine = bytes;
-    };
-    return {
-      reserve: (bytes) => {
-        const more = bytes - mine;
-        if (held.bytes + more > this.#limits.bytesPerCaller || this.#bytes + more > this.#limits.bytes)
-          throw new AppError("quota", "TOO_MANY_BYTES", `${caller} is sending too much at once; send less in parallel`);
-        if (isOpen) take(bytes);
-      },
-      release: () => {
-        if (!isOpen) return;
-        isOpen = false;
-        take(0);
-        this.#calls -= 1;
-        held.calls -= 1;
-        if (held.calls === 0) this.#callers.delete(caller);
-      },
-    };
+    return new OpenCall(this, caller, held);
+  }
+
+  /** Called by the call that it is of. */
+  take(caller: string, held: Held, more: number): void {
+    if (held.bytes + more > this.#limits.bytesPerCaller || this.#bytes + more > this.#limits.bytes)
+      throw new AppError("quota", "TOO_MANY_BYTES", `${caller} is sending too much at once; send less in parallel`);
+    held.bytes += more;
+    this.#bytes += more;
+  }
+
+  /** Called by the call that it is of, once. */
+  giveBack(caller: string, held: Held, bytes: number): void {
+    held.bytes -= bytes;
+    this.#bytes -= bytes;
+    this.#calls -= 1;
+    held.calls -= 1;
+    if (held.calls === 0) this.#callers.delete(caller);
+  }
+}
+
+interface Held {
+  bytes: number;
+  calls: number;
+}
+
+class OpenCall implements CallBudget {
+  readonly #budget: ReceiveBudget;
+  readonly #caller: string;
+  readonly #held: Held;
+  #bytes = 0;
+  #isOpen = true;
+
+  constructor(budget: ReceiveBudget, caller: string, held: Held) {
+    this.#budget = budget;
+    this.#caller = caller;
+    this.#held = held;
+  }
+
+  reserve(bytes: number): void {
+    if (!this.#isOpen) return;
+    this.#budget.take(this.#caller, this.#held, bytes - this.#bytes);
+    this.#bytes = bytes;
+  }
+
+  release(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#budget.giveBack(this.#caller, this.#held, this.#bytes);
   }
 }

@@ -96,7 +96,7 @@ export function admitByCertificate(cluster: string, isRevoked: IsRevoked): Admit
       throw new AppError("denied", "NOT_FOR_THIS_IDENTITY", `${nameOf(identity)} may not call ${path}`);
     if (isRevoked(peer.serial))
       throw new AppError("unauthenticated", "CERTIFICATE_REVOKED", `the certificate of ${nameOf(identity)} is revoked`);
-    return nameOf(identity);
+    return { user: nameOf(identity) };
   };
 }
 

@@ -33,9 +33,9 @@ export function keepUnreadable(definition: ServiceDefinition): ServiceDefinition
   return Object.fromEntries(kept) as ServiceDefinition;
 }
 
-/** The request of a call, or the stream of its messages. Throws `invalid` UNREADABLE_MESSAGE, naming the field where it can be found. */
-export async function readableRequest(path: string, request: unknown): Promise<unknown> {
-  if (request instanceof UnreadableMessage) throw await faultOf(path, request.bytes);
+/** The request of a call, or the stream of its messages. Rejects with `invalid` UNREADABLE_MESSAGE, naming the field where it can be found. */
+export function readableRequest(path: string, request: unknown): unknown {
+  if (request instanceof UnreadableMessage) return faultOf(path, request.bytes).then((error) => Promise.reject(error));
   if (request instanceof Object && Symbol.asyncIterator in request)
     return eachReadable(path, request as AsyncIterable<unknown>);
   return request;

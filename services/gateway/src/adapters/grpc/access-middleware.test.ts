@@ -44,6 +44,19 @@ describe("accessMiddleware", () => {
     expect(await answer(call("/berth.api.v1.SessionService/CreateUser", "root"))).toBe("root-like");
   });
 
+  it("takes whom the admission let in, and asks nobody again", async () => {
+    const authorize = () => Promise.reject(new Error("asked again"));
+    const next = async function* (_: unknown, context: { caller: object }) {
+      yield* [];
+      return context.caller;
+    };
+    const steps = accessMiddleware(authorize, streamLimit(1))(
+      { method: { path: "/berth.api.v1.TaskService/GetTask" }, request: {}, next } as never,
+      { metadata: Metadata(), peer: "10.0.0.1:4711", admitted: { user: "anna", admin: false, keyId: "k" } } as never,
+    );
+    expect((await steps.next()).value).toEqual({ user: "anna", admin: false, keyId: "k", address: "10.0.0.1" });
+  });
+
   it("refuses who has no credentials, whom it does not know, who is no admin, and what is not in the table", async () => {
     await expect(answer(call("/berth.api.v1.TaskService/GetTask", undefined))).rejects.toMatchObject({
       code: "unauthenticated",
@@ -99,7 +112,10 @@ describe("admitCallers", () => {
   const admit = (path: string, authorization: string) => admitAll(path, authorization, () => undefined);
 
   it("names who may call, before their message is read, and nobody for what is open to all", async () => {
-    expect(await admit("/berth.api.v1.TaskService/GetTask", "Bearer anna")).toBe("anna");
+    expect(await admit("/berth.api.v1.TaskService/GetTask", "Bearer anna")).toMatchObject({
+      user: "anna",
+      admin: false,
+    });
     expect(admit("/berth.api.v1.SessionService/Login", "")).toBeUndefined();
     await expect(admit("/berth.api.v1.TaskService/SubmitTasks", "")).rejects.toMatchObject({
       reason: "NO_CREDENTIALS",

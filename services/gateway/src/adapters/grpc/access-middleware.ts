@@ -1,8 +1,8 @@
-import type { Admit, ServerMiddleware } from "@berth/runtime";
+import type { Admit, AdmittedContext, ServerMiddleware } from "@berth/runtime";
 import { holdWhile, isForAnyone } from "../../app/authorize.ts";
 import type { Authorize } from "../../app/authorize.ts";
 import type { StreamLimit } from "../../app/stream-limit.ts";
-import type { ApiCaller } from "../../domain/caller.ts";
+import type { ApiCaller, SessionCaller } from "../../domain/caller.ts";
 
 /** What every handler finds in its call context. */
 export interface CallerContext {
@@ -11,20 +11,22 @@ export interface CallerContext {
 
 /** Looks at the credential before a message is read. */
 export const admitCallers =
-  (authorize: Authorize): Admit =>
+  (authorize: Authorize): Admit<SessionCaller> =>
   (path, authorization) =>
-    isForAnyone(path) ? undefined : authorize(path, authorization).then(({ user }) => user);
+    isForAnyone(path) ? undefined : authorize(path, authorization);
 
 /** Tells handlers who calls, and holds a stream for as long as its caller may: their streams are counted, and their credential is looked at again. */
 export function accessMiddleware(
   authorize: Authorize,
   streams: StreamLimit,
   options: { readonly recheckMs?: number } = {},
-): ServerMiddleware<CallerContext> {
+): ServerMiddleware<CallerContext, AdmittedContext<SessionCaller>> {
   return async function* (call, context) {
     const { path } = call.method;
     const authorization = context.metadata.get("authorization");
-    const caller = { ...(await authorize(path, authorization)), address: addressOf(context.peer) };
+    // Whose call nobody let in yet, such as one whose request is a stream, is looked at here.
+    const { user, admin, keyId } = context.admitted ?? (await authorize(path, authorization));
+    const caller: ApiCaller = { user, admin, keyId, address: addressOf(context.peer) };
     if (isForAnyone(path) || (!call.responseStream && !call.requestStream))
       return yield* call.next(call.request, { ...context, caller });
     const leave = streams.enter(caller.user);

@@ -11,7 +11,7 @@ describe("a message that cannot be read", () => {
   beforeEach(async () => {
     const { address } = await serveGrpc({
       address: "127.0.0.1:0",
-      admit: () => "ann",
+      admit: () => ({ user: "ann" }),
       services: [bindService({ submitTask: TaskServiceService.submitTask }, { submitTask: async () => ({}) } as never)],
       logger: silentLogger,
       closing,

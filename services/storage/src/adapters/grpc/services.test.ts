@@ -34,7 +34,7 @@ describe("storage over gRPC", () => {
       bindService(FileStoreServiceService, fileStoreService({ store, files, now: Date.now, gapAfterMs: 200 })),
     ];
     const { address } = await serveGrpc({
-      admit: () => "a test",
+      admit: () => ({ user: "a test" }),
       address: "127.0.0.1:0",
       services,
       logger: silentLogger,

@@ -1,0 +1,49 @@
+/** What has a deadline. */
+export interface Due {
+  /** Its time is over; it is called once, and not after a `stop`. */
+  onDue(): void;
+}
+
+/**
+ * Deadlines that are all equally far away, such as those of the calls of a server. One timer serves them, because a timer for each call costs more than the rest of
+ * what bounds it. It does not keep the process alive.
+ */
+export class Deadlines {
+  readonly afterMs: number;
+  /** In the order of their times. */
+  readonly #dueAt = new Map<Due, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(afterMs: number) {
+    this.afterMs = afterMs;
+  }
+
+  /** From now on anew, where it was started already. */
+  start(due: Due): void {
+    this.#dueAt.delete(due);
+    this.#dueAt.set(due, performance.now() + this.afterMs);
+    this.#wait(this.afterMs);
+  }
+
+  stop(due: Due): void {
+    this.#dueAt.delete(due);
+  }
+
+  #wait(ms: number): void {
+    if (this.#timer) return;
+    this.#timer = setTimeout(this.#onTimer, ms).unref();
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    // The clock of timers may be a part of a millisecond ahead.
+    const now = performance.now() + 1;
+    for (const [due, at] of this.#dueAt) {
+      if (at > now) {
+        return this.#wait(at - now + 1);
+      }
+      this.#dueAt.delete(due);
+      due.onDue();
+    }
+  };
+}
