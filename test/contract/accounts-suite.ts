@@ -77,6 +77,16 @@ export function describeAccounts(name: string, make: () => Promise<TestAccounts>
       expect(race.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     });
 
+    test("lists who is disabled, until enabled again", async ({ open }) => {
+      const accounts = await open();
+      for (const name of ["cyd", "bob", "ada"]) await accounts.addUser(user(name), next, "");
+      await accounts.setDisabled("cyd", true);
+      await accounts.setDisabled("bob", true);
+      expect(await (await open()).disabled()).toEqual(["bob", "cyd"]);
+      await accounts.setDisabled("cyd", false);
+      expect(await accounts.disabled()).toEqual(["bob"]);
+    });
+
     test("keeps keys with their hash and end, and lists a user's by time", async ({ open }) => {
       const accounts = await open();
       const ends = new Date(1_800_000_000_000);

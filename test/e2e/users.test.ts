@@ -11,8 +11,8 @@ import {
 } from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import { MiB } from "@berth/core";
-import { TaskRequest, TaskState } from "@berth/contracts/types";
-import { apiOf, connectApi, getTask, readLog, startCluster, submit, whenRunning } from "@berth/test-support";
+import { Outcome, TaskRequest, TaskState } from "@berth/contracts/types";
+import { apiOf, connectApi, getTask, readLog, startCluster, submit, until, whenRunning } from "@berth/test-support";
 import type { Api, TestCluster } from "@berth/test-support";
 import { Client as PlainClient, credentials, Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -155,6 +155,54 @@ describe("two users", () => {
     await admin.session.setUserDisabled({ user: "bob", disabled: false });
     expect((await bob.session.whoAmI({})).user?.name).toBe("bob");
     for (const api of [nobody, ...apis]) api.close();
+  });
+
+  it("have no waiting task started while they are disabled, and all of them after", async () => {
+    const after = async (command: string[]) => {
+      const first = await submit(bob, { command: ["sleep", "2"], resources: small });
+      const waiting = await submit(bob, {
+        command,
+        resources: small,
+        dependencies: [{ kind: "KIND_AFTER", taskId: first }],
+      });
+      return { first, waiting };
+    };
+    const { first, waiting } = await after(["true"]);
+    await whenRunning(bob, first);
+    await admin.session.setUserDisabled({ user: "bob", disabled: true });
+    const finished = async (id: string) => (await getTask(admin, id)).state === TaskState.OVER;
+    await until(() => finished(first), "the running task to go on to its end");
+    const code = async (id: string) => (await admin.tasks.explainTask({ taskId: id })).explanation?.code;
+    await until(async () => (await code(waiting)) === "OWNER_DISABLED", "the reason");
+    await cluster.kill("auth");
+    await cluster.kill("scheduler");
+    await until(async () => (await code(waiting).catch(() => "")) === "OWNER_DISABLED", "the reason after a restart");
+    await submit(ann, { command: ["true"], resources: small }).then((id) =>
+      until(() => finished(id), "another's task"),
+    );
+    expect((await getTask(admin, waiting)).state).toBe(TaskState.PENDING);
+    await admin.session.setUserDisabled({ user: "bob", disabled: false });
+    await until(() => finished(waiting), "the task of the enabled user");
+    expect((await getTask(admin, waiting)).outcome).toBe(Outcome.SUCCEEDED);
+  });
+
+  it("lose all their tasks where the admin asks for that, too", async () => {
+    const running = await submit(bob, { command: ["sleep", "60"], resources: small });
+    const waiting = await submit(bob, {
+      command: ["true"],
+      resources: small,
+      dependencies: [{ kind: "KIND_AFTER", taskId: running }],
+    });
+    const anns = await submit(ann, { command: ["sleep", "60"], resources: small });
+    await whenRunning(bob, running);
+    await whenRunning(ann, anns);
+    const ran = await cluster.berth(["user", "disable", "bob", "--kill"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const outcome = async (id: string) => (await getTask(admin, id)).outcome;
+    for (const id of [running, waiting]) await until(async () => (await outcome(id)) === Outcome.KILLED, "its kill");
+    expect((await getTask(admin, anns)).state).toBe(TaskState.RUNNING);
+    await admin.tasks.requestTasks({ taskIds: [anns], request: TaskRequest.KILL });
+    await admin.session.setUserDisabled({ user: "bob", disabled: false });
   });
 
   it("make no key by a key that ends before it", async () => {

@@ -54,6 +54,7 @@ export const serviceAccess: Readonly<Record<InternalMethod, readonly CallerRole[
   "/berth.auth.v1.AuthService/CheckSession": ["gateway"],
   "/berth.auth.v1.AuthService/CreateUser": ["gateway", operator],
   "/berth.auth.v1.AuthService/SetUserDisabled": ["gateway"],
+  "/berth.auth.v1.AuthService/ListDisabledUsers": ["scheduler"],
   "/berth.auth.v1.AuthService/CreateKey": ["gateway", operator],
   "/berth.auth.v1.AuthService/ListKeys": ["gateway"],
   "/berth.auth.v1.AuthService/RevokeKey": ["gateway"],

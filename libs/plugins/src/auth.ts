@@ -20,6 +20,8 @@ export interface AuthPlugin {
   getQuotas(id: string, kind: "user" | "project"): Promise<Quotas>;
   /** Whether a user may run such a task at all; false rejects it at submit. */
   canRun(task: TaskToJudge): Promise<boolean>;
+  /** Login names of all disabled users, whose waiting tasks are not started meanwhile. A provider that cannot list them leaves this out; `canRun` still refuses new ones. */
+  disabledUsers?(): Promise<readonly string[]>;
 }
 
 /** A person or program known to the site. */

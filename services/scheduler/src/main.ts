@@ -27,6 +27,7 @@ import { Scheduler } from "./app/scheduler.ts";
 import { readSchedulerConfig } from "./config.ts";
 import { policyWith } from "./domain/cycle.ts";
 import { filtersFor } from "./domain/filters.ts";
+import { followDisabledUsers } from "./follow-disabled-users.ts";
 
 await runService({
   name: "scheduler",
@@ -72,6 +73,11 @@ await runService({
       retry: (fn, until) => retry(fn, { signal: until, baseMs: 20, maxMs: 500 }),
       leaseTtlMs: config.leaseTtlMs,
     });
+    const known = followDisabledUsers(
+      { auth: config.auth, trust, closing, logger },
+      (users) => scheduler.setDisabledUsers(users),
+      signal,
+    );
     const server = await serveGrpc({
       address: config.listen,
       services: [bindService(ScheduleServiceService, scheduleService(scheduler)), problemService(problems)],
@@ -79,7 +85,7 @@ await runService({
       logger,
       closing,
     });
-    const running = scheduler.run(signal);
+    const running = known.then(() => scheduler.run(signal));
     closing.add(() => running);
     if (config.metricsAddress === undefined) return { addresses: { grpc: server.address }, running };
     const metrics = await serveMetrics({

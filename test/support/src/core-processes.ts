@@ -127,6 +127,8 @@ export async function startCore({
           ...common,
           BERTH_HOST_ID: name === "agent" ? "host-1" : name,
           ...(service === "agent" ? { BERTH_DRIVER: "process" } : {}),
+          // A scheduler waits for auth's first answer; nobody is disabled where there is no auth.
+          ...(service === "scheduler" && ![...names, ...later].includes("auth") ? { BERTH_AUTH: "" } : {}),
           BERTH_LISTEN: socket(name),
           BERTH_METRICS_ADDRESS: `unix:${join(dir, `${name}.metrics`)}`,
           // Copies of auth share their database, those of storage may not unless it is a server.

@@ -38,14 +38,23 @@ export function register(program: Command, caller: Caller): void {
         throw usageError("--user", "goes with --name or --all; tasks named by their ids need no user");
       const named = ids.map((id) => parseTaskId(id, "id"));
       const results = await withBerth(caller, async (berth) =>
-        killAll(berth, ids.length > 0 ? named : await liveIds(berth, options)),
+        ids.length > 0 ? killAll(berth, named) : killLive(berth, options),
       );
       printResults(results, options.json ?? false);
     });
 }
 
+/** Kills all live tasks of a user, by default the caller's, or those of a name. */
+export const killLive = async (
+  berth: Berth,
+  of: { readonly name?: string | undefined; readonly user?: string | undefined },
+): Promise<RequestTasksResult[]> => killAll(berth, await liveIds(berth, of));
+
 /** Reads all pages before the first kill, because kills change what the next page contains. */
-async function liveIds(berth: Berth, { name = "", user = "" }: Options): Promise<string[]> {
+async function liveIds(
+  berth: Berth,
+  { name = "", user = "" }: { readonly name?: string | undefined; readonly user?: string | undefined },
+): Promise<string[]> {
   const ids: string[] = [];
   let pageToken = "";
   do {
@@ -68,7 +77,8 @@ async function killAll(berth: Berth, ids: readonly string[]): Promise<RequestTas
   return results;
 }
 
-function printResults(results: readonly RequestTasksResult[], json: boolean): void {
+/** Prints what became of each, and sets the exit code of the first that failed. */
+export function printResults(results: readonly RequestTasksResult[], json: boolean): void {
   const failed = results.find((result) => result.failure);
   if (failed?.failure) process.exitCode = exitCodeFor(fromFailure(failed.failure));
   if (json) return printJson(RequestTasksResponse.toJSON({ results: [...results] }));

@@ -1,4 +1,9 @@
-import { CreateUserRequest, CreateUserResponse, SetUserDisabledResponse } from "@berth/contracts/api";
+import {
+  CreateUserRequest,
+  CreateUserResponse,
+  RequestTasksResponse,
+  SetUserDisabledResponse,
+} from "@berth/contracts/api";
 import { Role } from "@berth/contracts/auth";
 import type { Command } from "commander";
 import { makeAdmin } from "@berth/local/first-user";
@@ -7,6 +12,7 @@ import { withBerth } from "../connection.ts";
 import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
 import { note, print, printJson } from "../output/print.ts";
+import { killLive, printResults } from "./kill.ts";
 import { readSecretLine } from "../secret-input.ts";
 
 interface Options {
@@ -27,7 +33,7 @@ export function register(program: Command, caller: Caller): void {
     user,
     caller,
     "disable",
-    "Ends a user's sessions within seconds and refuses new ones; their tasks go on.",
+    "Ends a user's sessions within seconds and refuses new ones. Their running tasks go on, waiting ones wait until the user is enabled.",
   );
   registerDisabled(user, caller, "enable", "Lets a disabled user in again.");
   user
@@ -66,16 +72,24 @@ export function register(program: Command, caller: Caller): void {
 }
 
 function registerDisabled(user: Command, caller: Caller, verb: "disable" | "enable", description: string): void {
-  user
-    .command(verb)
-    .description(description)
+  const command = user.command(verb).description(description);
+  if (verb === "disable") command.option("--kill", "ends all their tasks, waiting ones too");
+  command
     .argument("<name>", "login name")
     .option("--json", "answer in JSON")
-    .action(async (name: string, options: { json?: boolean }) => {
+    .action(async (name: string, options: { json?: boolean; kill?: boolean }) => {
       const request = { user: name, disabled: verb === "disable" };
-      const answer = await withBerth(caller, (berth) => berth.session.setUserDisabled(request));
-      if (options.json) printJson(SetUserDisabledResponse.toJSON(answer));
-      else note(`${name} is ${verb}d`);
+      const [answer, killed] = await withBerth(caller, async (berth) => [
+        await berth.session.setUserDisabled(request),
+        options.kill ? await killLive(berth, { user: name }) : undefined,
+      ]);
+      if (options.json)
+        return printJson({
+          ...(SetUserDisabledResponse.toJSON(answer) as object),
+          ...(killed && (RequestTasksResponse.toJSON({ results: killed }) as object)),
+        });
+      note(`${name} is ${verb}d`);
+      if (killed) printResults(killed, false);
     });
 }
 

@@ -24,6 +24,8 @@ export interface Accounts {
   passwordHash(name: string): Promise<string | undefined>;
   /** Undefined where there is no such user. */
   setDisabled(name: string, disabled: boolean): Promise<AuthUser | undefined>;
+  /** Names of the users who are. */
+  disabled(): Promise<readonly string[]>;
   /** Names of the admins who are not disabled. */
   admins(): Promise<readonly string[]>;
   addKey(key: StoredKey): Promise<void>;

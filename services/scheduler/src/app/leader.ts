@@ -42,6 +42,7 @@ export class Leader implements RowReader {
   readonly #signal: AbortSignal;
   readonly #failed: (error: unknown) => void;
   #queue: Queue;
+  #disabledUsers: ReadonlySet<string> = new Set();
   #caughtUp = false;
   #wanted = false;
   #scheduled = false;
@@ -75,8 +76,16 @@ export class Leader implements RowReader {
     return this.#caughtUp;
   }
 
+  /** Tasks of these users wait from the next cycle on. */
+  setDisabledUsers(users: ReadonlySet<string>): void {
+    this.#disabledUsers = users;
+    this.#queue.disabledUsers = users;
+    this.#wake();
+  }
+
   onStart(): void {
     this.#queue = new Queue({ requiredFeatures: this.#deps.requiredFeatures });
+    this.#queue.disabledUsers = this.#disabledUsers;
     this.#caughtUp = false;
   }
 

@@ -25,6 +25,7 @@ export class Scheduler {
   readonly #deps: SchedulerDeps;
   readonly #lease: LeaseKeeper;
   #leader: Leader | undefined;
+  #disabledUsers: ReadonlySet<string> = new Set();
   #term = 0;
 
   constructor(deps: SchedulerDeps) {
@@ -42,6 +43,12 @@ export class Scheduler {
   /** Term of the lease it holds; 0 while it stands by. */
   get term(): number {
     return this.#leader ? this.#term : 0;
+  }
+
+  /** Starts no more tasks of these users, and those of all others. */
+  setDisabledUsers(users: ReadonlySet<string>): void {
+    this.#disabledUsers = users;
+    this.#leader?.setDisabledUsers(users);
   }
 
   get pending(): number {
@@ -92,6 +99,7 @@ export class Scheduler {
       if (!both.aborted) failure.reject(error);
     });
     try {
+      leader.setDisabledUsers(this.#disabledUsers);
       this.#leader = leader;
       const following = this.#deps.store.follow(leader, both).then(() => new Promise<never>(() => {}));
       return await Promise.race([this.#lease.keep(term, both), following, failure.promise]);

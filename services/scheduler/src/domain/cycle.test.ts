@@ -51,6 +51,14 @@ describe("planCycle", () => {
     expect(tasks(plan(queue))).toEqual(["5"]);
   });
 
+  it("starts no task of a disabled user, and keeps nobody else waiting for them", () => {
+    const queue = queueOf(aHostRow("h1"), aTaskRow("1", { user: "bob" }), aTaskRow("2"));
+    queue.disabledUsers = new Set(["bob"]);
+    expect(tasks(plan(queue))).toEqual(["2"]);
+    queue.disabledUsers = new Set();
+    expect(tasks(plan(queue))).toEqual(["1", "2"]);
+  });
+
   it("lets a shape behind one that does not fit go ahead", () => {
     const large = { cpuMilli: 4000, memoryBytes: GiB };
     const queue = queueOf(

@@ -91,16 +91,17 @@ function planEnds(queue: Queue, limits: CycleLimits, nowMs: number): End[] {
 
 /** Short tasks may wait on a host for those before them, as long as nothing else waits: what is long would find no host free for it. */
 function allShort(queue: Queue): boolean {
-  for (const needClass of queue.shapes.classes()) for (const shape of needClass.shapes) if (!shape.short) return false;
+  for (const needClass of queue.shapes.classes())
+    for (const shape of needClass.shapes) if (!shape.short && !queue.disabledUsers.has(shape.user)) return false;
   return true;
 }
 
-/** Shapes of those classes that fit somewhere; all others are parked, and cost nothing. */
+/** Shapes of those classes that fit somewhere; all others are parked, and cost nothing. Those of disabled users wait. */
 function* fittingShapes(queue: Queue, leads: boolean): Generator<Shape> {
   for (const needClass of queue.shapes.classes()) {
     if (needClass.shapes.size === 0) continue;
     if (queue.hosts.nextFitting(0, needClass.needs) || (leads && queue.hosts.nextLeading(0, needClass.needs)))
-      yield* needClass.shapes;
+      for (const shape of needClass.shapes) if (!queue.disabledUsers.has(shape.user)) yield shape;
   }
 }
 

@@ -33,6 +33,19 @@ describe("explain", () => {
     });
   });
 
+  it("names the owner who is disabled, also of an array", () => {
+    const queue = queueOf(
+      aHostRow("h1"),
+      aTaskRow("1", { user: "bob" }),
+      aTaskRow("2", { user: "bob", array: { last: 3, step: 1, maxLive: 1, cursor: 0 } }),
+      aTaskRow("3"),
+    );
+    queue.disabledUsers = new Set(["bob"]);
+    const disabled = { code: "OWNER_DISABLED", message: expect.stringContaining("user bob is disabled") as string };
+    for (const id of ["1", "2", "2.3"]) expect(why(queue, id)).toMatchObject(disabled);
+    expect(why(queue, "3")!.code).toBe("NOT_LOOKED_AT_YET");
+  });
+
   it("tells memory from cpu", () => {
     const queue = queueOf(
       full,

@@ -22,6 +22,7 @@ export type ExplanationCode =
   | "WAITING_FOR_DEPENDENCY"
   | "DEPENDENCY_FAILED"
   | "ARRAY_LIMIT"
+  | "OWNER_DISABLED"
   | "NO_HOST_LARGE_ENOUGH"
   | "NO_HOSTS"
   | "NOT_LOOKED_AT_YET"
@@ -54,6 +55,7 @@ export function explain(queue: Queue, id: string, filters: readonly Filter[]): E
       );
     }
     case "resting":
+      if (ownerDisabled(queue, record)) return sayOwnerDisabled(record, said);
       return said(
         "ARRAY_LIMIT",
         `${record.array!.live} of its elements are under way, and not more than ${record.array!.maxLive} may be at once`,
@@ -78,6 +80,7 @@ function explainQueued(
   said: MakeExplanation,
 ): Explanation {
   const { shape } = record;
+  if (ownerDisabled(queue, record)) return sayOwnerDisabled(record, said);
   if (queue.hosts.count === 0) return said("NO_HOSTS", "no host has joined the cluster yet");
   if (tooLarge(queue, shape.needClass)) return said("NO_HOST_LARGE_ENOUGH", noHostLargeEnough.message);
   if (record.parent?.array?.atLimit())
@@ -90,6 +93,11 @@ function explainQueued(
     return said("NOT_LOOKED_AT_YET", "a host could take it; the scheduler has not come to it yet");
   return said("WAITING_FOR_CAPACITY", `no host can take it now: ${refusals.join(", ")}`, { refusals });
 }
+
+const ownerDisabled = (queue: Queue, { shape }: TaskRecord): boolean => queue.disabledUsers.has(shape.user);
+
+const sayOwnerDisabled = ({ shape }: TaskRecord, said: MakeExplanation): Explanation =>
+  said("OWNER_DISABLED", `user ${shape.user} is disabled; it starts once an admin enables them again`);
 
 /** The record that stands for that id while it is pending: of an unclaimed element, its array. */
 function pendingRecord(queue: Queue, id: string): TaskRecord | undefined {

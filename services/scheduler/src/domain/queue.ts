@@ -38,6 +38,8 @@ export class Queue {
   /** Pending tasks that can never run, to be ended. */
   readonly impossible = new Set<TaskRecord>();
   readonly #doubtful = new Map<TaskRecord, number>();
+  /** Users whose tasks wait until they are enabled again. */
+  disabledUsers: ReadonlySet<string> = new Set();
   #pendingSingles = 0;
 
   constructor(options: { readonly requiredFeatures?: readonly string[] } = {}) {
@@ -186,7 +188,6 @@ export class Queue {
     record.phase = "new";
   }
 
-  /** Puts a pending task where it belongs. */
   #settleIn(record: TaskRecord): void {
     const phase =
       record.impossible || record.unmet
@@ -286,8 +287,7 @@ export class Queue {
   /** What only time changes. Whether more of that is to come. */
   tick(nowMs: number): boolean {
     for (const [record, untilMs] of this.#doubtful) if (untilMs <= nowMs) this.#settleIn(record);
-    const resting = this.hosts.tick(nowMs);
-    return resting || this.#doubtful.size > 0;
+    return this.hosts.tick(nowMs) || this.#doubtful.size > 0;
   }
 
   /** Parents that were over before this queue was made, at most `max`: to be looked up, and answered by `applyOutcomes`. */

@@ -131,6 +131,7 @@ export function authService({
       };
     },
     getUser: async ({ user }) => ({ user: toWireUser(await known(user)) }),
+    listDisabledUsers: async () => ({ users: [...((await provider.disabledUsers?.()) ?? [])] }),
     async createUser({ user, password, first }) {
       checkOwnUsers();
       if (!user) throw invalidField("user", "is missing");

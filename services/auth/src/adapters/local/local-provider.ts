@@ -33,5 +33,6 @@ export function localProvider(deps: {
     // As GO-Docker's own providers: a middling priority and no limits.
     getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
     canRun: async ({ user }) => !user.disabled,
+    disabledUsers: () => accounts.disabled(),
   };
 }

@@ -92,6 +92,8 @@ function mongoAccounts(db: Db): Accounts {
       );
       return doc ? toUser(doc) : undefined;
     },
+    disabled: async () =>
+      (await answered(users.find({ disabled: true }).sort({ _id: 1 }).toArray())).map(({ _id }) => _id),
     admins: async () =>
       (await answered(users.find({ role: "admin", disabled: false }).sort({ _id: 1 }).toArray())).map(({ _id }) => _id),
     async addKey({ id, user, name, secretHash, createdAt, expiresAt }) {

@@ -64,6 +64,11 @@ export function sqliteAccounts(database: Database): Accounts {
       const row = userNamed(name);
       return row && toUser(row);
     },
+    disabled: async () =>
+      database
+        .sql("SELECT name FROM users WHERE disabled = 1 ORDER BY name")
+        .all()
+        .map((row) => String(row["name"])),
     admins: async () =>
       database
         .sql("SELECT name FROM users WHERE role = 'admin' AND disabled = 0 ORDER BY name")

@@ -160,6 +160,16 @@ export interface CheckSessionResponse {
   user: User | undefined;
 }
 
+/** Nothing to say. */
+export interface ListDisabledUsersRequest {
+}
+
+/** All of them. */
+export interface ListDisabledUsersResponse {
+  /** Login names. */
+  users: string[];
+}
+
 /** Which user. */
 export interface SetUserDisabledRequest {
   /** Login name. */
@@ -998,6 +1008,125 @@ export const CheckSessionResponse: MessageFns<CheckSessionResponse> = {
   fromPartial<I extends Exact<DeepPartial<CheckSessionResponse>, I>>(object: I): CheckSessionResponse {
     const message = createBaseCheckSessionResponse();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    return message;
+  },
+};
+
+function createBaseListDisabledUsersRequest(): ListDisabledUsersRequest {
+  return {};
+}
+
+export const ListDisabledUsersRequest: MessageFns<ListDisabledUsersRequest> = {
+  encode(_: ListDisabledUsersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDisabledUsersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDisabledUsersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListDisabledUsersRequest {
+    return {};
+  },
+
+  toJSON(_: ListDisabledUsersRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListDisabledUsersRequest>, I>>(base?: I): ListDisabledUsersRequest {
+    return ListDisabledUsersRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListDisabledUsersRequest>, I>>(_: I): ListDisabledUsersRequest {
+    const message = createBaseListDisabledUsersRequest();
+    return message;
+  },
+};
+
+function createBaseListDisabledUsersResponse(): ListDisabledUsersResponse {
+  return { users: [] };
+}
+
+export const ListDisabledUsersResponse: MessageFns<ListDisabledUsersResponse> = {
+  encode(message: ListDisabledUsersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.users) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDisabledUsersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDisabledUsersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.users.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListDisabledUsersResponse {
+    return { users: globalThis.Array.isArray(object?.users) ? object.users.map((e: any) => globalThis.String(e)) : [] };
+  },
+
+  toJSON(message: ListDisabledUsersResponse): unknown {
+    const obj: any = {};
+    if (message.users?.length) {
+      obj.users = message.users;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListDisabledUsersResponse>, I>>(base?: I): ListDisabledUsersResponse {
+    return ListDisabledUsersResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListDisabledUsersResponse>, I>>(object: I): ListDisabledUsersResponse {
+    const message = createBaseListDisabledUsersResponse();
+    message.users = object.users?.map((e) => e) || [];
     return message;
   },
 };
@@ -2894,6 +3023,18 @@ export const AuthServiceService = {
       Buffer.from(CheckSessionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckSessionResponse => CheckSessionResponse.decode(value),
   },
+  /** Users who are disabled, whose tasks are not to be started now. Empty where the provider cannot list them. */
+  listDisabledUsers: {
+    path: "/berth.auth.v1.AuthService/ListDisabledUsers" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDisabledUsersRequest): Buffer =>
+      Buffer.from(ListDisabledUsersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDisabledUsersRequest => ListDisabledUsersRequest.decode(value),
+    responseSerialize: (value: ListDisabledUsersResponse): Buffer =>
+      Buffer.from(ListDisabledUsersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDisabledUsersResponse => ListDisabledUsersResponse.decode(value),
+  },
   /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser: {
     path: "/berth.auth.v1.AuthService/CreateUser" as const,
@@ -2904,7 +3045,7 @@ export const AuthServiceService = {
     responseSerialize: (value: CreateUserResponse): Buffer => Buffer.from(CreateUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateUserResponse => CreateUserResponse.decode(value),
   },
-  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
+  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on, those that wait start once the user is enabled. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
   setUserDisabled: {
     path: "/berth.auth.v1.AuthService/SetUserDisabled" as const,
     requestStream: false as const,
@@ -2974,9 +3115,11 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * PERMISSION_DENIED SESSION_ENDED.
    */
   checkSession: handleUnaryCall<CheckSessionRequest, CheckSessionResponse>;
+  /** Users who are disabled, whose tasks are not to be started now. Empty where the provider cannot list them. */
+  listDisabledUsers: handleUnaryCall<ListDisabledUsersRequest, ListDisabledUsersResponse>;
   /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
-  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
+  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on, those that wait start once the user is enabled. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
   setUserDisabled: handleUnaryCall<SetUserDisabledRequest, SetUserDisabledResponse>;
   /** Makes an API key; it is shown once. Codes: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED KEY_OUTLIVES_MAKER. */
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
@@ -3088,6 +3231,22 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckSessionResponse) => void,
   ): ClientUnaryCall;
+  /** Users who are disabled, whose tasks are not to be started now. Empty where the provider cannot list them. */
+  listDisabledUsers(
+    request: ListDisabledUsersRequest,
+    callback: (error: ServiceError | null, response: ListDisabledUsersResponse) => void,
+  ): ClientUnaryCall;
+  listDisabledUsers(
+    request: ListDisabledUsersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDisabledUsersResponse) => void,
+  ): ClientUnaryCall;
+  listDisabledUsers(
+    request: ListDisabledUsersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDisabledUsersResponse) => void,
+  ): ClientUnaryCall;
   /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser(
     request: CreateUserRequest,
@@ -3104,7 +3263,7 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateUserResponse) => void,
   ): ClientUnaryCall;
-  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
+  /** Disables a user, who can then neither call nor submit, or enables them again. Tasks that run go on, those that wait start once the user is enabled. Codes: NOT_FOUND, FAILED_PRECONDITION LAST_ADMIN. */
   setUserDisabled(
     request: SetUserDisabledRequest,
     callback: (error: ServiceError | null, response: SetUserDisabledResponse) => void,

@@ -1,0 +1,35 @@
+import { AuthServiceService } from "@berth/contracts/auth";
+import { grpcChannel, grpcClient, sleep } from "@berth/runtime";
+import type { Closing, Logger, Trust } from "@berth/runtime";
+import { DisabledUsers } from "./app/disabled-users.ts";
+
+/** Longer than auth takes to start beside a scheduler. */
+const firstAnswerMs = 5_000;
+
+/** Follows auth's list until aborted. Resolves once it is known, or auth stays away; at once where there is no auth to ask. */
+export async function followDisabledUsers(
+  at: {
+    /** Its address; may be empty. */
+    readonly auth: string;
+    readonly trust: Trust;
+    readonly closing: Closing;
+    readonly logger: Logger;
+  },
+  changed: (users: ReadonlySet<string>) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { trust, closing, logger } = at;
+  if (at.auth === "") return;
+  const auth = grpcClient(AuthServiceService, grpcChannel(at.auth, { closing, ...trust.to("auth") }), {
+    service: "auth",
+    authorization: trust.authorization,
+  });
+  const disabled = new DisabledUsers({
+    list: async (until) => (await auth.listDisabledUsers({}, { signal: until, deadlineMs: 5_000 })).users,
+    changed,
+    sleep,
+    logger,
+  });
+  void disabled.run(signal);
+  await disabled.firstAnswer(firstAnswerMs, signal);
+}
