@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, repeatedKey } from "@berth/core";
 import type { ClusterFile } from "./cluster-file.ts";
 import { serviceNames } from "./services.ts";
 import { isUnknownSetting, unknownSetting } from "./setting-names.ts";
@@ -40,7 +40,9 @@ export function checkClusterFile(path: string, json: string): ClusterFile {
     throw refusal(path, [`is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`]);
   }
   if (!isObject(value)) throw refusal(path, ["must be an object"]);
+  const twice = repeatedKey(json);
   const faults = [
+    ...(twice === undefined ? [] : [`${twice}: is given twice`]),
     ...Object.keys(value)
       .filter((key) => !Object.hasOwn(rules, key))
       .map((key) => `${key}: unknown key`),

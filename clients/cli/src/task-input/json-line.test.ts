@@ -86,6 +86,8 @@ describe("readJsonLine", () => {
     ['{"command":["\\ud800"]}', /^command\[0\]: has half of a character/],
     ['{"script":"#!/bin/sh\\r\\ntrue\\r\\n"}', /^script: has Windows line ends/],
     ['{"script":1}', /^script: /],
+    ['{"command":["a"],"cpu":1,"cpu":64}', /^cpu: is given twice/],
+    ['{"command":["a"],"env":{"A":"1","A":"2"}}', /^env\.A: is given twice/],
     ['{"command":["a"],"memory":"1G"}', /^memory: there is no such field/],
     ['{"command":["a"],"mem":"lots"}', /^mem: /],
     ['{"command":["a"],"mem":null}', /^mem: /],

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, repeatedKey } from "@berth/core";
 import type { TaskSpec } from "@berth/contracts/types";
 import { usageError } from "../exit.ts";
 import { isApiField, readApiField } from "./api-fields.ts";
@@ -65,6 +65,8 @@ function parseObject(text: string): Record<string, unknown> {
   } catch (cause) {
     throw new AppError("invalid", "NOT_JSON", `not JSON: ${cause instanceof Error ? cause.message : ""}`, { cause });
   }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) throw usageError(twice, "is given twice; give it once");
   if (!isObject(json)) throw usageError("line", 'must be a JSON object such as {"command": ["echo", "hi"]}');
   return json;
 }

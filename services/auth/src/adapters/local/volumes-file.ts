@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { AppError } from "@berth/core";
+import { AppError, repeatedKey } from "@berth/core";
 import { z } from "zod";
 import type { SiteVolume } from "../../domain/volumes.ts";
 
@@ -49,8 +49,10 @@ function stampOf(path: string): string {
 
 function read(path: string): SiteVolume[] {
   let json: unknown;
+  let text: string;
   try {
-    json = JSON.parse(readFileSync(path, "utf8"));
+    text = readFileSync(path, "utf8");
+    json = JSON.parse(text);
   } catch (cause) {
     throw new AppError(
       "invalid",
@@ -59,6 +61,8 @@ function read(path: string): SiteVolume[] {
       { cause },
     );
   }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) throw new AppError("invalid", "VOLUMES_FILE_INVALID", `${path}: ${twice}: is given twice`);
   const parsed = volumeList.safeParse(json);
   if (parsed.success) return parsed.data.map((v) => ({ ...v, mount: v.mount ?? `/mnt/${v.name}` }));
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "list"}: ${issue.message}`);
