@@ -95,11 +95,15 @@ describe("process driver", () => {
       writeFileSync(path, text, { mode: 0o755 });
       return [path];
     };
+    const closed = join(host.dir, "closed");
+    mkdirSync(closed, { mode: isRoot ? 0o700 : 0 });
     const cases: [Partial<TaskToRun>, string, string?][] = [
       [{ command: ["nowhere"] }, "COMMAND_NOT_FOUND"],
       [{ command: ["/nowhere/at/all"] }, "COMMAND_NOT_FOUND"],
       [{ command: ["/etc/passwd"] }, "PERMISSION"],
-      [{ workdir: "/nowhere" }, "WORKDIR_NOT_FOUND"],
+      [{ workdir: "/nowhere/x" }, "WORKDIR_NOT_FOUND", "/nowhere/x: there is no such directory on this host"],
+      [{ workdir: "/etc/passwd" }, "WORKDIR_NOT_FOUND", "/etc/passwd is not a directory"],
+      [{ workdir: join(closed, "a/b") }, "WORKDIR_FORBIDDEN", `may not enter ${closed} on this host`],
       [{ command: ["/bin/echo", "x".repeat(3_000_000)] }, "ARGUMENTS_TOO_LONG", "argument 1"],
       [{ env: { LONG: "x".repeat(131_070) } }, "ARGUMENTS_TOO_LONG", "the variable LONG"],
       [

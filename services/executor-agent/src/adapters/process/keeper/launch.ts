@@ -17,8 +17,8 @@ export function launch(run: StartRun, known: Set<string>): number | KeptFailure 
   } catch (error) {
     return dirFault(codeOf(error));
   }
-  if (d !== undefined && !mayEnter(d))
-    return fault("WORKDIR_NOT_FOUND", `${d} is not a directory here that this user may enter`);
+  const closed = d === undefined ? undefined : workdirFault(d);
+  if (closed) return closed;
   const env = Object.entries(e).map(([name, value]) => `${name}=${value}`);
   const [name = "", ...rest] = c;
   const path = findCommand(name, e["PATH"] ?? "");
@@ -46,10 +46,35 @@ function makeDirs({ t, o, r, a = t }: StartRun, known: Set<string>): void {
   mkdirSync(t, { recursive: true, mode: 0o700 });
 }
 
+/** Why the calling user cannot work in that directory; undefined where it can. */
+function workdirFault(dir: string): KeptFailure | undefined {
+  try {
+    if (!statSync(dir).isDirectory()) return fault("WORKDIR_NOT_FOUND", `${dir} is not a directory`);
+    accessSync(dir, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR")
+      return fault("WORKDIR_NOT_FOUND", `${dir}: there is no such directory on this host`);
+    if (code !== "EACCES") return fault("WORKDIR_NOT_FOUND", `${dir} cannot be entered on this host: ${code}`);
+    return fault(
+      "WORKDIR_FORBIDDEN",
+      `uid ${process.geteuid?.()}, as which it runs, may not enter ${firstClosed(dir)} on this host`,
+    );
+  }
+}
+
+/** The topmost directory on the way to `dir` that the calling user may not enter. */
+function firstClosed(dir: string): string {
+  const parts = dir.split("/");
+  const ways = parts.map((_, at) => parts.slice(0, at + 1).join("/") || "/");
+  return ways.find((way) => !mayEnter(way)) ?? dir;
+}
+
 function mayEnter(dir: string): boolean {
   try {
     accessSync(dir, constants.X_OK);
-    return statSync(dir).isDirectory();
+    return true;
   } catch {
     return false;
   }
