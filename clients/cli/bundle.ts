@@ -18,7 +18,7 @@ async function bundle(rolldown: typeof Rolldown): Promise<void> {
     input: join(import.meta.dirname, "src/program.ts"),
     platform: "node",
     // What main.ts loads from source.
-    external: [/\/commands\/(up|down|serve|demo)\.ts$/],
+    external: [/\/commands\/(up|down|serve|demo|init|agent)\.ts$/],
     plugins: [{ name: "sources", moduleParsed: ({ id }) => void (id.startsWith(root) && sources.add(id)) }],
   });
   // Each bundle has a directory of its own: a command that is running loads the rest of its own one.

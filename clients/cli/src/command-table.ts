@@ -21,6 +21,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: "run one service here, for a cluster of several machines",
     load: () => import("./commands/serve.ts"),
   },
+  init: {
+    summary: "make certificates, bus accounts and the first admin of a cluster of several machines",
+    load: () => import("./commands/init.ts"),
+  },
   demo: { summary: "bring a cluster up and run a demo on real input", load: () => import("./commands/demo.ts") },
   status: {
     summary: "services, hosts and queue; exit code 0 only if all is well",

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { AppError } from "@berth/core";
@@ -13,6 +14,8 @@ export interface Connection {
   readonly server: string;
   readonly key: string | undefined;
   readonly user: string | undefined;
+  /** Whom the server's certificate must be signed by, see `ConnectOptions.ca`; plain text without it. */
+  readonly ca: string | undefined;
   /** The file or variable that named the server, for messages. */
   readonly from: string;
 }
@@ -29,6 +32,7 @@ interface Credentials {
   readonly server: string;
   readonly key?: string | undefined;
   readonly user?: string | undefined;
+  readonly ca?: string | undefined;
   /** The client file of a cluster on this machine that `berth up` chose after the login; used in place of the login's server. */
   readonly instead?: string | undefined;
 }
@@ -50,10 +54,28 @@ export function findConnection({ server: given, env }: Caller): Connection {
       server,
       key: env["BERTH_KEY"] ?? (isAmong(server, found?.server) ? found?.key : undefined),
       user: undefined,
+      ca: authorityOf(env) ?? (isAmong(server, found?.server) ? found?.ca : undefined),
       from: given ? "--server" : "BERTH_SERVER",
     };
   if (!found) throw new AppError("unavailable", "NO_SERVER", "there is no cluster that this machine knows of");
   return env["BERTH_KEY"] ? { ...found, key: env["BERTH_KEY"] } : found;
+}
+
+/** BERTH_CA: a file with the cluster's authority, or `system`. */
+function authorityOf(env: NodeJS.ProcessEnv): string | undefined {
+  const path = env["BERTH_CA"];
+  return !path || path === "system" ? path || undefined : readAuthority(path);
+}
+
+/** The PEM text of an authority. Throws `invalid` BAD_AUTHORITY_FILE. */
+export function readAuthority(path: string): string {
+  try {
+    const text = readFileSync(path, "utf8");
+    void new X509Certificate(text);
+    return text;
+  } catch (error) {
+    throw new AppError("invalid", "BAD_AUTHORITY_FILE", `${path} holds no certificate: ${(error as Error).message}`);
+  }
 }
 
 function isAmong(servers: string, known: string | undefined): boolean {
@@ -68,7 +90,7 @@ export const keptLogin = (env: NodeJS.ProcessEnv): Connection | undefined => rea
 export function chooseClusterHere(clientFile: string, env: NodeJS.ProcessEnv): string | undefined {
   const login = usableLogin(env);
   if (!login || login.instead === clientFile || login.server === readConnection(clientFile)?.server) return undefined;
-  keep({ server: login.server, user: login.user, key: login.key, instead: clientFile }, env);
+  keep({ server: login.server, user: login.user, key: login.key, ca: login.ca, instead: clientFile }, env);
   return login.server;
 }
 
@@ -76,7 +98,7 @@ export function chooseClusterHere(clientFile: string, env: NodeJS.ProcessEnv): s
 export function leaveClusterHere(clientFile: string, env: NodeJS.ProcessEnv): string | undefined {
   const login = usableLogin(env);
   if (login?.instead !== clientFile) return undefined;
-  keep({ server: login.server, user: login.user, key: login.key }, env);
+  keep({ server: login.server, user: login.user, key: login.key, ca: login.ca }, env);
   return login.server;
 }
 
@@ -111,16 +133,27 @@ function readConnection(path: string): (Connection & Pick<Credentials, "instead"
     if (!members.has(name)) throw fault(`${name}: unknown member`);
     if (typeof content !== "string") throw fault(`${name}: must be a string`);
   }
-  const { server, key, user, instead } = found as Partial<Credentials>;
+  const { server, key, user, ca, instead } = found as Partial<Credentials>;
   if (!server) throw fault("server: is missing");
-  return { server, key, user, instead, from: path };
+  return { server, key, user, ca, instead, from: path };
 }
 
-const members: ReadonlySet<string> = new Set(["server", "key", "user", "instead"] satisfies (keyof Credentials)[]);
+const members: ReadonlySet<string> = new Set([
+  "server",
+  "key",
+  "user",
+  "ca",
+  "instead",
+] satisfies (keyof Credentials)[]);
 
 /** Keeps a connection for this machine's user; readable by nobody else at any moment. */
 export const keepConnection = (
-  connection: { readonly server: string; readonly user: string; readonly key: string },
+  connection: {
+    readonly server: string;
+    readonly user: string;
+    readonly key: string;
+    readonly ca?: string | undefined;
+  },
   env: NodeJS.ProcessEnv,
 ): string => keep(connection, env);
 
@@ -144,8 +177,8 @@ export async function withBerth<T>(
   fn: (berth: Berth) => Promise<T>,
   settings: ConnectSettings = {},
 ): Promise<T> {
-  const { server, key } = findConnection(caller);
-  const berth = connectBerth({ address: server, credential: key, ...settings });
+  const { server, key, ca } = findConnection(caller);
+  const berth = connectBerth({ address: server, credential: key, ca, ...settings });
   try {
     return await fn(berth);
   } finally {

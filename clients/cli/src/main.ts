@@ -3,7 +3,7 @@ import { freshBundle } from "./fresh-bundle.ts";
 import type { runProgram } from "./program.ts";
 
 /** Commands about this machine: they load services and find files beside their source, so they are not in the bundle. */
-const fromSource = new Set(["up", "down", "serve", "demo"]);
+const fromSource = new Set(["up", "down", "serve", "demo", "init", "agent"]);
 
 // Nothing heavy is imported before it is known what is asked: `berth version` takes as long as Node takes to start.
 const args = process.argv.slice(2);

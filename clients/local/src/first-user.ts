@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
+import { credentials } from "@grpc/grpc-js";
 import { AppError } from "@berth/core";
+import { serviceDnsName } from "@berth/contracts";
 import { AuthServiceService, Role } from "@berth/contracts/auth";
 import { openChannel } from "@berth/contracts/channel";
 import { createClient, ClientError, Metadata, waitForChannelReady } from "nice-grpc";
@@ -34,7 +36,7 @@ export async function makeFirstUser(layout: Layout, cluster: ClusterFile): Promi
   const who = firstIdentity();
   const made = await makeAdmin(
     `unix:${join(layout.run, "auth.sock")}`,
-    secret(layout, "cluster").value,
+    { clusterSecret: secret(layout, "cluster").value },
     who,
     "berth up",
     join(layout.data, "auth"),
@@ -58,22 +60,23 @@ export interface Admin {
 const patienceMs = 30_000;
 
 /**
- * Makes the first admin, with a generated password, and an API key, by asking auth with the cluster's secret. With `rescueDir`, auth's data directory, an admin is
+ * Makes the first admin, with a generated password, and an API key, by asking auth with the cluster's secret, or with auth's own identity. With `rescueDir`, auth's data directory, an admin is
  * made although others exist; one of that name gets another key. Throws `unavailable` PEER_FAILED where auth refuses or does not answer.
  */
 export async function makeAdmin(
   auth: string,
-  clusterSecret: string,
+  proof: { readonly clusterSecret: string } | { readonly identityDir: string },
   who: Admin,
   keyName: string,
   rescueDir?: string,
 ): Promise<{ readonly password: string | undefined; readonly key: string }> {
-  const channel = openChannel(auth);
+  const channel = "identityDir" in proof ? channelAs(proof.identityDir, auth) : openChannel(auth);
+  const metadata = Metadata("identityDir" in proof ? {} : { authorization: `Berth ${proof.clusterSecret}` });
   const late = AbortSignal.timeout(patienceMs);
   try {
     await waitForChannelReady(channel, new Date(Date.now() + patienceMs));
     const client = createClient(AuthServiceService, channel, {
-      "*": { metadata: Metadata({ authorization: `Berth ${clusterSecret}` }), signal: late },
+      "*": { metadata, signal: late },
     });
     const identity = { user: who.name, uid: who.uid, gid: who.gid, groups: [] };
     const user = {
@@ -105,6 +108,13 @@ export async function makeAdmin(
   } finally {
     channel.close();
   }
+}
+
+/** A channel to auth with the identity in that directory. */
+function channelAs(dir: string, addresses: string): ReturnType<typeof openChannel> {
+  const pem = readFileSync(join(dir, "identity.pem"));
+  const tls = credentials.createSsl(readFileSync(join(dir, "ca.pem")), pem, pem);
+  return openChannel(addresses, tls, serviceDnsName("auth"));
 }
 
 /** Proves to auth that whoever asks may write to its data. */

@@ -13,6 +13,7 @@ const ofServices = [
   "DRIVER",
   "ENGINE",
   "FILES_DIR",
+  "FIRST_ADMIN",
   "FOLD_AFTER_MS",
   "MAX_FILE_BYTES",
   "GRACE_MS",

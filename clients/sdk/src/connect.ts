@@ -4,7 +4,7 @@ import {
   SessionServiceService,
   TaskServiceService,
 } from "@berth/contracts/api";
-import { openChannel, splitAddresses } from "@berth/contracts/channel";
+import { openTrustedChannel, splitAddresses } from "@berth/contracts/channel";
 import { createClientFactory } from "nice-grpc";
 import type { Client } from "nice-grpc";
 import { callErrors } from "./call-errors.ts";
@@ -27,6 +27,11 @@ export interface ConnectOptions {
   readonly address: string;
   /** An access token or an API key; without one only `session.login` is allowed. */
   readonly credential?: string | undefined;
+  /**
+   * TLS: the PEM text of the authority of a cluster that `berth init` made, or `system` for gateways whose certificate a public authority has signed for the name in
+   * `address`. Plain text without it, which is for gateways on this machine.
+   */
+  readonly ca?: string | undefined;
   /** Deadline of a unary call that sets none itself; 30 s by default. */
   readonly deadlineMs?: number;
   /** How long a call that fails with `unavailable` is retried, if it may be repeated; 3 s by default. */
@@ -37,8 +42,14 @@ export interface ConnectOptions {
  * A client of one cluster. Connects at the first call. Every call fails with AppError: the server's own, or `unavailable` NO_ANSWER.
  * With several gateways it goes on at another by itself where one is gone. Submits that name no request id get one, so that they may be made again.
  */
-export function connectBerth({ address, credential, deadlineMs = 30_000, patienceMs = 3_000 }: ConnectOptions): Berth {
-  const channel = openChannel(address);
+export function connectBerth({
+  address,
+  credential,
+  ca,
+  deadlineMs = 30_000,
+  patienceMs = 3_000,
+}: ConnectOptions): Berth {
+  const channel = openTrustedChannel(address, ca);
   const others = Math.max(0, splitAddresses(address).length - 1);
   const factory = createClientFactory().use(
     callErrors({ server: address, credential, deadlineMs, patienceMs, others }),

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Channel, credentials as grpcCredentials, experimental, Metadata, status } from "@grpc/grpc-js";
 import type { ChannelCredentials } from "@grpc/grpc-js";
+import { serviceDnsName } from "./identity.ts";
 
 const scheme = "berth";
 /** The largest message that both ends take: 16 MiB. A bulk call splits what it sends. */
@@ -37,6 +38,16 @@ export function openChannel(addresses: string, credentials?: ChannelCredentials,
     "grpc.enable_retries": 0,
     ...(serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName }),
   });
+}
+
+/**
+ * A channel to gateways, by TLS where `ca` is given: the PEM text of a cluster's own authority, and then the certificates must be of a gateway of that cluster,
+ * whatever the addresses; or `system`, and then they must be of the first address' name.
+ */
+export function openTrustedChannel(addresses: string, ca: string | undefined): Channel {
+  if (ca === undefined) return openChannel(addresses);
+  if (ca === "system") return openChannel(addresses, grpcCredentials.createSsl());
+  return openChannel(addresses, grpcCredentials.createSsl(Buffer.from(ca)), serviceDnsName("gateway"));
 }
 
 /** How many addresses a channel of ours was given. */

@@ -22,6 +22,8 @@ const shape = {
   authProvider: z.string().min(1).default("local"),
   /** Settings of `ldap` (adapters/ldap/settings.ts), `system` (adapters/system/system-provider.ts) or of such a module, as JSON. */
   authProviderConfig: z.union([z.string().transform(fromJson), z.record(z.string(), z.unknown())]).default({}),
+  /** File of `berth init` with the first admin; read while there is none. */
+  firstAdmin: z.string().min(1).optional(),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
   volumesFile: z.string().optional(),
 };

@@ -19,6 +19,7 @@ import { takeRescueFile } from "./adapters/disk/rescue-file.ts";
 import { edDsaSigner } from "./adapters/jwt/token-signer.ts";
 import { apiKeys } from "./adapters/local/api-keys.ts";
 import { createUser } from "./adapters/local/create-user.ts";
+import { addFirstAdmin } from "./adapters/local/first-admin.ts";
 import { localProvider } from "./adapters/local/local-provider.ts";
 import { argonPasswords } from "./adapters/local/passwords.ts";
 import { volumesFile } from "./adapters/local/volumes-file.ts";
@@ -41,6 +42,7 @@ await runService({
       open: () => openAccounts(config, closing),
       async opened({ accounts, tokenKey }) {
         const now = () => new Date();
+        if (config.firstAdmin !== undefined) await addFirstAdmin(config.firstAdmin, accounts, logger, now());
         const passwords = argonPasswords();
         const keys = apiKeys(accounts, now);
         const siteVolumes = volumesFile(config.volumesFile, (error) =>

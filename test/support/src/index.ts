@@ -30,3 +30,4 @@ export { mongoForCore } from "./core-mongo.ts";
 export { startSecondCopy } from "./second-copy.ts";
 export { startSecondHost } from "./second-host.ts";
 export * from "./ticker.ts";
+export * from "./initialised-cluster.ts";

@@ -4,7 +4,16 @@ import { closeInheritedFiles, openFilesWarning, servedNames, serviceArgs, settin
 import type { ServedName } from "@berth/local/serve";
 import { note } from "../output/print.ts";
 import type { Caller } from "../connection.ts";
+import { usageError } from "../exit.ts";
 import { installationRoot } from "./up.ts";
+
+/** The service of a copy that `berth init` named. */
+function serviceNamed(text: string): ServedName {
+  const plain = text.replace(/-\d+$/, "");
+  const name = servedNames.find((each) => each === plain);
+  if (!name) throw usageError("service", `must be one of ${servedNames.join(", ")}`);
+  return name;
+}
 
 export function register(program: Command, caller: Caller): void {
   program
@@ -13,7 +22,12 @@ export function register(program: Command, caller: Caller): void {
     .description(
       "Becomes one service, in the foreground, with the settings of the files and, stronger, of the environment (BERTH_LISTEN, BERTH_STORAGE, …). Addresses may be lists: copies of a service find each other's clients that way.",
     )
-    .addArgument(new Argument("<service>", "which").choices(servedNames))
+    .addArgument(
+      new Argument(
+        "<service>",
+        `which: ${servedNames.join(", ")}; or a copy of it, as storage-2, which names its directory`,
+      ).argParser(serviceNamed),
+    )
     .option(
       "--env <file>",
       "a file of NAME=value lines; may be given more than once",

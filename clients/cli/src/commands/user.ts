@@ -99,15 +99,21 @@ function registerFirst(user: Command, caller: Caller): void {
     .command("first")
     .description("Adds the first admin of a cluster whose services were started one by one, and shows an API key.")
     .argument("<name>", "login name")
-    .requiredOption("--env <file>", "the services' settings: BERTH_AUTH and BERTH_CLUSTER_SECRET")
+    .requiredOption(
+      "--env <file>",
+      "the services' settings: BERTH_AUTH and BERTH_CLUSTER_SECRET; or auth's own, with its identity",
+    )
     .option("--uid <n>", "numeric user id that tasks run as", readId("--uid"), 20_000)
     .option("--rescue <dir>", "auth's data directory: makes another admin where the ones that exist cannot log in")
     .action(async (name: string, { env, uid, rescue }: { env: string; uid: number; rescue?: string }) => {
       const settings = settingsOf([env], caller.env);
-      const auth = settings["BERTH_AUTH"];
-      const secret = settings["BERTH_CLUSTER_SECRET"];
-      if (!auth || !secret) throw usageError("--env", "must say BERTH_AUTH and BERTH_CLUSTER_SECRET");
-      const { key } = await makeAdmin(auth, secret, { name, uid, gid: uid, home: "" }, "first", rescue);
+      const identityDir = settings["BERTH_IDENTITY_DIR"];
+      const auth = settings["BERTH_AUTH"] ?? (identityDir ? settings["BERTH_LISTEN"] : undefined);
+      const clusterSecret = settings["BERTH_CLUSTER_SECRET"];
+      if (!auth || (!clusterSecret && !identityDir))
+        throw usageError("--env", "must say BERTH_AUTH and BERTH_CLUSTER_SECRET, or be the service.env of auth");
+      const proof = identityDir ? { identityDir } : { clusterSecret: clusterSecret ?? "" };
+      const { key } = await makeAdmin(auth, proof, { name, uid, gid: uid, home: "" }, "first", rescue);
       note(`${name} is an admin with uid ${uid}; this key is shown once, for berth login SERVER --key-stdin:`);
       print(key);
     });
