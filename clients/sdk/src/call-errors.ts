@@ -155,7 +155,7 @@ class Trailer {
     const bytes = this.#metadata?.get(detailsKey);
     const details = bytes && decodeStatusDetails(bytes);
     const code = errorCodeOf(thrown.code, thrown.details);
-    if (details) return new AppError(code, details.reason, thrown.details, { metadata: details.metadata });
+    if (details) return AppError.received(code, details.reason, thrown.details, { metadata: details.metadata });
     const metadata = { server: this.#server };
     if (code === "unavailable")
       return new AppError(code, "NO_ANSWER", `${this.#server} does not answer`, { cause: thrown, metadata });

@@ -68,6 +68,11 @@ export const toFailure = (error: AppError): Failure => ({
 
 /** One item's error as an error; an unknown code is `internal`. */
 export const fromFailure = (failure: Failure): AppError =>
-  new AppError(failure.code in statuses ? (failure.code as ErrorCode) : "internal", failure.reason, failure.message, {
-    metadata: failure.metadata,
-  });
+  AppError.received(
+    failure.code in statuses ? (failure.code as ErrorCode) : "internal",
+    failure.reason,
+    failure.message,
+    {
+      metadata: failure.metadata,
+    },
+  );

@@ -1,3 +1,5 @@
+import type { ReasonCode } from "./reasons.ts";
+
 /** What a client may do about an error; the table to gRPC codes is in contracts. */
 export type ErrorCode =
   | "invalid"
@@ -10,15 +12,12 @@ export type ErrorCode =
   | "unavailable"
   | "internal";
 
-/** A constant for programs: upper case, never reworded. */
-export type ReasonCode = string;
-
 /** The one error that our own code throws on purpose. */
 export class AppError extends Error {
   override readonly name = "AppError";
   readonly code: ErrorCode;
   /** UPPER_SNAKE; clients may branch on it. */
-  readonly reason: ReasonCode;
+  readonly reason: string;
   readonly metadata: Readonly<Record<string, string>>;
 
   constructor(
@@ -32,6 +31,16 @@ export class AppError extends Error {
     this.code = code;
     this.reason = reason;
     this.metadata = options.metadata ?? {};
+  }
+
+  /** An error whose reason was made elsewhere, by a peer or a driver: it may be one that this version does not know. */
+  static received(
+    code: ErrorCode,
+    reason: string,
+    message: string,
+    options: { cause?: unknown; metadata?: Readonly<Record<string, string>> } = {},
+  ): AppError {
+    return new AppError(code, reason as ReasonCode, message, options);
   }
 
   /** Anything thrown, as an AppError; what is not one already becomes `internal` with the original as its cause. */

@@ -2,6 +2,8 @@ export * from "./amounts.ts";
 export * from "./array-range.ts";
 export * from "./errors.ts";
 export * from "./repeated-key.ts";
+export * from "./known-errors.ts";
+export * from "./reasons.ts";
 export * from "./run-refusal.ts";
 export * from "./run.ts";
 export * from "./secret-files.ts";

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { commitFailed, queueFull, storageClosed } from "@berth/core";
 import type { Database } from "./sqlite.ts";
 
 export interface GroupCommitOptions {
@@ -61,9 +61,9 @@ export function groupCommit(database: Database, options: GroupCommitOptions = {}
   return {
     run<T>(fn: () => T, weight = 1) {
       return new Promise<T>((resolve, reject) => {
-        if (closed) return reject(new AppError("unavailable", "STORAGE_CLOSED", "the storage is shutting down"));
+        if (closed) return reject(storageClosed());
         if (waiting.length >= maxQueued) {
-          return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} writes wait already`));
+          return reject(queueFull("writes", maxQueued));
         }
         waiting.push({ fn, weight, resolve: resolve as (value: unknown) => void, reject });
         if (!scheduled) schedule();
@@ -98,7 +98,7 @@ function settle(
   try {
     outcomes = commit();
   } catch (cause) {
-    const failed = new AppError("unavailable", "COMMIT_FAILED", "the storage could not commit", { cause });
+    const failed = commitFailed(cause);
     for (const entry of batch) entry.reject(failed);
     return;
   }

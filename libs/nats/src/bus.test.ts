@@ -84,7 +84,8 @@ describe("Bus over a real nats-server", () => {
   it("carries an error of ours, and keeps the inside of others at home", async () => {
     const serving = await readyBus();
     serving.serve(say, "h1", async (message) => {
-      if (message === "refuse") throw new AppError("quota", "QUOTA_SPENT", "müde\nzwei", { metadata: { user: "ann" } });
+      if (message === "refuse")
+        throw AppError.received("quota", "QUOTA_SPENT", "müde\nzwei", { metadata: { user: "ann" } });
       throw new Error("password is 1234");
     });
     await serving.ready();

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, deadlineExceeded } from "@berth/core";
 import type { Subject } from "@berth/contracts";
 import { inject, isTracing, withSpan } from "@berth/runtime";
 import { RequestError, TimeoutError, errors } from "@nats-io/transport-node";
@@ -78,7 +78,7 @@ function toAppError(thrown: unknown, subject: string): AppError {
   const late = [thrown, thrown instanceof Error ? thrown.cause : undefined].some(
     (error) => error instanceof TimeoutError,
   );
-  if (late) return new AppError("unavailable", "DEADLINE_EXCEEDED", `no reply on ${subject} in time`);
+  if (late) return deadlineExceeded(subject);
   const gone = [errors.ClosedConnectionError, errors.DrainingConnectionError, errors.ConnectionError];
   if (thrown instanceof RequestError || gone.some((kind) => thrown instanceof kind)) {
     return new AppError("unavailable", "BUS_AWAY", "the message bus was lost", { cause: thrown });

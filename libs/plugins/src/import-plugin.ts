@@ -5,8 +5,8 @@ import { AppError } from "@berth/core";
 export interface PluginKind<T> {
   /** In the words of an error: `ranking policy`. */
   readonly what: string;
-  /** RANKING: the errors are RANKING_NOT_FOUND and RANKING_INVALID. */
-  readonly reason: string;
+  /** The beginning of its errors' reasons, such as RANKING_NOT_FOUND and RANKING_INVALID. */
+  readonly reason: "AUTH_PROVIDER" | "RANKING";
   /** What a module must export: a function that makes one. */
   readonly exported: string;
   /** Names that need no module. */

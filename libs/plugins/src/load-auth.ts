@@ -22,7 +22,7 @@ export async function loadAuth(
 ): Promise<AuthPlugin> {
   const kind = {
     what: "identity provider",
-    reason: "AUTH_PROVIDER",
+    reason: "AUTH_PROVIDER" as const,
     exported: "authPlugin",
     builtIn: Object.keys(builtIn),
     methods: ["getName", "bindCredentials", "bindApi", "getUser", "getVolumes", "getQuotas", "canRun"] as const,

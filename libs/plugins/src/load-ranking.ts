@@ -21,7 +21,7 @@ export async function loadRanking(
 
 const kind = {
   what: "ranking policy",
-  reason: "RANKING",
+  reason: "RANKING" as const,
   exported: "rankingPolicy",
   builtIn: Object.keys(builtIn),
   methods: ["getName", "setConfig", "setLogger", "schedule"] as const,

@@ -36,7 +36,7 @@ describe("batcher", () => {
       maxQueued: 10,
       async run(items) {
         if (items.includes(9)) throw new Error("whole run");
-        return items.map((n) => (n === 1 ? new AppError("invalid", "ODD", "odd") : n));
+        return items.map((n) => (n === 1 ? AppError.received("invalid", "ODD", "odd") : n));
       },
     });
     const results = await Promise.allSettled([1, 2, 9, 4, 5].map(calls));

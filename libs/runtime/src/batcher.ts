@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, queueFull } from "@berth/core";
 
 export interface BatcherOptions<T, R> {
   /** The most items in one run. */
@@ -42,7 +42,7 @@ export function batcher<T, R>(options: BatcherOptions<T, R>): (item: T) => Promi
   return (item) =>
     new Promise<R>((resolve, reject) => {
       if (waiting.length >= maxQueued) {
-        return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} calls wait already`));
+        return reject(queueFull("calls", maxQueued));
       }
       waiting.push({ item, resolve, reject });
       if (busy) return;

@@ -43,7 +43,7 @@ async function follow(snapshots: SnapshotResponse[][], streams: (ChangesResponse
     if (!script) done.resolve();
     if (!script) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   }
-  const unasked = () => Promise.reject(new AppError("internal", "NOT_ASKED", "this test asks for the feed only"));
+  const unasked = () => Promise.reject(AppError.received("internal", "NOT_ASKED", "this test asks for the feed only"));
   const store = {
     ...Object.fromEntries(Object.keys(TaskStoreServiceService).map((name) => [name, unasked])),
     async *snapshot() {
@@ -110,7 +110,7 @@ describe("followFeed", () => {
   });
 
   it("says that the feed fails, until it is heard again", async () => {
-    const failing = new AppError("internal", "SNAPSHOT_BROKEN", "a row is broken");
+    const failing = AppError.received("internal", "SNAPSHOT_BROKEN", "a row is broken");
     const snapshot = () => [{ token: "e.5", epoch: "e", changes: [] }];
     const lost = await follow([snapshot()], [[failing]]);
     expect(lost.problems.list()).toMatchObject([{ code: "FEED_FAILED" }]);
@@ -121,7 +121,7 @@ describe("followFeed", () => {
   it("goes on from its token after a lost stream, without another snapshot", async () => {
     const { told, asked } = await follow(
       [[{ token: "e.0", epoch: "e", changes: [] }]],
-      [[part("e.7", 7), new AppError("unavailable", "AWAY", "storage stops")], [part("e.8", 8)]],
+      [[part("e.7", 7), AppError.received("unavailable", "AWAY", "storage stops")], [part("e.8", 8)]],
     );
     expect(asked).toEqual(["e.0", "e.7", "e.8"]);
     expect(told.filter((word) => word.startsWith("start"))).toEqual(["start e"]);

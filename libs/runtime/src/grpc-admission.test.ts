@@ -149,7 +149,7 @@ describe("a call whose access is still looked at", () => {
     // Answers to later frames prove that the message has arrived.
     for (let n = 0; n < 3; n++) await new Promise((resolve) => session.ping(resolve));
     expect(echo.seen.length).toBe(0);
-    decision.reject(new AppError("unauthenticated", "NO", "no"));
+    decision.reject(AppError.received("unauthenticated", "NO", "no"));
     expect(await status).toMatchObject({ status: 16 });
     expect(echo.seen.length).toBe(0);
     session.destroy();

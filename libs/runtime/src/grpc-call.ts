@@ -142,9 +142,14 @@ function toStatus(thrown: unknown, context: CallContext, stop: CallStop, path: s
     errorId: id,
     error: error.reason === "INTERNAL" ? (error.cause ?? error) : error,
   });
-  const told = new AppError("internal", error.reason, `something went wrong inside Berth; report it with id ${id}`, {
-    metadata: { errorId: id },
-  });
+  const told = AppError.received(
+    "internal",
+    error.reason,
+    `something went wrong inside Berth; report it with id ${id}`,
+    {
+      metadata: { errorId: id },
+    },
+  );
   context.trailer.set(detailsKey, encodeStatusDetails(told));
   return new ServerError(statusOf("internal"), told.message);
 }

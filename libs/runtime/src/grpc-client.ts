@@ -1,5 +1,5 @@
 import type { Channel, ChannelCredentials, ServiceDefinition } from "@grpc/grpc-js";
-import { AppError } from "@berth/core";
+import { AppError, deadlineExceeded } from "@berth/core";
 import { decodeStatusDetails, detailsKey, errorCodeOf } from "@berth/contracts";
 import { addressCount, openChannel } from "@berth/contracts/channel";
 import { createClientFactory } from "nice-grpc";
@@ -73,9 +73,7 @@ function clientMiddleware(
 
   async function unary<Q, R>(call: Unary<Q, R>, options: CallOptions, deadlineMs: number): Promise<R> {
     const stop = new AbortController();
-    const late = new AppError("unavailable", "DEADLINE_EXCEEDED", `${service} did not answer within ${deadlineMs} ms`, {
-      metadata: { service },
-    });
+    const late = deadlineExceeded(service, { limitMs: deadlineMs, metadata: { service } });
     const onAbort = (): void => stop.abort(options.signal?.reason);
     options.signal?.addEventListener("abort", onAbort);
     if (options.signal?.aborted) onAbort();
@@ -179,10 +177,10 @@ class Trailer {
     const bytes = this.#metadata?.get(detailsKey);
     const details = bytes && decodeStatusDetails(bytes);
     const code = errorCodeOf(thrown.code, thrown.details);
-    if (details) return new AppError(code, details.reason, thrown.details, { metadata: details.metadata });
+    if (details) return AppError.received(code, details.reason, thrown.details, { metadata: details.metadata });
     const metadata = { service, grpcStatus: Status[thrown.code] };
     if (thrown.code === Status.DEADLINE_EXCEEDED) {
-      return new AppError(code, "DEADLINE_EXCEEDED", `${service} did not answer in time`, { metadata });
+      return deadlineExceeded(service, { metadata });
     }
     if (code === "unavailable") {
       return new AppError(code, "PEER_UNAVAILABLE", `${service} does not answer: ${thrown.details}`, { metadata });

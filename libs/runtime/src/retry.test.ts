@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 import { describe, expect, it } from "vitest";
 import { backoffMs, retry, sleep } from "./retry.ts";
 
-const away = () => new AppError("unavailable", "AWAY", "away");
+const away = () => AppError.received("unavailable", "AWAY", "away");
 const quick = { baseMs: 1, maxMs: 2 };
 
 describe("retry", () => {
@@ -20,7 +20,7 @@ describe("retry", () => {
     let calls = 0;
     const refused = retry(async () => {
       calls += 1;
-      throw new AppError("conflict", "STALE", "stale");
+      throw AppError.received("conflict", "STALE", "stale");
     }, quick);
     await expect(refused).rejects.toMatchObject({ reason: "STALE" });
     expect(calls).toBe(1);

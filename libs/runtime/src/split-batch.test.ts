@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 import { describe, expect, it } from "vitest";
 import { splitOnFailure } from "./split-batch.ts";
 
-const bad = new AppError("internal", "UNREADABLE", "cannot be read");
+const bad = AppError.received("internal", "UNREADABLE", "cannot be read");
 const ran = (isBad: (n: number) => boolean, error: unknown = bad) => {
   const runs: (readonly number[])[] = [];
   const run = async (items: readonly number[]): Promise<string[]> => {
@@ -35,7 +35,7 @@ describe("splitOnFailure", () => {
     await expect(splitOnFailure(numbers(1_000), all.run)).rejects.toMatchObject({ reason: "INTERNAL" });
     expect(all.runs.length).toBeLessThan(40);
     await expect(splitOnFailure([1], all.run)).rejects.toMatchObject({ reason: "INTERNAL" });
-    const away = ran(() => true, new AppError("unavailable", "PEER_AWAY", "away"));
+    const away = ran(() => true, AppError.received("unavailable", "PEER_AWAY", "away"));
     await expect(splitOnFailure([1, 2], away.run)).rejects.toMatchObject({ reason: "PEER_AWAY" });
     expect(away.runs).toHaveLength(1);
   });

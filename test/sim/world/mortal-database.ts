@@ -12,7 +12,7 @@ export interface MortalDeps {
 }
 
 /** What a write says where there is no room. */
-export const diskFull = (): AppError => new AppError("unavailable", "DISK_FULL", "the disk is full");
+export const diskFull = (): AppError => AppError.received("unavailable", "DISK_FULL", "the disk is full");
 
 /** The database as one life of storage has it: what that did not commit is undone by its death. */
 export const mortalDatabase = (
@@ -26,7 +26,7 @@ export const mortalDatabase = (
       const done = fn();
       if (fails()) throw diskFull();
       onWrite("before");
-      if (!life.alive) throw new AppError("unavailable", "KILLED", "this storage is dead");
+      if (!life.alive) throw AppError.received("unavailable", "KILLED", "this storage is dead");
       return done;
     });
     onCommitted();

@@ -34,7 +34,7 @@ export interface MessageFaults {
 export const noMessageFaults = (): MessageFaults => ({ lost: 0, doubled: 0, delayed: 0, delayMs: 0 });
 
 export const unavailable = (reason: `${Uppercase<string>}`, message: string): AppError =>
-  new AppError("unavailable", reason, message);
+  AppError.received("unavailable", reason, message);
 
 export interface CallOptions {
   readonly deadlineMs: number;
@@ -214,7 +214,7 @@ export class Network {
   #overWire(server: Life, thrown: unknown): AppError {
     const error = AppError.from(thrown);
     if (error.code === "internal" && server.alive) this.#onBug(error.cause ?? error);
-    return new AppError(error.code, error.reason, error.message, { metadata: error.metadata });
+    return AppError.received(error.code, error.reason, error.message, { metadata: error.metadata });
   }
 }
 

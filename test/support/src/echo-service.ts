@@ -51,16 +51,18 @@ export class Echo implements AsyncDisposable {
     say: async ({ text: said }: Words, context: CallContext): Promise<Words> => {
       this.seen.push(context);
       if (said === "refuse")
-        throw new AppError("quota", "QUOTA_SPENT", "user ann has used up the quota", { metadata: { user: "ann" } });
+        throw AppError.received("quota", "QUOTA_SPENT", "user ann has used up the quota", {
+          metadata: { user: "ann" },
+        });
       if (said === "break") throw new Error("password is 1234");
-      if (said === "flaky" && this.seen.length < 3) throw new AppError("unavailable", "AWAY", "not yet");
+      if (said === "flaky" && this.seen.length < 3) throw AppError.received("unavailable", "AWAY", "not yet");
       if (said === "hang") await sleep(60_000, context.signal);
       return { text: said.toUpperCase() };
     },
     async *count({ text: said }: Words, { signal }: CallContext): AsyncGenerator<Words> {
       for (let n = 1; ; n += 1) {
         if (said === `${n}`) return;
-        if (said === "refuse") throw new AppError("not-found", "NO_SUCH_THING", "nothing here");
+        if (said === "refuse") throw AppError.received("not-found", "NO_SUCH_THING", "nothing here");
         yield { text: `${n}` };
         if (said === "forever") await sleep(60_000, signal);
       }

@@ -7,7 +7,7 @@ const signal = new AbortController().signal;
 const schedulerWith = (known: string[]) =>
   ({
     async explain({ taskId }: { taskId: string }) {
-      if (!known.includes(taskId)) throw new AppError("not-found", "NOT_PENDING_HERE", "not pending here");
+      if (!known.includes(taskId)) throw AppError.received("not-found", "NOT_PENDING_HERE", "not pending here");
       return {
         explanation: {
           taskId,

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, hostNotFound } from "@berth/core";
 import type { DeclareHostLostRequest } from "@berth/contracts/api";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import { HostStatus } from "@berth/contracts/types";
@@ -23,10 +23,7 @@ export function hostCalls({ store, peers, version }: HostCallsDeps) {
     async declareHostLost(caller: Caller, { hostId, force }: DeclareHostLostRequest, signal: AbortSignal) {
       const { hosts } = await store.listHosts({}, { signal });
       const host = hosts.find(({ id }) => id === hostId);
-      if (!host)
-        throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${hostId}`, {
-          metadata: { host_id: hostId },
-        });
+      if (!host) throw hostNotFound(hostId);
       if (host.status === HostStatus.UP && !force)
         throw new AppError(
           "precondition",

@@ -13,7 +13,7 @@ function setUp(now: () => number, ttlMs = 10) {
   const auth = {
     async resolveSubmits({ submits }: ResolveSubmitsRequest) {
       asked.push(submits.length);
-      const refused = toFailure(new AppError("denied", "IMAGE_DENIED", "not that one"));
+      const refused = toFailure(AppError.received("denied", "IMAGE_DENIED", "not that one"));
       return {
         identity,
         results: submits.map(({ image }) => ({ mounts: [], ...(image === "bad" ? { failure: refused } : {}) })),

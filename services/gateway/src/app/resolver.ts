@@ -1,5 +1,5 @@
 import { fromFailure } from "@berth/contracts";
-import { AppError } from "@berth/core";
+import { AppError, badAnswer } from "@berth/core";
 import type { AuthServiceService } from "@berth/contracts/auth";
 import type { Identity, Mount, TaskSpec } from "@berth/contracts/types";
 import { Cache } from "@berth/runtime";
@@ -29,7 +29,7 @@ export function cachingResolver(
     return [...missing.keys()].map((key, at) => {
       const one = answer.then(({ identity, results }) => {
         const result = results[at];
-        if (!identity || !result) throw new AppError("internal", "BAD_ANSWER", "auth left out a result");
+        if (!identity || !result) throw badAnswer("auth", "a result");
         if (result.failure) throw fromFailure(result.failure);
         return { identity, mounts: result.mounts };
       });

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, badAnswer } from "@berth/core";
 import { Role } from "@berth/contracts/auth";
 import type { AuthServiceService, User } from "@berth/contracts/auth";
 import { Cache } from "@berth/runtime";
@@ -103,7 +103,7 @@ export function makeSessions(deps: {
 }
 
 function callerFrom(user: User | undefined, keyId: string): SessionCaller {
-  if (!user) throw new AppError("internal", "BAD_ANSWER", "auth left out the user");
+  if (!user) throw badAnswer("auth", "the user");
   return { user: user.name, admin: user.role === Role.ADMIN, keyId };
 }
 
@@ -115,7 +115,7 @@ const sessionOf = (user: string, keyId: string): string => `${user} ${keyId}`;
 export function unauthenticated(thrown: unknown): AppError {
   const error = AppError.from(thrown);
   return error.code === "denied"
-    ? new AppError("unauthenticated", error.reason, error.message, { cause: error })
+    ? AppError.received("unauthenticated", error.reason, error.message, { cause: error })
     : error;
 }
 

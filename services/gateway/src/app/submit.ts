@@ -1,4 +1,4 @@
-import { AppError, defaultResources } from "@berth/core";
+import { AppError, defaultResources, badAnswer, dependencyNotFound } from "@berth/core";
 import { fromFailure, hostLeaseOf, toFailure } from "@berth/contracts";
 import type { SubmitTaskRequest, SubmitTaskResponse, SubmitTasksResult } from "@berth/contracts/api";
 import type { NewTask, SubmitResult, TaskStoreServiceService } from "@berth/contracts/store";
@@ -9,7 +9,7 @@ import type { GrpcClient } from "@berth/runtime";
 import { byteChunks } from "../domain/byte-chunks.ts";
 import type { Caller } from "../domain/caller.ts";
 import { ownerFilter } from "../domain/caller.ts";
-import { hidden, noDependency } from "../domain/hidden-task.ts";
+import { hidden } from "../domain/hidden-task.ts";
 import { defaultTaskName } from "../domain/task-name.ts";
 import { tooLargeWarning } from "../domain/host-sizes.ts";
 import type { LargestHosts } from "./largest-hosts.ts";
@@ -57,7 +57,7 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, checks, t
     const results = tasks.every((task) => task.clientKey !== "")
       ? await retry(call, { forMs: retryForMs })
       : await call();
-    if (results.length !== tasks.length) throw new AppError("internal", "BAD_ANSWER", "storage left out a result");
+    if (results.length !== tasks.length) throw badAnswer("storage", "a result");
     return results.map(withoutOthers);
   }
 
@@ -94,7 +94,7 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, checks, t
   async function checkDependencies(caller: Caller, task: NewTask): Promise<void> {
     for (const { taskId } of task.runSpec?.spec?.dependencies ?? []) {
       await store.getTask({ taskId, user: ownerFilter(caller) }).catch((error: unknown) => {
-        throw hidden(error, noDependency(taskId));
+        throw hidden(error, dependencyNotFound(taskId));
       });
     }
   }
@@ -159,7 +159,7 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, checks, t
 /** A dependency that is another's is as if it were not there. */
 function withoutOthers(result: SubmitResult): SubmitResult {
   if (result.failure?.reason !== "DEPENDENCY_NOT_YOURS") return result;
-  return { ...result, failure: toFailure(noDependency(result.failure.metadata["task_id"] ?? "")) };
+  return { ...result, failure: toFailure(dependencyNotFound(result.failure.metadata["task_id"] ?? "")) };
 }
 
 /** Auth knows the spec's fields, but not where in our request the spec is. */
@@ -167,7 +167,7 @@ function located(error: AppError, within: readonly PropertyKey[]): AppError {
   const field = error.metadata["field"];
   if (field === undefined) return error;
   const prefix = within.length === 0 ? "spec." : `${String(within[0])}[${String(within[1])}].spec.`;
-  return new AppError(error.code, error.reason, `${prefix}${error.message}`, {
+  return AppError.received(error.code, error.reason, `${prefix}${error.message}`, {
     cause: error,
     metadata: { ...error.metadata, field: `${prefix}${field}` },
   });

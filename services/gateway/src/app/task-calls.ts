@@ -1,3 +1,4 @@
+import { taskNotFound } from "@berth/core";
 import { toFailure } from "@berth/contracts";
 import type * as api from "@berth/contracts/api";
 import type { ScheduleServiceService } from "@berth/contracts/schedule";
@@ -10,7 +11,7 @@ import type { Submits } from "./submit.ts";
 import { watchTasks } from "./watch.ts";
 import { ownerFilter, userFilter } from "../domain/caller.ts";
 import type { Caller } from "../domain/caller.ts";
-import { hidden, noTask } from "../domain/hidden-task.ts";
+import { hidden } from "../domain/hidden-task.ts";
 import type { RequestChecks } from "../ports/request-checks.ts";
 import { rowToTask, toPublicTask } from "./public-task.ts";
 
@@ -32,16 +33,21 @@ export async function visibleTask(
   signal: AbortSignal,
 ): Promise<Task> {
   const { task } = await store.getTask({ taskId, user: ownerFilter(caller) }, { signal }).catch((error: unknown) => {
-    throw hidden(error, noTask(taskId));
+    throw hidden(error, taskNotFound(taskId));
   });
-  if (!task) throw noTask(taskId);
+  if (!task) throw taskNotFound(taskId);
   return task;
 }
 
 /** Another's task is as if it were not there. */
 function publicResult(taskId: string, result: RequestResult): api.RequestTasksResult {
   if (result.failure?.code !== "denied") return { taskId, ...result };
-  return { taskId, state: TaskState.UNSPECIFIED, outcome: Outcome.UNSPECIFIED, failure: toFailure(noTask(taskId)) };
+  return {
+    taskId,
+    state: TaskState.UNSPECIFIED,
+    outcome: Outcome.UNSPECIFIED,
+    failure: toFailure(taskNotFound(taskId)),
+  };
 }
 
 /** What users do with tasks. */

@@ -35,7 +35,7 @@ function storeOf(streams: (ChangesResponse | Error)[][]): { deps: WatchDeps; ask
     listTasks: async () => ({ tasks: [], nextPageToken: "", watchToken: "e.7" }),
     async *changes(request: ChangesRequest) {
       asked.push(request);
-      for (const step of streams[asked.length - 1] ?? [new AppError("internal", "TEST_OVER", "no more streams")]) {
+      for (const step of streams[asked.length - 1] ?? [AppError.received("internal", "TEST_OVER", "no more streams")]) {
         if (step instanceof Error) throw step;
         yield step;
       }

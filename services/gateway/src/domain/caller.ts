@@ -24,10 +24,7 @@ export interface ApiCaller extends SessionCaller {
  */
 export function userFilter(asked: string, caller: Caller): string {
   if (asked === "" || asked === caller.user) return caller.user;
-  if (!caller.admin)
-    throw new AppError("denied", "NOT_YOURS", "only admins may see other users' tasks", {
-      metadata: { field: "user" },
-    });
+  if (!caller.admin) throw forAdmins("see other users' tasks");
   return asked === "*" ? "" : asked;
 }
 
@@ -37,9 +34,9 @@ export const ownerFilter = (caller: Caller): string => (caller.admin ? "" : call
 /** Whose API keys a call is about; empty is the caller's own. Throws `denied` NOT_YOURS where they are another's and the caller is no admin. */
 export function ownerOfKeys(asked: string, caller: Caller): string {
   if (asked === "" || asked === caller.user) return caller.user;
-  if (!caller.admin)
-    throw new AppError("denied", "NOT_YOURS", "only admins may see and revoke other users' keys", {
-      metadata: { field: "user" },
-    });
+  if (!caller.admin) throw forAdmins("see and revoke other users' keys");
   return asked;
 }
+
+const forAdmins = (what: string): AppError =>
+  new AppError("denied", "NOT_YOURS", `only admins may ${what}`, { metadata: { field: "user" } });

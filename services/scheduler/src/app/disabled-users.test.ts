@@ -35,7 +35,7 @@ function setUp() {
   return { users, answer, changes, said, sleeping, stop };
 }
 
-const away = new AppError("unavailable", "UNREACHABLE", "auth does not answer");
+const away = AppError.received("unavailable", "UNREACHABLE", "auth does not answer");
 
 describe("who is disabled", () => {
   it("is told when it changes, and stays as it was while auth is away", async () => {

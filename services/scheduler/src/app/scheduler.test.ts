@@ -134,7 +134,7 @@ describe("Scheduler", () => {
     await turns();
     expect(world.aside).toEqual(["1"]);
     expect(world.commits.map(({ plan }) => idsOf(plan))).toEqual([["2"]]);
-    world.commits[0]!.fail(new AppError("internal", "BROKEN", "storage cannot store it"));
+    world.commits[0]!.fail(AppError.received("internal", "BROKEN", "storage cannot store it"));
     await turns();
     expect(world.planned).toMatchObject({ reason: "BROKEN" });
     world.wakeSleepers();

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, taskNotFound } from "@berth/core";
 import type { FileStore, OutputStream, Owner } from "../ports/file-store.ts";
 import type { LogState, TaskStore } from "../ports/task-store.ts";
 
@@ -44,10 +44,7 @@ export async function* readLog(deps: LogDeps, request: LogRequest, signal: Abort
   const { store, files, now, gapAfterMs = 10_000 } = deps;
   const look = async (): Promise<LogState> => {
     const state = await store.logState(request.taskId);
-    if (!state)
-      throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${request.taskId}`, {
-        metadata: { task_id: request.taskId },
-      });
+    if (!state) throw taskNotFound(request.taskId);
     if (state.archived) throw filesAreGone(request.taskId);
     return state;
   };

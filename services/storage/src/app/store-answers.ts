@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { taskNotFound, taskNotYours } from "@berth/core";
 import { ReportAnswer } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { ApplyReportsResponse } from "@berth/contracts/store";
@@ -10,10 +10,8 @@ import type { LogState } from "../ports/task-store.ts";
 
 /** The task, for who may see it; an empty user may see all. Throws `not-found` TASK_NOT_FOUND, `denied` NOT_YOURS. */
 export function visibleTo(user: string, taskId: string, found: Found | undefined): Found {
-  const metadata = { task_id: taskId };
-  if (!found) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata });
-  if (user !== "" && found.spec.user !== user)
-    throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, { metadata });
+  if (!found) throw taskNotFound(taskId);
+  if (user !== "" && found.spec.user !== user) throw taskNotYours(taskId);
   return found;
 }
 

@@ -1,4 +1,4 @@
-import { AppError, arraySize, isLive, killedReason } from "@berth/core";
+import { arraySize, isLive, killedReason, taskNotYours } from "@berth/core";
 import { newArray } from "../domain/array-record.ts";
 import type { ArrayRecord } from "../domain/array-record.ts";
 import { count } from "../domain/array-record.ts";
@@ -19,8 +19,7 @@ export function endUnreadable(
   if (!found) return undefined;
   const { row, spec } = found;
   const id = idx < 0 ? `${number}` : `${number}.${idx}`;
-  if (spec.user !== user && !admin)
-    throw new AppError("denied", "NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
+  if (spec.user !== user && !admin) throw taskNotYours(id);
   if (row.state >= overCode && found.array === undefined) return row.outcome;
   if (idx >= 0) {
     const array = records.array(number);

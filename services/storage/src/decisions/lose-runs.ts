@@ -1,4 +1,4 @@
-import { AppError, killedReason, minHostLeaseMs, move } from "@berth/core";
+import { killedReason, minHostLeaseMs, move, hostNotFound } from "@berth/core";
 import type { Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { LoseRunsRequest, LoseRunsResponse } from "@berth/contracts/store";
@@ -41,8 +41,7 @@ export function loseRuns(
   request: LoseRunsRequest,
 ): LoseRunsResponse {
   const { hostId, by } = request;
-  if (records.journalOf(hostId) === undefined)
-    throw new AppError("not-found", "HOST_NOT_FOUND", `there is no host ${hostId}`, { metadata: { host_id: hostId } });
+  if (records.journalOf(hostId) === undefined) throw hostNotFound(hostId);
   const silence = silenceOf(silentMs, request);
   const lost =
     by === "" ? records.leasedOn(hostId).filter((row) => isDue(row, silence, records.at)) : records.liveOn(hostId);

@@ -1,4 +1,4 @@
-import { AppError, killedReason, move } from "@berth/core";
+import { AppError, killedReason, move, taskNotFound, taskNotYours } from "@berth/core";
 import type { TaskRequest } from "@berth/core";
 import { requestFromWire, toFailure } from "@berth/contracts";
 import type { RequestResult, RequestTasksRequest } from "@berth/contracts/store";
@@ -38,16 +38,15 @@ function request(records: Records, id: string, { request: word, user, admin }: R
     });
   const at = readId(id);
   const spec = at && records.spec(at.number);
-  if (!spec) throw notFound(id);
-  if (spec.user !== user && !admin)
-    throw new AppError("denied", "NOT_YOURS", `task ${id} belongs to another user`, { metadata: { task_id: id } });
+  if (!spec) throw taskNotFound(id);
+  if (spec.user !== user && !admin) throw taskNotYours(id);
   const array = spec.is_array === 1 ? records.array(at.number) : undefined;
-  if (!array && at.idx >= 0) throw notFound(id);
+  if (!array && at.idx >= 0) throw taskNotFound(id);
   if (array && at.idx < 0) return requestArray(records, spec, array, id, asked, user);
   const row = records.task(at.number, at.idx);
   if (row) return requestRecord(records, spec, array, row, id, asked, user);
   const place = array && unrecorded(array, at.idx);
-  if (place === undefined) throw notFound(id);
+  if (place === undefined) throw taskNotFound(id);
   if (place === "unclaimed") return requestUnclaimed(records, spec, array!, at.idx, id, asked, user);
   const { state, outcome } = unrecordedRow(array!, records.task(at.number, -1)!, at.idx)!;
   return answer(state, outcome);
@@ -68,8 +67,6 @@ const answer = (state: number, outcome: number): RequestResult => ({
   state: wireState(state),
   outcome: wireOutcome(outcome),
 });
-const notFound = (id: string) =>
-  new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${id}`, { metadata: { task_id: id } });
 const notRunning = (id: string, asked: TaskRequest) =>
   new AppError("precondition", "NOT_RUNNING", `task ${id} is not ${asked === "resume" ? "suspended" : "running"}`, {
     metadata: { task_id: id },

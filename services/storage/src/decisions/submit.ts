@@ -1,4 +1,4 @@
-import { AppError, arraySize, hasIndex, splitTaskId } from "@berth/core";
+import { AppError, arraySize, hasIndex, splitTaskId, dependencyNotFound } from "@berth/core";
 import { hostLeaseOf, toFailure } from "@berth/contracts";
 import type { SubmitResult } from "@berth/contracts/store";
 import { RunSpec } from "@berth/contracts/types";
@@ -54,8 +54,7 @@ function checkDependency(records: Records, id: string, user: string, admin: bool
   const parent = Number.isSafeInteger(number) && records.task(number, -1) ? records.spec(number) : undefined;
   const found =
     parent && (index === undefined || (parent.is_array === 1 && hasIndex(records.array(number)!.range, index)));
-  if (!found)
-    throw new AppError("not-found", "DEPENDENCY_NOT_FOUND", `there is no task ${id} to wait for`, { metadata });
+  if (!found) throw dependencyNotFound(id);
   if (parent.user !== user && !admin)
     throw new AppError("denied", "DEPENDENCY_NOT_YOURS", `task ${id} belongs to another user`, { metadata });
 }

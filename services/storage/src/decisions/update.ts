@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, taskNotFound, taskNotYours, invalidField } from "@berth/core";
 import type { UpdateTaskRequest } from "@berth/contracts/store";
 import { overCode } from "./record/codes.ts";
 import type { SpecColumns } from "./record/columns.ts";
@@ -18,14 +18,10 @@ export function changeLimit(batch: Open, { taskId, user, admin, maxLive }: Updat
   const metadata = { task_id: taskId };
   const id = readId(taskId);
   const spec = id && batch.spec(id.number);
-  if (!spec) throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata });
-  if (spec.user !== user && !admin)
-    throw new AppError("denied", "NOT_YOURS", `task ${taskId} belongs to another user`, { metadata });
+  if (!spec) throw taskNotFound(taskId);
+  if (spec.user !== user && !admin) throw taskNotYours(taskId);
   if (maxLive === undefined) return undefined;
-  if (!Number.isSafeInteger(maxLive) || maxLive < 0)
-    throw new AppError("invalid", "INVALID_FIELD", "max_live: must be 0 (no limit) or more", {
-      metadata: { field: "max_live", rule: "must be 0 (no limit) or more" },
-    });
+  if (!Number.isSafeInteger(maxLive) || maxLive < 0) throw invalidField("max_live", "must be 0 (no limit) or more");
   const array = id.idx < 0 && spec.is_array === 1 ? batch.array(id.number) : undefined;
   if (!array)
     throw new AppError("invalid", "NOT_AN_ARRAY", `${taskId} is not an array: it has no elements to limit`, {

@@ -55,8 +55,8 @@ describe("Housekeeping", () => {
 
   it("says what fails, but for storage being away", async () => {
     const { scene, housekeeping } = setUp([
-      new AppError("unavailable", "GONE", "gone"),
-      new AppError("internal", "BROKEN", "x"),
+      AppError.received("unavailable", "GONE", "gone"),
+      AppError.received("internal", "BROKEN", "x"),
     ]);
     housekeeping.onTick(signal);
     await settled();

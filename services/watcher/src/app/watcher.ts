@@ -43,11 +43,11 @@ export interface SyncAnswer {
 }
 
 /** Why an agent may not speak for its host: another one of the same host name was heard lately. */
-export const hostNameTaken: Reason = {
+export const hostNameTaken = {
   code: "HOST_NAME_TAKEN",
   message:
     "another agent that uses this host name was heard lately; host names must be unique, so give one of the machines another name",
-};
+} as const satisfies Reason;
 
 export interface HostReport {
   readonly hostId: string;

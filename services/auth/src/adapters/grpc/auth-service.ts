@@ -23,6 +23,8 @@ export interface AuthServiceDeps {
   createUser(wish: NewUser, password: string): Promise<AuthUser>;
 }
 
+const sessionEnded = (why: string): AppError => new AppError("denied", "SESSION_ENDED", why);
+
 const longestTtlMs = 10 * 365 * 86_400_000;
 
 /** AuthService: for other services, who have shown the cluster's secret. */
@@ -50,7 +52,7 @@ export function authService({
     if (id === "") return undefined;
     const key = await accounts.key(id);
     if (!key || key.user !== user || (key.expiresAt && key.expiresAt <= now()))
-      throw new AppError("denied", "SESSION_ENDED", "the API key of this session is revoked or out of date");
+      throw sessionEnded("the API key of this session is revoked or out of date");
     return key;
   }
 
@@ -117,8 +119,7 @@ export function authService({
     },
     async checkSession({ user: name, keyId }) {
       const user = await provider.getUser(name);
-      if (!user || user.disabled)
-        throw new AppError("denied", "SESSION_ENDED", "the user of this session is disabled or unknown");
+      if (!user || user.disabled) throw sessionEnded("the user of this session is disabled or unknown");
       await liveKey(name, keyId);
       return { user: toWireUser(user) };
     },

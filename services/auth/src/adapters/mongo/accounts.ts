@@ -1,6 +1,6 @@
 import type { AuthUser } from "@berth/plugins";
 import type { Collection, Db, Document, MongoClient, ReadConcern } from "mongodb";
-import { AppError } from "@berth/core";
+import { AppError, databaseUnavailable } from "@berth/core";
 import { uidTaken, userExists } from "../../ports/accounts.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
@@ -172,10 +172,7 @@ async function answered<T>(call: Promise<T>): Promise<T> {
 }
 
 /** Whatever the driver throws here is the server's or the network's matter: nothing of ours is wrong about these few calls. */
-const unavailable = (error: unknown): AppError =>
-  error instanceof AppError
-    ? error
-    : new AppError("unavailable", "DATABASE_UNAVAILABLE", "the database does not answer", { cause: error });
+const unavailable = (error: unknown): AppError => (error instanceof AppError ? error : databaseUnavailable(error));
 
 const toUser = ({ _id, uid, gid, groups, role, home, email, disabled, created_at: createdAt }: UserDoc): AuthUser => ({
   name: _id,

@@ -90,7 +90,11 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
       const failure = began.find((event) => event.kind === "failed" || event.kind === "unable");
       if (!failure || !("reason" in failure)) return;
       await Promise.all(tasks.map(({ run }) => control.killTask(run, "KILL")));
-      throw new AppError("unavailable", failure.reason.code, `the group was not started: ${failure.reason.message}`);
+      throw AppError.received(
+        "unavailable",
+        failure.reason.code,
+        `the group was not started: ${failure.reason.message}`,
+      );
     },
 
     watchTasks(signal) {

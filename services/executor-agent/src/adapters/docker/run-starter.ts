@@ -111,7 +111,7 @@ export class RunStarter {
       if (!(error instanceof AppError)) throw error;
       this.#deps.logger.warn("a volume is not mounted", { run: held.key, error });
       const why = error.reason === "VOLUME_MISSING" ? "is not there on this host" : "could be exchanged by others";
-      throw new AppError(error.code, error.reason, `the volume for ${target} is not mounted: it ${why}`, {
+      throw AppError.received(error.code, error.reason, `the volume for ${target} is not mounted: it ${why}`, {
         cause: error,
       });
     }

@@ -1,8 +1,9 @@
 import { invalidField } from "@berth/core";
+import type { ReasonCode } from "@berth/core";
 import type { z } from "zod";
 
 /** Reasons by field, for programs; any other field is INVALID_FIELD. */
-const reasons: Readonly<Record<string, string>> = {
+const reasons: Readonly<Record<string, ReasonCode>> = {
   name: "INVALID_NAME",
   project: "INVALID_PROJECT",
   image: "INVALID_IMAGE",
@@ -50,7 +51,7 @@ function fieldName(path: readonly PropertyKey[]): string {
   return name;
 }
 
-function reasonOf(path: readonly PropertyKey[]): string {
+function reasonOf(path: readonly PropertyKey[]): ReasonCode {
   for (const part of path.toReversed()) {
     const reason = typeof part === "string" ? reasons[snake(part)] : undefined;
     if (reason !== undefined && path[path.indexOf(part) - 1] !== "env") return reason;

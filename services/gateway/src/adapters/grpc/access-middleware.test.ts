@@ -93,7 +93,7 @@ describe("accessMiddleware", () => {
     const changing: Sessions = {
       async callerOf() {
         asked += 1;
-        if (asked === 2) throw new AppError("unavailable", "AWAY", "auth is away");
+        if (asked === 2) throw AppError.received("unavailable", "AWAY", "auth is away");
         if (asked > 3) throw new AppError("unauthenticated", "BAD_KEY", "revoked");
         return { user: "anna", admin: false, keyId: "" };
       },

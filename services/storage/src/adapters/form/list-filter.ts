@@ -1,13 +1,10 @@
-import { AppError } from "@berth/core";
+import { invalidField } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest } from "@berth/contracts/store";
 import { outcomeCode, stateCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 
 export type Wanted = (row: TaskColumns, spec: SpecColumns) => boolean;
-
-export const invalid = (field: string, rule: string) =>
-  new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
 
 export function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
   const states = new Set(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
@@ -23,7 +20,7 @@ export function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: Sp
 /** A page token is the place where the next page begins; the filter comes with each request. */
 export function readPlace(token: string, fallback: number): number {
   if (token === "") return fallback;
-  if (!/^(0|[1-9][0-9]{0,15})$/.test(token)) throw invalid("page_token", "must come from the page before");
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(token)) throw invalidField("page_token", "must come from the page before");
   return Number(token);
 }
 

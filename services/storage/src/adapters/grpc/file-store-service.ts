@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { taskNotFound, invalidField } from "@berth/core";
 import { LogStream } from "@berth/contracts/store";
 import type { AddFileRequest, FileStoreServiceService, ReadLogResponse } from "@berth/contracts/store";
 import type { ServiceImplementation } from "@berth/runtime";
@@ -23,10 +23,7 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
   const { store, files } = deps;
   const known = async (taskId: string): Promise<LogState> => {
     const state = await store.logState(taskId);
-    if (!state)
-      throw new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, {
-        metadata: { task_id: taskId },
-      });
+    if (!state) throw taskNotFound(taskId);
     if (state.archived) throw filesAreGone(taskId);
     return state;
   };
@@ -35,10 +32,7 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
     async addFile(messages) {
       const incoming = messages[Symbol.asyncIterator]();
       const first = await incoming.next();
-      if (first.done)
-        throw new AppError("invalid", "INVALID_FIELD", "task_id: must be in the first message", {
-          metadata: { field: "task_id", rule: "must be in the first message" },
-        });
+      if (first.done) throw invalidField("task_id", "must be in the first message");
       const { taskId, executable } = first.value;
       const path = pathOf(first.value);
       innerFile(path);
@@ -66,11 +60,11 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
 
     async appendLog({ run, stream, offset, content }) {
       const name = streams[stream];
-      if (!name) throw invalidLog("stream", "must be stdout or stderr");
-      if (content.length > appendAtMost) throw invalidLog("content", "must be at most 1 MiB");
+      if (!name) throw invalidField("stream", "must be stdout or stderr");
+      if (content.length > appendAtMost) throw invalidField("content", "must be at most 1 MiB");
       const state = run && run.epoch === store.epoch ? await store.logState(run.taskId) : undefined;
       if (!run || !state || run.attempt < 1 || run.attempt > state.attempt)
-        throw invalidLog("run", "must be known to this database", "UNKNOWN_RUN");
+        throw invalidField("run", "must be known to this database", "UNKNOWN_RUN");
       // The host was away longer than output is kept. Accept the output and drop it, so that the agent can settle the run.
       if (state.archived) return { sizeBytes: offset + content.length };
       return { sizeBytes: await files.appendLog(run, name, state, offset, content) };
@@ -100,9 +94,6 @@ export function fileStoreService(deps: FileServiceDeps): ServiceImplementation<F
     },
   };
 }
-
-const invalidLog = (field: string, rule: string, reason = "INVALID_FIELD") =>
-  new AppError("invalid", reason, `${field}: ${rule}`, { metadata: { field, rule } });
 
 const pathOf = ({
   path,

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { invalidField } from "@berth/core";
 import type { NewTask, TaskStoreServiceService } from "@berth/contracts/store";
 import { isTracing, withSpan } from "@berth/runtime";
 import type { ServiceImplementation } from "@berth/runtime";
@@ -27,7 +27,7 @@ export function taskStoreService(
       return store.request(request);
     },
     acquireLease(request) {
-      if (request.name === "" || request.holder === "") throw invalid("name and holder", "must be given");
+      if (request.name === "" || request.holder === "") throw invalidField("name and holder", "must be given");
       return store.acquireLease(request);
     },
     async releaseLease(request) {
@@ -44,7 +44,7 @@ export function taskStoreService(
     countTasks: (request) => store.countTasks(request),
     updateTask: async (request) => ({ task: await store.updateTask(request) }),
     loseRuns(request) {
-      if (request.hostId === "") throw invalid("host_id", "must be given");
+      if (request.hostId === "") throw invalidField("host_id", "must be given");
       return store.loseRuns(request);
     },
     runHousekeeping: (request) => runHousekeeping(request),
@@ -52,11 +52,8 @@ export function taskStoreService(
 }
 
 function atMost(field: string, length: number, limit: number): void {
-  if (length > limit) throw invalid(field, `must be at most ${limit}`);
+  if (length > limit) throw invalidField(field, `must be at most ${limit}`);
 }
-
-const invalid = (field: string, rule: string) =>
-  new AppError("invalid", "INVALID_FIELD", `${field}: ${rule}`, { metadata: { field, rule } });
 
 /** One call may carry tasks of several submits: adds a span to the trace of each submit. */
 async function traced<T>(tasks: readonly NewTask[], fn: () => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, queueFull, storageClosed } from "@berth/core";
 
 export interface CommitLoopOptions {
   /** The most calls in one transaction, each counted by its weight. */
@@ -83,9 +83,8 @@ export function commitLoop<C>(
   return {
     run(call, weight = 1) {
       return new Promise((resolve, reject) => {
-        if (closed) return reject(new AppError("unavailable", "STORAGE_CLOSED", "the storage is shutting down"));
-        if (waiting.length >= maxQueued)
-          return reject(new AppError("unavailable", "QUEUE_FULL", `${maxQueued} writes wait already`));
+        if (closed) return reject(storageClosed());
+        if (waiting.length >= maxQueued) return reject(queueFull("writes", maxQueued));
         waiting.push({ call, weight, queuedAt: performance.now(), resolve, reject });
         running ??= drain();
       });

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { databaseUnavailable } from "@berth/core";
 import type { MongoCalls } from "./calls.ts";
 import { driverCalls } from "./calls.ts";
 
@@ -34,7 +34,7 @@ export async function connectMongo(url: string, warn: (message: string, fields: 
     return { calls, database, server: `MongoDB ${version}` };
   } catch (cause) {
     await client.close();
-    throw new AppError("unavailable", "DATABASE_UNAVAILABLE", "MongoDB does not answer", { cause });
+    throw databaseUnavailable(cause);
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, databaseUnavailable } from "@berth/core";
 
 /** What the driver throws, as far as it counts here. It is told by code and label, never by its text. */
 interface DriverError {
@@ -42,5 +42,5 @@ export const epochChanged = (now: string, before: string) =>
 /** Anything thrown by a call, as others are told of it. */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError || !isPassing(error)) return error;
-  return new AppError("unavailable", "DATABASE_UNAVAILABLE", "the database does not answer", { cause: error });
+  return databaseUnavailable(error);
 }

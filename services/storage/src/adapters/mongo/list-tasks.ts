@@ -1,8 +1,9 @@
+import { invalidField } from "@berth/core";
 import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import { overCode, stateCode } from "../../decisions/record/codes.ts";
-import { filterOf, invalid, readPlace } from "../form/list-filter.ts";
+import { filterOf, readPlace } from "../form/list-filter.ts";
 import type { Wanted } from "../form/list-filter.ts";
 import { shortMessage } from "../../decisions/record/task-message.ts";
 import type { Batch } from "./batch.ts";
@@ -27,8 +28,8 @@ export interface ListDeps {
 /** Tasks by filter, newest first; or elements by index. A page may be short, or empty, and yet have a next one. */
 export async function listTasks(deps: ListDeps, request: ListTasksRequest): Promise<Page> {
   const size = request.pageSize === 0 ? 100 : request.pageSize;
-  if (size < 1 || size > 1_000) throw invalid("page_size", "must be from 1 to 1000");
-  if (request.taskIds.length > 1_000) throw invalid("task_ids", "must be at most 1000");
+  if (size < 1 || size > 1_000) throw invalidField("page_size", "must be from 1 to 1000");
+  if (request.taskIds.length > 1_000) throw invalidField("task_ids", "must be at most 1000");
   const wanted = filterOf(request);
   if (request.taskIds.length > 0) return byId(deps, request.taskIds, wanted);
   if (request.arrayId === "") return byNumber(deps, request, size, wanted);

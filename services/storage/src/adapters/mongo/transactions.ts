@@ -1,4 +1,4 @@
-import { AppError } from "@berth/core";
+import { AppError, commitFailed } from "@berth/core";
 import { sleep } from "@berth/runtime";
 import type { Batch } from "./batch.ts";
 import { decide } from "./batch.ts";
@@ -94,7 +94,7 @@ export function transactions(deps: TransactionDeps) {
 const gaveUp = (isUnknown: boolean, cause: unknown) =>
   isUnknown
     ? new AppError("unavailable", "COMMIT_UNKNOWN", "the database did not say whether it committed", { cause })
-    : new AppError("unavailable", "COMMIT_FAILED", "the database could not commit", { cause });
+    : commitFailed(cause);
 
 /** One try at a transaction. */
 class Attempt {

@@ -1,3 +1,4 @@
+import { invalidField } from "@berth/core";
 import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
@@ -5,7 +6,7 @@ import type { Database } from "@berth/database";
 import { overCode, stateCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { checkCodes, unlessUnreadable } from "../../decisions/record/damage.ts";
-import { filterOf, invalid, readPlace } from "../form/list-filter.ts";
+import { filterOf, readPlace } from "../form/list-filter.ts";
 import type { Wanted } from "../form/list-filter.ts";
 import { shortMessage } from "../../decisions/record/task-message.ts";
 import type { Found } from "../../decisions/record/task-message.ts";
@@ -24,8 +25,8 @@ type Page = Omit<ListTasksResponse, "watchToken">;
 /** Tasks by filter, newest first; or elements by index. A page may be short, or empty, and yet have a next one. */
 export function listTasks(db: Database, records: Records, request: ListTasksRequest): Page {
   const size = request.pageSize === 0 ? 100 : request.pageSize;
-  if (size < 1 || size > 1_000) throw invalid("page_size", "must be from 1 to 1000");
-  if (request.taskIds.length > 1_000) throw invalid("task_ids", "must be at most 1000");
+  if (size < 1 || size > 1_000) throw invalidField("page_size", "must be from 1 to 1000");
+  if (request.taskIds.length > 1_000) throw invalidField("task_ids", "must be at most 1000");
   const wanted = filterOf(request);
   if (request.taskIds.length > 0) return byId(records, request, wanted);
   if (request.arrayId === "") return byNumber(db, records, request, size, wanted);
