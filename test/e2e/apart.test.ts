@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { lstatSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { CreateUserRequest } from "@berth/contracts/api";
+import { Role } from "@berth/contracts/auth";
 import { Outcome } from "@berth/contracts/types";
-import { apiOf, startCluster, submit, whenOver } from "@berth/test-support";
+import { apiOf, connectApi, startCluster, submit, whenOver } from "@berth/test-support";
 import type { Api, TestCluster } from "@berth/test-support";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -66,6 +68,38 @@ echo done`;
     expect(got.stdout).toBe("mine\n");
     const log = await cluster.berth(["logs", `${task.id}.1`]);
     expect(log.stdout).toContain("done");
+  });
+
+  it("keep nobody from starting by breaking their own directories, and end with their reason", async () => {
+    const key = (
+      await api.session.createUser(CreateUserRequest.fromPartial({ user: { name: "eve", role: Role.USER } }))
+    ).key;
+    const { server } = JSON.parse(readFileSync(cluster.layout.clientFile, "utf8")) as { server: string };
+    const eve = connectApi(server, key);
+    const script = `#!/bin/sh
+cd "$BERTH_ARRAY_DIR/.."; mv e e.real; rm -rf e; ln -s /nowhere e; ln -s /nowhere work
+rm -rf "$BERTH_TASK_DIR" "$BERTH_ARRAY_DIR"; rm -f *.out *.err; chmod 0 "$BERTH_TASK_DIR" "$BERTH_ARRAY_DIR"
+exit 3`;
+    const array = await submit(eve, { script, array: { first: 1, last: 40, step: 1, maxLive: 0 } });
+    const closed = await submit(eve, {
+      command: ["true"],
+      workdir: "/root/x",
+      array: { first: 1, last: 40, step: 1, maxLive: 0 },
+    });
+    for (let n = 0; n < 5; n++) {
+      const from = performance.now();
+      expect((await run("true")).outcome).toBe(Outcome.SUCCEEDED);
+      expect(performance.now() - from, "a neighbour's task").toBeLessThan(5_000);
+    }
+    const broken = await whenOver(eve, array);
+    expect(broken).toMatchObject({ outcome: Outcome.FAILED, progress: { ended: { failed: 40 } } });
+    expect(await whenOver(eve, `${array}.40`)).toMatchObject({ exitCode: 3, attempt: 1 });
+    await whenOver(eve, closed);
+    expect((await whenOver(eve, `${closed}.1`)).reason).toMatchObject({
+      code: "WORKDIR_FORBIDDEN",
+      message: expect.stringMatching(/^uid \d+, as which it runs, may not enter \/root on this host/) as string,
+    });
+    eve.close();
   });
 
   it("have files of any name listed and fetched, byte for byte", async () => {

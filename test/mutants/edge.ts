@@ -56,7 +56,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: "services/auth/src/adapters/grpc/auth-service.ts",
     find: "if (maker?.expiresAt && (ttlMs === 0 ||",
     replace: "if (maker?.expiresAt && (ttlMs < 0 ||",
-    tests: ["test/integration/auth"],
+    tests: ["test/integration/auth/accounts.test.ts"],
   },
   {
     name: "session-outlives-key",
@@ -72,7 +72,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: "services/auth/src/adapters/grpc/auth-service.ts",
     find: "if (admins.length === 0) return;",
     replace: "if (admins.length >= 0) return;",
-    tests: ["test/integration/auth"],
+    tests: ["test/integration/auth/accounts.test.ts"],
   },
   {
     name: "rescue-with-any-file",
@@ -80,7 +80,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: "services/auth/src/adapters/disk/rescue-file.ts",
     find: "if (!/^rescue-[0-9a-f]{32}$/.test(name)) return false;",
     replace: "",
-    tests: ["test/integration/auth"],
+    tests: ["test/integration/auth/accounts.test.ts"],
   },
   {
     name: "agent-without-secret",
