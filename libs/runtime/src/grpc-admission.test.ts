@@ -118,6 +118,40 @@ describe("messages of callers", () => {
   });
 });
 
+describe("an address", () => {
+  it("holds so many bytes of all its users together, and leaves room for other addresses", async () => {
+    await using echo = new Echo();
+    const { address } = await echo.serve({
+      limits: { boundsCallers: true },
+      admit: (_, authorization) => ({ user: authorization }),
+    });
+    const session = connect(`http://${address}`);
+    const elsewhere = connect(`http://${address}`, { localAddress: "127.0.0.2" } as object);
+    /** Of 16 MiB, of which only the header comes; 8 of them are all that a user may send at a time. */
+    const large = (user: string, on = session): ClientHttp2Stream => {
+      const stream = begin(on, user);
+      stream.write(header(16 * 1024 * 1024));
+      return stream;
+    };
+    const held = ["ann", "bob"].flatMap((user) => Array.from({ length: 8 }, () => large(user)));
+    const tooMuch = large("cid");
+    expect(await statusOf(tooMuch)).toMatchObject({
+      status: 8,
+      message: expect.stringContaining("127.0.0.1 is sending"),
+    });
+    const other = begin(elsewhere, "cid");
+    other.end(Buffer.concat([header(2), Buffer.from("hi")]));
+    expect(await statusOf(other)).toMatchObject({ status: 0 });
+    const [first] = held;
+    first!.close();
+    await once(first!, "close");
+    const next = begin(session, "cid");
+    next.end(Buffer.concat([header(2), Buffer.from("hi")]));
+    expect(await statusOf(next)).toMatchObject({ status: 0 });
+    for (const each of [session, elsewhere]) each.destroy();
+  });
+});
+
 describe("a stream", () => {
   it("is closed where its client leaves it unread, and its handler ends", async () => {
     await using echo = new Echo();

@@ -8,10 +8,11 @@ import { maxMessageBytes } from "@berth/contracts/channel";
 import { GatedCall } from "./gated-call.ts";
 import { Deadlines } from "./deadlines.ts";
 import { MessageGuard, messageMs } from "./message-guard.ts";
+import { networkOf } from "./network-address.ts";
 import { endWhenUnread, slowReaderMs } from "./slow-reader.ts";
 import { tlsPeerOf } from "./tls-peer.ts";
 import type { TlsPeer } from "./tls-peer.ts";
-import { ReceiveBudget, knownLimits, noLimits, unknownLimits } from "./receive-budget.ts";
+import { ReceiveBudget, addressLimits, knownLimits, noLimits, unknownLimits } from "./receive-budget.ts";
 
 /** Who was let in; what a server knows more of them reaches its middleware as `AdmittedContext`. */
 export interface Admitted {
@@ -43,6 +44,8 @@ export interface AdmissionOptions {
   readonly boundsCallers?: boolean;
   /** Whether handlers find the caller's name, as `admit` answered it, in the call's metadata under `callerKey`. */
   readonly namesCaller?: boolean;
+  /** Connections that one address may have; without it as many as it likes. */
+  readonly connectionsPerAddress?: number;
   /** For tests: how long a message may take to arrive. */
   readonly messageMs?: number;
   /** For tests: how long a stream may be left unread. */
@@ -56,6 +59,7 @@ export interface AdmissionOptions {
 export function admission(admit: Admit, options: AdmissionOptions = {}): ServerInterceptor {
   const known = new ReceiveBudget(options.boundsCallers ? knownLimits : noLimits);
   const unknown = new ReceiveBudget(unknownLimits);
+  const addresses = options.boundsCallers ? new ReceiveBudget(addressLimits) : undefined;
   const deadlines = new Deadlines(options.messageMs ?? messageMs);
 
   return ({ path, requestStream, responseStream }, call) => {
@@ -71,7 +75,9 @@ export function admission(admit: Admit, options: AdmissionOptions = {}): ServerI
         // Until `open` nobody reads the stream: what comes stays within the window of HTTP/2's flow control.
         const decide = (admitted: Admitted | undefined): void => {
           if (stream.destroyed) return;
-          const budget = admitted ? known.open(admitted.user) : unknown.open(addressOf(stream));
+          const budget = admitted
+            ? known.open(admitted.user, addresses?.open(addressOf(stream)))
+            : unknown.open(addressOf(stream));
           const mostBytes = admitted ? maxMessageBytes : unknownMessageBytes;
           new MessageGuard(stream, { budget, mostBytes, expected: !requestStream, deadlines, onFault });
           if (options.namesCaller) metadata.set(callerKey, admitted?.user ?? "");
@@ -89,7 +95,8 @@ export function admission(admit: Admit, options: AdmissionOptions = {}): ServerI
   };
 }
 
-const addressOf = (stream: ServerHttp2Stream): string => stream.session?.socket?.remoteAddress ?? "this machine";
+const addressOf = (stream: ServerHttp2Stream): string =>
+  networkOf(stream.session?.socket?.remoteAddress ?? "this machine");
 
 function refuse(call: ServerInterceptingCallInterface, stream: ServerHttp2Stream, error: AppError): void {
   const metadata = new Metadata();

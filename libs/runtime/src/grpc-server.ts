@@ -8,6 +8,7 @@ import { hostPort, isLoopback, parseAddress, removeStaleSocket } from "./address
 import type { Closing } from "./closing.ts";
 import { admission } from "./grpc-admission.ts";
 import type { Admit, AdmissionOptions, Admitted } from "./grpc-admission.ts";
+import { limitConnections } from "./connection-limit.ts";
 import { callMiddleware } from "./grpc-call.ts";
 import type { AdmittedContext } from "./grpc-call.ts";
 import { Health, healthService } from "./grpc-health.ts";
@@ -114,6 +115,9 @@ export async function serveGrpc<A extends Admitted>(options: GrpcServerOptions<A
       address: hostPort(address.host, port),
     });
   if (!options.notReadyYet) health.set(true);
+  const { connectionsPerAddress: mostPerAddress } = options.limits ?? {};
+  if (mostPerAddress !== undefined && address.kind === "tcp")
+    options.closing.add(limitConnections({ port, mostPerAddress, logger }));
   options.closing.add(async () => {
     health.set(false);
     draining.abort();

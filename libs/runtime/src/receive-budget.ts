@@ -17,6 +17,13 @@ export const knownLimits: BudgetLimits = {
   callsPerCaller: 15_000,
   calls: 100_000,
 };
+/** Of an address, whoever calls from there with credentials: it leaves as much to the others. */
+export const addressLimits: BudgetLimits = {
+  bytesPerCaller: 256 * MiB,
+  bytes: Infinity,
+  callsPerCaller: 50_000,
+  calls: Infinity,
+};
 /** Of services of this cluster. */
 export const noLimits: BudgetLimits = {
   bytesPerCaller: Infinity,
@@ -46,19 +53,21 @@ export class ReceiveBudget {
     this.#limits = limits;
   }
 
-  /** Opens a call. Throws `quota` TOO_MANY_CALLS. */
-  open(caller: string): CallBudget {
+  /** Opens a call, which counts in `beside`, too. Throws `quota` TOO_MANY_CALLS, and gives `beside` back then. */
+  open(caller: string, beside?: CallBudget): CallBudget {
     const held = this.#callers.get(caller) ?? { bytes: 0, calls: 0 };
-    if (held.calls >= this.#limits.callsPerCaller || this.#calls >= this.#limits.calls)
+    if (held.calls >= this.#limits.callsPerCaller || this.#calls >= this.#limits.calls) {
+      beside?.release();
       throw new AppError(
         "quota",
         "TOO_MANY_CALLS",
         `${caller} has too many calls open here; let some of them end first`,
       );
+    }
     this.#callers.set(caller, held);
     held.calls += 1;
     this.#calls += 1;
-    return new OpenCall(this, caller, held);
+    return new OpenCall(this, caller, held, beside);
   }
 
   /** Called by the call that it is of. */
@@ -88,17 +97,20 @@ class OpenCall implements CallBudget {
   readonly #budget: ReceiveBudget;
   readonly #caller: string;
   readonly #held: Held;
+  readonly #beside: CallBudget | undefined;
   #bytes = 0;
   #isOpen = true;
 
-  constructor(budget: ReceiveBudget, caller: string, held: Held) {
+  constructor(budget: ReceiveBudget, caller: string, held: Held, beside: CallBudget | undefined) {
     this.#budget = budget;
     this.#caller = caller;
     this.#held = held;
+    this.#beside = beside;
   }
 
   reserve(bytes: number): void {
     if (!this.#isOpen) return;
+    this.#beside?.reserve(bytes);
     this.#budget.take(this.#caller, this.#held, bytes - this.#bytes);
     this.#bytes = bytes;
   }
@@ -106,6 +118,7 @@ class OpenCall implements CallBudget {
   release(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#beside?.release();
     this.#budget.giveBack(this.#caller, this.#held, this.#bytes);
   }
 }

@@ -31,6 +31,8 @@ const shape = {
     .default(defaultHostLeaseMs),
   /** Streams that one user may have open at this gateway. */
   maxStreams: z.coerce.number().int().min(1).default(200),
+  /** Connections that one address may have open here; behind a proxy or NAT, all that come through it together. */
+  maxConnectionsPerAddress: z.coerce.number().int().min(1).default(1_000),
   /** How long a resolved user or volume is remembered, in milliseconds. */
   resolveTtlMs: z.coerce.number().int().min(0).default(3_000),
 };

@@ -94,7 +94,7 @@ await runService({
       services: grpcServices(api),
       ...trust.publicDoor,
       admit: admitCallers(api.authorize),
-      limits: { boundsCallers: true },
+      limits: { boundsCallers: true, connectionsPerAddress: config.maxConnectionsPerAddress },
       middleware: [accessMiddleware(api.authorize, streamLimit(config.maxStreams))],
       logger,
       closing,
