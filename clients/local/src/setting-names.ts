@@ -15,6 +15,7 @@ const ofServices = [
   "FILES_DIR",
   "FIRST_ADMIN",
   "FOLD_AFTER_MS",
+  "MAX_CONNECTIONS_PER_ADDRESS",
   "MAX_FILE_BYTES",
   "GRACE_MS",
   "HOST_ID",
