@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.ts";
 
 /** Projects stand inline, with `extends: true`: a root `isolate` is not handed on to projects found by a pattern. */
 const project = (name: string, include: string[], test: object = {}) => ({
@@ -6,12 +7,13 @@ const project = (name: string, include: string[], test: object = {}) => ({
   test: { name, include, ...test },
 });
 
-/** Suites that start servers: two files at a time, each in a process of its own. */
-const slow = { pool: "forks" as const, maxWorkers: 2, testTimeout: 60_000, hookTimeout: 60_000 };
+/** Suites that start servers: three files at a time, each in a process of its own. They wait for most of their time, so that two cores are not too few. */
+const slow = { pool: "forks" as const, maxWorkers: 3, testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
     exclude: ["**/node_modules/**"],
+    sequence: { sequencer: LongestFirst },
     projects: [
       // One module graph for all files: two hundred small files take 2 s instead of 25.
       project(
