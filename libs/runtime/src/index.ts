@@ -40,6 +40,12 @@ export { problemService, Problems } from "./problems.ts";
 export { SetAside } from "./set-aside.ts";
 export { splitOnFailure } from "./split-batch.ts";
 export { backoffMs, isRetryable, retry, sleep, type RetryOptions } from "./retry.ts";
+export {
+  runGrpcService,
+  type GrpcServiceConfig,
+  type GrpcServiceContext,
+  type GrpcServiceParts,
+} from "./run-grpc-service.ts";
 export { runService, type RunServiceOptions, type ServiceContext, type StartedService } from "./run-service.ts";
 export {
   extract,
