@@ -162,6 +162,9 @@ const operation = {
   STORAGE_LOCKED: "Another process has this database open; SQLite allows one storage.",
   STORAGE_TOO_NEW: "The database was written by a newer version of Berth.",
   DATABASE_DAMAGED: "The database is damaged. See *A damaged database* in operations.md.",
+  DATABASE_REFUSED:
+    "MongoDB takes neither user nor password of `BERTH_DATABASE`. Correct it, then start the service again.",
+  DATABASE_URL: "`BERTH_DATABASE` is no URL that the driver of MongoDB takes.",
   DATABASE_FORM: "The schema of the database is of another version of Berth.",
   DATABASE_EMPTIED: "The writer document of the MongoDB database is gone: it was emptied.",
   NO_TRANSACTIONS: "The MongoDB server is no replica set, so it has no transactions.",

@@ -96,7 +96,7 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
 
 /** EX_CONFIG of sysexits.h: a supervisor need not start it again before somebody has looked. */
 const operatorExitCode = 78;
-const operatorReasons: readonly string[] = ["DATABASE_DAMAGED", "STORAGE_TOO_NEW"];
+const operatorReasons: readonly string[] = ["DATABASE_DAMAGED", "DATABASE_REFUSED", "STORAGE_TOO_NEW"];
 
 const needsOperator = (error: unknown): boolean => error instanceof AppError && operatorReasons.includes(error.reason);
 

@@ -78,3 +78,54 @@ it("storage and auth wait for a MongoDB that is away at their start", { timeout:
     rmSync(dir, { recursive: true, force: true });
   }
 });
+
+it(
+  "storage and auth end with a word for the operator where MongoDB refuses their password",
+  { timeout: 120_000 },
+  async () => {
+    const mongo = await startOwnMongo();
+    const dir = mkdtempSync(join(tmpdir(), "berth-refused-"));
+    const started: ChildProcess[] = [];
+    const up = (name: "storage" | "auth", database: string) => {
+      const child = spawn(process.execPath, [join(import.meta.dirname, `../../../services/${name}/src/main.ts`)], {
+        env: {
+          PATH: process.env["PATH"],
+          BERTH_DATA_DIR: join(dir, name),
+          BERTH_LISTEN: `unix:${join(dir, name)}.sock`,
+          BERTH_CLUSTER_SECRET: secret,
+          BERTH_READY_FILE: join(dir, `${name}.ready`),
+          BERTH_DATABASE: database,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      started.push(child);
+      let said = "";
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding("utf8").on("data", (text) => (said += text));
+      const ended = once(child, "close").then(([code]) => code as number);
+      return { ended, said: () => said };
+    };
+    const wrong = mongo.urlOf("refused").replace("mongodb://", "mongodb://berth:not-the-password@");
+    try {
+      for (const name of ["storage", "auth"] as const) {
+        const { ended, said } = up(name, wrong);
+        expect(await ended, said()).toBe(78);
+        expect(said()).toContain("DATABASE_REFUSED");
+        expect(said()).not.toContain("not-the-password");
+        const badUrl = up(name, "mongodb:/127.0.0.1/berth");
+        expect([await badUrl.ended, badUrl.said()]).toEqual([2, expect.stringMatching(/DATABASE_URL|CONFIG_INVALID/)]);
+      }
+      // Also where it was away at first.
+      await mongo.kill();
+      const late = up("storage", wrong);
+      await until(() => existsSync(join(dir, "storage.ready")), "storage to serve", 30_000);
+      await until(() => late.said().includes("ECONNREFUSED"), "the reason in its log", 30_000);
+      await mongo.start();
+      expect(await late.ended).toBe(78);
+    } finally {
+      for (const child of started) child.kill("SIGKILL");
+      await mongo.close();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+);

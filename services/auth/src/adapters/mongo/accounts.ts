@@ -1,3 +1,4 @@
+import { mongoStartError } from "@berth/database";
 import type { AuthUser } from "@berth/plugins";
 import type { Collection, Db, Document, MongoClient, ReadConcern } from "mongodb";
 import { AppError, databaseUnavailable } from "@berth/core";
@@ -38,21 +39,22 @@ export interface MongoAccounts {
 }
 
 /**
- * Users, API keys and the token key in the MongoDB of `url`, beside the storage's database. The driver is loaded only now. Throws `unavailable`
- * DATABASE_UNAVAILABLE, as each of its methods does.
+ * Users, API keys and the token key in the MongoDB of `url`, beside the storage's database. The driver is loaded only now. Throws as
+ * `mongoStartError` says; each of its methods throws `unavailable` DATABASE_UNAVAILABLE.
  */
 export async function openMongoAccounts(url: string): Promise<MongoAccounts> {
   const { MongoClient: Client } = await import("mongodb");
-  const client = new Client(url, {
-    appName: "berth-auth",
-    serverSelectionTimeoutMS: 5_000,
-    connectTimeoutMS: 5_000,
-    socketTimeoutMS: 30_000, // without it a call whose answer is lost on its way would never end
-    ignoreUndefined: true,
-  });
+  let client: MongoClient | undefined;
   try {
-    await client.connect();
-    const db = client.db(databaseOf(client), {
+    client = new Client(url, {
+      appName: "berth-auth",
+      serverSelectionTimeoutMS: 5_000,
+      connectTimeoutMS: 5_000,
+      socketTimeoutMS: 30_000, // without it a call whose answer is lost on its way would never end
+      ignoreUndefined: true,
+    });
+    const opened = await client.connect();
+    const db = opened.db(databaseOf(opened), {
       writeConcern: { w: "majority", journal: true },
       readConcern: { level: "majority" } as ReadConcern,
       readPreference: "primary",
@@ -62,11 +64,11 @@ export async function openMongoAccounts(url: string): Promise<MongoAccounts> {
     return {
       accounts: mongoAccounts(db),
       tokenKey: (make) => answered(tokenKey(db, make)),
-      close: () => client.close(),
+      close: () => opened.close(),
     };
   } catch (error) {
-    await client.close();
-    throw unavailable(error);
+    await client?.close();
+    throw mongoStartError(error);
   }
 }
 

@@ -1,4 +1,5 @@
-import { databaseUnavailable } from "@berth/core";
+import { mongoStartError } from "@berth/database";
+import type { MongoClient } from "mongodb";
 import type { MongoCalls } from "./calls.ts";
 import { driverCalls } from "./calls.ts";
 
@@ -13,28 +14,29 @@ export interface Connected {
 
 /**
  * Connects to `mongodb://…/database`; the driver is loaded only now. Warns where an operator should set something.
- * Throws `unavailable` DATABASE_UNAVAILABLE.
+ * Throws as `mongoStartError` says.
  */
 export async function connectMongo(url: string, warn: (message: string, fields: object) => void): Promise<Connected> {
-  const { MongoClient, UUID } = await import("mongodb");
-  const client = new MongoClient(url, {
-    appName: "berth-storage",
-    serverSelectionTimeoutMS: 5_000,
-    connectTimeoutMS: 5_000,
-    socketTimeoutMS: 30_000,
-    retryWrites: true,
-    retryReads: true,
-  });
+  const { MongoClient: Client, UUID } = await import("mongodb");
   const database = databaseOf(url) || "berth";
+  let client: MongoClient | undefined;
   try {
+    client = new Client(url, {
+      appName: "berth-storage",
+      serverSelectionTimeoutMS: 5_000,
+      connectTimeoutMS: 5_000,
+      socketTimeoutMS: 30_000,
+      retryWrites: true,
+      retryReads: true,
+    });
     await client.connect();
     const calls = driverCalls(client, database, (id) => new UUID(Buffer.from(id)));
     const { version } = await client.db("admin").command({ buildInfo: 1 });
     await checkTransactionTime(calls, warn);
     return { calls, database, server: `MongoDB ${version}` };
   } catch (cause) {
-    await client.close();
-    throw databaseUnavailable(cause);
+    await client?.close();
+    throw mongoStartError(cause);
   }
 }
 
