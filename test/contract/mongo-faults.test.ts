@@ -80,6 +80,19 @@ describe("faults between the adapter and MongoDB", () => {
     await once(store, ["a"]);
   });
 
+  it.each([
+    ["with its commit", [at("commit", "before", lostCommit)]],
+    ["while it wrote", [at("bulkWrite", "after", lostTransaction, of("tasks")), at("abort", "before", networkError)]],
+  ])("ends a transaction of its own that a broken connection left open %s", async (_, broken) => {
+    await using database = await mongoDatabase();
+    const { store, faults } = await database.open({ patienceMs: 3_000 });
+    // The driver's own end of a session would abort it, if there were a connection.
+    faults.plan.push(...broken, at("end", "before", networkError));
+    expect(await submit(store, "a")).toMatchObject([{ existing: false }]);
+    expect(faults.happened).toBe(broken.length + 1);
+    await once(store, ["a"]);
+  });
+
   it("finds it also when the database was away for a while after, and others wrote meanwhile", async () => {
     await using database = await mongoDatabase();
     const { store, faults } = await database.open();

@@ -71,6 +71,14 @@ export const mongoMutants: readonly Mutant[] = [
     tests: copies,
   },
   {
+    name: "own-transaction-left-open",
+    what: "a store waits for the transaction that its own broken connection left open",
+    file: `${adapter}/stale-sessions.ts`,
+    find: "    await this.endLeft();\n",
+    replace: "",
+    tests: faults,
+  },
+  {
     name: "killed-store-holds-all-up",
     what: "nobody ends the transaction of a store that was killed in it",
     file: `${adapter}/stale-sessions.ts`,

@@ -19,6 +19,10 @@ export const isTransient = (error: unknown): boolean => hasLabel(error, "Transie
 /** The transaction may be stored or not. */
 export const isUnknownCommit = (error: unknown): boolean => hasLabel(error, "UnknownTransactionCommitResult");
 
+/** The server did not say what became of it: what was asked may be done, and a transaction may still be open. */
+export const isUnanswered = (error: unknown): boolean =>
+  isDriverError(error) && (codeOf(error) === undefined || isUnknownCommit(error));
+
 export const isDuplicateKey = (error: unknown): boolean => codeOf(error) === 11_000;
 export const isExistingCollection = (error: unknown): boolean => codeOf(error) === 48;
 

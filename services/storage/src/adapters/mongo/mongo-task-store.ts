@@ -65,6 +65,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
   const specs = new SpecCache();
   const houseClock = new HouseClock(onClockJump);
 
+  const staleSessions = new StaleSessions(calls, copy, clock);
   const commit = transactions({
     calls,
     epoch,
@@ -72,7 +73,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     now: options.now,
     specs,
     tasks: new TaskCache(),
-    staleSessions: new StaleSessions(calls, copy, clock),
+    staleSessions,
     hosts: (revision, session) => hosts.at(revision, session),
     committed({ revision, hosts: changed, rows, atMs }) {
       clock.said(atMs);
@@ -255,6 +256,7 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       await loop.close();
       await hosts.close().catch(nothing);
       await feed.close();
+      await staleSessions.endLeft().catch(nothing);
       await calls.close();
     },
   };

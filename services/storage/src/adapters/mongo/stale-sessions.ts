@@ -12,6 +12,8 @@ const forgottenMs = 86_400_000;
  * A store that is killed within a transaction leaves it open at the server, with the writer document in its hand, until the server's own limit (a minute). So each
  * store tells the others which session it writes in; who is kept waiting while nobody's write goes through ends those sessions. To a store that lives and was
  * only slow it is one more conflict, and each time it is waited for twice as long.
+ *
+ * The same happens to a store by itself where its connection broke: the transaction stays open under a session that it uses no more, and refuses its own next one.
  */
 export class StaleSessions {
   readonly #calls: MongoCalls;
@@ -22,6 +24,8 @@ export class StaleSessions {
   #turn = -1;
   #since = 0;
   #allowedMs = stuckAfterMs;
+  /** Of ours, where a transaction may still be open. */
+  #left: Uint8Array[] = [];
 
   constructor(calls: MongoCalls, copy: string, clock: DatabaseClock) {
     this.#calls = calls;
@@ -29,8 +33,22 @@ export class StaleSessions {
     this.#clock = clock;
   }
 
-  /** Tells the others of a session before it is first used. */
+  /** Nobody answered how a transaction in that session ended: it may be open still. */
+  leave(session: Session): void {
+    this.#left.push(this.#calls.sessionId(session));
+  }
+
+  /** Ends what is left open, which no other store is told of any more. */
+  async endLeft(): Promise<void> {
+    if (this.#left.length === 0) return;
+    const ids = this.#left;
+    await this.#calls.killSessions(ids);
+    this.#left = this.#left.filter((id) => !ids.includes(id));
+  }
+
+  /** Tells the others of a session before it is first used, and ends what ours before it left open. */
   async publish(session: Session): Promise<void> {
+    await this.endLeft();
     const id = Buffer.from(this.#calls.sessionId(session)).toString("hex");
     if (id === this.#published && performance.now() - this.#publishedAt < publishEveryMs) return;
     const update = { $set: { session: Buffer.from(id, "hex"), at: this.#clock.now() } };

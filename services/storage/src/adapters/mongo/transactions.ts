@@ -6,7 +6,7 @@ import type { MongoCalls, Session } from "./calls.ts";
 import type { HostDoc, WriterDoc } from "./collections.ts";
 import type { Outcome } from "./commit-loop.ts";
 import type { FeedRow } from "./changes.ts";
-import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnknownCommit } from "./errors.ts";
+import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnanswered, isUnknownCommit } from "./errors.ts";
 import { Needs } from "./needs.ts";
 import type { SpecCache } from "./spec-cache.ts";
 import type { StaleSessions } from "./stale-sessions.ts";
@@ -129,6 +129,7 @@ class Attempt {
         }
         await this.#write(session, writer);
       } catch (error) {
+        if (isUnanswered(error)) staleSessions.leave(session);
         if (!this.mayBeStored) await calls.abort(session).catch(() => {}); // it ends by itself, too
         throw error;
       }
