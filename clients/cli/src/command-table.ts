@@ -25,6 +25,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: "make certificates, bus accounts and the first admin of a cluster of several machines",
     load: () => import("./commands/init.ts"),
   },
+  backup: {
+    summary: "save databases, credentials and settings of this machine's cluster",
+    load: () => import("./commands/backup.ts"),
+  },
+  restore: { summary: "put a backup back", load: () => import("./commands/restore.ts") },
   demo: { summary: "bring a cluster up and run a demo on real input", load: () => import("./commands/demo.ts") },
   status: {
     summary: "services, hosts and queue; exit code 0 only if all is well",

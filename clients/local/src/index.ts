@@ -1,4 +1,6 @@
 /** A cluster on this machine: what it consists of, and how it is brought up, kept running and taken down. Parts with doors of their own load faster. */
+export { makeBackup } from "./backup/make-backup.ts";
+export { restoreBackup } from "./backup/restore-backup.ts";
 export { freePort } from "./cluster-file.ts";
 export type { ClusterFile } from "./cluster-file.ts";
 export { isUp, takeDown } from "./down.ts";

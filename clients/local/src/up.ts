@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { AppError } from "@berth/core";
 import { isToken } from "@berth/contracts";
 import { connectBerth } from "@berth/sdk";
+import { refuseUnfinishedRestore } from "./backup/restore-backup.ts";
 import { makeFirstUser } from "./first-user.ts";
 import type { ClientFile } from "./first-user.ts";
 import { freePort, makeDirectories, newClusterId, readClusterFile, writeFileWhole } from "./cluster-file.ts";
@@ -52,6 +53,7 @@ export async function bringUp(
   makeDirectories(layout);
   const unlock = await takeLock(layout);
   try {
+    refuseUnfinishedRestore(layout);
     const known = readClusterFile(layout);
     if (known && options.database !== "" && options.database !== known.database)
       throw new AppError("precondition", "OTHER_DATABASE", "this cluster was made with another database, and keeps it");

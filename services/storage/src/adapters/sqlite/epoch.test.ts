@@ -1,7 +1,7 @@
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { OnHostLost, Outcome, TaskState } from "@berth/contracts/types";
+import { HostStatus, OnHostLost, Outcome, TaskState } from "@berth/contracts/types";
 import { aHost, aNewTask } from "@berth/test-support";
 import type { TaskWishes } from "@berth/test-support";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -49,6 +49,18 @@ afterEach(() => {
 });
 
 describe("the epoch of a database", () => {
+  it("lets the first agent of a new one speak for its host, and no host is up before it was heard", async () => {
+    const hosts = [{ ...aHost("h1"), agentId: "before" }];
+    await store.syncHosts({ hosts, silentHostIds: [], silentAfterMs: 0 });
+    const other = { hosts: [{ ...aHost("h1"), agentId: "now" }], silentHostIds: [], silentAfterMs: 0 };
+    reopen();
+    expect((await store.syncHosts(other)).refused).toHaveLength(1);
+    reopen(dir, "restored");
+    expect((await store.listHosts()).hosts[0]).toMatchObject({ id: "h1", status: HostStatus.SILENT });
+    expect((await store.syncHosts(other)).refused).toEqual([]);
+    expect((await store.listHosts()).hosts[0]).toMatchObject({ id: "h1", status: HostStatus.UP });
+  });
+
   it("lives on over clean stops and over a loss of the mark", async () => {
     const { epoch } = store;
     const id = await running();

@@ -4,6 +4,7 @@ import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { whyRestored } from "../../domain/database-life.ts";
 import type { DatabaseMark } from "../../domain/database-life.ts";
 import { databaseRestored } from "../../domain/loss.ts";
+import { readHost, saidOf } from "../form/host-form.ts";
 import { uuidV7 } from "../form/uuid-v7.ts";
 import { Batch } from "./batch.ts";
 import { giveUp } from "../../decisions/lose-runs.ts";
@@ -76,7 +77,17 @@ function renew(db: Database, now: number, before: string, why: string, number: n
   for (const { number: of, idx } of live)
     unlessUnreadable(() => giveUp(batch, batch.task(of, idx)!, { retry: false, reason: databaseRestored }));
   batch.flush();
+  forgetAgents(db);
   return { epoch, before, why, lost: live.length };
+}
+
+/** Which agent speaks for a host, and that it is up, was true in the copy. The first agent that is heard now has the name, and nothing is placed there before. */
+function forgetAgents(db: Database): void {
+  for (const row of db.sql("SELECT id, said FROM hosts").all()) {
+    const host = readHost(Buffer.from(row["said"] as Uint8Array));
+    if (!host) continue;
+    db.sql("UPDATE hosts SET said = ?, silent = 1 WHERE id = ?").run(saidOf({ ...host, agentId: "" }), row["id"]!);
+  }
 }
 
 /** The database's own name for its life, made with it. */
