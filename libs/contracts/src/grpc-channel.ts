@@ -7,7 +7,7 @@ import { serviceDnsName } from "./identity.ts";
 const scheme = "berth";
 /** The largest message that both ends take: 16 MiB. A bulk call splits what it sends. */
 export const maxMessageBytes = 16 * 1024 * 1024;
-/** Names are not looked up more often than this. */
+/** A host name is resolved at most this often. */
 const resolveEveryMs = 2_000;
 
 /** `host:port` or `unix:/path`, several with commas: copies of one service. */
@@ -18,9 +18,9 @@ export const splitAddresses = (addresses: string): string[] =>
     .filter((address) => address !== "");
 
 /**
- * A channel to all of `addresses`. Calls go round robin over those that are connected, so that one that is gone costs nothing and a call that is made again goes to
- * another. It connects at the first call, and again within a second of a server's return. A connection that is dead without a word is noticed within 10 s where
- * there is another to go to. With `serverName` the servers' certificates must be of that name, whatever the addresses.
+ * A channel to all of `addresses`. Calls go round robin over the connected ones, so a copy that is gone costs nothing and a retried call reaches another copy.
+ * It connects at the first call, and reconnects within a second of a server's return. With several addresses, keepalives find a dead connection within 10 s.
+ * With `serverName` the servers' certificates must carry that name, whatever the addresses.
  */
 export function openChannel(addresses: string, credentials?: ChannelCredentials, serverName?: string): Channel {
   register();
@@ -29,7 +29,7 @@ export function openChannel(addresses: string, credentials?: ChannelCredentials,
     "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
-    "grpc.enable_channelz": 0, // counts and traces that nobody asks for
+    "grpc.enable_channelz": 0, // channelz keeps counts and traces that Berth does not use
     "grpc.initial_reconnect_backoff_ms": 50,
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.min_reconnect_backoff_ms": 5_000, // nice-grpc reads it as the limit of one attempt to connect
@@ -41,8 +41,8 @@ export function openChannel(addresses: string, credentials?: ChannelCredentials,
 }
 
 /**
- * A channel to gateways, by TLS where `ca` is given: the PEM text of a cluster's own authority, and then the certificates must be of a gateway of that cluster,
- * whatever the addresses; or `system`, and then they must be of the first address' name.
+ * A channel to gateways. With `ca`, the PEM text of the cluster's own authority, it uses TLS and accepts only certificates of a gateway of that cluster,
+ * whatever the addresses. With `system` it accepts certificates of the first address' name that the system trusts.
  */
 export function openTrustedChannel(addresses: string, ca: string | undefined): Channel {
   if (ca === undefined) return openChannel(addresses);
@@ -63,7 +63,7 @@ class ListResolver implements experimental.Resolver {
   readonly #listener: Listener;
   #timer: NodeJS.Timeout | undefined;
   #toldAt = -Infinity;
-  /** Only names can come to mean something else; telling the same again would only make gRPC look at it again. */
+  /** Only names can resolve differently later. Reporting the same numeric addresses again would only make gRPC reconnect. */
   readonly #hasNames: boolean;
   #destroyed = false;
 
@@ -129,7 +129,7 @@ async function endpointOf(address: string): Promise<Endpoint> {
 }
 
 let registered = false;
-/** At the first channel, not at import: what is imported does nothing. */
+/** Registered with the first channel: importing this module has no side effect. */
 function register(): void {
   if (registered) return;
   registered = true;

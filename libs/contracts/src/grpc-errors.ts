@@ -24,8 +24,8 @@ export const detailsKey = "grpc-status-details-bin";
 export const statusOf = (code: ErrorCode): number => statuses[code];
 
 /**
- * What a gRPC status means for a client; anything that ours never send is `internal`, but for lost or late calls. `text`: the status' own. The library calls it
- * INTERNAL when a connection breaks while it writes; errors of ours come with details.
+ * What a gRPC status means for a client. CANCELLED and DEADLINE_EXCEEDED are `unavailable`; a status that our servers never send is `internal`. `text` is the
+ * text of the status: grpc-js reports a connection that breaks during a write as INTERNAL, which is `unavailable` here.
  */
 export function errorCodeOf(status: number, text = ""): ErrorCode {
   if (status === 1 || status === 4) return "unavailable"; // CANCELLED, DEADLINE_EXCEEDED: outcome unknown
@@ -44,7 +44,7 @@ export function encodeStatusDetails(error: AppError): Uint8Array {
   }).finish();
 }
 
-/** Reason and metadata of a trailer; undefined where there are none or they are not ours. */
+/** Reason and metadata of a trailer. Undefined if it has no details, or details of another domain. */
 export function decodeStatusDetails(
   bytes: Uint8Array,
 ): { reason: string; metadata: Record<string, string> } | undefined {

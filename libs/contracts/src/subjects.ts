@@ -21,7 +21,7 @@ export interface Subject<Request, Reply> {
   readonly type: string;
   /** The subject for one host. */
   readonly of: (hostId: string) => string;
-  /** The subject for all hosts, for whoever serves them. */
+  /** Wildcard subject of all hosts, for the service that answers them. */
   readonly all: string;
   readonly request: Codec<Request>;
   readonly reply: Codec<Reply>;

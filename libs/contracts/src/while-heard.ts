@@ -2,15 +2,15 @@ import { AppError } from "@berth/core";
 
 export interface WhileHeardOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Longer than the time between two words of a stream that is well. */
+  /** Must be longer than the interval of the stream's keepalive messages. */
   readonly silenceMs: number;
-  /** Who is heard, in the words of an error message. */
+  /** Name of the sender, for error messages. */
   readonly service: string;
 }
 
 /**
- * Reads a stream to its end, or throws `unavailable` STREAM_SILENT where nothing comes for too long: then it is dead, whatever the connection says. The time that
- * the reader takes for a part does not count. Aborted, it throws the signal's reason.
+ * Reads a stream to its end. Throws `unavailable` STREAM_SILENT if nothing arrives for `silenceMs`, even on a connection that looks alive. The time that the
+ * reader spends on an item does not count. Aborted, it throws the signal's reason.
  */
 export async function* whileHeard<T>(
   open: (stop: AbortSignal) => AsyncIterable<T>,

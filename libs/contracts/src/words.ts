@@ -3,7 +3,7 @@ import type { HostLease, Outcome, StateKind, TaskRequest } from "@berth/core";
 import { OnHostLost, Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireState } from "./types.ts";
 import type { TaskSpec } from "./types.ts";
 
-/** Our words and the wire's. What a newer peer may send and we do not know becomes undefined. */
+/** Domain names and their values on the wire. A value that a newer peer sends and this version does not know becomes undefined. */
 const states: Readonly<Record<StateKind, WireState>> = {
   pending: WireState.PENDING,
   placed: WireState.PLACED,
@@ -50,7 +50,10 @@ export const requestToWire = (request: TaskRequest | undefined): WireRequest =>
   request ? requests[request] : WireRequest.UNSPECIFIED;
 export const requestFromWire = (request: WireRequest): TaskRequest | undefined => requestsOfWire.get(request);
 
-/** The lease that a spec asks for; undefined: it waits for its host. A word that we do not know waits, too: that doubles nothing. */
+/**
+ * The lease that a spec asks for. Undefined: the task waits for its host, also where `on_host_lost` is a value this version does not know, because waiting
+ * never runs a task twice.
+ */
 export function hostLeaseOf({ onHostLost, hostLeaseMs }: TaskSpec): HostLease | undefined {
   const leaseMs = hostLeaseMs || defaultHostLeaseMs;
   if (onHostLost === OnHostLost.RETRY) return { after: "retry", leaseMs };

@@ -1,6 +1,6 @@
 /**
- * How long a run may go on without its host being heard. At its end the host freezes the run; a margin later the server gives it up, and the task is retried
- * elsewhere or fails. A task without one waits for its host.
+ * How long a run may continue after its host was last heard. At the end of the lease the host freezes the run. A margin later the server gives the run up, and
+ * the task is retried elsewhere or fails. A task without a lease waits for its host.
  */
 export interface HostLease {
   readonly after: "retry" | "fail";
@@ -9,8 +9,8 @@ export interface HostLease {
 
 export const defaultHostLeaseMs = 15 * 60_000;
 
-/** No lease is shorter: hosts are heard of every ten seconds, or at a third of their shortest lease. */
+/** Least length of a lease. A host syncs every ten seconds, or three times per lease if that is shorter. */
 export const minHostLeaseMs = 10_000;
 
-/** Between the end of a lease, when the host freezes the run, and giving it up: what clocks and a stalled agent may differ by. */
+/** Time between the end of a lease, when the host freezes the run, and giving the run up. It covers the difference between clocks and a stalled agent. */
 export const defaultLossMarginMs = 60_000;

@@ -2,7 +2,7 @@ import { AppError } from "./errors.ts";
 
 /** Makers of the errors that several places throw: each has one code, one reason and one sentence. */
 
-/** There is no such task; also said of another user's task, where its id must tell nothing. */
+/** There is no such task. Also thrown for another user's task where the caller must not learn that it exists. */
 export const taskNotFound = (taskId: string): AppError =>
   new AppError("not-found", "TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata: { task_id: taskId } });
 

@@ -1,6 +1,6 @@
 /**
- * The first key that one object of this JSON has twice, with those above it, as in `env.A`; undefined where there is none. `JSON.parse` takes the last of them without
- * a word, and who wrote both meant one of them. The text must be JSON.
+ * The first key that an object of this JSON has twice, with its parents, as in `env.A`; undefined if there is none. `JSON.parse` silently takes the last one,
+ * but the author meant one of them. The text must be JSON.
  */
 export function repeatedKey(json: string): string | undefined {
   const open: { readonly keys: Set<string> | undefined; key: string }[] = [];

@@ -1,20 +1,20 @@
 import type { Reason } from "./task-state.ts";
 
 /**
- * What a refusal to start a run speaks against. moment: nothing; the next placement there may be right. host: the host as such, for everybody. user: what the task's
- * user made or has there; other users' tasks are well.
+ * What a refusal to start a run is blamed on. moment: on nothing; the next placement there may succeed. host: on the host, for every user. user: on something
+ * that the task's user made or has there; other users' tasks are not affected.
  */
 export type Blame = "moment" | "host" | "user";
 
-/** Every reason for which an agent or a driver does not start a run, and what it speaks against. */
+/** Every reason for which an agent or driver does not start a run, and what it is blamed on. */
 const blames = {
-  /** Placed by a leader that was followed by another. */
+  /** Placed by a scheduler that no longer leads. */
   STALE_TERM: "moment",
   /** Placed for an earlier journal of the host. */
   OTHER_JOURNAL: "moment",
   /** The host is full just now, or the run waited there for too long. */
   OVER_CAPACITY: "moment",
-  /** Its stop came before it did. */
+  /** The server asked for its stop before the run arrived. */
   NEVER_STARTED: "moment",
   STOPPED_BEFORE_START: "moment",
   /** The driver cannot suspend, and the task asks for a lease. */
@@ -38,7 +38,7 @@ const blames = {
   KEEPER_FAILED: "host",
   /** Anything else that the agent could not prepare. */
   NOT_PREPARED: "host",
-  /** What stands where the task's directory should be is not a directory of that user: a link, a file, another's. */
+  /** The path of the task's directory is taken by something else: a link, a file, or another user's directory. */
   TASK_DIR_UNSAFE: "user",
   /** The user's disk quota is used up. */
   DISK_QUOTA: "user",

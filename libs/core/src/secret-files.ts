@@ -9,8 +9,8 @@ export interface FileRights {
 }
 
 /**
- * What is wrong with the rights of a file that holds secrets, with the command that mends it; undefined if nothing is. Only its owner may read or write it;
- * a file of root may also be read by its group.
+ * What is wrong with the permissions of a file that holds secrets, and the command that fixes it. Undefined if nothing is. Only the owner may read or write it;
+ * root's file may also be readable by its group.
  */
 export function secretFileFault(path: string, { uid, mode }: FileRights): string | undefined {
   const rights = mode & 0o777;

@@ -27,7 +27,9 @@ interface Placed {
   readonly hostId: string;
 }
 
-/** A task's state with just its data. `attempt` only grows; within one attempt the order below only moves on, but for running ◀▶ suspended. */
+/**
+ * A task's state with only its data. `attempt` only grows. Within one attempt the states below follow in order, except that running and suspended alternate.
+ */
 export type TaskState =
   | { readonly kind: "pending"; readonly attempt: number }
   | ({ readonly kind: "placed" } & Placed)

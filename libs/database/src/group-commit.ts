@@ -2,7 +2,7 @@ import { commitFailed, queueFull, storageClosed } from "@berth/core";
 import type { Database } from "./sqlite.ts";
 
 export interface GroupCommitOptions {
-  /** The most functions in one transaction, each counted by its weight: it bounds how long the event loop stands still. */
+  /** Limit of one transaction, in weights. It bounds how long a transaction blocks the event loop. */
   readonly maxItems?: number;
   /** The most functions that may wait; more are refused with `unavailable` QUEUE_FULL. */
   readonly maxQueued?: number;
@@ -20,7 +20,7 @@ export interface GroupCommit {
    * `weight`: how many plain writes it counts for; one that is heavier than a whole transaction has one to itself.
    */
   run<T>(fn: () => T, weight?: number): Promise<T>;
-  /** Commits what waits, at once, and refuses what comes later with `unavailable` STORAGE_CLOSED. */
+  /** Commits the waiting writes immediately. Later writes are refused with `unavailable` STORAGE_CLOSED. */
   close(): void;
 }
 
@@ -34,8 +34,8 @@ interface Entry {
 type Outcome = { readonly value: unknown } | { readonly failure: unknown };
 
 /**
- * Gathers the writes of one turn of the event loop into one transaction. One fsync costs as much as a few dozen
- * inserts, so the batch grows with the load by itself, and an idle database adds no delay.
+ * Puts the writes of one turn of the event loop into one transaction, because one fsync costs as much as a few dozen inserts. The batch grows with the load,
+ * and an idle database adds no delay.
  */
 export function groupCommit(database: Database, options: GroupCommitOptions = {}): GroupCommit {
   const { maxItems = 256, maxQueued = 50_000, onCommit } = options;

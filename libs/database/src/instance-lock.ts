@@ -15,10 +15,9 @@ export interface InstanceLock {
 const held = new Set<DatabaseSync>();
 
 /**
- * Makes this process the only one that uses `dir`, by a transaction held on `lock.db` in it. The kernel drops the lock
- * with the process, however it ends. (An exclusive lock on the database itself would shut out a backup, too.)
- *
- * Throws `precondition` STORAGE_LOCKED, at once, where another process holds it, naming it where it is known.
+ * Makes this process the only one that uses `dir`, by holding a transaction on `lock.db` in it. The kernel drops the lock when the process ends, however it
+ * ends. (An exclusive lock on the database itself would also block backups.) Throws `precondition` STORAGE_LOCKED immediately if another process holds it,
+ * naming its pid if known.
  */
 export function singleInstanceLock(dir: string): InstanceLock {
   mkdirSync(dir, { recursive: true, mode: 0o700 });

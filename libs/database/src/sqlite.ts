@@ -27,9 +27,9 @@ export interface Database {
   close(): void;
 }
 
-/** How long a statement may wait for another process's lock; it blocks the whole event loop meanwhile. */
+/** How long a statement waits for another process's lock. The wait blocks the event loop. */
 const busyTimeoutMs = 1_000;
-/** The low byte of its code says so, whatever it is busy with: https://sqlite.org/rescode.html#busy */
+/** The low byte of the error code is SQLITE_BUSY, whatever the extended code: https://sqlite.org/rescode.html#busy */
 const busyCode = 5;
 
 /** Databases that this process has open. Their files must not be opened a second time, because closing a descriptor drops SQLite's POSIX locks on the file. */
@@ -38,10 +38,8 @@ const open = new Set<string>();
 const mostCheckedBytes = 16 * 1024 * 1024;
 
 /**
- * Opens (or makes) a database and brings it to the newest of `migrations`.
- *
- * `shrinks`: a file that is made now can give freed pages back (`PRAGMA incremental_vacuum`). Throws `precondition` STORAGE_TOO_NEW where a newer Berth has written it,
- * DATABASE_DAMAGED where it, or what was committed to its log, is not whole.
+ * Opens or creates a database and applies the `migrations` that it lacks. `shrinks`: a new file can return freed pages to the disk (`PRAGMA
+ * incremental_vacuum`). Throws `precondition` STORAGE_TOO_NEW if a newer Berth has written it, DATABASE_DAMAGED if the file or its committed log is incomplete.
  */
 export function openSqlite(
   path: string,

@@ -5,7 +5,7 @@ import { inboxPrefixOf, serviceDnsName } from "@berth/contracts";
 import type { Identity } from "@berth/contracts";
 import { authorityFile, busCredentialsFile, identityFile } from "@berth/runtime";
 
-/** Who one is on the bus: an account with a password, on one machine; or an identity of one's own. */
+/** How a process logs in to NATS: with an account's password on one machine, or with the credentials of its own identity. */
 export interface BusLogin {
   readonly user?: string | undefined;
   readonly password?: string | undefined;
@@ -15,7 +15,7 @@ export interface BusLogin {
   readonly inboxPrefix?: string | undefined;
 }
 
-/** What the settings of a service or an agent say of it. */
+/** The settings of a service or agent that concern the login. */
 export const busLogin = (
   config: {
     readonly natsUser?: string | undefined;
@@ -29,7 +29,7 @@ export const busLogin = (
     ? { identityDir: config.identityDir, inboxPrefix: inboxPrefixOf(identity) }
     : { user: config.natsUser, password: config.natsPassword, inboxPrefix: config.natsInbox };
 
-/** In the words of the library. */
+/** The options that nats.js takes. */
 export function loginOptions({ user, password, identityDir, inboxPrefix }: BusLogin): NodeConnectionOptions {
   const inbox = inboxPrefix ? { inboxPrefix } : {};
   if (identityDir === undefined)

@@ -21,7 +21,7 @@ export interface BusOptions extends BusLogin {
   readonly name: string;
   readonly closing: Closing;
   readonly logger: Logger;
-  /** Called at the first connection and at each one after it was lost: what was said meanwhile is gone. */
+  /** Called at the first connection and after each reconnection. Messages sent between the two are lost. */
   readonly onConnected?: () => void;
 }
 
@@ -31,19 +31,19 @@ export interface Bus {
   /** Resolves once connected and all that was served or published before has reached the server. */
   ready(signal?: AbortSignal): Promise<void>;
   /**
-   * Asks whoever serves `subject` for `host`. Fails with the server's AppError, or with `unavailable`: BUS_AWAY (not
-   * sent), NO_RESPONDER (nobody listens), DEADLINE_EXCEEDED (may have arrived). An abort throws the signal's reason.
+   * Sends a request to the server of `subject` for `host`. Fails with the server's AppError, or with `unavailable`: BUS_AWAY (not sent), NO_RESPONDER (no
+   * server listens), DEADLINE_EXCEEDED (may have arrived). An abort throws the signal's reason.
    */
   request<Q, R>(subject: Subject<Q, R>, host: string, message: Q, options?: RequestOptions): Promise<R>;
-  /** Sends to whoever listens, if anybody does. Silently dropped without a connection. */
+  /** Publishes without an answer. Dropped silently if there is no connection or no subscriber. */
   publish<Q, R>(subject: Subject<Q, R>, host: string, message: Q): void;
   /** Answers `subject` for one host, or for all with "*", until the signal is aborted. It survives reconnects. */
   serve<Q, R>(subject: Subject<Q, R>, host: string, handler: Handler<Q, R>, options?: ServeOptions): void;
 }
 
 /**
- * A bus that connects in the background and stays connected as long as it lives, whatever becomes of the server.
- * It never queues for a server that is away: callers have their own retries, and a stale message helps nobody.
+ * A bus that connects in the background and reconnects for as long as it lives. It does not queue while the server is away, because callers have their own
+ * retries and a stale message is useless.
  */
 export function connectBus(options: BusOptions): Bus {
   const { logger, closing } = options;
@@ -83,7 +83,7 @@ export function connectBus(options: BusOptions): Bus {
   closing.add(async () => {
     stop.abort(new Error("the bus is closed"));
     await opening;
-    // Drained: what is being answered is answered. A server that is away would never let it finish; one that goes away meanwhile leaves nothing to drain.
+    // Draining lets running handlers answer. If the server is away draining never ends, so it is limited to 2 s.
     if (up) await Promise.race([connection?.drain().catch(() => {}), sleep(2_000)]);
     await connection?.close();
     up = false;

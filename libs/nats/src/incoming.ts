@@ -19,7 +19,7 @@ export interface ServeOptions {
   /** Of those in one group, one gets each message. */
   readonly queue?: string;
   readonly signal?: AbortSignal;
-  /** The most handlers at once. */
+  /** The most handlers that run at the same time. */
   readonly maxConcurrent?: number;
   /** The most messages that wait for a handler; more are answered `unavailable` BUSY. */
   readonly maxQueued?: number;
@@ -59,7 +59,7 @@ export function serveOn<Q, R>(
   signal.addEventListener("abort", () => subscription.unsubscribe(), { once: true });
 }
 
-/** Never throws: whatever happens is the answer. */
+/** Never throws: errors are sent as the answer. */
 async function answer<Q, R>(
   message: Msg,
   subject: Subject<Q, R>,

@@ -1,6 +1,6 @@
 /**
- * The contract of an identity provider (GO-Docker's IAuthPlugin), in our words. A provider knows people and what the site lets them use; it issues no
- * tokens and keeps no tasks. Methods throw only on faults of the provider itself; "no" is a value.
+ * The contract of an identity provider (GO-Docker's IAuthPlugin). A provider knows people and what the site lets them use; it issues no tokens and stores no
+ * tasks. Methods throw only if the provider itself fails; a refusal is a return value.
  */
 export interface AuthPlugin {
   /** local, ldap, oidc, or a site's own. */
@@ -18,9 +18,12 @@ export interface AuthPlugin {
   getVolumes(user: AuthUser, requested?: readonly VolumeWish[]): Promise<readonly VolumeGrant[]>;
   /** Limits the provider knows of; zero means no limit. */
   getQuotas(id: string, kind: "user" | "project"): Promise<Quotas>;
-  /** Whether a user may run such a task at all; false rejects it at submit. */
+  /** Whether a user may run this task. False rejects it at submit. */
   canRun(task: TaskToJudge): Promise<boolean>;
-  /** Login names of all disabled users, whose waiting tasks are not started meanwhile. A provider that cannot list them leaves this out; `canRun` still refuses new ones. */
+  /**
+   * Login names of all disabled users, whose waiting tasks are held while they are disabled. A provider that cannot list them omits this method; `canRun` still
+   * refuses new tasks.
+   */
   disabledUsers?(): Promise<readonly string[]>;
 }
 

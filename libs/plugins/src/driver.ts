@@ -1,8 +1,8 @@
 import type { Reason, RunRefusal, Resources, Run } from "@berth/core";
 
 /**
- * The contract of an executor (GO-Docker's IExecutorPlugin), in our words. A driver runs tasks on one host and tells what became of them.
- * It decides nothing: limits of time, grace, kills and retries are the agent's. All calls may be repeated for the same run.
+ * The contract of an executor (GO-Docker's IExecutorPlugin). A driver runs tasks on one host and reports what happens to them. It decides nothing: the agent
+ * applies time limits, grace, kills and retries. Every call may be repeated for the same run.
  */
 export interface Driver {
   /** docker, process, sim, or a site's own. */
@@ -23,38 +23,39 @@ export interface Driver {
   /** Starts all or none; rejects with AppError if one could not be started, after the others were stopped. */
   runAllTasks(tasks: readonly TaskToRun[]): Promise<void>;
   /**
-   * What happens, in batches, from open to close. One reader. The first batch, which may be empty, comes at once and has a `found` for every run that is
-   * there from an earlier life of the agent, whether it still runs, has ended or was never started for good; its end follows as an event of its own. A run
-   * that is not in that first batch is not there: the agent takes one that ran for lost, and starts one that had not begun.
+   * Events, in batches, from open to close, for one reader. The first batch comes immediately and may be empty. It has a `found` for every run left from an
+   * earlier life of the agent, whether it still runs, has ended or was never started; its end follows as an event of its own. The agent treats a run that is
+   * missing there as lost if it had begun, and starts it otherwise.
    */
   watchTasks(signal: AbortSignal): AsyncIterable<readonly DriverEvent[]>;
   /**
-   * Sends TERM or KILL to all of a run's processes; a suspended one goes on, so that TERM reaches it. A run that is gone is no error. One that is taken over but
-   * not started is not started any more, and is told as `unable` STOPPED_BEFORE_START (or as ended, where it began meanwhile).
+   * Sends TERM or KILL to all processes of a run; a suspended run is continued so that TERM reaches it. A missing run is no error. A run that was accepted but
+   * not started will not start: it is reported as `unable` STOPPED_BEFORE_START, or as ended if it started in the same moment.
    */
   killTask(run: Run, signal: "TERM" | "KILL"): Promise<void>;
-  /**
-   * Runs that wait in a lane and have not begun are not started: told as `unable` OVER_CAPACITY. One that has begun goes on. Drivers without `lanes` do nothing.
-   */
+  /** Cancels runs that wait in a lane: each is reported as `unable` OVER_CAPACITY. A run that has begun continues. Drivers without `lanes` do nothing. */
   takeBack(runs: readonly Run[]): Promise<void>;
   /** Stops a run for a while, keeping its memory. */
   suspendTask(run: Run): Promise<void>;
   /** Lets it go on. */
   resumeTask(run: Run): Promise<void>;
   /**
-   * Until when these runs may go on without another word, in milliseconds since boot, sleep included; undefined: for ever. Only for a driver whose part that
-   * outlives the agent can stop runs by itself: at that time it makes them stand still, and lets go on what it stopped so as soon as the time is put off.
+   * Renews the leases of these runs, in milliseconds since boot, sleep included; undefined: no lease. Only for a driver with a part that outlives the agent:
+   * that part freezes the runs when the lease ends, and continues them when the lease is renewed.
    */
   extendLeases?(leases: readonly { readonly run: Run; readonly untilBootMs: number | undefined }[]): void;
   /** Host port for a container's port; undefined where none is mapped. */
   getMappingPort(run: Run, containerPort: number): Promise<number | undefined>;
-  /** What a run uses now; undefined where it cannot be told. */
+  /** What a run uses now; undefined if it cannot be measured. */
   usage(run: Run): Promise<RunUsage | undefined>;
-  /** Result and output of the run are stored for good: remove what is left of it. */
+  /** The result and output of the run are stored: remove what is left of it. */
   settle(runs: readonly Run[]): Promise<void>;
 }
 
-/** memory, cpu, pids: limits that hold. memory_watched: a run that is seen above its memory is ended; seen twice a second. identity: runs as the task's user. isolation: a container. suspend, ports: can be done. cpu_time, peak_memory: is measured. lanes: it starts the next run of a lane by itself. */
+/**
+ * memory, cpu, pids: the limit is enforced. memory_watched: a run above its memory is killed, checked twice per second. identity: runs as the task's user.
+ * isolation: a container. suspend, ports: supported. cpu_time, peak_memory: measured. lanes: the driver starts the next run of a lane without the agent.
+ */
 export type Feature =
   | "memory"
   | "memory_watched"
@@ -91,14 +92,14 @@ export interface TaskToRun {
   readonly leaseUntilBootMs?: number | undefined;
   /** The task's directory on this host; exists, and is the task's user's. */
   readonly taskDir: string;
-  /** Directory with what the agent made for this run (the script); read-only for the task; undefined where there is nothing. */
+  /** Directory with the files that the agent made for this run (the script), read-only for the task; undefined if there are none. */
   readonly controlDir: string | undefined;
   /** Where output ends up on this host. Drivers whose engine keeps output write it through the LogSink instead. */
   readonly stdoutPath: string;
   readonly stderrPath: string;
   /**
-   * Where the driver has `lanes`: the key of a run that may still be there, or was the first of its lane. Runs of one lane are started in the order in which they were told, each the
-   * moment the one before it is over; undefined: at once.
+   * For a driver with `lanes`: the lane, named by the key of its first run or of one that may still be in it. The driver starts the runs of a lane in the order
+   * given, each when the one before it has ended. Undefined: immediately.
    */
   readonly lane?: string;
 }
@@ -110,13 +111,13 @@ export interface RunUsage {
   readonly oomKills?: number | undefined;
 }
 
-/** At least so many bytes that a run wrote are lost, of each output. */
+/** How many bytes of each output were lost, at least. */
 export interface LostOutput {
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
 }
 
-/** What happened to a run. Events of one run come in order; one may be told twice. */
+/** What happened to a run. The events of one run come in order; an event may be repeated. */
 export type DriverEvent =
   | { readonly kind: "preparing"; readonly run: Run; readonly detail: string }
   | { readonly kind: "started"; readonly run: Run; readonly at: Date }
@@ -137,9 +138,11 @@ export type DriverEvent =
     }
   /** Could not be started by a fault of the task (no such image, command not found): it fails. */
   | { readonly kind: "failed"; readonly run: Run; readonly at: Date; readonly reason: Reason }
-  /** Not started here, by a fault of this host or of what its user has there; the reason's code says which. Another host may do it. Nothing of it ran. */
+  /**
+   * Not started, because of this host or of something that its user has there; the reason's code says which. Nothing of it ran, and another host may run it.
+   */
   | { readonly kind: "unable"; readonly run: Run; readonly at: Date; readonly reason: RunRefusal }
-  /** It ran, is gone, and nobody saw its end. */
+  /** It ran and is gone, and its exit code is unknown. */
   | {
       readonly kind: "lost";
       readonly run: Run;
@@ -158,7 +161,7 @@ export type DriverEvent =
       readonly suspended: boolean;
       /** It has ended already: its time limit, which may have passed since, was not what ended it. */
       readonly over?: boolean;
-      /** It was started with a lease that nobody but the agent keeps. */
+      /** Its lease is enforced by the agent only, because the driver cannot. */
       readonly leased?: boolean;
     };
 

@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { AppError } from "@berth/core";
 
 export interface PluginKind<T> {
-  /** In the words of an error: `ranking policy`. */
+  /** For error messages: `ranking policy`. */
   readonly what: string;
   /** The beginning of its errors' reasons, such as RANKING_NOT_FOUND and RANKING_INVALID. */
   readonly reason: "AUTH_PROVIDER" | "RANKING";

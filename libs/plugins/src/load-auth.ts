@@ -7,7 +7,7 @@ export interface AuthPluginContext {
   /** Its own settings, as the site wrote them. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly logger: PluginLogger;
-  /** Login name of the owner of one of Berth's API keys; undefined where it is unknown, revoked or out of date. A provider without keys of its own uses these. */
+  /** Login name of the owner of a Berth API key; undefined if the key is unknown, revoked or expired. For providers without keys of their own. */
   ownerOfKey(key: string): Promise<string | undefined>;
 }
 

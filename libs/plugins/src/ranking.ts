@@ -1,13 +1,13 @@
 import type { Resources } from "@berth/core";
 
-/** The first task of a shape (tasks of one user and project that need the same): whose turn is it? */
+/** The first task of a shape (the tasks of one user and project with the same needs). The policy decides whose turn it is. */
 export interface RankedTask {
   readonly taskId: string;
   /** Grows with each submit. */
   readonly number: number;
   readonly user: string;
   readonly project: string;
-  /** Already respected among the tasks of one user. */
+  /** Already applied among the tasks of one user. */
   readonly priority: number;
   readonly needs: Resources;
   readonly submittedAtMs: number;
@@ -32,8 +32,8 @@ export interface RankingPolicy {
   /** The tasks in the order in which they get their turn; one left out gets none. Never more than one task of a shape is in the list. */
   schedule(tasks: readonly RankedTask[], nowMs: number): readonly RankedTask[];
   /**
-   * The same order as a comparison, if a placement changes nothing in it: then heads are merged by it, O(log shapes) a placement. Undefined: after each head
-   * has had one turn, `schedule` is called again, which is reasonable up to some thousand shapes.
+   * The same order as a comparison, for a policy whose order does not depend on placements: heads are then merged in O(log shapes) per placement. Undefined:
+   * `schedule` is called again after each head has had one turn, which is fast enough up to some thousand shapes.
    */
   readonly order: ((a: RankedTask, b: RankedTask) => number) | undefined;
 }

@@ -21,7 +21,7 @@ export function parseAddress(text: string): Address {
 
 export const hostPort = (host: string, port: number): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-/** Whether an address that is served reaches nobody but this machine. */
+/** Whether only this machine can reach the address. */
 export const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
 /** Binds a plain server; returns the address with the port that it got. */
@@ -35,8 +35,8 @@ export async function listenOn(server: Server, text: string): Promise<string> {
 }
 
 /**
- * Removes the socket file of a process that was killed. One that somebody still answers on is left, so that binding
- * fails as it should; anything that is not a socket is left too.
+ * Removes the socket file that a killed process left. A socket on which a process still answers is kept, so that binding fails; a file that is no socket is
+ * kept, too.
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return;

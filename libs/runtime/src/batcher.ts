@@ -16,10 +16,8 @@ interface Waiting<T, R> {
 }
 
 /**
- * Makes one call of many: items that come while a run is under way go together in the next one. An idle batcher runs at
- * the end of the same turn of the event loop, so a single item is not delayed and a burst goes together.
- *
- * A call rejects with `unavailable` QUEUE_FULL where too many wait, and with whatever its run throws.
+ * Combines calls: items that arrive during a run go together in the next one. An idle batcher runs at the end of the same turn of the event loop, so a single
+ * item is not delayed. A call rejects with `unavailable` QUEUE_FULL if too many wait, and with any error of its run.
  */
 export function batcher<T, R>(options: BatcherOptions<T, R>): (item: T) => Promise<R> {
   const { maxItems, maxQueued, run } = options;

@@ -7,7 +7,7 @@ export class Closing {
     this.#closers.push(close);
   }
 
-  /** Throws an AggregateError of all failures, after the last close. What is added meanwhile is closed too. */
+  /** Throws an AggregateError of all failures after the last close. Things added during the close are closed, too. */
   async close(): Promise<void> {
     const failures: unknown[] = [];
     for (let next = this.#closers.pop(); next; next = this.#closers.pop()) {

@@ -16,8 +16,9 @@ export interface ConnectionLimitOptions {
 }
 
 /**
- * Closes each connection to a port at once that its address has beyond so many. A connection costs memory before its first call, whose limits do not count it. What
- * it returns ends that. Neither gRPC nor nice-grpc shows the listening socket; Node tells of each that is accepted on a channel of its own.
+ * Closes a new connection if its address already has `most` of them on this port, because a connection costs memory before its first call and the limits of
+ * calls do not count it. Returns a function that ends this. gRPC does not expose the listening socket, so it uses Node's diagnostics channel for accepted
+ * connections.
  */
 export function limitConnections({ port, mostPerAddress, logger }: ConnectionLimitOptions): () => void {
   const open = new Map<string, number>();

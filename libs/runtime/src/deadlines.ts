@@ -5,8 +5,8 @@ export interface Due {
 }
 
 /**
- * Deadlines that are all equally far away, such as those of the calls of a server. One timer serves them, because a timer for each call costs more than the rest of
- * what bounds it. It does not keep the process alive.
+ * Deadlines of equal length, such as those of a server's calls. They share one timer, because a timer per call costs more than everything else that bounds the
+ * call. The timer does not keep the process alive.
  */
 export class Deadlines {
   readonly afterMs: number;
@@ -18,7 +18,7 @@ export class Deadlines {
     this.afterMs = afterMs;
   }
 
-  /** From now on anew, where it was started already. */
+  /** Starts the deadline, or restarts it from now. */
   start(due: Due): void {
     this.#dueAt.delete(due);
     this.#dueAt.set(due, performance.now() + this.afterMs);

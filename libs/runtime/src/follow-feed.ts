@@ -11,9 +11,9 @@ import type { SetAside } from "./set-aside.ts";
 export interface FeedReader {
   /** A snapshot begins: what was known before no longer counts. */
   onStart(epoch: string): void;
-  /** Rows in order. A row may come twice, or be older than one from the snapshot: its revision tells. */
+  /** Rows in order. A row may be repeated, or be older than one of the snapshot: compare its revision. */
   onChanges(changes: readonly Change[]): void;
-  /** Nothing, or next to nothing, is left for now; said at least every few seconds while the feed is well. */
+  /** The reader has caught up, or nearly. Called at least every few seconds while the feed works. */
   onCaughtUp(): void;
 }
 
@@ -30,7 +30,7 @@ export interface FollowOptions {
   readonly problems: Pick<Problems, "set" | "clear">;
 }
 
-/** So many failures in a row without a word in between are a problem, and not a service that was started again. */
+/** After this many failures in a row it is a problem, because a restart of the service causes fewer. */
 const isProblem = 5;
 
 /** No word for this long, not even that there is none. */

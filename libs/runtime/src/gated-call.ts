@@ -16,7 +16,7 @@ export class SentMessage {
 }
 
 export interface GateOptions {
-  /** Gets the call's headers; nothing else of it is read until `open` is called. */
+  /** Gets the call's headers. No message is read until `open` is called. */
   gate(metadata: Metadata, open: (admitted: Admitted | undefined) => void): void;
   /** Whether each message reaches the handlers as a SentMessage. */
   readonly wrapsMessages: boolean;

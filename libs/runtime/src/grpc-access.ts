@@ -5,7 +5,7 @@ import type { Admit, Admitted } from "./grpc-admission.ts";
 /** The `authorization` by which services know each other; the secret is generated, one for a cluster. */
 export const internalAuthorization = (clusterSecret: string): string => `Berth ${clusterSecret}`;
 
-/** Anyone may ask whether a server is alive and what it speaks; neither tells of anybody. */
+/** Health and reflection are open to every caller: they reveal nothing about users or tasks. */
 export const isOpenMethod = (path: string): boolean => /^\/grpc\.(health|reflection)\./.test(path);
 
 /** Lets in only who has the cluster's secret; else `unauthenticated` CLUSTER_SECRET. Health and reflection are open. */

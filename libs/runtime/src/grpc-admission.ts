@@ -31,20 +31,20 @@ export type Admit<A extends Admitted = Admitted> = (
   peerOf: () => TlsPeer | undefined,
 ) => Promise<A | undefined> | A | undefined;
 
-/** Largest message of somebody who has shown no credentials: a log-in is smaller. */
+/** Largest message of a caller without credentials: a login is smaller. */
 export const unknownMessageBytes = 64 * 1024;
-/** After a refusal its sender may still read the status; then the stream is closed, whatever else comes on it. */
+/** After a refusal the client has this long to read the status; then the stream is closed. */
 const lingerMs = 1_000;
 
 /** Metadata in which handlers find the caller's name; what the client itself sent under it is removed. */
 export const callerKey = "berth-caller";
 
 export interface AdmissionOptions {
-  /** Whether people call here, each of whom may hold so much; services of one cluster trust each other. */
+  /** Whether people call this server: then each caller is limited. Services of one cluster trust each other. */
   readonly boundsCallers?: boolean;
   /** Whether handlers find the caller's name, as `admit` answered it, in the call's metadata under `callerKey`. */
   readonly namesCaller?: boolean;
-  /** Connections that one address may have; without it as many as it likes. */
+  /** How many connections one address may have; unlimited if undefined. */
   readonly connectionsPerAddress?: number;
   /** For tests: how long a message may take to arrive. */
   readonly messageMs?: number;
@@ -53,8 +53,8 @@ export interface AdmissionOptions {
 }
 
 /**
- * Asks `admit` before a call's message is read, and bounds what its sender makes this process hold: the size of a message, the time until it is whole, open calls,
- * and bytes under way, per caller and of all. grpc-js alone buffers 16 MiB for each stream of anybody, for as long as they like.
+ * Asks `admit` before a call's message is read, and bounds what the caller makes this process hold: message size, time until a message is complete, open calls,
+ * and bytes in transit, per caller and in total. Without it grpc-js buffers 16 MiB per stream for every caller, without a time limit.
  */
 export function admission(admit: Admit, options: AdmissionOptions = {}): ServerInterceptor {
   const known = new ReceiveBudget(options.boundsCallers ? knownLimits : noLimits);
@@ -72,7 +72,7 @@ export function admission(admit: Admit, options: AdmissionOptions = {}): ServerI
       wrapsMessages: !requestStream,
       onMessage,
       gate(metadata, open) {
-        // Until `open` nobody reads the stream: what comes stays within the window of HTTP/2's flow control.
+        // The stream is not read before `open`, so what arrives is limited by the flow-control window of HTTP/2.
         const decide = (admitted: Admitted | undefined): void => {
           if (stream.destroyed) return;
           const budget = admitted

@@ -76,7 +76,7 @@ class CallStop implements Due {
   readonly #deadlines: Deadlines | undefined;
   readonly #caller: AbortSignal;
   readonly #draining: AbortSignal | undefined;
-  /** What the client is told where it was not the client who ended the call. */
+  /** The error that the client gets if the server ended the call. */
   cause: AppError | ServerError | undefined;
 
   constructor(caller: AbortSignal, draining: AbortSignal | undefined, deadlines: Deadlines | undefined) {
@@ -129,7 +129,7 @@ async function* within<T, R>(scope: Context, steps: AsyncGenerator<T, R, undefin
 function toStatus(thrown: unknown, context: CallContext, stop: CallStop, path: string, logger: Logger): unknown {
   const cause = stop.cause && (isAbort(thrown) || thrown === stop.cause) ? stop.cause : thrown;
   if (cause instanceof ServerError) return cause;
-  // The client has gone: nobody reads a status, and a half-done call is no error of ours.
+  // The client has gone and reads no status. A cancelled call is not an error of the server.
   if (context.signal.aborted && isAbort(cause)) return cause;
   const error = AppError.from(cause);
   if (error.code !== "internal") {

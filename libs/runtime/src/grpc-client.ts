@@ -21,13 +21,13 @@ export function grpcChannel(
 }
 
 export interface GrpcClientOptions {
-  /** Who answers, in the words of an error message: `storage`. */
+  /** Name of the service, for error messages: `storage`. */
   readonly service: string;
   /** The whole `authorization` value, or what gives the one of now. */
   readonly authorization?: string | (() => string | undefined) | undefined;
   /**
-   * Methods that may be sent twice, so that `unavailable` is tried again until the deadline, and with several addresses a try ends after a third of it: the next
-   * goes to another copy. True is all of them.
+   * Methods that are safe to send twice; true: all. They are retried on `unavailable` until the deadline. With several addresses a try ends after a third of
+   * the deadline, and the next one goes to another copy.
    */
   readonly idempotent?: true | readonly string[];
   /** For unary calls that say none. */

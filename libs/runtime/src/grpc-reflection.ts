@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 
-/** Both versions have the same messages; they pass here as bytes, so that nothing is loaded before somebody asks. */
+/** Both versions of the protocol have the same messages. They are handled as bytes, so that the descriptors are loaded only when a client asks. */
 const definition = (version: string) =>
   ({
     serverReflectionInfo: {

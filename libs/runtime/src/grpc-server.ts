@@ -46,9 +46,9 @@ export interface GrpcServerOptions<A extends Admitted = Admitted> {
   readonly middleware?: readonly ServerMiddleware<object, AdmittedContext<A>>[];
   readonly logger: Logger;
   readonly closing: Closing;
-  /** How long calls under way may go on when the server stops. */
+  /** How long open calls may continue when the server stops. */
   readonly drainMs?: number;
-  /** The longest that a unary call may take, whatever its client allows. */
+  /** Limit of a unary call, whatever deadline its client set. */
   readonly deadlineMs?: number;
   /** What callers may hold of this process. */
   readonly limits?: AdmissionOptions;
@@ -64,7 +64,7 @@ export interface GrpcServer {
   setServing(serving: boolean): void;
 }
 
-/** Streams of HTTP/2 on one connection: more than one caller may open, because a client beyond this waits without a word. */
+/** HTTP/2 streams per connection. More than one caller may open, because a client above this limit waits silently instead of getting an error. */
 const streamsPerConnection = 20_000;
 
 /** Far less than what is left of a certificate when it is renewed. */
@@ -86,7 +86,7 @@ export async function serveGrpc<A extends Admitted>(options: GrpcServerOptions<A
   let server = createServer({
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
-    // A client that vanished without a word keeps its streams open for no longer than this.
+    // Limits how long a client that vanished keeps its streams open.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
     // A connection without calls is closed, and made again by the client's next call.

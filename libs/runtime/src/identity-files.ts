@@ -40,8 +40,8 @@ interface Loaded {
 }
 
 /**
- * Reads an identity from its directory, and reads it again whenever the files change: new connections use the new certificate, those that are open stay. Files that
- * are damaged or of another identity are logged, and the last good ones stay in use. Throws `invalid` BAD_IDENTITY where the first reading fails.
+ * Reads an identity from its directory, and again whenever the files change. New connections use the new certificate; open ones stay. Damaged files, or files
+ * of another identity, are logged and the last valid ones stay in use. Throws `invalid` BAD_IDENTITY if the first reading fails.
  */
 export function openIdentity(
   dir: string,

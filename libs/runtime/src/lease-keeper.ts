@@ -14,7 +14,7 @@ export interface LeaseKeeperOptions {
   acquire(ttlMs: number, signal: AbortSignal): Promise<LeaseAnswer>;
   /** Life of the lease in milliseconds; renewed at a third of it. */
   readonly ttlMs: number;
-  /** Milliseconds of a clock that only goes on. */
+  /** Milliseconds of a monotonic clock. */
   monotonic(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   readonly random: () => number;
@@ -26,8 +26,8 @@ export interface LeaseKeeperOptions {
 const renewalsPerLease = 8;
 
 /**
- * One of several processes holds a lease. Here, it is held only until (our clock when the last renewal that succeeded was *sent*) + its life: storage counts
- * from later, so nobody else can have it before. At that end it is not held any more, until storage says again that it is.
+ * A lease that one of several processes holds. This process counts its lease from the moment it *sent* the last successful renewal. Storage counts from a later
+ * moment, so no other process can hold the lease before it has ended here.
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -62,7 +62,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Waits for it and keeps it, again and again; `held` tells. Throws when aborted. */
+  /** Acquires the lease and renews it, again and again; `held` reports changes. Throws when aborted. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) await this.keep(await this.wait(signal), signal);
   }

@@ -5,7 +5,7 @@ import type { Logger as Pino } from "pino";
 /** What a line is about. A field named `error` is written with its stack and causes. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Passed to whoever logs, bound to what it is about (`taskId`, `hostId`). */
+/** Passed as an argument, with the fields of its subject bound (`taskId`, `hostId`). */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

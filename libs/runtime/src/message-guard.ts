@@ -3,7 +3,7 @@ import { AppError } from "@berth/core";
 import type { Deadlines, Due } from "./deadlines.ts";
 import type { CallBudget } from "./receive-budget.ts";
 
-/** A message must be whole this long after it began, and a second later for each of `slowestBytesPerSecond` of it. */
+/** Time limit of a message, plus one second per `slowestBytesPerSecond` of its length. */
 export const messageMs = 10_000;
 const slowestBytesPerSecond = 128 * 1024;
 /** One byte of flags, four of length, before each message of gRPC. */
@@ -13,7 +13,7 @@ export interface GuardOptions {
   readonly budget: CallBudget;
   /** The largest message. */
   readonly mostBytes: number;
-  /** Whether a message is expected at once: the one of a unary call. */
+  /** Whether a message must follow the headers immediately, as in a unary call. */
   readonly expected: boolean;
   /** When a message of no length is late. What a larger one has more is looked at each time that this is over. */
   readonly deadlines: Deadlines;
@@ -25,7 +25,7 @@ export interface GuardOptions {
 export class MessageGuard implements Due {
   readonly #stream: ServerHttp2Stream;
   readonly #options: GuardOptions;
-  /** Bytes of a header that have come, of one that is not whole. */
+  /** The bytes of a header that has arrived only partly. */
   #header: number[] = [];
   #missing = 0;
   /** When the message under way is late by its length. */
@@ -44,7 +44,7 @@ export class MessageGuard implements Due {
     if (this.#stream.readableEnded) return; // nothing more comes; what is cut off is grpc-js's to refuse
     // Timers may be a part of a millisecond early.
     if (performance.now() < this.#lateAt - 1) return this.#options.deadlines.start(this);
-    // Its sender may have stood still for a moment: the same message may be sent again.
+    // `unavailable`, because the client may have been paused: it may send the same message again.
     this.#fail(new AppError("unavailable", "MESSAGE_LATE", "the request did not arrive whole in time; send it again"));
   }
 

@@ -1,8 +1,8 @@
 import { isIPv6 } from "node:net";
 
 /**
- * Who a network address is counted as: an IPv4 address by itself, also where it comes written as IPv6; an IPv6 address with all of its /64, because one machine may
- * use any address of that.
+ * The key by which an address is counted: an IPv4 address itself, also if written as IPv6; an IPv6 address by its /64, because one machine may use every
+ * address of that.
  */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return address;

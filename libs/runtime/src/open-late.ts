@@ -6,7 +6,7 @@ import { isRetryable, retry } from "./retry.ts";
 const code = "DATABASE_UNAVAILABLE";
 
 export interface OpenLateOptions<T> {
-  /** Opens the database; what it throws as `unavailable` is tried again, with growing pauses. */
+  /** Opens the database. Retried with growing pauses if it throws `unavailable`. */
   readonly open: () => Promise<T>;
   readonly opened: (value: T) => Promise<unknown>;
   readonly logger: Logger;
@@ -15,8 +15,8 @@ export interface OpenLateOptions<T> {
 }
 
 /**
- * Opens a database that may be away at the start. Resolves after the first try: where it opened, `opened` was called; where it is away, the rest goes on in
- * `running`, which resolves or rejects as what `opened` answers, and rejects where opening fails otherwise. Throws what the first try did where that is not `unavailable`.
+ * Opens a database that may be away at the start. Resolves after the first try. If that failed with `unavailable`, retries continue in `running`, which settles
+ * as `opened` does. Throws any other error of the first try.
  */
 export async function openLate<T>(options: OpenLateOptions<T>): Promise<{ readonly running: Promise<unknown> }> {
   const { open, opened, logger, problems, signal } = options;

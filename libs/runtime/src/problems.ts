@@ -3,7 +3,9 @@ import { HealthServiceService as definition } from "@berth/contracts/health";
 import { bindService } from "./grpc-server.ts";
 import type { BoundService } from "./grpc-server.ts";
 
-/** What of a service's own work fails now, though it may serve: for `berth status`. Safe to set and clear as often as one likes. */
+/**
+ * The service's own work that fails at present, for `berth status`. The service may still answer calls. `set` and `clear` may be called any number of times.
+ */
 export class Problems {
   readonly #now: () => Date;
   readonly #known = new Map<string, Problem>();
@@ -12,7 +14,7 @@ export class Problems {
     this.#now = now;
   }
 
-  /** That fails, since now or since it was set first. */
+  /** Reports a failure; its start is the first `set` since it was last cleared. */
   set(code: string, message: string): void {
     this.#known.set(code, { code, message, sinceTime: this.#known.get(code)?.sinceTime ?? this.#now() });
   }

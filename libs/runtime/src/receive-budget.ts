@@ -1,6 +1,6 @@
 import { AppError } from "@berth/core";
 
-/** Bytes of messages that are on their way into this process, and calls that are open. */
+/** Limits of message bytes in transit into this process, and of open calls. */
 export interface BudgetLimits {
   readonly bytesPerCaller: number;
   readonly bytes: number;
@@ -10,39 +10,39 @@ export interface BudgetLimits {
 
 const MiB = 1024 * 1024;
 
-/** Of callers who have shown credentials. */
+/** Limits of callers with credentials. */
 export const knownLimits: BudgetLimits = {
   bytesPerCaller: 128 * MiB,
   bytes: 512 * MiB,
   callsPerCaller: 15_000,
   calls: 100_000,
 };
-/** Of an address, whoever calls from there with credentials: it leaves as much to the others. */
+/** Limits per address for callers with credentials. They leave as much again for other addresses. */
 export const addressLimits: BudgetLimits = {
   bytesPerCaller: 256 * MiB,
   bytes: Infinity,
   callsPerCaller: 50_000,
   calls: Infinity,
 };
-/** Of services of this cluster. */
+/** For services of this cluster. */
 export const noLimits: BudgetLimits = {
   bytesPerCaller: Infinity,
   bytes: Infinity,
   callsPerCaller: Infinity,
   calls: Infinity,
 };
-/** Of an address whose callers have shown none: it may only log in. */
+/** Limits per address for callers without credentials: they can only log in. */
 export const unknownLimits: BudgetLimits = { bytesPerCaller: MiB, bytes: 8 * MiB, callsPerCaller: 128, calls: 2_048 };
 
 /** One call's part of a budget. */
 export interface CallBudget {
-  /** Takes room for a message, in place of the one before it. Throws `quota` TOO_MANY_BYTES. */
+  /** Reserves room for a message, and releases that of the previous one. Throws `quota` TOO_MANY_BYTES. */
   reserve(bytes: number): void;
-  /** Gives back all of it; may be called more than once. */
+  /** Releases everything. May be called more than once. */
   release(): void;
 }
 
-/** What callers hold of this process. An entry goes with its last call, so there are no more of them than calls. */
+/** What each caller holds of this process. An entry is removed with the caller's last call, so there are never more entries than calls. */
 export class ReceiveBudget {
   readonly #limits: BudgetLimits;
   readonly #callers = new Map<string, Held>();
@@ -53,7 +53,7 @@ export class ReceiveBudget {
     this.#limits = limits;
   }
 
-  /** Opens a call, which counts in `beside`, too. Throws `quota` TOO_MANY_CALLS, and gives `beside` back then. */
+  /** Opens a call, which also counts in `beside`. Throws `quota` TOO_MANY_CALLS, after releasing `beside`. */
   open(caller: string, beside?: CallBudget): CallBudget {
     const held = this.#callers.get(caller) ?? { bytes: 0, calls: 0 };
     if (held.calls >= this.#limits.callsPerCaller || this.#calls >= this.#limits.calls) {

@@ -1,7 +1,7 @@
 import { AppError } from "@berth/core";
 import type { ErrorCode } from "@berth/core";
 
-/** What may be tried again by itself. A conflict wants a new read first, and is its caller's to repeat. */
+/** Codes that are retried automatically. After a conflict the caller has to read again first. */
 const retryable: Readonly<Record<ErrorCode, boolean>> = {
   invalid: false,
   "not-found": false,
@@ -28,8 +28,8 @@ export interface RetryOptions {
 }
 
 /**
- * Calls `fn` until it succeeds or fails with an error that the table does not repeat; then throws that error.
- * Waits between tries, doubling, each time a random part of it. Aborted: throws the signal's reason.
+ * Calls `fn` until it succeeds or fails with a code that is not retried, and throws that error. The pauses between tries double, with jitter. Aborted, it
+ * throws the signal's reason.
  */
 export async function retry<T>(fn: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
   const { signal, attempts = Infinity, forMs = Infinity, random = Math.random } = options;
@@ -50,7 +50,7 @@ export async function retry<T>(fn: () => Promise<T>, options: RetryOptions = {})
 
 export const isRetryable = (error: AppError): boolean => retryable[error.code];
 
-/** Full jitter between half and all of a doubling time: callers that failed together do not come back together. */
+/** A random pause between half and all of a doubling time, so that callers that failed together do not retry together. */
 export function backoffMs(
   attempt: number,
   random: () => number,

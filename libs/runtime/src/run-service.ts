@@ -6,7 +6,7 @@ import { createLogger } from "./logger.ts";
 import { guardNodeVersion } from "./version-guard.ts";
 
 export interface ServiceContext {
-  /** Register here whatever is opened; closed in reverse at the end, or when the start fails. */
+  /** Register everything that has to be closed. It is closed in reverse order at the end, or when the start fails. */
   readonly closing: Closing;
   /** Aborted when the process is asked to stop. */
   readonly signal: AbortSignal;
@@ -16,7 +16,7 @@ export interface ServiceContext {
 export interface StartedService {
   /** Where it listens, by name: `{ grpc: "127.0.0.1:4711" }`. */
   readonly addresses?: Readonly<Record<string, string>>;
-  /** Work that only a stop ends; if it ends or fails before, the process ends with exit code 1. */
+  /** Work that lasts until the stop. If it ends or fails earlier, the process exits with code 1. */
   readonly running?: Promise<unknown>;
 }
 
@@ -28,14 +28,13 @@ export interface RunServiceOptions {
 }
 
 /**
- * The life of a service's process: starts it, writes `{pid, addresses}` to the file that BERTH_READY_FILE names, touches the
- * file that BERTH_HEARTBEAT_FILE names every second so that a supervisor sees a process that hangs or was stopped, ends on
- * SIGTERM or SIGINT (a second one ends it at once) and exits: 0 after a clean stop, 2 for bad configuration,
- * 78 where an operator has to look at a database first, else 1.
- * What nobody handles ends the process: every service may be killed at any time, so none goes on in a state unknown.
+ * The life of a service's process. Once started, it writes `{pid, addresses}` to the file named by BERTH_READY_FILE and touches the file named by
+ * BERTH_HEARTBEAT_FILE every second, so that a supervisor notices a hang. SIGTERM or SIGINT stops it; a second one ends it immediately. Exit codes: 0 after a
+ * clean stop, 2 for bad configuration, 78 if an operator has to look at a database first, else 1. An unhandled error ends the process, because its state is
+ * unknown and every service may be killed at any time.
  */
 export async function runService({ name, start, closeMs = 10_000 }: RunServiceOptions): Promise<never> {
-  process.umask(0o077); // what a service makes is its own user's alone, where its code does not say otherwise
+  process.umask(0o077); // files of a service are private to its user, unless its code says otherwise
   const logger = createLogger({ service: name });
   const closing = new Closing();
   const stop = new AbortController();
@@ -53,7 +52,7 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
 
-  // Keeps the process alive: signal handlers do not, and Node would exit with 13 once the last socket closes.
+  // Keeps the process alive: signal handlers do not, and Node would exit with code 13 when the last socket closes.
   setInterval(() => {}, 0x7fff_ffff);
 
   const heartbeatFile = process.env["BERTH_HEARTBEAT_FILE"];
@@ -94,13 +93,13 @@ export async function runService({ name, start, closeMs = 10_000 }: RunServiceOp
   }
 }
 
-/** EX_CONFIG of sysexits.h: a supervisor need not start it again before somebody has looked. */
+/** EX_CONFIG of sysexits.h: a supervisor must not restart it before an operator has looked. */
 const operatorExitCode = 78;
 const operatorReasons: readonly string[] = ["DATABASE_DAMAGED", "DATABASE_REFUSED", "STORAGE_TOO_NEW"];
 
 const needsOperator = (error: unknown): boolean => error instanceof AppError && operatorReasons.includes(error.reason);
 
-/** Whole or not at all: a reader never sees half of it. */
+/** Renamed into place, so that no reader sees half of it. */
 function writeReady(path: string, content: object): void {
   const part = `${path}.${process.pid}.part`;
   writeFileSync(part, `${JSON.stringify(content)}\n`, { mode: 0o600 });

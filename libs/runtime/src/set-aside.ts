@@ -3,12 +3,12 @@ import type { Logger } from "./logger.ts";
 import { counter } from "./metrics.ts";
 import type { Problems } from "./problems.ts";
 
-/** How many of those that were set aside are named. */
+/** How many of the records left out are named in the problem. */
 const named = 5;
 
 /**
- * Records that cannot be read, or cannot be worked on. Each is left out, so that the work on all others goes on; it is logged, counted, and named among the
- * service's problems until the whole view is read anew.
+ * Records that cannot be read or processed. Each is left out, so that one bad record does not stop the work on all others. It is logged, counted, and named
+ * among the service's problems until the next full snapshot.
  */
 export class SetAside {
   readonly #problems: Problems;
@@ -24,7 +24,7 @@ export class SetAside {
     this.#logger = logger;
   }
 
-  /** `what`: a task's or host's id, or what else tells the record. */
+  /** `what`: the id of the task or host, or another name of the record. */
   add(what: string, thrown: unknown): void {
     this.#count.inc();
     if (!this.#ids.has(what))

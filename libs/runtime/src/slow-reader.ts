@@ -1,12 +1,12 @@
 import { constants } from "node:http2";
 import type { ServerHttp2Stream } from "node:http2";
 
-/** A stream that its client leaves unread for so long is closed. */
+/** A stream that its client does not read for this long is closed. */
 export const slowReaderMs = 60_000;
 
 /**
- * Closes a stream whose client does not take what is written for it, as `unavailable`: a client that reads again opens it where it was. A status could not reach
- * that client, because it would stand behind what is not read. What it returns is to be called with each message: grpc-js writes one only when the last one has left.
+ * Closes a stream whose client does not read it. The client sees `unavailable` and reopens the stream where it was; no status is sent, because it would queue
+ * behind the unread messages. Call the returned function with each message: grpc-js writes one only when the previous one has left.
  */
 export function endWhenUnread(stream: ServerHttp2Stream, mostMs: number): () => void {
   let progressMs = performance.now();

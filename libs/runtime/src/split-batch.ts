@@ -1,15 +1,15 @@
 import { AppError } from "@berth/core";
 
-/** So many items that fail one by one, with none that goes well, say that the fault is not theirs. */
+/** If this many single items fail and none succeeds, the fault is not in the items. */
 const failuresAlone = 8;
 
-/** Errors that say nothing about the items: a peer is away, somebody else leads. */
+/** Errors that are not the items' fault: a peer is away, or another scheduler leads. */
 const isOfAll = ({ code, reason }: AppError): boolean =>
   code === "unavailable" || code === "denied" || code === "unauthenticated" || reason === "STALE_TERM";
 
 /**
- * Runs a batch; where it fails, its halves, down to the item that is at fault: that one's result is its AppError, and the others are carried out. Rejects where the
- * error says nothing about the items, or where every item fails. `run` may be called again with items of a run that failed.
+ * Runs a batch. If it fails, runs its halves, down to the faulty item, whose result is its AppError; the others are carried out. Rejects if the error is not
+ * the items' fault, or if every item fails. `run` may be called again with items of a failed run.
  */
 export async function splitOnFailure<T, R>(
   items: readonly T[],

@@ -4,7 +4,7 @@ import type { Closing } from "./closing.ts";
 
 let on = false;
 
-/** Whether spans are made; hot paths skip theirs without it. */
+/** Whether tracing is on. Hot paths skip their spans if not. */
 export const isTracing = (): boolean => on;
 
 /**
@@ -81,7 +81,7 @@ export interface SpanOptions {
   /** A `traceparent`; without the key, the active span is the parent. */
   readonly parent?: string | undefined;
   readonly attributes?: Attributes;
-  /** Where it began before now. */
+  /** When the span started, if before now. */
   readonly startTime?: Date;
 }
 

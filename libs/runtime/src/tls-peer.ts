@@ -3,7 +3,7 @@ import type { ServerHttp2Session } from "node:http2";
 import { identityIn } from "@berth/contracts";
 import type { Identity } from "@berth/contracts";
 
-/** Who is at the other end of a connection, by a certificate that the cluster's authority has signed. */
+/** The peer of a connection, by its certificate from the cluster's authority. */
 export interface TlsPeer {
   readonly identity: Identity;
   /** In lower case. */
@@ -19,7 +19,10 @@ interface TlsSocketLike {
 
 const known = new WeakMap<ServerHttp2Session, TlsPeer | "nobody">();
 
-/** The peer of a session, whose certificate is read once. Undefined without TLS, without a certificate, and after the certificate's end, however long the connection lives. */
+/**
+ * The peer of a session. Its certificate is read once. Undefined without TLS, without a certificate, and after the certificate has expired, even on an open
+ * connection.
+ */
 export function tlsPeerOf(session: ServerHttp2Session | undefined): TlsPeer | undefined {
   if (!session) return undefined;
   let peer = known.get(session);

@@ -14,11 +14,11 @@ export interface TrustKeys {
   readonly identityDir?: string | undefined;
 }
 
-/** How a process shows who it is to the others of its cluster, and knows them. */
+/** How a process proves its identity to the other processes of its cluster, and verifies theirs. */
 export interface Trust {
-  /** Undefined where all share one secret. */
+  /** Undefined if the processes share one secret. */
   readonly identity: Identity | undefined;
-  /** For calls to other services; undefined where certificates say it. */
+  /** Header for calls to other services; undefined if certificates are used. */
   readonly authorization: string | undefined;
   /** For a channel to a service. */
   to(role: ServiceRole): { readonly credentials?: ChannelCredentials; readonly serverName?: string };
@@ -32,12 +32,12 @@ export interface Trust {
   readonly publicDoor: { readonly credentials?: ServerCredentials };
 }
 
-/** Whether a certificate may be used no longer, by its serial number in lower case. Throws where that is not known yet. */
+/** Whether a certificate is revoked, by its serial number in lower case. Throws while that is not known yet. */
 export type IsRevoked = (serial: string) => boolean;
 
 /**
- * By certificates where the settings name an identity's directory: each process then may call what the table of `serviceAccess` says. Else by the cluster's secret,
- * which is for one machine: whoever has it may call everything. Throws `invalid` CONFIG_INVALID where there is neither.
+ * Uses certificates if the settings name an identity directory: each process may then call what `serviceAccess` allows its role. Else uses the cluster's
+ * secret, for one machine only: every process that has it may call everything. Throws `invalid` CONFIG_INVALID if there is neither.
  */
 export function openTrust(
   { clusterSecret, identityDir }: TrustKeys,
@@ -72,12 +72,12 @@ function byCertificate(
   return {
     identity,
     authorization: undefined,
-    // Addresses may be numbers and may change: what is verified is the name of the role, which no agent's certificate has.
+    // Verifies the name of the role, not the address, which may be numeric and may change. No agent's certificate has such a name.
     to: (peer) => ({ credentials, serverName: serviceDnsName(peer) }),
     door: {
       admit: admitByCertificate(identity.cluster, isRevoked),
       limits: { namesCaller: true },
-      // Its declaration names the first two the other way round; here they are the same.
+      // Its declaration swaps the first two arguments; here they are the same.
       credentials: experimental.createCertificateProviderServerCredentials(files, files, true),
     },
     publicDoor: { credentials: experimental.createCertificateProviderServerCredentials(files, null, false) },

@@ -6,11 +6,11 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { BinaryReader, WireType, configureTextEncoding, getTextEncoding } from "@bufbuild/protobuf/wire";
 
-// Text that is not UTF-8 is refused. The usual decoder puts U+FFFD in its place, so that a path or an argument would be another one than was sent.
+// Refuses text that is not UTF-8. The default decoder replaces it by U+FFFD, which changes paths and arguments silently.
 const usual = getTextEncoding();
 configureTextEncoding({ ...usual, decodeUtf8: (bytes) => usual.decodeUtf8(bytes, true) });
 
-/** A message that could not be decoded. grpc-js would answer INTERNAL, as if it were our fault. */
+/** A message that could not be decoded. grpc-js would answer INTERNAL, as for a fault of the server. */
 class UnreadableMessage {
   readonly bytes: Buffer;
   constructor(bytes: Buffer) {
@@ -50,7 +50,7 @@ async function* eachReadable(path: string, messages: AsyncIterable<unknown>): As
 
 const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
 
-/** Looks at the message once more by its description. Slow, and only for what was refused already. */
+/** Decodes the message again by its descriptor, to find the faulty field. Slow, and only for refused messages. */
 async function faultOf(path: string, bytes: Buffer): Promise<AppError> {
   const [, service = "", method = ""] = path.split("/");
   const found = await findFault(service, method, bytes).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** The oldest Node that has what we use: `node:sqlite`, type stripping, AsyncDisposableStack. */
+/** The oldest supported Node: it has `node:sqlite`, type stripping and AsyncDisposableStack. */
 const oldest = 24;
 
 /**
