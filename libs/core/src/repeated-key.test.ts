@@ -21,4 +21,10 @@ describe("repeatedKey", () => {
   ])("finds none in %s", (json) => {
     expect(repeatedKey(json)).toBeUndefined();
   });
+
+  it.each(["x", '\\"', "\\\\"])("reads strings of megabytes of %j", (part) => {
+    const long = part.repeat(4_000_000);
+    expect(repeatedKey(`{"a":"${long}","b":1}`)).toBeUndefined();
+    expect(repeatedKey(`{"a":"${long}","a":1}`)).toBe("a");
+  });
 });

@@ -5,12 +5,13 @@
 export function repeatedKey(json: string): string | undefined {
   const open: { readonly keys: Set<string> | undefined; key: string }[] = [];
   let text = "";
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+  const tokens = /["{}[\]:]/g;
+  for (let found = tokens.exec(json); found; found = tokens.exec(json)) {
     const inner = open.at(-1);
-    switch (token) {
+    switch (found[0]) {
       case "{":
       case "[":
-        open.push({ keys: token === "{" ? new Set() : undefined, key: "" });
+        open.push({ keys: found[0] === "{" ? new Set() : undefined, key: "" });
         break;
       case "}":
       case "]":
@@ -26,9 +27,21 @@ export function repeatedKey(json: string): string | undefined {
         inner!.keys!.add(inner!.key);
         break;
       }
-      default:
-        text = token;
+      default: {
+        const end = endOfString(json, found.index);
+        text = json.slice(found.index, end + 1);
+        tokens.lastIndex = end + 1;
+      }
     }
   }
   return undefined;
+}
+
+/** Where the string that begins at `start` ends. No regular expression: of a string of megabytes it would exhaust the stack. */
+function endOfString(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (json[end - 1 - slashes] === "\\") slashes += 1;
+    if (slashes % 2 === 0) return end;
+  }
 }
