@@ -22,7 +22,9 @@ const shape = {
     .default(7 * days),
   /** Time between TERM and KILL of a task that names none, in milliseconds. */
   graceMs: z.coerce.number().int().min(1).max(3_600_000).default(10_000),
-  /** How long a run goes on without its host being heard, of a task that asks to be retried or to fail then and does not say, in milliseconds. */
+  /**
+   * Default lease in milliseconds for tasks that ask to be retried or to fail when their host is lost: how long a run continues while its host is not heard.
+   */
   hostLeaseMs: z.coerce
     .number()
     .int()
@@ -31,7 +33,7 @@ const shape = {
     .default(defaultHostLeaseMs),
   /** Streams that one user may have open at this gateway. */
   maxStreams: z.coerce.number().int().min(1).default(200),
-  /** Connections that one address may have open here; behind a proxy or NAT, all that come through it together. */
+  /** How many connections one address may have open here. Behind a proxy or NAT, all its clients share this. */
   maxConnectionsPerAddress: z.coerce.number().int().min(1).default(1_000),
   /** How long a resolved user or volume is remembered, in milliseconds. */
   resolveTtlMs: z.coerce.number().int().min(0).default(3_000),

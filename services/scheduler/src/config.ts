@@ -16,7 +16,7 @@ const shape = {
   ...busKeys,
   /** Address of storage. */
   storage: z.string().min(1),
-  /** Address of auth; without it, tasks of disabled users that wait are started as others are. */
+  /** Address of auth. Without it, waiting tasks of disabled users are started like others. */
   auth: z.string().default(""),
   /** Ranking policy: fifo, a path, or the name of an installed package. */
   ranking: z.string().min(1).default("fifo"),

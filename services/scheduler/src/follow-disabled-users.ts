@@ -3,10 +3,10 @@ import { grpcChannel, grpcClient, sleep } from "@berth/runtime";
 import type { Closing, Logger, Trust } from "@berth/runtime";
 import { DisabledUsers } from "./app/disabled-users.ts";
 
-/** Longer than auth takes to start beside a scheduler. */
+/** Longer than auth takes to start at the same time as a scheduler. */
 const firstAnswerMs = 5_000;
 
-/** Follows auth's list until aborted. Resolves once it is known, or auth stays away; at once where there is no auth to ask. */
+/** Follows auth's list until aborted. Resolves when the list is known or auth did not answer in time; immediately if no auth is configured. */
 export async function followDisabledUsers(
   at: {
     /** Its address; may be empty. */

@@ -32,7 +32,7 @@ export interface WatchingDeps {
 
 export interface Watching {
   readonly watcher: Watcher;
-  /** Settles when all of it has ended; rejects where it cannot go on. */
+  /** Resolves when all parts have ended; rejects if one of them failed. */
   readonly running: Promise<unknown>;
 }
 

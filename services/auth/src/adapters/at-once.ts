@@ -1,6 +1,6 @@
 import { AppError } from "@berth/core";
 
-/** Lets only `most` works run at once; up to `mayWait` others wait their turn, and further ones fail with `unavailable` TOO_MANY_LOGINS. */
+/** Runs at most `most` jobs at the same time. Up to `mayWait` more are queued; further ones fail with `unavailable` TOO_MANY_LOGINS. */
 export function atOnce(most: number, mayWait: number): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0;
   const waiting: (() => void)[] = [];

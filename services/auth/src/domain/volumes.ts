@@ -20,8 +20,8 @@ export const offered = (site: readonly SiteVolume[], user: AuthUser): VolumeGran
   });
 
 /**
- * Exactly what was asked, in that order. The site's `ro` wins over a wish for more.
- * Throws `invalid` UNKNOWN_VOLUME, which lists what there is: a volume that is left out without a word costs a user a day.
+ * Resolves the requested volumes, in their order. A volume that the site marks `ro` is read-only even if the task asks for more. Throws `invalid`
+ * UNKNOWN_VOLUME with the allowed names: silently leaving out a volume would cost the user a day.
  */
 export function resolveVolumes(
   site: readonly SiteVolume[],

@@ -13,7 +13,7 @@ export interface StoredKey {
 
 /** Users and API keys of the `local` provider; durable when a method resolves. */
 export interface Accounts {
-  /** Rejects with `conflict` USER_EXISTS or UID_TAKEN. `ids` is called with all uids that are taken; again where another copy took one meanwhile. */
+  /** Rejects with `conflict` USER_EXISTS or UID_TAKEN. `ids` is called with all uids in use, and again if another copy took one in between. */
   addUser(
     user: Omit<AuthUser, "uid" | "gid">,
     ids: (taken: ReadonlySet<number>) => { uid: number; gid: number },
@@ -32,7 +32,7 @@ export interface Accounts {
   key(id: string): Promise<StoredKey | undefined>;
   /** By time. */
   keysOf(user: string): Promise<StoredKey[]>;
-  /** Whether there was such a key of that user. */
+  /** Whether the user had such a key. */
   removeKey(user: string, id: string): Promise<boolean>;
 }
 

@@ -9,8 +9,8 @@ const nobody: SessionCaller = { user: "", admin: false, keyId: "" };
 const rules: Readonly<Record<string, Access>> = access;
 
 /**
- * Who calls the method of that path with that `authorization` header, and whether they may; of a method that anyone may call: nobody. Throws `unauthenticated`
- * NO_CREDENTIALS or what `Sessions` throws, or `denied` ADMINS_ONLY, also for a method that is not in the table.
+ * Checks the `authorization` header of a call to the method at this path, and answers the caller; undefined for a method open to everyone. Throws
+ * `unauthenticated` NO_CREDENTIALS, errors of `Sessions`, or `denied` ADMINS_ONLY, also for a method that is not in the table.
  */
 export type Authorize = (method: string, authorization: string | undefined) => Promise<SessionCaller>;
 
@@ -30,7 +30,9 @@ export const isForAnyone = (method: string): boolean => isOpenMethod(method) || 
 /** How often a stream asks again whether its caller's credential still holds. */
 const recheckMs = 2_000;
 
-/** Calls `again` for as long as a stream lasts. Its signal is aborted, with the error, when the stream's caller may no longer; auth that is away says nothing of them. */
+/**
+ * Calls `again` repeatedly while a stream is open. If it rejects, the signal is aborted with that error. Errors that only mean auth is unavailable are ignored.
+ */
 export function holdWhile(
   again: () => Promise<unknown>,
   everyMs = recheckMs,

@@ -4,14 +4,14 @@ import type { Explanation, ScheduleServiceService } from "@berth/contracts/sched
 import type { Task } from "@berth/contracts/types";
 import type { GrpcClient } from "@berth/runtime";
 
-/** Why a task waits, in the planner's words. Throws `precondition` NOT_PENDING, with the state, where it does not. */
+/** Why a task waits, as the planner says. Throws `precondition` NOT_PENDING, with its state, if it does not wait. */
 export async function explainTask(
   scheduler: Pick<GrpcClient<ScheduleServiceService>, "explain">,
   task: Task,
   signal: AbortSignal,
 ): Promise<Explanation> {
   const state = stateFromWire(task.state);
-  // An array whose first elements run may still have others that wait.
+  // Elements of an array may wait while others run.
   const waiting = (task.progress?.unclaimed ?? 0) + (task.progress?.waiting ?? 0);
   const ended = state === "over" || state === "archived";
   if (state !== "pending" && (ended || waiting === 0)) {
@@ -45,7 +45,7 @@ export async function explainTask(
   );
 }
 
-/** Undefined where the planner does not hold it as pending: too new, or just placed. */
+/** Undefined if the planner does not have it as pending: it is too new, or was just placed. */
 async function ask(
   scheduler: Pick<GrpcClient<ScheduleServiceService>, "explain">,
   taskId: string,

@@ -14,7 +14,7 @@ export interface FileCallsDeps {
   readonly files: GrpcClient<FileStoreServiceService>;
 }
 
-/** Files of tasks that the caller may see. Bytes pass through piece by piece, as fast as the slower end takes them. */
+/** Files of tasks that the caller may see. Bytes are streamed, as fast as the slower side reads. */
 export function fileCalls({ checks, store, files }: FileCallsDeps) {
   return {
     async addFile(caller: Caller, requests: AsyncIterable<AddFileRequest>, signal: AbortSignal) {

@@ -4,13 +4,16 @@ import type { GrpcClient } from "@berth/runtime";
 
 /** The sizes of the largest hosts, as the scheduler knows them. */
 export interface LargestHosts {
-  /** Answers from memory, so a submit does not wait; the first call, and with `fresh` each, waits for the scheduler. Empty where it does not answer. */
+  /**
+   * Answers from the cache, so that a submit does not wait. Only the first call, and calls with `fresh`, wait for the scheduler. Empty if the scheduler does
+   * not answer.
+   */
   get(options?: { readonly fresh?: boolean }): Promise<readonly Resources[]> | readonly Resources[];
 }
 
-/** How long an answer counts before the next submit asks again, in the background. */
+/** After this time the next submit refreshes the cache in the background. */
 const askEveryMs = 5_000;
-/** A submit is not held up longer by a scheduler that does not answer. */
+/** Limit of a submit's wait for the scheduler. */
 const waitMs = 500;
 
 export function makeLargestHosts(

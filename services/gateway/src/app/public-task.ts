@@ -14,7 +14,7 @@ export function legacyOf(task: {
   return state && legacyStatus(state, requestFromWire(task.request), outcomeFromWire(task.outcome));
 }
 
-/** As the store gives it, with what the public API adds. */
+/** The stored task with the fields that the public API adds. */
 export const toPublicTask = (task: Task): Task => ({ ...task, legacy: task.legacy ?? legacyOf(task) });
 
 /** A row of the change feed as a watch shows it: of the spec only name, project, resources and array. */

@@ -5,18 +5,18 @@ import type { Identity, Mount, TaskSpec } from "@berth/contracts/types";
 import { Cache } from "@berth/runtime";
 import type { GrpcClient } from "@berth/runtime";
 
-/** As whom a task runs and what it mounts. */
+/** The identity and mounts of a task. */
 export interface Resolved {
   readonly identity: Identity;
   readonly mounts: readonly Mount[];
 }
 
 export interface Resolver {
-  /** One result a spec, in order; an error is why that one may not run. Throws what auth throws, such as `not-found` USER_NOT_FOUND. */
+  /** One result per spec, in order; an error says why that spec may not run. Throws auth's own errors, such as `not-found` USER_NOT_FOUND. */
   resolve(user: string, specs: readonly TaskSpec[]): Promise<(Resolved | AppError)[]>;
 }
 
-/** Asks auth once for what is alike, and remembers it for `ttlMs`: a change of a user or volume takes that long to count. */
+/** Asks auth once per distinct question, and caches the answer for `ttlMs`: changes of a user or volume take effect after that. */
 export function cachingResolver(
   auth: Pick<GrpcClient<AuthServiceService>, "resolveSubmits">,
   options: { readonly ttlMs: number; readonly now: () => number },
@@ -40,7 +40,7 @@ export function cachingResolver(
   return {
     async resolve(user, specs) {
       const keys = specs.map(({ project, image, volumes }) => JSON.stringify([user, project, image, volumes]));
-      // Looked up once each: what is there now may be too old a moment later.
+      // Read the cache once for each key: an entry may expire between two reads.
       const found = new Map<string, Promise<Resolved>>();
       const missing = new Map<string, TaskSpec>();
       keys.forEach((key, at) => {
@@ -57,7 +57,7 @@ export function cachingResolver(
   };
 }
 
-/** A refusal belongs to its item; where auth itself did not answer, nobody has a result. */
+/** A refusal is the result of its item. If auth itself did not answer, the whole call fails. */
 function itsOwn(error: unknown): AppError {
   const own = AppError.from(error);
   if (own.code === "unavailable" || own.code === "internal" || own.reason === "USER_NOT_FOUND") throw own;

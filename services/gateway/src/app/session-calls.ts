@@ -13,7 +13,7 @@ export interface SessionCallsDeps {
   readonly sessions: Sessions;
 }
 
-/** Users, keys and sessions. Auth checks names, passwords and keys; here is only who asks. */
+/** Users, keys and sessions. Auth checks names, passwords and keys; the gateway only adds the caller. */
 export function sessionCalls({ checks, auth, sessions }: SessionCallsDeps) {
   return {
     async login({ address }: ApiCaller, request: api.LoginRequest, signal: AbortSignal) {

@@ -11,7 +11,7 @@ export interface TokenClaims extends SessionCaller {
 }
 
 export interface Sessions {
-  /** Whose credential that is: an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED, BAD_KEY or SESSION_ENDED. */
+  /** The caller with this credential, an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED, BAD_KEY or SESSION_ENDED. */
   callerOf(credential: string): Promise<SessionCaller>;
   /** Asks auth again about sessions of this key; other gateways do so within `sessionCacheMs`. */
   forgetKey(user: string, id: string): void;
@@ -19,13 +19,13 @@ export interface Sessions {
   forgetAll(): void;
 }
 
-/** How long auth's last answer about a session counts: a revoked key, a disabled user or a changed role is noticed after it at the latest. */
+/** How long auth's answer about a session is cached. A revoked key, a disabled user or a changed role is noticed after this time at the latest. */
 export const sessionCacheMs = 3_000;
-/** How long the last answer about a key counts while auth is away. Tokens count until they end, because their signature is checked here. */
+/** How long the last answer about a key is used while auth is away. Tokens are valid until they expire, because their signature is checked here. */
 const awayMs = 60_000;
-/** Auth is not waited for longer where an older answer may do. */
+/** Timeout of a call to auth if an older answer can be used instead. */
 const briefMs = 1_000;
-/** A token's claims cannot change; entries go to free memory. */
+/** A token's claims never change; entries expire only to free memory. */
 const tokenTtlMs = 60_000;
 
 interface Exchanged {
@@ -36,7 +36,7 @@ interface Exchanged {
 
 export function makeSessions(deps: {
   readonly auth: Pick<GrpcClient<AuthServiceService>, "exchangeKey" | "checkSession">;
-  /** Verifies a token here, without asking auth each time. */
+  /** Verifies a token's signature locally. */
   verify(token: string): Promise<TokenClaims>;
   readonly now: () => number;
 }): Sessions {
@@ -62,10 +62,10 @@ export function makeSessions(deps: {
   async function keyCaller(key: string): Promise<SessionCaller> {
     const id = keyIdOf(key);
     const pending = keys.get(id);
-    const known = pending && (await settled(pending)); // without an await for a new key: calls that come together share one question
+    const known = pending && (await settled(pending)); // no await before `keys.set` for a new key, so that concurrent calls share one request
     if (known?.key === key) return known.caller;
     const exchanged = exchange(key);
-    // Another secret under a known id is a guess, and must not take the place of the right one.
+    // A different secret with a known key id is a guess. It must not replace the cached right one.
     if (known) return (await exchanged).caller;
     keys.set(id, exchanged, ({ endsMs }) => endsMs);
     const fresh = await exchanged;
@@ -111,7 +111,7 @@ const settled = async <T>(pending: Promise<T> | undefined): Promise<T | undefine
 
 const sessionOf = (user: string, keyId: string): string => `${user} ${keyId}`;
 
-/** `denied` of auth means that somebody is not who they say, which callers know as `unauthenticated`. */
+/** `denied` from auth means that the credential is wrong, which API clients know as `unauthenticated`. */
 export function unauthenticated(thrown: unknown): AppError {
   const error = AppError.from(thrown);
   return error.code === "denied"

@@ -9,11 +9,11 @@ export interface Peer {
   readonly name: string;
   /** Rejects where it does not answer in time. */
   serving(signal: AbortSignal): Promise<boolean>;
-  /** What of its work fails; none where it does not tell. */
+  /** What of its work fails; empty if the service does not report that. */
   problems(signal: AbortSignal): Promise<ServiceProblem[]>;
 }
 
-/** Services, hosts and queue in one answer; a part that cannot be had leaves its place empty and the answer not ok. */
+/** Services, hosts and queue in one answer. A part that cannot be read is left empty, and the answer is not ok. */
 export async function clusterStatus(
   deps: {
     readonly peers: readonly Peer[];

@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 
 /** Counts open streams by user. */
 export interface StreamLimit {
-  /** Takes a place, to be given back by calling the result once. Throws `quota` TOO_MANY_STREAMS. */
+  /** Counts a stream; call the result once when it ends. Throws `quota` TOO_MANY_STREAMS. */
   enter(user: string): () => void;
 }
 

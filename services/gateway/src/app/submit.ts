@@ -16,7 +16,7 @@ import type { LargestHosts } from "./largest-hosts.ts";
 import type { RequestChecks } from "../ports/request-checks.ts";
 import type { Resolver } from "./resolver.ts";
 
-/** What the site says where a user says nothing. */
+/** The site's defaults for fields that a task leaves out. */
 export interface SubmitDefaults {
   readonly timeLimitMs: number;
   readonly graceMs: number;
@@ -40,20 +40,20 @@ export interface Submits {
   many(caller: Caller, requests: readonly SubmitTaskRequest[]): Promise<SubmitTasksResult[]>;
 }
 
-/** Bounds of one call to the store; a message may have 16 MiB. */
+/** Limits of one call to the store; a message may have 16 MiB. */
 const storeCall = { maxItems: 2_000, maxBytes: 8 * 1024 * 1024 };
-/** Larger ones go alone: many together could pass the limit of a message. */
+/** Tasks larger than this are sent alone, because many of them together could exceed the message limit. */
 const alone = 16 * 1024;
 /** Longer than it takes to notice that a copy of the store is dead. */
 const retryForMs = 12_000;
 
 export function makeSubmits({ store, resolver, largestHosts, defaults, checks, traceparent }: SubmitDeps): Submits {
-  /** Concurrent single submits go together in one call, which is one commit there. */
+  /** Concurrent single submits share one call, which is one commit in storage. */
   const gather = batcher<NewTask, SubmitResult>({ maxItems: 500, maxQueued: 20_000, run: (tasks) => send(tasks) });
 
   async function send(tasks: readonly NewTask[]): Promise<readonly SubmitResult[]> {
     const call = async () => (await store.submit({ tasks: [...tasks] })).results;
-    // Only with a key does a repeat find the first one's work; without, the client decides whether to send again.
+    // A repeated submit is recognised only by its key. Without a key the client decides whether to send again.
     const results = tasks.every((task) => task.clientKey !== "")
       ? await retry(call, { forMs: retryForMs })
       : await call();
@@ -61,7 +61,7 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, checks, t
     return results.map(withoutOthers);
   }
 
-  /** The task as it is stored, or why not. */
+  /** The task to store, or the error that refuses it. */
   async function prepare(
     caller: Caller,
     requests: readonly SubmitTaskRequest[],
@@ -99,7 +99,7 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, checks, t
     }
   }
 
-  /** Looks only at what storage was given: a task that is refused needs no advice. */
+  /** Only for stored tasks: a refused task needs no advice. */
   async function warningsOf(task: NewTask, options: { readonly fresh?: boolean } = {}): Promise<string[]> {
     const pending = largestHosts.get(options);
     const largest = pending instanceof Promise ? await pending : pending;
@@ -156,13 +156,13 @@ export function makeSubmits({ store, resolver, largestHosts, defaults, checks, t
   };
 }
 
-/** A dependency that is another's is as if it were not there. */
+/** Another user's dependency is reported as missing. */
 function withoutOthers(result: SubmitResult): SubmitResult {
   if (result.failure?.reason !== "DEPENDENCY_NOT_YOURS") return result;
   return { ...result, failure: toFailure(dependencyNotFound(result.failure.metadata["task_id"] ?? "")) };
 }
 
-/** Auth knows the spec's fields, but not where in our request the spec is. */
+/** Adds the position in our request to the field names in auth's error. */
 function located(error: AppError, within: readonly PropertyKey[]): AppError {
   const field = error.metadata["field"];
   if (field === undefined) return error;
@@ -189,7 +189,7 @@ function withDefaults(spec: TaskSpec, defaults: SubmitDefaults): TaskSpec {
   };
 }
 
-/** About how many bytes it has on the wire; what is not counted is small. */
+/** Approximate size on the wire; uncounted fields are small. */
 function sizeOf({ runSpec }: NewTask): number {
   const spec = runSpec!.spec!;
   let bytes = 512 + Buffer.byteLength(spec.script);

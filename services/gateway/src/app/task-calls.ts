@@ -39,7 +39,7 @@ export async function visibleTask(
   return task;
 }
 
-/** Another's task is as if it were not there. */
+/** Another user's task is reported as missing. */
 function publicResult(taskId: string, result: RequestResult): api.RequestTasksResult {
   if (result.failure?.code !== "denied") return { taskId, ...result };
   return {

@@ -15,7 +15,7 @@ export interface WatchDeps {
 }
 
 export interface Watched {
-  /** Where to go on; empty: from now on. */
+  /** Resumes after this token; empty: from now on. */
   readonly token: string;
   /** Only this user's; empty: everybody's. */
   readonly user: string;
@@ -25,14 +25,14 @@ export interface Watched {
 
 /** A sign of life at least this often. */
 const heartbeatMs = 5_000;
-/** The store says something every 5 s; a copy of it that does not is left for another. */
+/** The store sends a message every 5 s. If a copy does not for this long, the watch continues at another copy. */
 const silenceMs = 12_000;
-/** How long the store may be away before the watch gives up; its client can go on from its last token. */
+/** How long the store may be away before the watch fails. The client can resume from its last token. */
 const patienceMs = 10 * 60_000;
-/** Ended tasks that a watch remembers, so that their end is told once whatever the feed says twice. */
+/** How many ended tasks a watch remembers, so that it reports each end once even if the feed repeats it. */
 const rememberedEnds = 10_000;
 
-/** Changes in commit order. The first message tells the token at once; a store that restarts in between is not noticed by the reader. */
+/** Changes in commit order. The first message comes immediately and has the token. A restart of the store in between is hidden from the reader. */
 export async function* watchTasks(
   deps: WatchDeps,
   watched: Watched,

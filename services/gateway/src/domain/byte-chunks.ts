@@ -1,4 +1,4 @@
-/** Cuts a list into parts of at most `maxItems` and, but for a part of one, at most `maxBytes`. */
+/** Splits a list into parts of at most `maxItems` and `maxBytes`. An item larger than `maxBytes` gets its own part. */
 export function byteChunks<T>(
   items: readonly T[],
   sizeOf: (item: T) => number,

@@ -6,13 +6,13 @@ export interface Caller {
   readonly admin: boolean;
 }
 
-/** Who calls, and how they showed it. */
+/** The caller and its credential. */
 export interface SessionCaller extends Caller {
   /** The API key that the session began with; empty where it began with a password. */
   readonly keyId: string;
 }
 
-/** Who calls, as a handler of the API is told. */
+/** The caller as API handlers see it. */
 export interface ApiCaller extends SessionCaller {
   /** IP address that the call came from; empty where there is none. */
   readonly address: string;

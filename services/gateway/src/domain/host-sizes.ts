@@ -1,7 +1,7 @@
 import { formatCpu, formatMemory } from "@berth/core";
 import type { Resources } from "@berth/core";
 
-/** What to tell a user whose task fits none of the largest hosts; undefined where one could take it, or no host is known. */
+/** A warning for a task that fits none of the largest hosts; undefined if a host could take it, or none is known. */
 export function tooLargeWarning(needs: Resources, largest: readonly Resources[]): string | undefined {
   if (largest.length === 0) return undefined;
   if (largest.some((host) => host.cpuMilli >= needs.cpuMilli && host.memoryBytes >= needs.memoryBytes))

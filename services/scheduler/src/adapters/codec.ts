@@ -9,10 +9,10 @@ import type { Plan } from "../domain/plan.ts";
 
 const nothing = { cpuMilli: 0, memoryBytes: 0 } as const;
 
-/** Sums of amounts stay exact up to here, with what a host is given ahead: a host of more counts as one of so much. */
+/** Largest amount of a host, lead included, so that sums stay exact in a double. A larger host counts as this. */
 const mostAmount = 2 ** 46;
 
-/** All rows that can be read, in our words; each other one goes to `setAside`, and one that a newer storage may send and we do not know is left out. */
+/** The readable rows as domain values. An unreadable row goes to `setAside`; a row kind that only a newer storage knows is skipped. */
 export function rowsFromWire(changes: readonly Change[], setAside: (id: string, error: unknown) => void): FeedRow[] {
   return changes.flatMap((change) => {
     try {
@@ -24,7 +24,7 @@ export function rowsFromWire(changes: readonly Change[], setAside: (id: string, 
   });
 }
 
-/** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
+/** A feed row as a domain value; undefined for a kind that only a newer storage knows. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
   if (row?.$case === "host") return { kind: "host", host: hostFromWire(revision, row.value) };
   const task = row?.$case === "task" ? taskFromWire(revision, row.value) : undefined;
@@ -47,7 +47,7 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
     outcome: outcomeFromWire(row.outcome),
     needs: amounts(row.resources),
     priority: row.priority,
-    // A kind that we do not know is waited for the stricter way.
+    // An unknown kind of dependency is treated as the stricter one.
     dependencies: row.dependencies.map(({ kind, taskId }) => ({
       kind: kind === Dependency_Kind.AFTER ? "after" : "afterok",
       taskId,
@@ -61,7 +61,7 @@ function taskFromWire(revision: number, row: TaskRow): TaskFacts | undefined {
 
 function arrayFromWire(array: NonNullable<TaskRow["array"]>, cursor: number): ArrayFacts {
   const { last, step, maxLive } = array;
-  // The cursor of one that is claimed whole is a step beyond its last index.
+  // The cursor of a fully claimed array is one step beyond its last index.
   if (!(step >= 1 && cursor >= 0 && maxLive >= 0) || !Number.isSafeInteger(Math.max(last, cursor) + step))
     throw invalidField("array", `cursor ${cursor}, last ${last}, step ${step}: no such range can be walked`);
   return { last, step, maxLive, cursor };

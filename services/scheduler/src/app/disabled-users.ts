@@ -10,12 +10,12 @@ export interface DisabledUsersDeps {
   readonly logger: Logger;
 }
 
-/** A user who was just disabled may have tasks started for so long. */
+/** Interval of the question. For this long, tasks of a user who was just disabled may still be started. */
 const everyMs = 1_000;
-/** How often a scheduler that has just started asks until it knows. */
+/** Interval of the question until the first answer. */
 const firstEveryMs = 50;
 
-/** Follows who is disabled. While auth is away, its last answer counts. */
+/** Follows the list of disabled users. While auth is away, its last answer is used. */
 export class DisabledUsers {
   readonly #deps: DisabledUsersDeps;
   readonly #first = Promise.withResolvers<void>();
@@ -26,7 +26,10 @@ export class DisabledUsers {
     this.#deps = deps;
   }
 
-  /** Resolves with the first answer; without one after `ms`, and says so: tasks are started rather than held for as long as auth is away. */
+  /**
+   * Resolves with the first answer. If auth does not answer within `ms` it logs that, and tasks are started: holding them all for as long as auth is away would
+   * be worse.
+   */
   async firstAnswer(ms: number, signal: AbortSignal): Promise<void> {
     const stop = new AbortController();
     const tooLong = this.#deps.sleep(ms, AbortSignal.any([signal, stop.signal])).then(

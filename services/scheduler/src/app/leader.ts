@@ -19,13 +19,13 @@ export interface LeaderDeps {
   readonly requiredFeatures: readonly string[];
   readonly instruments: Instruments;
   readonly logger: Logger;
-  /** A record that cannot be worked on is left out. */
+  /** A record that cannot be processed is left out. */
   setAside(id: string, error: unknown): void;
-  /** Whether the last cycle, or term, failed; undefined: it went well. */
+  /** The error of the last cycle or term; undefined if it succeeded. */
   onPlanned(error: unknown): void;
   now(): number;
   readonly random: () => number;
-  /** Repeats what fails with `unavailable`, with back-off, until aborted. */
+  /** Retries `unavailable` with back-off until aborted. */
   retry<T>(fn: () => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
@@ -33,8 +33,8 @@ const tickMs = 100;
 const parentsAtOnce = 1000;
 
 /**
- * One term of leading: snapshot, then many events, one cycle, without delay when idle. One plan is on its way to storage at a time; the next is made on top of it.
- * A new one is made for each term: nothing of an older view is kept.
+ * One term of leading: it reads a snapshot, then runs one cycle for all the events that have arrived, without delay when idle. At most one plan is being
+ * committed; the next is planned on top of it. Each term has a new Leader, so no state of an older view survives.
  */
 export class Leader implements RowReader {
   readonly #deps: LeaderDeps;
@@ -64,14 +64,14 @@ export class Leader implements RowReader {
     return this.#queue;
   }
 
-  /** Plans no more; resolves once the plan that is on its way is answered, so that a refusal of it is seen. */
+  /** Stops planning. Resolves when storage has answered the open plan, so that a refusal of it is seen. */
   async end(): Promise<void> {
     this.#ended = true;
     clearTimeout(this.#timer);
     await this.#committing;
   }
 
-  /** Whether it has the whole view. */
+  /** Whether the snapshot has been read. */
   get ready(): boolean {
     return this.#caughtUp;
   }
@@ -129,7 +129,7 @@ export class Leader implements RowReader {
       throw new AppError("unavailable", "NOT_READY", "the scheduler is reading the queue; ask again in a moment");
   }
 
-  /** Many events, one cycle: it runs once what is being read has been read. */
+  /** Many events, one cycle: it runs after the rows at hand have been read. */
   #wake(): void {
     this.#wanted = true;
     if (this.#ended || this.#scheduled || this.#committing || !this.#caughtUp) return;
@@ -177,7 +177,7 @@ export class Leader implements RowReader {
     this.#wanted ||= answer.placementRefusals.some((why) => why !== "");
   }
 
-  /** Whatever ends this term first, a refusal of its plans is told. */
+  /** Reports a plan refused as STALE_TERM, whatever else ends this term. */
   #tellStale(plan: Plan): void {
     this.#deps.instruments.staleTerm();
     const { placements, ends } = plan;
@@ -193,7 +193,7 @@ export class Leader implements RowReader {
     }, tickMs);
   }
 
-  /** Parents that ended before this view began are looked up once. */
+  /** Asks storage once for parents that ended before the snapshot. */
   #askForParents(): void {
     if (this.#askingParents) return;
     const queue = this.#queue;

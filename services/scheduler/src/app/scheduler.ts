@@ -7,19 +7,17 @@ import type { LeaderDeps } from "./leader.ts";
 
 export interface SchedulerDeps extends LeaderDeps {
   readonly leaseTtlMs: number;
-  /** Milliseconds of a clock that only goes on. */
+  /** Milliseconds of a monotonic clock. */
   monotonic(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** How long a plan that is on its way when the term ends may take to be answered. */
+/** How long to wait for the answer to an open plan when the term ends. */
 const lastAnswerMs = 2_000;
 
 /**
- * Leads while it holds the lease, stands by otherwise.
- *
- * A lease that could not be renewed in time ends its answers, but not the term: each plan is fenced by its term, so whoever still believes to lead can do no
- * harm, and a leader that gave up because storage is busy would make it busier by a new snapshot.
+ * Leads while it holds the lease, and stands by otherwise. If the lease could not be renewed in time, it stops answering but keeps the term. It can do no harm,
+ * because each plan is fenced by its term; and giving up while storage is busy would cost storage another snapshot.
  */
 export class Scheduler {
   readonly #deps: SchedulerDeps;
@@ -45,7 +43,7 @@ export class Scheduler {
     return this.#leader ? this.#term : 0;
   }
 
-  /** Starts no more tasks of these users, and those of all others. */
+  /** Holds the tasks of these users, and starts those of all others. */
   setDisabledUsers(users: ReadonlySet<string>): void {
     this.#disabledUsers = users;
     this.#leader?.setDisabledUsers(users);
@@ -71,7 +69,7 @@ export class Scheduler {
     return this.#leader;
   }
 
-  /** Runs until aborted; whatever fails in a term ends only that term. */
+  /** Runs until aborted. An error in a term ends only that term. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, logger, sleep } = this.#deps;
     for (let failures = 0; !signal.aborted;) {

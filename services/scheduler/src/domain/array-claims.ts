@@ -1,17 +1,17 @@
 import { remainingFrom } from "@berth/core";
 import type { ArrayFacts } from "./feed.ts";
 
-/** How far an array is claimed: by the database, and by plans on their way there. */
+/** How far an array is claimed, by the database and by plans that are being committed. */
 export class ArrayClaims {
   last: number;
   step: number;
   maxLive: number;
   /** Elements held, placed, running or suspended. */
   live = 0;
-  /** Next index to be claimed, plans on their way included; never one to be skipped. */
+  /** Next index to claim, after those in open plans; never a skipped one. */
   next: number;
   #committed: number;
-  /** Indexes ahead that ended before they were claimed; the cursor steps over them. */
+  /** Indexes that ended before they were claimed; the cursor steps over them. */
   readonly #skip = new Set<number>();
 
   constructor(facts: ArrayFacts) {
@@ -35,12 +35,12 @@ export class ArrayClaims {
     this.next = this.#settled(Math.max(this.next, next));
   }
 
-  /** A claim did not hold: it is planned again, from there. */
+  /** Storage refused a claim: planning resumes at that index. */
   takeBack(index: number): void {
     this.next = this.#settled(Math.max(this.#committed, Math.min(this.next, index)));
   }
 
-  /** That element has a record of its own already. */
+  /** The element has a record already, so it must not be claimed. */
   skip(index: number): void {
     if (index < this.#committed) return;
     this.#skip.add(index);

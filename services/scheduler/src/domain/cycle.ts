@@ -24,9 +24,9 @@ export interface CyclePolicy {
 export interface CycleLimits {
   readonly maxPlacements: number;
   readonly maxEnds: number;
-  /** Hosts that are scored for one task, of those that pass. */
+  /** How many passing hosts are scored per task. */
   readonly maxCandidates: number;
-  /** A task too large for every host is rejected only when no new host was met for this long. */
+  /** A task that is too large for every host is rejected only if no new host joined for this long. */
   readonly settleMs: number;
 }
 
@@ -44,8 +44,8 @@ export const policyWith = (
 });
 
 /**
- * Plans one scheduling cycle. Same arguments, same plan; the queue is left as it was found: `queue.hold(plan)` is the caller's.
- * Costs O(shapes that may fit + placements · log hosts), however much is pending.
+ * Plans one scheduling cycle. It is deterministic and does not change the queue; the caller applies `queue.hold(plan)`. Costs O(shapes that may fit +
+ * placements · log hosts), however many tasks are pending.
  */
 export function planCycle(queue: Queue, policy: CyclePolicy, nowMs: number, random: () => number): Plan {
   const ends = planEnds(queue, policy.limits, nowMs);
@@ -61,7 +61,7 @@ export function planCycle(queue: Queue, policy: CyclePolicy, nowMs: number, rand
   }
 }
 
-/** Whether a class of needs can never be met by the hosts there are. */
+/** Whether no known host, even empty, could meet these needs. */
 export const tooLarge = (queue: Queue, needClass: NeedClass): boolean =>
   queue.hosts.count > 0 && !queue.hosts.anyLargeEnough(needClass.needs);
 
@@ -89,14 +89,14 @@ function planEnds(queue: Queue, limits: CycleLimits, nowMs: number): End[] {
   return ends;
 }
 
-/** Short tasks may wait on a host for those before them, as long as nothing else waits: what is long would find no host free for it. */
+/** Whether every waiting task is short. Only then may tasks wait on a host, because otherwise a long task would find no free host. */
 function allShort(queue: Queue): boolean {
   for (const needClass of queue.shapes.classes())
     for (const shape of needClass.shapes) if (!shape.short && !queue.disabledUsers.has(shape.user)) return false;
   return true;
 }
 
-/** Shapes of those classes that fit somewhere; all others are parked, and cost nothing. Those of disabled users wait. */
+/** The shapes that fit on some host. All others are parked and cost nothing; those of disabled users wait. */
 function* fittingShapes(queue: Queue, leads: boolean): Generator<Shape> {
   for (const needClass of queue.shapes.classes()) {
     if (needClass.shapes.size === 0) continue;
@@ -105,7 +105,7 @@ function* fittingShapes(queue: Queue, leads: boolean): Generator<Shape> {
   }
 }
 
-/** The plan as it grows. Hosts are taken on the way and given back at the end. */
+/** The growing plan. It reserves amounts on hosts, and releases them at the end. */
 class Draft {
   readonly placements: Placement[] = [];
   readonly claims = new ClaimDrafts();
@@ -113,7 +113,7 @@ class Draft {
   readonly #policy: CyclePolicy;
   readonly #random: () => number;
   readonly #unfit = new Set<NeedClass>();
-  /** Whether hosts may be given more than they can run at once. */
+  /** Whether hosts may get more tasks than they can run at the same time. */
   readonly #leads: boolean;
   readonly #leading = new Map<Host, boolean>();
   readonly #leadFilters: readonly Filter[];
@@ -130,7 +130,7 @@ class Draft {
     return this.placements.length >= this.#policy.limits.maxPlacements;
   }
 
-  /** Places the turn's head and moves it on; false: it fits nowhere. */
+  /** Places the head of the turn and advances it; false if it fits nowhere. */
   place(turn: Turn): boolean {
     const { shape } = turn;
     if (this.#unfit.has(shape.needClass)) return false;
@@ -158,7 +158,7 @@ class Draft {
     return true;
   }
 
-  /** A lead is filled again when half of it is used up, so that placements go out in groups. Judged once a cycle, before anything of it is placed there. */
+  /** A lead is refilled when half of it is used up, so that placements are sent in groups. Decided once per cycle, before any placement on the host. */
   #opensLead(host: Host, shape: Shape): boolean {
     const ahead = tasksAhead(host, shape.needs);
     let opens = this.#leading.get(host);
@@ -191,7 +191,7 @@ class Draft {
     for (const { host, record } of this.placements) this.#queue.hosts.give(host, record.shape.needs);
   }
 
-  /** The best of the first hosts that pass; equal ones by lot, so that no host that fails quickly gets everything. */
+  /** The best of the first passing hosts. Ties are broken at random, so that a host on which tasks fail quickly does not get them all. */
   #choose(shape: Shape): Host | undefined {
     const { filters, scorer, limits } = this.#policy;
     let best: Host | undefined;
@@ -223,7 +223,7 @@ function passesAll(filters: readonly Filter[], asked: TaskProfile, host: Host): 
   return true;
 }
 
-/** For policies whose order stays true while tasks are placed: always the first of all heads. */
+/** For policies whose order does not depend on placements: always place the first of all heads. */
 function placeInOrder(draft: Draft, users: readonly UserTurns[], order: NonNullable<Ranking["order"]>): void {
   const heap = new Heap<Turn>(order);
   const open = (turns: readonly Turn[]): void => turns.forEach((turn) => heap.push(turn));
@@ -238,7 +238,7 @@ function placeInOrder(draft: Draft, users: readonly UserTurns[], order: NonNulla
   }
 }
 
-/** For policies that only sort: each head has one turn, then they are asked again. */
+/** For policies that only sort: each head has one turn, then the policy sorts again. */
 function placeInRounds(draft: Draft, users: readonly UserTurns[], ranking: Ranking, nowMs: number): void {
   let active = new Set(users.flatMap((user) => user.nextLevel()));
   while (active.size > 0 && !draft.full) {
@@ -247,7 +247,7 @@ function placeInRounds(draft: Draft, users: readonly UserTurns[], ranking: Ranki
     let changed = false;
     for (const turn of sorted) {
       if (draft.full) return;
-      if (!(turn instanceof Turn) || !active.delete(turn)) continue; // not one of those it was given, or twice
+      if (!(turn instanceof Turn) || !active.delete(turn)) continue; // the policy answered a head that it was not given, or one twice
       changed = true;
       if (draft.place(turn) && !turn.done) continue;
       next.delete(turn);

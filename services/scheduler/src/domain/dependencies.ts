@@ -4,14 +4,14 @@ import type { TaskRecord } from "./records.ts";
 
 const outcomesKept = 20_000;
 
-/** Who waits for whom. Outcomes never change, so what is met stays met. */
+/** Which tasks wait for which. An outcome never changes, so a met dependency stays met. */
 export class Dependencies {
   readonly #children = new Map<string, Set<TaskRecord>>();
-  /** Outcomes seen lately, for children that come after their parent's end. */
+  /** Recent outcomes, for children that arrive after their parent ended. */
   readonly #outcomes = new Map<string, Outcome>();
   readonly #unknown = new Set<string>();
 
-  /** Notes what a task waits for, once. */
+  /** Records the dependencies of a task, once. */
   add(record: TaskRecord, dependencies: readonly Dependency[]): void {
     if (record.dependenciesSeen) return;
     record.dependenciesSeen = true;
@@ -27,7 +27,7 @@ export class Dependencies {
     }
   }
 
-  /** A task ended: returns those whose waiting changed. */
+  /** Records the end of a task, and returns the tasks that this affects. */
   ended(taskId: string, outcome: Outcome): TaskRecord[] {
     this.#outcomes.set(taskId, outcome);
     if (this.#outcomes.size > outcomesKept)
@@ -60,7 +60,7 @@ export class Dependencies {
     }
   }
 
-  /** Parents that nothing is known of, each once, at most `max`: storage must be asked. */
+  /** At most `max` parents that are unknown here, each once: storage must be asked. */
   takeUnknown(isLive: (taskId: string) => boolean, max: number): string[] {
     const asked: string[] = [];
     for (const taskId of this.#unknown) {
@@ -71,12 +71,12 @@ export class Dependencies {
     return asked;
   }
 
-  /** They could not be asked for: ask again. */
+  /** The question failed: ask for these again. */
   putBackUnknown(taskIds: readonly string[]): void {
     for (const taskId of taskIds) this.#unknown.add(taskId);
   }
 
-  /** True: nothing to wait for any more. */
+  /** True if nothing is left to wait for. */
   #judge(record: TaskRecord, kind: Dependency["kind"], taskId: string, outcome: Outcome): boolean {
     if (kind === "afterok" && outcome !== "succeeded") {
       record.impossible ??= {

@@ -12,7 +12,7 @@ export interface Explanation {
   /** Place among the pending tasks, from 1. */
   readonly position: number;
   readonly pending: number;
-  /** Refusals by hosts, the commonest first. */
+  /** Refusals by hosts, most frequent first. */
   readonly refusals: readonly string[];
   readonly waitsFor: readonly string[];
 }
@@ -28,7 +28,7 @@ export type ExplanationCode =
   | "NOT_LOOKED_AT_YET"
   | "BEING_PLACED";
 
-/** Explains a pending task by the planner's own filters; undefined where nothing of that id is pending. */
+/** Explains a pending task by the planner's own filters; undefined if no pending task has that id. */
 export function explain(queue: Queue, id: string, filters: readonly Filter[]): Explanation | undefined {
   const record = pendingRecord(queue, id);
   if (!record) return undefined;
@@ -99,7 +99,7 @@ const ownerDisabled = (queue: Queue, { shape }: TaskRecord): boolean => queue.di
 const sayOwnerDisabled = ({ shape }: TaskRecord, said: MakeExplanation): Explanation =>
   said("OWNER_DISABLED", `user ${shape.user} is disabled; it starts once an admin enables them again`);
 
-/** The record that stands for that id while it is pending: of an unclaimed element, its array. */
+/** The pending record of that id; for an unclaimed element, its array. */
 function pendingRecord(queue: Queue, id: string): TaskRecord | undefined {
   const record = queue.get(id);
   if (record) return record.pending > 0 || isBeingDecided(record) ? record : undefined;
@@ -109,7 +109,7 @@ function pendingRecord(queue: Queue, id: string): TaskRecord | undefined {
   return array?.array && array.pending > 0 && array.array.awaits(index) ? array : undefined;
 }
 
-/** What storage does not have yet; of an array, its last elements too. */
+/** Whether a decision about it is being committed. For an array: about its last elements. */
 const isBeingDecided = ({ phase, array }: TaskRecord): boolean =>
   phase === "held" || phase === "ending" || (phase === "claimed" && array !== undefined && array.first <= array.last);
 

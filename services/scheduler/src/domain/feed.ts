@@ -1,9 +1,9 @@
 import type { Outcome, Resources, StateKind } from "@berth/core";
 
-/** What planning knows of a task, an array or an element, from one row of the change feed. */
+/** A task, array or element as the planner reads it from a row of the change feed. */
 export interface TaskFacts {
   readonly id: string;
-  /** Orders the rows; an older one than was seen is ignored. */
+  /** Orders the rows; a row older than the last one of the task is ignored. */
   readonly revision: number;
   readonly user: string;
   readonly project: string;
@@ -11,7 +11,7 @@ export interface TaskFacts {
   readonly attempt: number;
   /** Host of the last attempt; empty before the first. */
   readonly hostId: string;
-  /** Code of why it is as it is; of a pending one that was refused or lost, of that. */
+  /** Code of the state's reason. For a pending task: why its last attempt was refused or lost. */
   readonly reason: string;
   /** Set once it is over. */
   readonly outcome: Outcome | undefined;
@@ -21,9 +21,9 @@ export interface TaskFacts {
   readonly dependencies: readonly Dependency[];
   readonly createdAtMs: number;
   readonly array: ArrayFacts | undefined;
-  /** Hosts where it failed by a fault of the system. */
+  /** Hosts where it failed because of the system. */
   readonly avoidHosts: readonly string[];
-  /** Once it is over, and where it ran: for how long. */
+  /** How long it ran, for a task that is over and has run. */
   readonly ranMs?: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface Dependency {
   readonly taskId: string;
 }
 
-/** Of an array record: its range and how far it is claimed. */
+/** For an array: its range and how far it is claimed. */
 export interface ArrayFacts {
   readonly last: number;
   readonly step: number;
@@ -42,14 +42,14 @@ export interface ArrayFacts {
   readonly cursor: number;
 }
 
-/** What planning knows of a host. */
+/** A host as the planner reads it from the change feed. */
 export interface HostFacts {
   readonly id: string;
   readonly revision: number;
   readonly up: boolean;
   readonly journalId: string;
   readonly capacity: Resources;
-  /** What runs there need that the database does not know; they run on and count. */
+  /** The needs of runs that the database does not know. They continue, and count as used. */
   readonly unknownUse: Resources;
   /** Limits and abilities of its driver. */
   readonly features: readonly string[];

@@ -3,7 +3,7 @@ import type { Resources } from "@berth/core";
 import { freeCpuMilli, freeMemoryBytes, isRestingFor, missingFeatures } from "./hosts.ts";
 import type { Host, Hosts } from "./hosts.ts";
 
-/** What a filter may know of a task: what it shares with its whole shape. */
+/** What a filter sees of a task: the properties that its whole shape shares. */
 export interface TaskProfile {
   readonly user: string;
   readonly needs: Resources;
@@ -13,10 +13,10 @@ export interface TaskProfile {
 /** One reason why a host may not run a task. */
 export interface Filter {
   readonly name: string;
-  /** False where the task asks nothing that this filter knows of. */
+  /** False if the filter cannot refuse this task on any host. */
   applies(task: TaskProfile): boolean;
   passes(task: TaskProfile, host: Host): boolean;
-  /** What it means that this filter refused `count` hosts. */
+  /** Explains to the user that this filter refused `count` hosts. */
   explain(count: number, task: TaskProfile): string;
 }
 
@@ -57,7 +57,7 @@ export const notFailedHere: Filter = {
   explain: (count) => `${hosts(count)} where it failed before by a fault of the system`,
 };
 
-/** Hosts where a task failed are avoided as long as another could take it some day; without one, a host that has rested may try again. */
+/** The shape to filter by. It avoids hosts where a task failed only if another host is large enough; otherwise a host that has rested may try again. */
 export const withoutAvoiding = (shape: TaskProfile, among: Hosts): TaskProfile =>
   shape.avoidHosts.length === 0 || among.anyOtherLargeEnough(shape.avoidHosts, shape.needs)
     ? shape
@@ -71,17 +71,17 @@ const withFeatures = (required: readonly string[]): Filter => ({
   explain: (count) => `${hosts(count)} whose driver lacks one of: ${required.join(", ")}`,
 });
 
-/** Those that a host with less than enough free refuses by. */
+/** Whether the filter refuses for lack of free capacity. */
 export const isOfCapacity = (filter: Filter): boolean => filter === enoughCpu || filter === enoughMemory;
 
-/** The commonest cause is told by the first that refuses. */
+/** In this order: a host counts for the first filter that refuses it. */
 export const standardFilters: readonly Filter[] = [up, notResting, notFailedHere, enoughCpu, enoughMemory];
 
-/** Those of a site that requires features of its drivers. */
+/** The filters of a site that requires features of its drivers. */
 export const filtersFor = (requiredFeatures: readonly string[]): readonly Filter[] =>
   requiredFeatures.length === 0 ? standardFilters : [up, withFeatures(requiredFeatures), ...standardFilters.slice(1)];
 
-/** The hosts that pass, and why the others did not, the commonest reason first. For people: it looks at every host. */
+/** The passing hosts, and why the others were refused, most frequent reason first. Checks every host, so it is for explanations only. */
 export function eligible(
   task: TaskProfile,
   among: Iterable<Host>,

@@ -2,25 +2,24 @@ import type { Blame, Resources } from "@berth/core";
 import type { HostFacts } from "./feed.ts";
 import { HostIndex } from "./host-index.ts";
 
-/** A host in the planner's memory. */
 export interface Host {
   readonly slot: number;
   readonly id: string;
-  /** Undefined while only tasks placed there are known. */
+  /** Undefined until the feed brings the host's own row. */
   facts: HostFacts | undefined;
-  /** What placed, running and suspended tasks there need. */
+  /** Needs of the placed, running and suspended tasks there. */
   usedCpuMilli: number;
   usedMemoryBytes: number;
   liveTasks: number;
-  /** It refused a task lately: nothing is placed there before this time. */
+  /** Nothing is placed there before this time, because the host refused a task. */
   restUntilMs: number;
-  /** Bursts of refusals in a row. */
+  /** Consecutive bursts of refusals. */
   refusals: number;
-  /** Grows with each rest: tells refusals of placements that were made before a rest from those made after it. */
+  /** Number of rests. It tells refusals of placements made before a rest from those made after it. */
   rests: number;
-  /** Users whose tasks it refused lately, because of what they have there. */
+  /** Users whose tasks it refused because of what they have there. */
   readonly userRests: Map<string, UserRest>;
-  /** How many tasks it is given beyond what fits, at the most. */
+  /** Limit of tasks it gets beyond what fits. */
   aheadAtMost: number;
 }
 
@@ -28,33 +27,34 @@ interface UserRest {
   untilMs: number;
   refusals: number;
   rests: number;
-  /** Whether one of those refusals spoke against the host as such. */
+  /** Whether one of these refusals was blamed on the host. */
   againstHost: boolean;
 }
 
-/** What a placement was made by, to tell later what its refusal says. */
+/** The circumstances of a placement, to judge its refusal later. */
 export interface PlacedAs {
-  /** It did not fit beside what the host had: it was to wait there for its turn. */
+  /** It was placed ahead: to wait on the host, because it did not fit yet. */
   readonly ahead: boolean;
-  /** How often the host, and there the user, had rested. */
+  /** How often the host, and the user on it, had rested. */
   readonly rests: number;
   readonly userRests: number;
 }
 
 /**
- * How many times its capacity a host may be given in short tasks beyond what runs there; they wait on the host, which starts the next one the moment that one
- * ends. Without a lead, a task of a millisecond costs its host the whole way to the database and back, idle. (HyperQueue's workers prefetch for the same reason.)
+ * Limit of a host's lead: short tasks placed there beyond what runs, as a multiple of its capacity. The host starts the next one the moment that one ends.
+ * Without a lead, the host would be idle after each task of a millisecond until the database has placed the next one. (HyperQueue's workers prefetch for the
+ * same reason.)
  */
 export const longestLead = 64;
 
 const shortestRestMs = 500;
 const longestRestMs = 30_000;
-/** More tasks than these wait on no host: each has a second, and a host starts some hundreds in it. */
+/** Limit of tasks that wait on one host: each may wait for a second, and a host starts some hundreds per second. */
 const mostAhead = 512;
 
 const restMs = (refusals: number): number => Math.min(shortestRestMs * 2 ** Math.min(refusals - 1, 10), longestRestMs);
 
-/** The hosts, what is free on them, and the indexes to find one by. */
+/** The hosts, their free amounts, and indexes to find a host by. */
 export class Hosts {
   readonly #slots: Host[] = [];
   readonly #byId = new Map<string, Host>();
@@ -88,7 +88,7 @@ export class Hosts {
     this.#index(host);
   }
 
-  /** The host with that id; made where it is not known yet, closed until its facts come. */
+  /** The host with that id. An unknown one is added, and closed until its row arrives. */
   of(id: string): Host {
     const known = this.#byId.get(id);
     if (known) return known;
@@ -123,7 +123,7 @@ export class Hosts {
     return this.#known;
   }
 
-  /** When a host was last met for the first time. */
+  /** When the newest host was first seen. */
   get newestAtMs(): number {
     return this.#newestAtMs;
   }
@@ -142,24 +142,24 @@ export class Hosts {
     this.#index(host);
   }
 
-  /** The first open host from `slot` on with that much free; undefined where there is none. */
+  /** The first open host from `slot` on with enough free; undefined if there is none. */
   nextFitting(slot: number, needs: Resources): Host | undefined {
     const found = this.#free.next(slot, needs.cpuMilli, needs.memoryBytes);
     return found < 0 ? undefined : this.#slots[found];
   }
 
-  /** As nextFitting, for short tasks: hosts count with their lead. */
+  /** Like nextFitting, for short tasks: the lead counts as free. */
   nextLeading(slot: number, needs: Resources): Host | undefined {
     const found = this.#lead.next(slot, needs.cpuMilli, needs.memoryBytes);
     return found < 0 ? undefined : this.#slots[found];
   }
 
-  /** Whether any known host, were it empty, could hold that much. */
+  /** Whether a known host would be large enough if empty. */
   anyLargeEnough(needs: Resources): boolean {
     return this.#capacity.next(0, needs.cpuMilli, needs.memoryBytes) >= 0;
   }
 
-  /** Whether a host that is up, and none of these, could hold that much, were it empty. */
+  /** Whether a host that is up, other than these, would be large enough if empty. */
   anyOtherLargeEnough(ids: readonly string[], needs: Resources): boolean {
     for (
       let slot = this.#capacity.next(0, needs.cpuMilli, needs.memoryBytes);
@@ -172,15 +172,15 @@ export class Hosts {
     return false;
   }
 
-  /** As what a task of that user would be placed there now. */
+  /** The circumstances of placing a task of that user there now. */
   placedAs(host: Host, user: string, ahead: boolean): PlacedAs {
     return { ahead, rests: host.rests, userRests: host.userRests.get(user)?.rests ?? 0 };
   }
 
   /**
-   * The host refused a task. It rests, longer each time in a row, so that a host that takes nothing cannot draw the whole queue: for that user, and for everybody once
-   * tasks of two users speak against it, so that no user alone can keep a host from the others. What was placed before a rest and is refused after it began is of the
-   * same burst, and counts no more.
+   * Records a refusal. The host rests, longer each time in a row, so that a host that takes nothing cannot drain the whole queue. It rests for that user only,
+   * and for all users once tasks of two users were refused, so that one user cannot keep a host from the others. A refusal of a placement made before the rest
+   * began belongs to the same burst and counts no more.
    */
   refusedBy(host: Host, user: string, blame: Blame, as: PlacedAs, nowMs: number): void {
     if (blame === "moment") return this.#hadNoRoom(host, as, nowMs);
@@ -200,7 +200,7 @@ export class Hosts {
     if (!as.ahead) return this.#rest(host, as, nowMs);
     if (as.rests < host.rests) return;
     host.rests++;
-    // What fits at once still goes there; it is only given less beyond that.
+    // What fits still goes there; only the lead shrinks.
     host.aheadAtMost = Math.floor(host.aheadAtMost / 2);
   }
 
@@ -213,20 +213,20 @@ export class Hosts {
     this.#index(host);
   }
 
-  /** A task of that user started there: it is well. */
+  /** A task of that user started there, so the refusals are over. */
   startedOn(host: Host, user: string): void {
     if (host.refusals > 0) this.#rested(host);
     if (host.aheadAtMost < mostAhead) host.aheadAtMost++;
     host.userRests.delete(user);
   }
 
-  /** Whether some host takes nothing of that user now, though it is open to others. */
+  /** Whether an open host rests for this user. */
   restsFor(user: string): boolean {
     for (const host of this.#usersResting) if (isRestingFor(host, user)) return true;
     return false;
   }
 
-  /** Opens hosts that have rested enough; whether any still rests. */
+  /** Opens hosts whose rest is over. Answers whether any still rests. */
   tick(nowMs: number): boolean {
     for (const host of this.#resting) {
       if (host.restUntilMs > nowMs) continue;
@@ -270,16 +270,16 @@ export class Hosts {
   }
 }
 
-/** Whether the host refused that user's tasks lately, and takes none of them now. */
+/** Whether the host rests for this user. */
 export const isRestingFor = (host: Host, user: string): boolean => (host.userRests.get(user)?.untilMs ?? 0) > 0;
 
-/** How many times its capacity a host has been given ahead; of cpu or memory, whichever is more. */
+/** The lead of a host as a multiple of its capacity, by cpu or memory, whichever is larger. */
 export const leadOf = (host: Host): number => {
   const { cpuMilli, memoryBytes } = host.facts!.capacity;
   return Math.max(0, -freeCpuMilli(host) / cpuMilli, -freeMemoryBytes(host) / memoryBytes);
 };
 
-/** How many tasks it has beyond what it could run at once, were all of them like this one. */
+/** How many tasks it has beyond what it can run, if all were like this one. */
 export const tasksAhead = (host: Host, { cpuMilli, memoryBytes }: Resources): number => {
   const { capacity } = host.facts!;
   const atOnce = Math.min(capacity.cpuMilli / Math.max(cpuMilli, 1), capacity.memoryBytes / Math.max(memoryBytes, 1));
@@ -294,6 +294,6 @@ export const freeMemoryBytes = (host: Host): number =>
     ? 0
     : host.facts.capacity.memoryBytes - host.facts.unknownUse.memoryBytes - host.usedMemoryBytes;
 
-/** Those of `required` that the host's driver lacks. */
+/** The required features that the host's driver lacks. */
 export const missingFeatures = (host: Host, required: readonly string[]): readonly string[] =>
   required.length === 0 ? required : required.filter((feature) => !host.facts?.features.includes(feature));

@@ -1,6 +1,6 @@
 import type { Queue } from "./queue.ts";
 
-/** What must hold of a queue between any two calls; the first thing that does not, in words. For tests. */
+/** Checks a queue's invariants, which hold between any two calls. Answers the first broken one as a sentence. For tests. */
 export function brokenInvariant(queue: Queue): string | undefined {
   const used = new Map<string, { cpuMilli: number; memoryBytes: number; tasks: number }>();
   const live = new Map<string, number>();
@@ -13,7 +13,7 @@ export function brokenInvariant(queue: Queue): string | undefined {
       return `${record.id}: ${record.phase}, but ${record.queuedIn ? "" : "not "}in a shape`;
     if (record.onHost !== (record.host !== undefined))
       return `${record.id}: ${record.phase}, but ${record.host ? "" : "no "}host`;
-    // Doubtful where its end was refused: storage knows better, and tells.
+    // Doubtful after storage refused its end: its row will follow in the feed.
     const isSetAside =
       record.phase === "blocked" || record.phase === "ending" || (record.phase === "doubtful" && record.impossible);
     if (record.impossible && !isSetAside) return `${record.id}: can never run, but is ${record.phase}`;

@@ -1,7 +1,7 @@
 import type { Resources } from "@berth/core";
 import type { Hosts } from "./hosts.ts";
 
-/** Capacities of the known hosts than which no other has more of both amounts, by cpu: what fits none of them can never run. */
+/** The capacities of hosts that no other host exceeds in both amounts, by cpu. A task that fits none of them can never run. */
 export function largestHosts(hosts: Hosts): Resources[] {
   const all = [...hosts.known()].map((host) => host.facts!.capacity);
   all.sort((a, b) => b.cpuMilli - a.cpuMilli || b.memoryBytes - a.memoryBytes);

@@ -11,7 +11,7 @@ export interface Placement {
   readonly as: PlacedAs;
   /** The task, or the array whose element is claimed. */
   readonly record: TaskRecord;
-  /** Of a claim: the element's index. */
+  /** For a claim: the element's index. */
   readonly index: number | undefined;
 }
 
@@ -25,6 +25,6 @@ export interface End {
 export interface Plan {
   readonly placements: readonly Placement[];
   readonly ends: readonly End[];
-  /** A limit was reached: what was not looked at may fit too. */
+  /** A limit was reached, so tasks that were not looked at may fit, too. */
   readonly more: boolean;
 }

@@ -8,26 +8,26 @@ import type { Plan } from "./plan.ts";
 import { noIndex, TaskRecord } from "./records.ts";
 import { Shapes } from "./shapes.ts";
 
-/** Storage knew better than the plan: how long to wait for its news before the task is planned again. */
+/** After storage refused a decision: how long to wait for the feed's row before the task is planned again. */
 const doubtMs = 250;
-/** Storage could not store a decision about this very task: how long others go on without it. */
+/** After storage failed on a decision about this one task: how long the task is left out. */
 const cannotStoreMs = 60_000;
-/** The refusal of a decision that storage failed on, alone. */
+/** Refusal of a decision on which storage failed when it was sent alone. */
 export const cannotStore = "CANNOT_STORE";
-/** Refusals after which the task may be planned again without news of it. */
+/** Refusals because of the host: the task may be planned again without waiting for its row. */
 const hostsFault: ReadonlySet<string> = new Set(["HOST_CHANGED"]);
 
 /** What storage says of a parent. */
 export interface ParentOutcome {
   readonly taskId: string;
   readonly live: boolean;
-  /** Undefined where storage does not know it either: it counts as lost. */
+  /** Undefined if storage does not know the task: it counts as lost. */
   readonly outcome: TaskFacts["outcome"];
 }
 
 /**
- * What waits and what runs, in memory, made from the change feed. Knows three things that the feed does not yet say: what is being committed (held, ending),
- * and where storage refused. Nothing here is durable; a new leader builds it again.
+ * Pending and running tasks in memory, built from the change feed. It also holds what the feed does not say yet: decisions that are being committed (held,
+ * ending), and refusals by storage. Nothing is durable; a new leader builds it again.
  */
 export class Queue {
   readonly hosts: Hosts;
@@ -54,14 +54,14 @@ export class Queue {
     return this.#tasks.values();
   }
 
-  /** Pending tasks, arrays by their unclaimed elements. */
+  /** Number of pending tasks; an array counts its unclaimed elements. */
   get pending(): number {
     let count = this.#pendingSingles;
     for (const array of this.#arrays) count += array.pending;
     return count;
   }
 
-  /** Takes in one row; an older one than was seen changes nothing. */
+  /** Applies a row. A row older than the last one of its subject changes nothing. */
   apply(row: FeedRow, nowMs: number): void {
     if (row.kind === "host") this.hosts.apply(row.host, nowMs);
     else this.#applyTask(row.task, nowMs);
@@ -105,7 +105,7 @@ export class Queue {
     else if (index === undefined && facts.outcome) this.#outcome(facts.id, facts.outcome);
   }
 
-  /** That element has a record of its own: the cursor steps over it. */
+  /** The element has a record already, so the cursor steps over it. */
   #stepOver(array: TaskRecord, index: number): void {
     array.array?.skip(index);
     if (array.phase === "queued") this.#settleIn(array);
@@ -115,7 +115,7 @@ export class Queue {
     for (const child of this.dependencies.ended(taskId, outcome)) if (child.phase === "blocked") this.#settleIn(child);
   }
 
-  /** Answers about parents that the queue did not know. One that is live comes by the feed. */
+  /** Applies storage's answers about unknown parents. A live parent comes by the feed. */
   applyOutcomes(outcomes: readonly ParentOutcome[]): void {
     for (const { taskId, outcome, live } of outcomes) if (!live) this.#outcome(taskId, outcome ?? "lost");
   }
@@ -127,7 +127,7 @@ export class Queue {
   }
 
   #applyPending(record: TaskRecord, facts: TaskFacts, nowMs: number): void {
-    if (record.phase === "ending" || (record.phase === "held" && facts.attempt < record.attempt)) return; // of before what is being committed
+    if (record.phase === "ending" || (record.phase === "held" && facts.attempt < record.attempt)) return; // older than the decision that is being committed
     if (record.phase === "placed" && facts.attempt === record.attempt)
       this.hosts.refusedBy(record.host!, facts.user, blameOf(facts.reason), record.placedAs!, nowMs);
     record.attempt = facts.attempt;
@@ -159,7 +159,7 @@ export class Queue {
     if (parent.phase === "queued") this.#settleIn(parent);
   }
 
-  /** Undoes what the record's phase holds. */
+  /** Releases everything that the record's phase holds. */
   #leave(record: TaskRecord): void {
     if (!record.array) this.#pendingSingles -= record.pending;
     switch (record.phase) {
@@ -222,7 +222,7 @@ export class Queue {
     if (record.array) this.#arrays.delete(record);
   }
 
-  /** The plan is on its way to storage: the next one is made as if it held. */
+  /** Marks the plan as being committed. The next plan is made as if it were accepted. */
   hold(plan: Plan): void {
     for (const { record, index, attempt, host, as } of plan.placements) {
       if (index === undefined) {
@@ -244,7 +244,7 @@ export class Queue {
     }
   }
 
-  /** Storage answered: what it refused is undone, unless the feed brought newer news meanwhile. */
+  /** Applies storage's answer: refused decisions are undone, unless the feed brought a newer row in between. */
   settle(
     plan: Plan,
     answer: { readonly placementRefusals: readonly string[]; readonly endRefusals: readonly string[] },
@@ -284,17 +284,17 @@ export class Queue {
     } else this.#doubt(record, why, nowMs);
   }
 
-  /** What only time changes. Whether more of that is to come. */
+  /** Applies what changes only with time. Answers whether more of that will follow. */
   tick(nowMs: number): boolean {
     for (const [record, untilMs] of this.#doubtful) if (untilMs <= nowMs) this.#settleIn(record);
     return this.hosts.tick(nowMs) || this.#doubtful.size > 0;
   }
 
-  /** Parents that were over before this queue was made, at most `max`: to be looked up, and answered by `applyOutcomes`. */
+  /** At most `max` parents that ended before this queue was built. Look them up and call `applyOutcomes`. */
   takeUnknownParents(max: number): string[] {
     return this.dependencies.takeUnknown((taskId) => this.#tasks.has(taskId), max);
   }
 }
 
-/** The refusal of a claim that says: this element has a record of its own. (STALE_ATTEMPT says that it was not the cursor's turn.) */
+/** Refusal of a claim because the element has a record already. (STALE_ATTEMPT means that the cursor is elsewhere.) */
 const hasRecord = "NOT_PENDING";

@@ -5,10 +5,9 @@ import type { Host, PlacedAs } from "./hosts.ts";
 import type { Shape } from "./shapes.ts";
 
 /**
- * Where a task is in the planner's memory.
- * queued: in its shape · blocked: waits for other tasks, or never can run and is to be ended · resting: an array (or one of its elements) at its limit ·
- * claimed: an array without unclaimed elements · doubtful: storage knows better, its news is on the way · ending: its end is being committed ·
- * held: its placement is being committed or not yet seen in the feed · placed, running: on a host, as the feed says
+ * The phase of a task in the planner. queued: in its shape · blocked: waits for other tasks, or can never run and will be ended · resting: an array (or its
+ * element) at its limit · claimed: an array without unclaimed elements · doubtful: storage refused a decision, and the task's row will follow · ending: its end
+ * is being committed · held: its placement is being committed, or not yet in the feed · placed, running: on a host, as the feed says
  */
 export type Phase =
   | "new"
@@ -22,13 +21,13 @@ export type Phase =
   | "placed"
   | "running";
 
-/** A live task, an array, or a live or waiting element. One object each; the elements that an array has not claimed cost nothing. */
+/** A live task, an array, or a live or waiting element, one object each. Unclaimed elements of an array have none. */
 export class TaskRecord {
   readonly id: string;
   readonly number: number;
-  /** Index of an element; of others what sorts them behind it. */
+  /** Index of an element; for others a value that sorts behind all elements. */
   readonly index: number;
-  /** Of an element: its array, while that is known. */
+  /** For an element: its array, if known. */
   readonly parent: TaskRecord | undefined;
   readonly createdAtMs: number;
   revision = 0;
@@ -39,10 +38,10 @@ export class TaskRecord {
   queuedIn: Shape | undefined = undefined;
   /** Where it is held, placed or running. */
   host: Host | undefined = undefined;
-  /** As what it was placed there. */
+  /** The circumstances of its placement. */
   placedAs: PlacedAs | undefined = undefined;
   array: ArrayClaims | undefined = undefined;
-  /** What it waits for, by task id; undefined once that is met, which stays so. */
+  /** Unmet dependencies, by task id; undefined once all are met, for good. */
   unmet: Map<string, Dependency["kind"]> | undefined = undefined;
   dependenciesSeen = false;
   /** Why it can never run. */

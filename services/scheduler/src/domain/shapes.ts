@@ -4,29 +4,27 @@ import type { TaskRecord } from "./records.ts";
 
 /** A shape whose tasks end within this time is short. */
 const shortMs = 20;
-/** How long the short tasks that wait on a host keep it busy. Longer than the way of a report to the database and of new placements back. */
+/** How long the lead of short tasks keeps a host busy. Longer than a report to the database and new placements take. */
 const leadMs = 150;
-/** How much of a run counts in the mean; one that is long beyond doubt counts whole at once. */
+/** Weight of the newest run in the moving average. A run longer than `longMs` replaces the average. */
 const weight = 0.1;
 const longMs = 200;
 
-/** All shapes that need the same amounts: where one does not fit, none does. */
+/** All shapes with the same needs. If one does not fit, none does. */
 export interface NeedClass {
   readonly needs: Resources;
   /** Shapes with at least one queued task. */
   readonly shapes: Set<Shape>;
 }
 
-/**
- * Tasks of one user and project that need the same things, in the order of their submission. If its first does not fit, no other of it does.
- */
+/** Tasks of one user and project with the same needs, in submission order. If the first does not fit, none does. */
 export class Shape {
   readonly user: string;
   readonly project: string;
   readonly priority: number;
   readonly avoidHosts: readonly string[];
   readonly needClass: NeedClass;
-  /** Dropped from the table while it was empty: a task of the kind belongs to a new shape now. */
+  /** Removed from the index while it was empty. New tasks of its kind get a new shape. */
   swept = false;
   #entries: (TaskRecord | undefined)[] = [];
   #start = 0;
@@ -56,7 +54,7 @@ export class Shape {
     return this.short ? Math.min(longestLead, Math.floor(leadMs / Math.max(this.#ranMs, 1))) : 0;
   }
 
-  /** Whether its tasks, as far as they ran lately, end sooner than the next one could be sent. */
+  /** Whether its recent tasks end sooner than a new placement could arrive. */
   get short(): boolean {
     return this.#ranMs <= shortMs;
   }
@@ -66,7 +64,7 @@ export class Shape {
     return this.#queued;
   }
 
-  /** Puts a task at its place; nearly always that is the end, or the front for one that comes back. */
+  /** Inserts a task in order: nearly always at the end, or at the front for one that returns. */
   add(record: TaskRecord): void {
     const at = this.#lowerBound(record);
     const there = this.#entries[at];
@@ -92,7 +90,7 @@ export class Shape {
     else if (this.#start > 1024 && this.#start > length) this.#compact();
   }
 
-  /** Position of the first queued task at or after `position`, to be given to `at`; -1 at the end. Positions hold until the next add or remove. */
+  /** Position of the first queued task at or after `position`, for `at`; -1 at the end. Positions are valid until the next add or remove. */
   from(position: number): number {
     for (let at = Math.max(position, this.#start); at < this.#entries.length; at++)
       if (this.#entries[at]?.queuedIn === this) return at;
@@ -144,10 +142,10 @@ export class Shape {
   }
 }
 
-/** Order of submission; an array's elements that wait again come before its unclaimed rest. */
+/** Submission order. Elements of an array that wait again come before its unclaimed rest. */
 export const compareOrder = (a: TaskRecord, b: TaskRecord): number => a.number - b.number || a.index - b.index;
 
-/** Finds the shape of a task. Shapes and classes that are empty are kept for reuse up to a number, then swept. */
+/** The index of shapes. Empty shapes and classes are kept for reuse, up to a limit. */
 export class Shapes {
   readonly #shapes = new Map<string, Shape>();
   readonly #classes = new Map<string, NeedClass>();
@@ -182,7 +180,7 @@ export class Shapes {
     return this.#shapes.values();
   }
 
-  /** Live records may still have one of those: it goes on telling them what they need. */
+  /** Removes empty shapes from the index. Live records may still hold a reference and read their needs from it. */
   #sweep(): void {
     for (const [key, shape] of this.#shapes) {
       if (shape.queued > 0) continue;

@@ -3,7 +3,7 @@ import type { RankedTask } from "./ranking.ts";
 import type { TaskRecord } from "./records.ts";
 import type { Shape } from "./shapes.ts";
 
-/** What one cycle claims of arrays, before it is held. */
+/** The elements that one cycle claims, before the plan is held. */
 export class ClaimDrafts {
   readonly #drafts = new Map<TaskRecord, { next: number; extra: number }>();
 
@@ -11,12 +11,12 @@ export class ClaimDrafts {
     return this.#drafts.get(array)?.next ?? array.array!.next;
   }
 
-  /** Whether another element of it may become live. */
+  /** Whether the array's limit allows another live element. */
   mayAdd(array: TaskRecord): boolean {
     return !array.array!.atLimit(this.#drafts.get(array)?.extra ?? 0);
   }
 
-  /** One more is live; `index` where it was claimed. */
+  /** One more element is live; `index` if it was claimed. */
   add(array: TaskRecord, index: number | undefined): void {
     let draft = this.#drafts.get(array);
     if (!draft) this.#drafts.set(array, (draft = { next: array.array!.next, extra: 0 }));
@@ -25,7 +25,7 @@ export class ClaimDrafts {
   }
 }
 
-/** A walk through a shape in one cycle: its head is what is placed next. */
+/** Walks through a shape during one cycle. Its head is the next task to place. */
 export class Turn implements RankedTask {
   readonly shape: Shape;
   owner: UserTurns | undefined = undefined;
@@ -73,7 +73,7 @@ export class Turn implements RankedTask {
     this.#seek(this.shape.from(this.#at + 1), claims);
   }
 
-  /** Stops at the first that may be placed: an array at its limit, or one of its elements, lets those behind it go first. */
+  /** Stops at the first task that may be placed. An array at its limit, or an element of it, is passed over. */
   #seek(from: number, claims: ClaimDrafts): void {
     for (this.#at = from; this.#at >= 0; this.#at = this.shape.from(this.#at + 1)) {
       const record = this.shape.at(this.#at);
@@ -93,7 +93,7 @@ export class Turn implements RankedTask {
   }
 }
 
-/** One user's turns by priority: a lower one comes when all of a higher are done or fit nowhere. */
+/** One user's turns by priority. A lower priority has its turn when all of the higher ones are done or fit nowhere. */
 export class UserTurns {
   readonly #levels: Turn[][] = [];
   #active = 0;
@@ -113,7 +113,7 @@ export class UserTurns {
     return level;
   }
 
-  /** One of the level is done: returns the next level if it was the last. */
+  /** One turn of the level is done: returns the next level if it was the last one. */
   retire(): readonly Turn[] {
     return --this.#active === 0 ? this.nextLevel() : [];
   }

@@ -1,6 +1,6 @@
 import type { Assignments } from "./plan-store.ts";
 
-/** Carries assignments to agents. It returns at once and promises nothing: what does not arrive is offered again by the watcher's sync. */
+/** Sends assignments to agents. It returns immediately and guarantees nothing: a lost assignment is offered again with the watcher's answer to a sync. */
 export interface Dispatcher {
   send(assignments: readonly Assignments[]): void;
 }

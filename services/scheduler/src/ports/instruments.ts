@@ -1,4 +1,4 @@
-/** Where the loop says what it did; a no-op in tests. */
+/** Metrics of the loop; a no-op in tests. */
 export interface Instruments {
   cycle(seconds: number, placements: number, ends: number): void;
   refused(code: string): void;

@@ -10,7 +10,7 @@ export interface Lease {
   readonly holder: string;
 }
 
-/** What storage says of a plan; refusals in the plan's order, empty where committed. */
+/** Storage's answer to a plan; refusals in the plan's order, empty for committed items. */
 export interface CommitAnswer {
   readonly placementRefusals: readonly string[];
   readonly endRefusals: readonly string[];
@@ -18,7 +18,7 @@ export interface CommitAnswer {
   readonly assignments: readonly Assignments[];
 }
 
-/** New runs for one host. What is said to it is storage's word, and not ours to read. */
+/** New runs for one host. The message comes from storage and is passed on unread. */
 export interface Assignments {
   readonly hostId: string;
   readonly message: AssignRequest;
@@ -33,13 +33,13 @@ export interface RowReader {
 
 /** What the scheduler needs of storage. Fails with AppError only. */
 export interface PlanStore {
-  /** Takes or renews the lease; its term grows with each new holder. */
+  /** Acquires or renews the lease. Each new holder gets a higher term. */
   acquireLease(ttlMs: number, signal: AbortSignal): Promise<Lease>;
   releaseLease(): Promise<void>;
   /** Snapshot and changes until aborted. */
   follow(reader: RowReader, signal: AbortSignal): Promise<void>;
-  /** Commits what still holds. `precondition` STALE_TERM: somebody else leads. `unavailable`: it may have been committed or not. */
+  /** Commits the decisions that are still valid. `precondition` STALE_TERM: another scheduler leads. `unavailable`: it may have been committed or not. */
   commit(term: number, plan: Plan, signal: AbortSignal): Promise<CommitAnswer>;
-  /** What became of tasks that the feed no longer tells of; at most 1,000. */
+  /** Outcomes of tasks that the feed no longer has; at most 1,000. */
   outcomes(taskIds: readonly string[], signal: AbortSignal): Promise<readonly ParentOutcome[]>;
 }

@@ -11,7 +11,7 @@ export const fixedRandom = (): number => 0.5;
 /** When hosts have been known for long. */
 export const later = 60_000;
 
-/** What a scheduler has in view that heard of these at 0. */
+/** The queue of a scheduler that read these rows at time 0. */
 export function queueOf(...rows: FeedRow[]): Queue {
   const queue = new Queue();
   for (const row of rows) queue.apply(row, 0);

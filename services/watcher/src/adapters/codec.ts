@@ -10,7 +10,7 @@ import type { HostReport, HostSync } from "../app/watcher.ts";
 import type { FeedRow } from "../domain/run-view.ts";
 import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
 
-/** All rows that can be read, in our words; each other one goes to `setAside`, and one that a newer storage may send and we do not know is left out. */
+/** The readable rows as domain values. An unreadable row goes to `setAside`; a row kind that only a newer storage knows is skipped. */
 export function rowsFromWire(changes: readonly Change[], setAside: (id: string, error: unknown) => void): FeedRow[] {
   return changes.flatMap((change) => {
     try {
@@ -22,7 +22,7 @@ export function rowsFromWire(changes: readonly Change[], setAside: (id: string, 
   });
 }
 
-/** A feed row in our words; undefined for one that a newer storage may send and we do not know. */
+/** A feed row as a domain value; undefined for a kind that only a newer storage knows. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
   if (row?.$case === "host")
     return {
@@ -51,7 +51,7 @@ const longestText = 256;
 const isText = (text: string): boolean => text.length <= longestText && !/[\p{Cc}\p{Cf}\p{Cs}]/u.test(text);
 const isAmount = ({ cpuMilli, memoryBytes }: Resources): boolean => cpuMilli >= 0 && memoryBytes >= 0;
 
-/** Throws `invalid` where a message cannot be an agent's: nothing of it is stored or shown. */
+/** Throws `invalid` if no agent can have sent the message, before any of it is stored or shown. */
 export function checkSync({ host, statuses, withoutSpec }: SyncRequest): void {
   if (!host) throw new AppError("invalid", "SYNC_WITHOUT_HOST", "a sync must say what its host is");
   if (!isToken(host.id)) throw invalidField("host.id", "must be 1 to 64 of [A-Za-z0-9_-]");
@@ -72,7 +72,7 @@ function checkRuns(runs: readonly Run[]): void {
     throw invalidField("run", `is none: task ${JSON.stringify(bad.taskId.slice(0, 40))}, attempt ${bad.attempt}`);
 }
 
-/** Undefined where the message says nothing of its host. */
+/** Undefined if the message does not describe its host. */
 export function syncFromWire({ host, statuses, withoutSpec }: SyncRequest): HostSync | undefined {
   const over = statuses.filter(({ phase }) => phase === RunPhase.ENDED || phase === RunPhase.REFUSED);
   return (
@@ -117,10 +117,10 @@ const knowledge: Readonly<Record<string, Knowledge>> = {
   [RunKnowledge.UNKNOWN]: "unknown",
 };
 
-/** What a newer storage may say and we do not know ends nothing. */
+/** An answer that only a newer storage knows ends no run. */
 export const knowledgeFromWire = (known: RunKnowledge): Knowledge => knowledge[known] ?? "current";
 
-/** The report of runs that nobody has any more. */
+/** A report that ends runs as lost. */
 export const lostReport = (hostId: string, journalId: string, runs: readonly Run[], at: Date): ReportRequest => ({
   hostId,
   journalId,

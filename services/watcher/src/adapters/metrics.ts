@@ -1,7 +1,7 @@
 import { counter, gauge, histogram } from "@berth/runtime";
 import type { Instruments } from "../ports/instruments.ts";
 
-/** Metrics of the watcher; `now` is asked at each scrape. */
+/** Metrics of the watcher; `now` is read at each scrape. */
 export function watcherMetrics(now: {
   live(): number;
   lagMs(): number;

@@ -10,22 +10,22 @@ export interface HousekeepingStep {
 }
 
 export interface HousekeepingDeps {
-  /** One step in storage; it may take long where many files go. */
+  /** One step in storage; removing many files takes long. */
   step(signal: AbortSignal): Promise<HousekeepingStep>;
   readonly logger: Logger;
-  /** Milliseconds of a clock that only goes on. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 const everyMs = 60_000;
-/** Ticks come every second; without one for so long the lease is another's. */
+/** Ticks come every second. Without one for this long, another watcher holds the lease. */
 const tickedMs = 5_000;
-/** So much longer than a step takes is waited after it: storage has other work. */
+/** The pause after a step, as a multiple of the step's time, so that storage can do other work. */
 const restOfStep = 2;
 const leastRestMs = 10;
 
-/** Has storage do what is due with time: folding, archiving, deleting. Every minute, in small steps, as long as the ticks come. */
+/** Has storage fold, archive and delete what is due: every minute, in small steps, as long as the ticks come. */
 export class Housekeeping {
   readonly #deps: HousekeepingDeps;
   #running = false;
@@ -36,7 +36,7 @@ export class Housekeeping {
     this.#deps = deps;
   }
 
-  /** Not waited for: other timers go on while a million files are removed. */
+  /** Does not wait for the steps, because other timers must run while a million files are removed. */
   onTick(signal: AbortSignal): void {
     this.#tickedMs = this.#deps.now();
     if (this.#running || this.#tickedMs < this.#dueMs) return;

@@ -9,13 +9,13 @@ export interface TimerDeps {
   readonly ttlMs: number;
   readonly everyMs: number;
   onTick(): Promise<void>;
-  /** Milliseconds of a clock that only goes on. */
+  /** Milliseconds of a monotonic clock. */
   monotonic(): number;
   readonly random: () => number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Calls `onTick` every so often, in one of all watchers: the one that holds the lease. Runs until aborted. */
+/** Calls `onTick` regularly in the one watcher that holds the lease. Runs until aborted. */
 export async function runTimers(deps: TimerDeps, signal: AbortSignal): Promise<void> {
   const { lease, logger, everyMs, onTick, sleep } = deps;
   const warn = (error: AppError): void =>

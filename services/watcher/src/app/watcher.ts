@@ -16,22 +16,22 @@ export interface WatcherDeps {
   readonly instruments: Instruments;
   readonly logger: Logger;
   now(): number;
-  /** Between the end of a run's lease, when its host freezes it, and giving it up. */
+  /** Time between the end of a run's lease, when its host freezes it, and giving it up. */
   readonly lossMarginMs: number;
-  /** Whether anything that hosts say can reach this watcher now. */
+  /** Whether messages of hosts can reach this watcher now. */
   canHear(): boolean;
 }
 
-/** What an agent's sync says, as far as it is ours to read. */
+/** The parts of an agent's sync that the watcher reads. */
 export interface HostSync {
   readonly host: Host;
   readonly hostId: string;
   readonly journalId: string;
   readonly agentId: string;
   readonly runs: readonly Run[];
-  /** Those of them whose spec the agent lacks. */
+  /** Those runs whose spec the agent lacks. */
   readonly withoutSpec: readonly Run[];
-  /** Those of them that have ended, and wait to be settled. */
+  /** Those runs that have ended and wait to be settled. */
   readonly over: readonly Run[];
 }
 
@@ -42,7 +42,7 @@ export interface SyncAnswer {
   readonly missing: AssignRequest | undefined;
 }
 
-/** Why an agent may not speak for its host: another one of the same host name was heard lately. */
+/** Why an agent is refused: another one with the same host name was heard lately. */
 export const hostNameTaken = {
   code: "HOST_NAME_TAKEN",
   message:
@@ -56,20 +56,20 @@ export interface HostReport {
   readonly report: ReportRequest;
 }
 
-/** The feed is heard of at least every five seconds; without it for so long, the view says nothing. */
+/** The feed sends a message every five seconds at least. If none came for this long, the view is too old to judge by. */
 const behindMs = 30_000;
-/** A placement that no agent spoke of for this long is offered again, by waking its host. */
+/** If no agent has listed a placement for this long, its host is woken to offer it again. */
 const notTakenUpMs = 2_000;
 const silentAfterMs = 30_000;
-/** More than these are offered in further syncs: an answer has to pass the bus. */
+/** Limit of missing runs per sync, because an answer must fit in one message. The rest is offered in later syncs. */
 const missingAtOnce = 400;
-/** Storage is asked again about a host that is not heard, and about how many at once. */
+/** How often storage is asked again about a silent host, and about how many hosts at the same time. */
 const loseAgainMs = 5_000;
 const loseAtOnce = 20;
-/** A refused agent asks about this often; the first is woken as often. */
+/** How often the refusal of an agent is logged, and the other agent woken. */
 const refuseLogMs = 2_000;
 
-/** Commits what agents report, judges what they have, wakes them. All in memory comes from the change feed and may be lost at any time. */
+/** Commits agents' reports, answers their syncs with verdicts, and wakes them. All state is built from the change feed and may be lost at any time. */
 export class Watcher implements RowReader {
   readonly #deps: WatcherDeps;
   readonly #contacts: HostContacts;
@@ -90,12 +90,12 @@ export class Watcher implements RowReader {
     return this.#view;
   }
 
-  /** Whether its view is whole and of now: only then it judges. */
+  /** Whether the view is complete and current; otherwise no sync is judged. */
   get ready(): boolean {
     return this.#seenWholeView && this.#deps.now() - this.#freshMs < behindMs;
   }
 
-  /** How long ago the feed was last heard of, in milliseconds. */
+  /** Time since the feed's last message, in milliseconds. */
   get lagMs(): number {
     return this.#deps.now() - this.#freshMs;
   }
@@ -112,7 +112,7 @@ export class Watcher implements RowReader {
     const now = this.#deps.now();
     for (const row of rows) this.#view.apply(row, now);
     this.#freshMs = now;
-    // Of before the view was whole, requests may have been carried out long ago; the sync of each host tells.
+    // Ignore requests seen before the first full snapshot: they may be done already. The next sync corrects it.
     const hosts = this.#view.takeToWake();
     if (this.#seenWholeView) this.#wake(hosts, "request");
   }
@@ -122,11 +122,11 @@ export class Watcher implements RowReader {
     if (this.#seenWholeView) return;
     this.#seenWholeView = true;
     this.#deps.logger.info("watching", { live: this.#view.liveCount, hosts: this.#view.hostCount });
-    // Agents that synced while there was no view, or none at all, need not wait for their next turn.
+    // Agents whose sync came before the view was complete need not wait for their next turn.
     this.#wake(new Set(this.#view.upHosts()), "request");
   }
 
-  /** Commits a host's reports; answers after the commit. Fails with `denied` HOST_NAME_TAKEN where another agent speaks for that host name. */
+  /** Commits a host's reports and then answers. Fails with `denied` HOST_NAME_TAKEN if another agent uses that host name. */
   async report({ hostId, agentId, runs, report }: HostReport): Promise<ReportReply> {
     const speaker = this.#view.agentOf(hostId) ?? "";
     if (speaker !== "" && speaker !== agentId) throw new AppError("denied", hostNameTaken.code, hostNameTaken.message);
@@ -134,7 +134,7 @@ export class Watcher implements RowReader {
     return this.#deps.store.report(report);
   }
 
-  /** The whole list for a host; `refused`: another agent speaks for that host name; undefined: not now, ask again soon. */
+  /** The complete list of verdicts for a host. `refused`: another agent uses that host name. Undefined: not now, ask again soon. */
   async sync({
     host,
     hostId,
@@ -167,13 +167,13 @@ export class Watcher implements RowReader {
     const unknownRuns = verdicts
       .filter(({ run, verdict }) => verdict.kind === "unknown" && !isOver.has(runKey(run)))
       .map(({ run }) => run);
-    // Before it is answered: what this answer lets go on is not given up after it.
+    // Stored before the answer, so that no run is given up after this answer has let it continue.
     const { term, refused } = await store.seeHost({ host, unknownRuns });
     if (refused) return this.#refuse(hostId);
     this.#contacts.noteSeen(hostId, this.#lossGapMs, now);
     let { assign } = first;
     if (!isSteady) {
-      // It may have been given up while nobody heard of it, and the view may not know yet: storage is asked about everything that is to go on.
+      // A run may have been given up while its host was silent, and the view may lag. So storage is asked about every run that would continue.
       const goesOn = verdicts.filter(({ verdict }) => verdict.kind !== "stop" && verdict.kind !== "unknown");
       const again = await this.#lookUp(
         hostId,
@@ -195,7 +195,7 @@ export class Watcher implements RowReader {
     return { epoch, term, verdicts, missing: assign };
   }
 
-  /** Wakes the host, because an agent that is alive syncs at once then, and so keeps its name. */
+  /** Wakes the host: if its other agent is alive, it syncs immediately and keeps the name. */
   #refuse(hostId: string): "refused" {
     const now = this.#deps.now();
     this.#deps.instruments.duplicateHostName();
@@ -208,12 +208,12 @@ export class Watcher implements RowReader {
     return "refused";
   }
 
-  /** To be called about every second, by each watcher: a time in which it could not hear does not count as listening. */
+  /** Must be called about every second by each watcher. Time without a connection does not count as listening. */
   listen(): void {
     this.#contacts.listen(this.#deps.canHear(), this.#deps.now());
   }
 
-  /** Timers that one watcher runs for all; to be called about every half second while it holds the lease. */
+  /** Timers of the one watcher that holds the lease; must be called about every half second. */
   async onTick(): Promise<void> {
     this.listen();
     if (!this.ready) return;
@@ -224,7 +224,7 @@ export class Watcher implements RowReader {
     await this.#loseSilent();
   }
 
-  /** Shorter than this after the database last heard of a host nothing there is given up. */
+  /** For this long after the database last saw a host, no run on it is given up. */
   get #lossGapMs(): number {
     return minHostLeaseMs + this.#deps.lossMarginMs;
   }

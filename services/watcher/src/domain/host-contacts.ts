@@ -1,10 +1,10 @@
-/** A new journal must have been heard of for this long before what was placed for the one before is given up: its agent may still be finding its containers. */
+/** A new journal must be known for this long before runs of the old one are given up, because its agent may still be looking for its containers. */
 const journalSettleMs = 8_000;
 
-/** Between two looks: a watcher that stood still for longer did not listen meanwhile, though its clock went on. */
+/** Longest gap between two calls of `listen`. A watcher that was paused for longer did not receive messages, although its clock went on. */
 const longestGapMs = 5_000;
 
-/** When this watcher heard of which host, and since when of its journal. */
+/** When this watcher last received a message from each host, and since when it knows the host's journal. */
 export class HostContacts {
   #sinceMs: number;
   #checkedMs: number;
@@ -12,31 +12,31 @@ export class HostContacts {
   readonly #seen = new Map<string, { readonly sinceMs: number; readonly lastMs: number }>();
   readonly #journals = new Map<string, { readonly journalId: string; readonly sinceMs: number }>();
 
-  /** It listens from now on. */
+  /** Starts to listen now. */
   constructor(nowMs: number) {
     this.#sinceMs = nowMs;
     this.#checkedMs = nowMs;
   }
 
-  /** To be called about every second. Where it could not hear, or stood still, it has listened only from now on. */
+  /** Must be called about every second. After a time without a connection, or a pause, the listening time starts again. */
   listen(canHear: boolean, nowMs: number): void {
     if (!canHear || nowMs - this.#checkedMs > longestGapMs) this.#sinceMs = nowMs;
     this.#checkedMs = nowMs;
   }
 
-  /** How long it has listened in vain for a host. */
+  /** For how long it has listened without a message from the host. */
   listenedMs(hostId: string, nowMs: number): number {
     return nowMs - Math.max(this.#sinceMs, this.#heardMs.get(hostId) ?? -Infinity);
   }
 
-  /** The database was told, at that time or later, that the host is there. A gap between two of these begins anew. */
+  /** The database recorded, at this time or later, that the host is alive. A gap longer than `gapMs` starts the count again. */
   noteSeen(hostId: string, gapMs: number, nowMs: number): void {
     const seen = this.#seen.get(hostId);
     const sinceMs = seen && nowMs - seen.lastMs < gapMs ? seen.sinceMs : nowMs;
     this.#seen.set(hostId, { sinceMs, lastMs: nowMs });
   }
 
-  /** Whether the database has known without a gap, for that long, that the host is there: nothing of it can have been given up meanwhile. */
+  /** Whether the database has had no gap for this host for `forMs`, so that none of its runs can have been given up in that time. */
   isSteady(hostId: string, gapMs: number, forMs: number, nowMs: number): boolean {
     const seen = this.#seen.get(hostId);
     return seen !== undefined && nowMs - seen.lastMs < gapMs && nowMs - seen.sinceMs >= forMs;
@@ -46,7 +46,7 @@ export class HostContacts {
     this.#heardMs.set(hostId, nowMs);
   }
 
-  /** Whether that journal has been the host's for long enough to say that another one is gone. */
+  /** Whether the journal has been the host's for long enough to treat runs of another journal as lost. */
   journalSettled(hostId: string, journalId: string, nowMs: number): boolean {
     const known = this.#journals.get(hostId);
     if (known?.journalId === journalId) return nowMs - known.sinceMs >= journalSettleMs;
@@ -54,7 +54,7 @@ export class HostContacts {
     return false;
   }
 
-  /** Those not heard of for `silentAfterMs`; none before this watcher has itself listened for that long. */
+  /** The hosts without a message for `silentAfterMs`; none before this watcher has listened for that long itself. */
   silent(hostIds: Iterable<string>, silentAfterMs: number, nowMs: number): string[] {
     if (nowMs - this.#sinceMs < silentAfterMs) return [];
     return [...hostIds].filter((hostId) => nowMs - (this.#heardMs.get(hostId) ?? -Infinity) >= silentAfterMs);

@@ -1,14 +1,14 @@
 import { isLive, isTerminal, splitTaskId } from "@berth/core";
 import type { StateKind, TaskRequest } from "@berth/core";
 
-/** What watching knows of a task from one row of the change feed. */
+/** A task as the watcher reads it from a row of the change feed. */
 export interface TaskFacts {
   readonly id: string;
   readonly revision: number;
   readonly state: StateKind;
   readonly attempt: number;
   readonly hostId: string;
-  /** Journal that it was placed for. */
+  /** The journal for which it was placed. */
   readonly journalId: string;
   readonly request: TaskRequest | undefined;
   readonly requestBy: string;
@@ -19,7 +19,7 @@ export interface HostFacts {
   readonly id: string;
   readonly revision: number;
   readonly up: boolean;
-  /** The agent that speaks for its name; empty: it tells no id. */
+  /** The id of the agent that uses the host name; empty if that agent sends none. */
   readonly agentId: string;
 }
 
@@ -41,8 +41,8 @@ export interface Requested {
 const strength: Readonly<Record<TaskRequest, number>> = { kill: 3, suspend: 2, resume: 1 };
 
 /**
- * What runs where, and what was asked of it, made from the change feed. Knows only what is live: whoever asks about anything else asks storage, because a view
- * may lag and absence proves nothing.
+ * The live runs and the requests for them, built from the change feed. A view may lag, and a missing run proves nothing, so storage is asked about every run
+ * that is not here.
  */
 export class RunView {
   readonly #live = new Map<string, LiveTask>();
@@ -51,7 +51,7 @@ export class RunView {
   readonly #arrays = new Map<string, { facts: TaskFacts | undefined; readonly live: Set<string> }>();
   readonly #hosts = new Map<string, HostFacts>();
   readonly #toWake = new Set<string>();
-  /** Placements in the order in which they were seen, for those that nobody takes up. */
+  /** Placements in the order of arrival, to find those that no agent lists. */
   #placed: { readonly id: string; readonly attempt: number; readonly sinceMs: number }[] = [];
   readonly #listed = new Set<string>();
 
@@ -127,7 +127,7 @@ export class RunView {
     for (const id of this.#byHost.get(hostId) ?? []) yield this.#live.get(id)!;
   }
 
-  /** What was asked of a live task: the stronger of its own and its array's. */
+  /** The request for a live task: its own or its array's, whichever is stronger. */
   asked(task: LiveTask): Requested | undefined {
     const arrayId = arrayOf(task.id);
     const array = arrayId === undefined ? undefined : this.#arrays.get(arrayId)?.facts;
@@ -137,19 +137,19 @@ export class RunView {
     return strength[shared.request] > strength[own.request] ? shared : own;
   }
 
-  /** Its agent spoke of the run: it was taken up. */
+  /** The agent listed the run, so it has received the placement. */
   listed(taskId: string, attempt: number): void {
     if (this.#live.get(taskId)?.attempt === attempt) this.#listed.add(taskId);
   }
 
-  /** Hosts of which something was asked since the last call. */
+  /** Hosts with new requests since the last call. */
   takeToWake(): ReadonlySet<string> {
     const hosts = new Set(this.#toWake);
     this.#toWake.clear();
     return hosts;
   }
 
-  /** Hosts with a placement of before that time that no agent has spoken of; each placement is told once. */
+  /** Hosts with a placement older than this that no agent has listed; each placement is reported once. */
   takeNotTakenUp(beforeMs: number): ReadonlySet<string> {
     const hosts = new Set<string>();
     let due = 0;
@@ -172,7 +172,7 @@ export class RunView {
     return this.#byHost.keys();
   }
 
-  /** The agent that speaks for that host name, as the feed told last; undefined: the host is not known. */
+  /** The agent that uses the host name, by the last row of the feed; undefined if the host is unknown. */
   agentOf(hostId: string): string | undefined {
     return this.#hosts.get(hostId)?.agentId;
   }

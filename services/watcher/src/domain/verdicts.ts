@@ -2,16 +2,16 @@ import { runKey, unreachable } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { Requested, LiveTask, RunView } from "./run-view.ts";
 
-/** What a run is to become. Only `stop` ends one. */
+/** What the server wants of a run. Only `stop` ends it. */
 export type Verdict =
   | { readonly kind: "run" }
   | { readonly kind: "stop"; readonly cause: "killed" | "superseded" | "over"; readonly by: string }
   | { readonly kind: "suspend" }
   | { readonly kind: "resume" }
-  /** Storage was asked and does not know it: it runs on, quarantined. */
+  /** Storage does not know the run: it continues, and is shown as unknown. */
   | { readonly kind: "unknown" };
 
-/** What storage says of a run that the view does not have. */
+/** Storage's answer about a run that the view does not have. */
 export type Knowledge = "current" | "superseded" | "over" | "unknown";
 
 export interface JudgedRun {
@@ -19,27 +19,27 @@ export interface JudgedRun {
   readonly verdict: Verdict;
 }
 
-/** What an agent says it has. */
+/** An agent's list of its runs. */
 export interface Listing {
   readonly hostId: string;
   readonly journalId: string;
   readonly runs: readonly Run[];
 }
 
-/** What the view alone says of a listing. Absence from either side ends nothing. */
+/** The judgement by the view alone. A run that is missing on either side is never ended for that. */
 export interface Judgement {
   readonly verdicts: readonly JudgedRun[];
-  /** Listed, and not in the view as its present attempt: storage must be asked. */
+  /** Listed, but not the present attempt in the view: storage must be asked. */
   readonly ask: readonly Run[];
-  /** Placed there for this journal and not listed: to be offered, if storage says they still are placed. */
+  /** Placed for this journal and not listed: to be offered again, if storage confirms the placement. */
   readonly missing: readonly Run[];
-  /** Placed there for another journal and not listed: nobody has them. */
+  /** Placed for another journal and not listed: lost. */
   readonly lost: readonly Run[];
 }
 
 const run: Verdict = { kind: "run" };
 
-/** Judges what an agent listed by what the feed said. Same arguments, same judgement. */
+/** Compares an agent's list with the view. Deterministic. */
 export function judge(view: RunView, epoch: string, listing: Listing): Judgement {
   const verdicts: JudgedRun[] = [];
   const ask: Run[] = [];
@@ -51,7 +51,7 @@ export function judge(view: RunView, epoch: string, listing: Listing): Judgement
       verdicts.push({ run: each, verdict: { kind: "stop", cause: "superseded", by: "" } });
     else if (task && task.attempt === each.attempt && task.hostId === listing.hostId)
       verdicts.push({ run: each, verdict: wanted(task, view.asked(task)) });
-    else ask.push(each); // over, pending again, of another database, or the view is behind
+    else ask.push(each); // over, pending again, from another database, or newer than the view
   }
   const missing: Run[] = [];
   const lost: Run[] = [];
@@ -61,7 +61,7 @@ export function judge(view: RunView, epoch: string, listing: Listing): Judgement
     if (task.journalId !== listing.journalId) lost.push(there);
     else if (task.state === "placed") {
       const verdict = wanted(task, view.asked(task));
-      // Never to begin: its agent makes an end of it, and reports that.
+      // The run must not start: the agent ends it and reports that.
       if (verdict.kind === "stop") verdicts.push({ run: there, verdict });
       else missing.push(there);
     }
@@ -69,7 +69,7 @@ export function judge(view: RunView, epoch: string, listing: Listing): Judgement
   return { verdicts, ask, missing, lost };
 }
 
-/** The verdict on a run that storage was asked about. */
+/** The verdict from storage's answer about a run. */
 export function verdictOn(knowledge: Knowledge): Verdict {
   switch (knowledge) {
     case "current":

@@ -11,43 +11,45 @@ export interface RowReader {
   onCaughtUp(): void;
 }
 
-/** What an agent says of its host, and storage keeps; not ours to read. */
+/** An agent's description of its host, which storage keeps and the watcher does not read. */
 export interface HostUpdate {
   readonly host: Host;
-  /** Found there, and unknown to storage. */
+  /** Runs on the host that storage does not know. */
   readonly unknownRuns: readonly Run[];
 }
 
-/**
- * What the watcher needs of storage. It carries messages of agents, and reads nothing in them. Fails with AppError only; calls of many hosts that come together
- * are one call.
- */
+/** What the watcher needs of storage. Messages of agents are passed on unread. Fails with AppError only; concurrent calls of many hosts are combined. */
 export interface RunStore {
   /** Snapshot and changes until aborted. */
   follow(reader: RowReader, signal: AbortSignal): Promise<void>;
   /** Commits one host's reports; resolves after the commit. */
   report(report: ReportRequest): Promise<ReportReply>;
-  /** Commits the end of runs that nobody has any more. */
+  /** Commits that runs are lost, because their journal is gone. */
   reportLost(hostId: string, journalId: string, runs: readonly Run[]): Promise<void>;
-  /** What storage knows of `ask`, in order, and the assignments of those of `missing` that still are to run there, and of those of `withoutSpec` that go on there. */
+  /**
+   * Storage's knowledge of `ask`, in order; and the assignments of those of `missing` that are still placed there and those of `withoutSpec` that continue
+   * there.
+   */
   lookUp(
     hostId: string,
     ask: readonly Run[],
     missing: readonly Run[],
     withoutSpec: readonly Run[],
   ): Promise<{ readonly known: readonly Knowledge[]; readonly assign: AssignRequest | undefined }>;
-  /** Stores what an agent says of its host, unless another agent of that host name was heard lately: then this one is refused. With the scheduler's present term. */
+  /**
+   * Stores an agent's description of its host and answers the scheduler's term. Refuses an agent while another one with the same host name was heard lately.
+   */
   seeHost(news: HostUpdate): Promise<{ readonly term: number; readonly refused: boolean }>;
   /**
-   * Gives up runs on a host that was not heard here for `listenedMs`: those whose lease, and the margin after it, have passed since anybody heard of the host.
-   * Storage decides each. Answers how many wait for another host, and how many are over.
+   * Gives up runs on a host that this watcher has not heard for `listenedMs`, if their lease and margin have passed since any watcher heard the host. Storage
+   * decides for each run. Answers how many will be retried and how many are over.
    */
   loseRuns(
     hostId: string,
     listenedMs: number,
     marginMs: number,
   ): Promise<{ readonly retried: number; readonly lost: number }>;
-  /** These hosts were not heard of here; storage knows whether anybody else heard of them. */
+  /** Reports silent hosts. Storage knows whether another watcher has heard them. */
   silent(hostIds: readonly string[], afterMs: number): Promise<void>;
 }
 
@@ -60,7 +62,7 @@ export interface TimerLease {
   release(): Promise<void>;
 }
 
-/** Tells agents that something concerns them: they sync. */
+/** Tells agents to sync. */
 export interface Waker {
   wake(hostId: string): void;
 }

@@ -1,7 +1,7 @@
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-/** Whether a rescue file of that name is in the data directory, which proves that somebody could write there. Removes it, so it proves this once. */
+/** Whether the data directory has a rescue file of that name, which proves that the caller can write there. Removes the file, so it proves this only once. */
 export function takeRescueFile(dataDir: string, name: string): boolean {
   if (!/^rescue-[0-9a-f]{32}$/.test(name)) return false;
   const path = join(dataDir, name);

@@ -56,7 +56,7 @@ export function authService({
     return key;
   }
 
-  /** Refuses a first admin where there is one, unless somebody proves access to this service's data. */
+  /** Refuses to make a first admin if there is one, unless the caller proves write access to this service's data. */
   async function checkFirst(name: string, rescue: string): Promise<void> {
     const admins = await accounts.admins();
     if (admins.length === 0) return;

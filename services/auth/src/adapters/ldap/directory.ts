@@ -33,7 +33,7 @@ interface Connection {
   close(): void;
 }
 
-/** How servers say that somebody is not let in; the last two are said of accounts that are locked or switched off. */
+/** Result codes of a refused bind. Servers answer the last two for accounts that are locked or disabled. */
 const noes = [
   InvalidCredentialsError,
   NoSuchObjectError,
@@ -42,7 +42,7 @@ const noes = [
   UnwillingToPerformError,
 ];
 
-/** Connections that only prove passwords, at once; others wait. */
+/** Limit of concurrent connections that verify passwords. */
 const proofsAtOnce = 8;
 const proofsWaiting = 100;
 
@@ -129,10 +129,7 @@ async function startTls(server: URL, settings: LdapSettings, client: Client): Pr
   await client.startTLS(tlsOptions(server, settings));
 }
 
-/**
- * A client of one single connection. The library would connect again by itself, and then speak without StartTLS and without the account: a password could
- * pass in plain text. So a second connection is refused.
- */
+/** A client that refuses to reconnect. The library would reconnect without StartTLS and without binding, so a password could be sent in plain text. */
 function clientOf(server: URL, settings: LdapSettings): Connection {
   let socket: Socket | undefined;
   const ended = Promise.withResolvers<never>();

@@ -33,7 +33,7 @@ export function ldapProvider(deps: {
   const isDisabled = people.disabledFilter === undefined ? undefined : FilterParser.parseString(people.disabledFilter);
   const known = new Cache<AuthUser | undefined>({ ttlMs: settings.cacheMs, maxEntries: 10_000, now: deps.now });
 
-  /** The one person who has `login` in one of these attributes; nobody where there are several. */
+  /** The person with `login` in one of these attributes; undefined if several match. */
   async function find(login: string, among: readonly string[]): Promise<Entry | undefined> {
     if (login === "" || login.length > longestName) return undefined;
     const names = among.map((attribute) => new EqualityFilter({ attribute, value: login }));
@@ -92,7 +92,7 @@ export function ldapProvider(deps: {
     getName: () => "ldap",
     async bindCredentials(login, password) {
       const entry = await find(login, people.loginAttributes);
-      // An unknown name costs as much as a wrong password: nobody learns by the time which names exist.
+      // An unknown name costs as much time as a wrong password, so that timing does not reveal which names exist.
       const right = await directory.isPassword(entry?.dn ?? `uid=${randomUUID()},${people.base}`, password);
       if (!entry || !right) return undefined;
       const user = await userOf(entry);
@@ -113,7 +113,7 @@ export function ldapProvider(deps: {
 
 /** The first value of an attribute; empty where it has none. */
 function first(entry: Entry, attribute: string): string {
-  // Servers answer in the schema's letters, whatever letters were asked in.
+  // Servers answer attribute names in the schema's case, whatever case was asked for.
   const key = Object.keys(entry).find((each) => each.toLowerCase() === attribute.toLowerCase());
   const value = key === undefined ? undefined : entry[key];
   const one = Array.isArray(value) ? value[0] : value;

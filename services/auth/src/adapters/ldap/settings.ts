@@ -18,7 +18,7 @@ const url = z.string().transform((text, context) => {
 });
 
 const shape = z.strictObject({
-  /** The directory's servers, tried in this order: `ldaps://…`, or `ldap://…`, which is upgraded by StartTLS before anything else is said. */
+  /** The directory's servers, tried in this order: `ldaps://…`, or `ldap://…`, which is upgraded by StartTLS before any other request. */
   urls: z.array(url).min(1).max(8),
   /** A file of the authorities that may have signed the servers' certificates; default: those that the machine trusts. */
   ca: z.string().optional(),
@@ -67,7 +67,7 @@ const shape = z.strictObject({
     .optional(),
   /** How long one answer of the directory may take, in milliseconds. */
   timeoutMs: z.number().int().min(100).max(60_000).default(5_000),
-  /** How long what the directory said of a person counts, in milliseconds: someone who is removed there is noticed after that. */
+  /** How long entries of the directory are cached, in milliseconds. A person who is removed there is noticed after this time. */
   cacheMs: z.number().int().min(0).max(300_000).default(10_000),
 });
 

@@ -4,7 +4,7 @@ import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
 /** Makes, finds and ends API keys. */
 export interface ApiKeys {
-  /** The key itself is returned this once. Whether there is such a user is the provider's to say. */
+  /** The key itself is returned only here. The caller checks that the user exists. */
   create(user: string, name: string, ttlMs: number): Promise<{ key: string; info: StoredKey }>;
   /** The live key with that secret. */
   find(key: string): Promise<StoredKey | undefined>;

@@ -9,7 +9,7 @@ const file = z.object({
   name: z.string(),
   uid: z.number().int().min(1),
   keyId: z.string().regex(/^[a-z0-9]{12}$/),
-  /** SHA-256 of the key's secret: whoever reads this file cannot log in with it. */
+  /** SHA-256 of the key's secret, so this file does not let its reader log in. */
   keyHash: z.string().regex(/^[0-9a-f]{64}$/),
 });
 

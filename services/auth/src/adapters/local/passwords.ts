@@ -4,13 +4,13 @@ import { atOnce } from "../at-once.ts";
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane; about 20 ms here. (argon2id is the library's default algorithm.) */
 const cost = { memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
 
-/** A slow hash is a tool against us too: only so many at once, the others wait, and no more than that wait. */
+/** A slow hash can be used for denial of service. So both the running hashes and the waiting ones are limited. */
 const hashesAtOnce = 2;
 const mayWait = 100;
 
 export interface Passwords {
   hash(password: string): Promise<string>;
-  /** False also for `undefined` or an empty hash, after as much work, so that nobody learns which names exist. */
+  /** False for `undefined` or an empty hash too, after the same work, so that timing does not reveal which names exist. */
   matches(hashed: string | undefined, password: string): Promise<boolean>;
 }
 

@@ -145,7 +145,7 @@ async function addUser(
       await users.insertOne(document);
       return { ...user, uid, gid };
     } catch (error) {
-      // The name or the uid was taken meanwhile: the next look tells which.
+      // Another copy took the name or uid in between; the next try finds out which.
       if (codeOf(error) !== duplicateKey || choice === choices) throw error;
     }
   }

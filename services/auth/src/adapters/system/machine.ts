@@ -36,7 +36,7 @@ const checker = ["/usr/sbin/unix_chkpwd", "/sbin/unix_chkpwd"].find((path) => {
   }
 });
 
-/** Programs that prove a password at once; others wait. */
+/** Limit of concurrent programs that verify passwords. */
 const proofsAtOnce = 4;
 const proofsWaiting = 100;
 

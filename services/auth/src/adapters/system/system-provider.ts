@@ -16,9 +16,9 @@ const shape = z.strictObject({
   admins: z.array(groupName).default([]),
   /** Groups whose members may use Berth; everybody without it. */
   mayUse: z.array(groupName).min(1).optional(),
-  /** Smaller user ids are of the system, and nobody here. */
+  /** Smaller uids belong to the system and cannot log in. */
   minUid: z.number().int().min(1).default(1_000),
-  /** How long what the machine said of a user counts, in milliseconds. */
+  /** How long an answer of the machine about a user is cached, in milliseconds. */
   cacheMs: z.number().int().min(0).max(300_000).default(10_000),
 });
 
@@ -80,7 +80,7 @@ export function systemProvider(deps: {
     getName: () => "system",
     async bindCredentials(login, password) {
       if (!loginName.test(login)) return undefined;
-      // Asked for unknown names, too: nobody learns by the time which names exist.
+      // Also runs for unknown names, so that timing does not reveal which names exist.
       const right = await machine.isPassword(login, password);
       return right ? enabled(await lookUp(login)) : undefined;
     },

@@ -15,7 +15,7 @@ export const admitCallers =
   (path, authorization) =>
     isForAnyone(path) ? undefined : authorize(path, authorization);
 
-/** Tells handlers who calls, and holds a stream for as long as its caller may: their streams are counted, and their credential is looked at again. */
+/** Gives handlers the caller. Streams are counted per user, and the caller's credential is checked again while a stream is open. */
 export function accessMiddleware(
   authorize: Authorize,
   streams: StreamLimit,
@@ -24,7 +24,7 @@ export function accessMiddleware(
   return async function* (call, context) {
     const { path } = call.method;
     const authorization = context.metadata.get("authorization");
-    // Whose call nobody let in yet, such as one whose request is a stream, is looked at here.
+    // `admit` does not run for every call, for instance not if its request is a stream: then the caller is checked here.
     const { user, admin, keyId } = context.admitted ?? (await authorize(path, authorization));
     const caller: ApiCaller = { user, admin, keyId, address: addressOf(context.peer) };
     if (isForAnyone(path) || (!call.responseStream && !call.requestStream))
@@ -34,7 +34,7 @@ export function accessMiddleware(
     try {
       const signal = AbortSignal.any([context.signal, held.signal]);
       const result = yield* call.next(call.request, { ...context, signal, caller });
-      // A stream that was cut off must not look complete.
+      // A stream that was cut off must end with an error, or the client takes it for complete.
       if (held.signal.aborted) throw held.signal.reason;
       return result;
     } catch (error) {

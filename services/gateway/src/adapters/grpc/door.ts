@@ -10,14 +10,14 @@ import type { Api } from "../../app/api.ts";
 import type { ApiCaller } from "../../domain/caller.ts";
 import type { CallerContext } from "./access-middleware.ts";
 
-/** Handlers of one service: what gRPC calls with its context is called with the caller and a signal. */
+/** The handlers of one service, called with the caller and a signal instead of gRPC's context. */
 type Handlers<S> = {
   [M in keyof S]: S[M] extends (request: infer Q, context: CallContext & CallerContext) => infer R
     ? (caller: ApiCaller, request: Q, signal: AbortSignal) => R
     : never;
 };
 
-/** The API by gRPC. Each method is its handler, so there is nothing here to test but the types. */
+/** The API over gRPC. Each method only calls its handler, so the types are the only thing to check here. */
 export const grpcServices = (api: Api): BoundService[] => [
   bindService(TaskServiceService, served<ServiceImplementation<TaskServiceService, CallerContext>>(api.tasks)),
   bindService(FileServiceService, served<ServiceImplementation<FileServiceService, CallerContext>>(api.files)),

@@ -4,7 +4,7 @@ import { grpcChannel, grpcClient, healthService } from "@berth/runtime";
 import type { Closing, Trust } from "@berth/runtime";
 import type { Peer } from "../../app/status.ts";
 
-/** Asks each copy of a service by `grpc.health.v1`, on connections of its own: the others' go to whichever copy answers. */
+/** Asks each copy of a service for its health, on a connection per copy, because other channels use whichever copy answers. */
 export function healthPeers(
   name: string,
   addresses: string,
@@ -25,7 +25,7 @@ export function healthPeers(
       problems: (signal) =>
         work.listProblems({}, { signal }).then(
           ({ problems }) => problems,
-          () => [], // of a service that tells none; one that is away shows by the other call
+          () => [], // the service has no ListProblems; an unreachable one fails the health check
         ),
     };
   });

@@ -5,7 +5,7 @@ import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
 import type { TokenClaims } from "../../app/sessions.ts";
 
-/** A token with a key that we do not know may be of a new key, or forged: ask again, but not for each of them. */
+/** A token with an unknown key may be signed with a new key, or forged. So the keys are fetched again, but at most this often. */
 const refreshEveryMs = 5_000;
 
 /** Verifies access tokens with auth's public keys, fetched when first needed. Throws `unauthenticated` TOKEN_EXPIRED or BAD_TOKEN. */

@@ -53,12 +53,12 @@ export function grpcPlanStore(
         for (const { hostId, assign } of answer.assignments) if (assign) assignments.push({ hostId, message: assign });
         return [...answer.placementRefusals, ...answer.endRefusals];
       };
-      // In the plan's order, so that what storage cannot store is found without the rest of the plan.
+      // In the plan's order. If storage cannot store an item, it is committed without the rest of the plan.
       const items = [...plan.placements, ...plan.ends];
       const refusals = await splitOnFailure(items, (some) =>
         commit({ placements: some.filter(isPlacement), ends: some.filter(isEnd) }),
       ).catch((thrown: unknown) => {
-        // The only one of its plan: the second time in a row it is taken for the cause.
+        // If a plan with one item fails twice in a row, that item is taken for the cause.
         const error = AppError.from(thrown);
         const id = items.length === 1 && error.code === "internal" ? idOf(items[0]!) : undefined;
         if (id === undefined || id !== failedAlone) {

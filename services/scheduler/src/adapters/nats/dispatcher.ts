@@ -11,14 +11,14 @@ export interface DispatcherOptions {
   readonly logger: Logger;
   /** How long an agent may take to journal them. */
   readonly timeoutMs?: number;
-  /** Told of each message that got no answer. */
+  /** Called for each message without an answer. */
   readonly onUndelivered?: (hostId: string, count: number) => void;
 }
 
-/** More than these in one message would not pass the bus, or keep an agent busy for too long. */
+/** Limit of assignments per message: more would exceed NATS's message size, or keep an agent busy for too long. */
 const maxAssignments = 500;
 const maxBytes = 512 * 1024;
-/** More messages than these waiting for one host are left to the watcher. */
+/** If more messages than this wait for one host, the rest are left to the watcher. */
 const maxWaiting = 64;
 
 interface Line {
@@ -26,7 +26,7 @@ interface Line {
   busy: boolean;
 }
 
-/** One request under way for each host; what comes meanwhile goes in the next. */
+/** One open request per host; assignments made during it go in the next one. */
 export function natsDispatcher({
   bus,
   logger,
@@ -82,7 +82,7 @@ function tracePlacements(hostId: string, { assignments, specs }: AssignRequest):
   }
 }
 
-/** Takes as many messages as make one, each spec kept once a message. */
+/** Merges as many messages as fit in one, with each spec once. */
 function merged(waiting: AssignRequest[]): AssignRequest | undefined {
   const first = waiting.shift();
   if (!first || waiting.length === 0) return first;
@@ -101,7 +101,7 @@ function merged(waiting: AssignRequest[]): AssignRequest | undefined {
   return all;
 }
 
-/** Cuts a message that is too much for one: at its assignments, with the specs that each part needs. */
+/** Splits a message that is too large, between its assignments, each part with the specs it needs. */
 export function split(message: AssignRequest): AssignRequest[] {
   if (message.assignments.length <= 1 || (message.assignments.length <= maxAssignments && sizeOf(message) <= maxBytes))
     return [message];

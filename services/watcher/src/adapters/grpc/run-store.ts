@@ -11,7 +11,7 @@ import { knowledgeFromWire, lostReport, rowsFromWire } from "../codec.ts";
 
 type Store = GrpcClient<typeof TaskStoreServiceService>;
 
-/** Statuses in one call; keeps a call within a few milliseconds of storage's time, and far within the largest message. */
+/** Limit of statuses per call: it keeps a call at a few milliseconds in storage, and far below the message limit. */
 const statusesAtOnce = 5_000;
 const callDeadlineMs = 5_000;
 const leaseName = "watcher-timers";
@@ -21,7 +21,7 @@ export interface RunStoreOptions extends Pick<FollowOptions, "logger" | "setAsid
   readonly onReports: (hosts: number, statuses: number, seconds: number) => void;
 }
 
-/** Storage over gRPC; reports of many hosts go together, and so do their words of themselves. */
+/** Storage over gRPC. Reports of many hosts are combined in one call, and so are their syncs. */
 export function grpcRunStore(store: Store, { logger, setAside, problems, now, onReports }: RunStoreOptions): RunStore {
   const report = batcher<ReportRequest, ReportReply>({
     maxItems: 1_000,
@@ -45,7 +45,7 @@ export function grpcRunStore(store: Store, { logger, setAside, problems, now, on
       return replies;
     },
   });
-  /** Of a report that storage fails on: what of it cannot be stored is told again later, and the rest is stored. */
+  /** Retries a report that storage failed on, one status at a time. The agent sends the failing ones again later; the rest is stored. */
   async function oneByOne(report: ReportRequest): Promise<ReportReply> {
     const answers = await splitOnFailure(report.statuses, async (statuses) => {
       const { replies } = await store.applyReports(
@@ -117,7 +117,7 @@ export function grpcRunStore(store: Store, { logger, setAside, problems, now, on
   };
 }
 
-/** Where storage answers and every item fails, each is tried, or told again later, by itself. Where it is away, the call fails. */
+/** If storage answers but every item fails, each item fails alone and is sent again later. If storage is away, the call fails. */
 const eachAtFault =
   (items: readonly unknown[]) =>
   (thrown: unknown): AppError[] => {
@@ -126,7 +126,7 @@ const eachAtFault =
     return items.map(() => error);
   };
 
-/** Consecutive reports with not too many statuses in all. */
+/** Groups consecutive reports so that each group stays within the limit of statuses. */
 export function portions(reports: readonly ReportRequest[]): ReportRequest[][] {
   const parts: ReportRequest[][] = [];
   let statuses = Infinity;

@@ -9,7 +9,7 @@ import type { Waker } from "../../ports/run-store.ts";
 import { hostNameTaken } from "../../app/watcher.ts";
 import { checkReport, checkSync, reportFromWire, syncFromWire, verdictToWire } from "../codec.ts";
 
-/** Tells agents of this cluster from those that only know how to reach the bus. */
+/** Tells agents of this cluster from other clients of the bus. */
 export interface KnownAgents {
   isProven(hostId: string, agentId: string, proof: string): boolean;
   /** An agent without proof was refused. */
@@ -22,10 +22,10 @@ const wrongClusterSecret = {
 };
 
 const queue = "watcher";
-/** A report waits for a commit that it shares with those of all other hosts: each host may have one waiting. */
+/** Limit of concurrent reports. A report waits for a commit shared with other hosts, so each host may have one waiting. */
 const maxConcurrent = 4_096;
 
-/** Answers the agents of all hosts, one watcher each message. An agent speaks for its own host only: the subject says which. */
+/** Answers the agents of all hosts; each message is handled by one watcher. An agent may speak only for its own host, which the subject names. */
 export function serveAgents(bus: Bus, watcher: Watcher, agents: KnownAgents, signal: AbortSignal): void {
   bus.serve(
     subjects.report,
@@ -67,7 +67,7 @@ export function serveAgents(bus: Bus, watcher: Watcher, agents: KnownAgents, sig
   );
 }
 
-/** A span in each ended task's own trace, as long as its commit takes. */
+/** A span in the trace of each ended task, for the time of its commit. */
 const traceEnds = ({ hostId, statuses }: ReportRequest): Span[] =>
   statuses
     .filter(({ traceParent }) => traceParent !== "")

@@ -4,10 +4,10 @@ import type { KnownAgents } from "./agent-server.ts";
 
 /** A refused agent asks every few seconds; each host is logged once per minute. */
 const logEveryMs = 60_000;
-/** More host names than these are somebody's invention: all of them are forgotten. */
+/** Limit of remembered host names. More than this are made up by an attacker, so all of them are dropped. */
 const mostHosts = 1_000;
 
-/** Where each host has an account of its own, nobody else can publish on its subjects: what comes there is proven. */
+/** If each host has its own NATS account, no other client can publish on its subjects, so its messages need no further proof. */
 export const agentsOfBus: KnownAgents = { isProven: () => true, onStranger: () => {} };
 
 /** Agents that prove to have this cluster's secret. Others are logged and counted. */
