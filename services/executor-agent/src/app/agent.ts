@@ -14,6 +14,7 @@ import { HostName } from "./host-name.ts";
 import { Intake } from "./intake.ts";
 import { LimitTimer } from "./limit-timer.ts";
 import { forgetOldKeys, loadJournal } from "./load-journal.ts";
+import { PlacesAhead } from "./places-ahead.ts";
 import { Reporter } from "./reporter.ts";
 import { RunTable } from "./run-table.ts";
 import { SpecTable } from "./spec-table.ts";
@@ -82,26 +83,21 @@ export class Agent {
       },
       this.#stop.signal,
     );
+    const places = new PlacesAhead(deps.files);
+    const shared = { ...deps, table: this.#table, specs: this.#specs, places, signal: this.#stop.signal };
     this.#runners = makeStepRunners({
-      ...deps,
-      table: this.#table,
-      specs: this.#specs,
+      ...shared,
       reporter: this.#reporter,
       onEvents: (events) => this.#onEvents(events),
       laneOf: (key) => this.#waiting.laneOf(key),
-      signal: this.#stop.signal,
     });
     this.#waiting = new WaitingRoom({
-      ...deps,
-      table: this.#table,
+      ...shared,
       mayStart: () => this.#name.isOurs,
       start: (keys) => this.#runners.start(keys, deps.clock.now()),
-      signal: this.#stop.signal,
     });
     this.#intake = new Intake({
-      ...deps,
-      table: this.#table,
-      specs: this.#specs,
+      ...shared,
       waiting: () => this.#waiting.size,
       askWithin: (ms) => this.#syncer.within(ms),
       onRefused: deps.onRefused ?? (() => {}),

@@ -6,6 +6,7 @@ import { isLive } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import { askEveryMs, neverMs, onLease } from "../domain/lease.ts";
 import type { AgentDeps } from "./agent-deps.ts";
+import type { PlacesAhead } from "./places-ahead.ts";
 import type { RunTable } from "./run-table.ts";
 import { needsOf } from "./spec-table.ts";
 import type { SpecTable } from "./spec-table.ts";
@@ -13,6 +14,7 @@ import type { SpecTable } from "./spec-table.ts";
 export interface IntakeDeps extends Pick<AgentDeps, "journal" | "clock" | "driver" | "logger"> {
   readonly table: RunTable;
   readonly specs: SpecTable;
+  readonly places: PlacesAhead;
   /** How many runs wait here for room. */
   readonly waiting: () => number;
   /** The control plane is to be asked within this time. */
@@ -96,6 +98,7 @@ export class Intake {
     if (isNewer) this.#terms.set(epoch, term);
     if (taken.length + completed.length > 0 || isNewer)
       table.add([...taken, ...completed], written, isNewer ? { epoch, term } : undefined);
+    this.#makePlaces(taken);
     const everyMs = askEveryMs([...taken, ...completed]);
     if (everyMs < Infinity) this.#deps.askWithin(Math.max(0, this.#heardElapsedMs + everyMs - now.elapsedMs));
     for (const { run, phase } of taken) {
@@ -103,5 +106,15 @@ export class Intake {
       this.#deps.onRefused(phase.reason.code);
       logger.info("refused a run", { task: run.taskId, attempt: run.attempt, reason: phase.reason.code });
     }
+  }
+
+  /** Of runs that will be started once they are on disk, where they were not yet. */
+  #makePlaces(taken: readonly HeldRun[]): void {
+    const { table, specs, places } = this.#deps;
+    const wanted = taken.flatMap(({ key, run, specId }) => {
+      const owner = specId === undefined ? undefined : specs.get(specId)?.identity;
+      return owner && table.get(key)?.phase.kind === "accepted" ? [{ run, owner }] : [];
+    });
+    places.make(wanted);
   }
 }

@@ -17,6 +17,8 @@ export interface StepRunnerDeps {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly files: TaskFiles;
+  /** Where runs have their directories; some are made already. */
+  readonly places: Pick<TaskFiles, "prepare">;
   readonly defaultImage: string;
   readonly table: RunTable;
   readonly specs: SpecTable;
@@ -38,6 +40,7 @@ export function makeStepRunners({
   driver,
   clock,
   files,
+  places,
   defaultImage,
   table,
   specs,
@@ -58,7 +61,9 @@ export function makeStepRunners({
         const spec = held.specId === undefined ? undefined : specs.get(held.specId);
         if (!spec) throw new AppError("internal", "SPEC_LOST", "the journal has no spec for it");
         const lane = laneOf(held.key);
-        tasks.push(taskToRun({ files, defaultImage, isolated: driver.features().has("isolation") }, held, spec, lane));
+        tasks.push(
+          taskToRun({ files, places, defaultImage, isolated: driver.features().has("isolation") }, held, spec, lane),
+        );
         table.change(
           { ...held, phase: lane === undefined ? { kind: "starting", detail: "" } : { kind: "queued" } },
           "memory",

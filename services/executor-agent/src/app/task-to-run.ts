@@ -8,7 +8,8 @@ import { leaseEnd } from "../domain/lease.ts";
 import type { TaskFiles } from "../ports/task-files.ts";
 
 export interface TaskToRunDeps {
-  readonly files: TaskFiles;
+  readonly files: Pick<TaskFiles, "writeScript">;
+  readonly places: Pick<TaskFiles, "prepare">;
   /** Where a task names no image. */
   readonly defaultImage: string;
   /** Whether volumes are mounted at their targets; without a container they are used where they are. */
@@ -17,7 +18,7 @@ export interface TaskToRunDeps {
 
 /** Makes what a run needs on this host, and says all of it for the driver; throws AppError where that is impossible. */
 export function taskToRun(
-  { files, defaultImage, isolated }: TaskToRunDeps,
+  { files, places, defaultImage, isolated }: TaskToRunDeps,
   held: HeldRun,
   { spec, identity, mounts, traceParent }: RunSpec,
   lane?: string,
@@ -25,7 +26,7 @@ export function taskToRun(
   const { run, needs } = held;
   if (!spec || !identity || held.specId === undefined)
     throw new AppError("invalid", "SPEC_INCOMPLETE", "the assignment says not what to run, or as whom");
-  const place = files.prepare(run, identity);
+  const place = places.prepare(run, identity);
   const script = spec.script ? files.writeScript(held.specId, spec.script, identity) : undefined;
   return {
     run,

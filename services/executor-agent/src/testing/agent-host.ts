@@ -8,6 +8,7 @@ import { simDriver } from "../adapters/sim/sim-driver.ts";
 import { simFiles } from "../adapters/sim/sim-files.ts";
 import { Agent } from "../app/agent.ts";
 import type { ControlPlane } from "../ports/control-plane.ts";
+import type { TaskFiles } from "../ports/task-files.ts";
 
 export const epoch = "0193-epoch";
 export const capacity = { cpuMilli: 4000, memoryBytes: 2 ** 32 };
@@ -85,6 +86,7 @@ type Parts = {
   /** How far its clock is ahead of the test's, in milliseconds: for what takes time while no agent is there. */
   aheadMs?: () => number;
   onRefused?: (code: string) => void;
+  files?: TaskFiles;
 };
 
 /** An agent that is ready, on a host of its own. */
@@ -95,13 +97,14 @@ export async function startHost({
   bootId = "boot-1",
   aheadMs = () => 0,
   onRefused = () => {},
+  files = simFiles,
 }: Parts = {}): Promise<Host> {
   const agent = new Agent({
     hostId: "h",
     agentId: "agent",
     version: "test",
     driver,
-    files: simFiles,
+    files,
     deliver: (events) => events,
     journal,
     control,
