@@ -25,6 +25,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: "make certificates, bus accounts and the first admin of a cluster of several machines",
     load: () => import("./commands/init.ts"),
   },
+  agent: { summary: "make this machine a host of a cluster", load: () => import("./commands/agent.ts") },
   backup: {
     summary: "save databases, credentials and settings of this machine's cluster",
     load: () => import("./commands/backup.ts"),
@@ -46,7 +47,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   update: { summary: "change how much of an array runs at once", load: () => import("./commands/update.ts") },
   why: { summary: "why a task waits", load: () => import("./commands/why.ts") },
   hosts: { summary: "the machines", load: () => import("./commands/hosts.ts") },
-  host: { summary: "declare a machine lost that will not come back", load: () => import("./commands/host.ts") },
+  host: { summary: "let machines join, revoke them, declare one lost", load: () => import("./commands/host.ts") },
   files: { summary: "list, get and add files of a task", load: () => import("./commands/files.ts") },
   user: { summary: "add users", load: () => import("./commands/user.ts") },
   key: { summary: "make, list and revoke API keys", load: () => import("./commands/key.ts") },

@@ -178,12 +178,16 @@ function settingsOf({ role, name, address, dir }: InitialisedService, options: I
   };
   switch (role) {
     case "storage":
-      return { ...common, ...data, ...(filesDir ? { BERTH_FILES_DIR: filesDir } : {}) };
+      return { ...common, ...data, ...(filesDir ? { BERTH_FILES_DIR: filesDir } : {}), BERTH_AUTH: addresses.auth };
     case "auth":
       return {
         ...common,
         ...data,
+        BERTH_AUTHORITY_DIR: join(dir, "authority"),
         BERTH_FIRST_ADMIN: join(dir, "first-admin.json"),
+        // What a host that joins is told.
+        BERTH_STORAGE: addresses.storage,
+        BERTH_NATS_URL: addresses.nats,
       };
     case "scheduler":
     case "watcher":

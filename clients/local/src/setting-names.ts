@@ -1,6 +1,7 @@
 /** What services read of their environment; `test/repo` holds this list against their configuration. */
 const ofServices = [
   "AUTH",
+  "AUTHORITY_DIR",
   "AUTH_PROVIDER",
   "AUTH_PROVIDER_CONFIG",
   "CAPACITY_CPU",
@@ -17,7 +18,9 @@ const ofServices = [
   "FOLD_AFTER_MS",
   "MAX_CONNECTIONS_PER_ADDRESS",
   "MAX_FILE_BYTES",
+  "GATEWAY",
   "GRACE_MS",
+  "HOST_CERTIFICATE_MS",
   "HOST_ID",
   "HOST_LEASE_MS",
   "IDENTITY_DIR",

@@ -91,6 +91,11 @@ const access = {
   NO_CERTIFICATE: "The call needs a certificate of this cluster.",
   CERTIFICATE_REVOKED: "The certificate of the caller is revoked.",
   NOT_FOR_THIS_IDENTITY: "The caller's certificate does not allow this call.",
+  BAD_HOST_TOKEN:
+    "The token for a new host is unknown, used by another machine, or expired. `berth host token` makes one.",
+  HOST_REVOKED: "The credentials of the host are revoked. Join again with a new token.",
+  HOST_JOINED: "Another machine has joined under that host name. Choose another name, or make a token with --host.",
+  NO_AUTHORITY: "The cluster has no certificate authority, so no machine can join. `berth init` makes one.",
   NOT_ON_THIS_HOST: "An agent asked about a run that was not placed on its host.",
 } as const;
 
@@ -159,6 +164,7 @@ const operation = {
   ADDRESS_INVALID: "An address must be host:port or unix:/path.",
   CLUSTER_SECRET_WEAK: "`BERTH_CLUSTER_SECRET` needs at least 16 characters.",
   BAD_IDENTITY: "The identity directory is incomplete, damaged, or of another role.",
+  BAD_AUTHORITY: "The directory of the certificate authority is incomplete, or others may read it.",
   BAD_CSR: "A request for a certificate is not valid.",
   LDAP_SETTINGS: "The settings of the LDAP provider are not valid. Each fault is named.",
   SYSTEM_SETTINGS: "The settings of the system provider are not valid. Each fault is named.",

@@ -10,6 +10,8 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 86_400_000;
 /** A machine whose clock is slow must not refuse what was made a moment ago. */
 const backdateMs = 5 * 60_000;
+/** A short life is not lengthened by much. */
+const notBefore = (now: Date, lifeMs: number): Date => new Date(now.getTime() - Math.min(backdateMs, lifeMs / 10));
 
 /** How long certificates last, in milliseconds. Hosts' are short, because they are renewed over the network without anybody's doing. */
 export const lifetimes = { authority: 3_650 * dayMs, service: 365 * dayMs, host: 7 * dayMs } as const;
@@ -49,7 +51,7 @@ export async function createAuthority(cluster: string, now: Date): Promise<Store
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerial(),
     name: [{ O: ["Berth"] }, { CN: [`Berth cluster ${cluster}`] }],
-    notBefore: new Date(now.getTime() - backdateMs),
+    notBefore: notBefore(now, lifetimes.authority),
     notAfter: new Date(now.getTime() + lifetimes.authority),
     keys,
     signingAlgorithm: algorithm,
@@ -83,7 +85,7 @@ export async function openAuthority({ keyPem, certificatePem }: StoredAuthority)
       serialNumber: serial,
       subject: [{ O: ["Berth"] }, { CN: [isService ? identity.role : `agent ${identity.host}`] }],
       issuer: authority.subjectName,
-      notBefore: new Date(now.getTime() - backdateMs),
+      notBefore: notBefore(now, lifeMs),
       notAfter,
       publicKey: key,
       signingKey,

@@ -27,7 +27,8 @@ type CertificateProvider = experimental.CertificateProvider;
 /** An identity as it is in its files now. */
 export interface IdentityFiles extends CertificateProvider {
   readonly identity: Identity;
-  /** End of the certificate that is in use. */
+  /** Of the certificate that is in use. */
+  readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
@@ -35,6 +36,7 @@ interface Loaded {
   readonly pem: Buffer;
   readonly ca: Buffer;
   readonly identity: Identity;
+  readonly notBefore: Date;
   readonly notAfter: Date;
   readonly stamp: string;
 }
@@ -90,6 +92,9 @@ export function openIdentity(
     get identity() {
       return now.identity;
     },
+    get notBefore() {
+      return now.notBefore;
+    },
     get notAfter() {
       return now.notAfter;
     },
@@ -121,7 +126,7 @@ function load(dir: string): Loaded {
     if (!identity) throw badIdentity(dir, "holds no certificate of Berth");
     if (!leaf.verify(new X509Certificate(ca).publicKey))
       throw badIdentity(dir, "holds a certificate that ca.pem has not signed");
-    return { pem, ca, identity, notAfter: new Date(leaf.validTo), stamp };
+    return { pem, ca, identity, notBefore: new Date(leaf.validFrom), notAfter: new Date(leaf.validTo), stamp };
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw badIdentity(dir, error instanceof Error ? error.message : String(error));

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { X509Certificate } from "node:crypto";
 import type { ServerHttp2Session } from "node:http2";
 import { identityIn } from "@berth/contracts";
@@ -6,8 +7,8 @@ import type { Identity } from "@berth/contracts";
 /** The peer of a connection, by its certificate from the cluster's authority. */
 export interface TlsPeer {
   readonly identity: Identity;
-  /** In lower case. */
-  readonly serial: string;
+  /** SHA-256 of its public key in DER, in hexadecimal. */
+  readonly keyHash: string;
   readonly notAfter: Date;
 }
 
@@ -38,5 +39,10 @@ function read(socket: TlsSocketLike): TlsPeer | undefined {
   const certificate = socket.getPeerX509Certificate?.();
   const identity = identityIn(certificate?.subjectAltName);
   if (!certificate || !identity) return undefined;
-  return { identity, serial: certificate.serialNumber.toLowerCase(), notAfter: new Date(certificate.validTo) };
+  return { identity, keyHash: keyHashOf(certificate), notAfter: new Date(certificate.validTo) };
 }
+
+const keyHashOf = ({ publicKey }: X509Certificate): string =>
+  createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("hex");

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createAuthority, createRequest, openAuthority } from "@berth/identity";
+import { createAuthority, createRequest, openAuthority, requestKeyHash } from "@berth/identity";
 import type { CertificateAuthority } from "@berth/identity";
 import type { Identity, ServiceRole } from "@berth/contracts";
 import { AuthServiceService } from "@berth/contracts/auth";
@@ -33,10 +33,10 @@ function write(name: string, pem: string, ca = authority.certificatePem): string
   return path;
 }
 
-async function agentPem(host: string, by = authority, of = cluster): Promise<{ pem: string; serial: string }> {
+async function agentPem(host: string, by = authority, of = cluster): Promise<{ pem: string; keyHash: string }> {
   const { keyPem, csrPem } = await createRequest();
-  const { certificatePem, serial } = await by.issueHost(csrPem, { cluster: of, role: "agent", host }, { now });
-  return { pem: keyPem + certificatePem, serial };
+  const { certificatePem } = await by.issueHost(csrPem, { cluster: of, role: "agent", host }, { now });
+  return { pem: keyPem + certificatePem, keyHash: await requestKeyHash(csrPem) };
 }
 
 const servicePem = async (role: ServiceRole, by = authority, of = cluster, lifeMs?: number): Promise<string> =>
@@ -64,8 +64,9 @@ describe("trust by certificates", () => {
   async function serve(role: ServiceRole = "storage", path?: string): Promise<string> {
     const trust = openTrust(
       { identityDir: path ?? write(role, await servicePem(role)) },
-      { role, closing, logger: silentLogger, isRevoked: (serial) => revoked.has(serial) },
+      { role, closing, logger: silentLogger },
     );
+    trust.refuseRevoked((keyHash) => revoked.has(keyHash));
     const answering = (service: object) =>
       Object.fromEntries(
         Object.keys(service).map((name) => [
@@ -129,10 +130,10 @@ describe("trust by certificates", () => {
     expect(() => trustOf(write("stranger", stranger.pem), "agent")).toThrow("ca.pem has not signed");
     const elsewhere = trustOf(write("elsewhere", (await agentPem("a", authority, "other")).pem), "agent");
     expect((await call(address, elsewhere.to("storage"))).append).toBe("NO_CERTIFICATE");
-    const { pem, serial } = await agentPem("gone");
+    const { pem, keyHash } = await agentPem("gone");
     const gone = trustOf(write("gone", pem), "agent").to("storage");
     expect((await call(address, gone)).append).toBe("answered");
-    revoked.add(serial);
+    revoked.add(keyHash);
     expect((await call(address, gone)).append).toBe("CERTIFICATE_REVOKED");
   });
 

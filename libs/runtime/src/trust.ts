@@ -18,6 +18,8 @@ export interface TrustKeys {
 export interface Trust {
   /** Undefined if the processes share one secret. */
   readonly identity: Identity | undefined;
+  /** Of the certificate that is in use; it changes with the files. */
+  readonly validity?: () => { readonly notBefore: Date; readonly notAfter: Date };
   /** Header for calls to other services; undefined if certificates are used. */
   readonly authorization: string | undefined;
   /** For a channel to a service. */
@@ -28,12 +30,14 @@ export interface Trust {
     readonly credentials?: ServerCredentials;
     readonly limits?: { readonly namesCaller: true };
   };
+  /** Who says which hosts are revoked. Until somebody does, no host may call. */
+  refuseRevoked(isRevoked: IsRevoked): void;
   /** For a server that people call. */
   readonly publicDoor: { readonly credentials?: ServerCredentials };
 }
 
-/** Whether a certificate is revoked, by its serial number in lower case. Throws while that is not known yet. */
-export type IsRevoked = (serial: string) => boolean;
+/** Whether a host's certificates are revoked, by the SHA-256 of its public key. Throws while that is not known yet. */
+export type IsRevoked = (keyHash: string) => boolean;
 
 /**
  * Uses certificates if the settings name an identity directory: each process may then call what `serviceAccess` allows its role. Else uses the cluster's
@@ -45,7 +49,6 @@ export function openTrust(
     readonly role: ServiceRole | "agent";
     readonly closing: Closing;
     readonly logger: Logger;
-    readonly isRevoked?: IsRevoked;
   },
 ): Trust {
   if (identityDir !== undefined) return byCertificate(identityDir, options);
@@ -56,14 +59,15 @@ export function openTrust(
     authorization: internalAuthorization(clusterSecret),
     to: () => ({}),
     door: { admit: requireInternal(clusterSecret) },
+    refuseRevoked: () => {},
     publicDoor: {},
   };
 }
 
-function byCertificate(
-  dir: string,
-  { role, closing, logger, isRevoked = () => false }: Parameters<typeof openTrust>[1],
-): Trust {
+function byCertificate(dir: string, { role, closing, logger }: Parameters<typeof openTrust>[1]): Trust {
+  let isRevoked: IsRevoked = () => {
+    throw new AppError("unavailable", "NOT_READY", "this service does not know which hosts are revoked");
+  };
   const files = openIdentity(dir, { closing, logger });
   const { identity } = files;
   if (identity.role !== role)
@@ -71,15 +75,17 @@ function byCertificate(
   const credentials = experimental.createCertificateProviderChannelCredentials(files, files);
   return {
     identity,
+    validity: () => ({ notBefore: files.notBefore, notAfter: files.notAfter }),
     authorization: undefined,
     // Verifies the name of the role, not the address, which may be numeric and may change. No agent's certificate has such a name.
     to: (peer) => ({ credentials, serverName: serviceDnsName(peer) }),
     door: {
-      admit: admitByCertificate(identity.cluster, isRevoked),
+      admit: admitByCertificate(identity.cluster, (keyHash) => isRevoked(keyHash)),
       limits: { namesCaller: true },
       // Its declaration swaps the first two arguments; here they are the same.
       credentials: experimental.createCertificateProviderServerCredentials(files, files, true),
     },
+    refuseRevoked: (given) => void (isRevoked = given),
     publicDoor: { credentials: experimental.createCertificateProviderServerCredentials(files, null, false) },
   };
 }
@@ -94,7 +100,7 @@ export function admitByCertificate(cluster: string, isRevoked: IsRevoked): Admit
     const { identity } = peer;
     if (!mayCall(identity.role, path))
       throw new AppError("denied", "NOT_FOR_THIS_IDENTITY", `${nameOf(identity)} may not call ${path}`);
-    if (isRevoked(peer.serial))
+    if (identity.role === "agent" && isRevoked(peer.keyHash))
       throw new AppError("unauthenticated", "CERTIFICATE_REVOKED", `the certificate of ${nameOf(identity)} is revoked`);
     return { user: nameOf(identity) };
   };

@@ -22,6 +22,19 @@ const shape = {
   authProvider: z.string().min(1).default("local"),
   /** Settings of `ldap` (adapters/ldap/settings.ts), `system` (adapters/system/system-provider.ts) or of such a module, as JSON. */
   authProviderConfig: z.union([z.string().transform(fromJson), z.record(z.string(), z.unknown())]).default({}),
+  /** Directory of `berth init` with the keys that certify hosts; without it no machine can join. */
+  authorityDir: z.string().min(1).optional(),
+  /** How long a host's certificate lasts, in milliseconds; it is renewed when two thirds have passed. */
+  hostCertificateMs: z.coerce
+    .number()
+    .int()
+    .min(3_000)
+    .max(365 * 86_400_000)
+    .default(7 * 86_400_000),
+  /** Of the cluster, for hosts that join: its name, and where they find nats-server and storage. */
+  clusterId: z.string().optional(),
+  natsUrl: z.string().optional(),
+  storage: z.string().optional(),
   /** File of `berth init` with the first admin; read while there is none. */
   firstAdmin: z.string().min(1).optional(),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */

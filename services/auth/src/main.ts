@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { AuthServiceService } from "@berth/contracts/auth";
 import { lateService, openLate, problemService, runGrpcService } from "@berth/runtime";
+import type { ServiceImplementation } from "@berth/runtime";
 import { loadAuth } from "@berth/plugins";
+import { hostCalls } from "./adapters/grpc/host-calls.ts";
 import { authService } from "./adapters/grpc/auth-service.ts";
 import { takeRescueFile } from "./adapters/disk/rescue-file.ts";
 import { edDsaSigner } from "./adapters/jwt/token-signer.ts";
@@ -13,13 +15,14 @@ import { argonPasswords } from "./adapters/local/passwords.ts";
 import { volumesFile } from "./adapters/local/volumes-file.ts";
 import { readAuthConfig } from "./config.ts";
 import { LoginGuard } from "./domain/login-guard.ts";
+import { openHosts } from "./open-hosts.ts";
 import { openAccounts } from "./open-accounts.ts";
 
-await runGrpcService("auth", readAuthConfig, async ({ config, logger, problems, closing, signal, nowReady }) => {
-  let service: ReturnType<typeof authService> | undefined;
+await runGrpcService("auth", readAuthConfig, async ({ config, logger, trust, problems, closing, signal, nowReady }) => {
+  let service: ServiceImplementation<AuthServiceService> | undefined;
   const { running } = await openLate({
     open: () => openAccounts(config, closing),
-    async opened({ accounts, tokenKey }) {
+    async opened({ accounts, hostKeys, tokenKey }) {
       const now = () => new Date();
       if (config.firstAdmin !== undefined) await addFirstAdmin(config.firstAdmin, accounts, logger, now());
       const passwords = argonPasswords();
@@ -44,7 +47,7 @@ await runGrpcService("auth", readAuthConfig, async ({ config, logger, problems, 
       };
       const provider = await loadAuth(config.authProvider, { local, ldap, system }, context);
       const signer = await edDsaSigner(tokenKey, now);
-      service = authService({
+      const own = authService({
         provider,
         signer,
         keys,
@@ -55,6 +58,7 @@ await runGrpcService("auth", readAuthConfig, async ({ config, logger, problems, 
         provesDataAccess: (name) => takeRescueFile(config.dataDir, name),
         createUser: (wish, password) => createUser({ accounts, passwords, now }, wish, password),
       });
+      service = { ...own, ...hostCalls(await openHosts(config, hostKeys, { trust, closing, logger })) };
       nowReady();
       await once(signal, "abort");
     },

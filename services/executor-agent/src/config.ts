@@ -41,6 +41,8 @@ const shape = {
   /** Where output goes otherwise. */
   storage: z.string().optional(),
   ...trustKeys,
+  /** Addresses of the gateways, by which the host's certificate is renewed. */
+  gateway: z.string().optional(),
   ...busKeys,
   /** Prefix of answers' subjects, where the account may use only one. */
   natsInbox: z.string().optional(),

@@ -5,6 +5,7 @@ import { singleInstanceLock } from "@berth/database";
 import { busLogin, connectBus } from "@berth/nats";
 import { agentProof, createLogger, gauge, openTrust, runService, serveMetrics, startTelemetry } from "@berth/runtime";
 import { agentIdOf } from "./adapters/agent-id.ts";
+import { keepIdentityRenewed } from "./adapters/grpc/renew-identity.ts";
 import { hostClock } from "./adapters/host-clock.ts";
 import { makeDriver } from "./adapters/make-driver.ts";
 import { busControlPlane } from "./adapters/nats/bus-control-plane.ts";
@@ -75,6 +76,10 @@ await runService({
       onEnd: observeEnds(hostId),
       onRefused: observeRefusals(),
     });
+    if (trust.identity && config.identityDir && config.gateway) {
+      const renewed = keepIdentityRenewed(config.identityDir, config.gateway, trust, { closing, logger, signal });
+      closing.add(() => renewed);
+    }
     const ready = Promise.withResolvers<void>();
     const running = agent.run(signal, ready.resolve);
     closing.add(() => running.catch(() => {}));

@@ -6,6 +6,8 @@ const shape = {
   ...serverKeys,
   /** `mongodb://…/name`: the truth is there, and any number of copies may run on it. Without it: storage.db in the data directory, and exactly one. */
   database: mongoUrl().optional(),
+  /** Addresses of auth, where hosts show certificates: it says which are revoked. */
+  auth: z.string().optional(),
   /** For storage.db and its lock. */
   dataDir: z.string().min(1),
   /** Root of the tasks' files; an agent on the same machine is given the same. Default: `files` in the data directory. */

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
 import { lateService, openLate, problemService, runGrpcService } from "@berth/runtime";
 import { diskFileStore } from "./adapters/disk/disk-file-store.ts";
+import { followRevokedHosts } from "./adapters/grpc/revoked-hosts.ts";
 import { servicesOf } from "./adapters/grpc/services.ts";
 import { storeMetrics } from "./adapters/metrics/store-metrics.ts";
 import { keepDrafts } from "./app/keep-drafts.ts";
@@ -22,6 +23,7 @@ await runGrpcService(
       onUnremovable: (path, error) =>
         logger.error("files of a task cannot be removed; an operator may, where they were put aside", { path, error }),
     });
+    if (trust.identity) trust.refuseRevoked(followRevokedHosts(config.auth, trust, { closing, logger }));
     let services: ReturnType<typeof servicesOf> | undefined;
     const { running } = await openLate({
       open: () => openStore(config, { logger, metrics, closing }),

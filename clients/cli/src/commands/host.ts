@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
 import type { Caller } from "../connection.ts";
 import { usageError } from "../exit.ts";
+import { registerMembership } from "../host-membership.ts";
 import { findHost } from "../output/host-table.ts";
 import { print, printJson } from "../output/print.ts";
 
@@ -16,10 +17,12 @@ interface Options {
 }
 
 export function register(program: Command, caller: Caller): void {
-  program
+  const host = program
     .command("host")
-    .summary("declare a machine lost that will not come back")
-    .description("Work on one machine.")
+    .summary("let machines join, revoke them, declare one lost")
+    .description("Work on one machine.");
+  registerMembership(host, caller);
+  host
     .command("lost")
     .description(
       "Declares a machine lost that will not come back. Its tasks run again elsewhere, where they asked for that with --on-host-lost retry; the others are over as lost. " +

@@ -1,20 +1,27 @@
 import { AppError, hostNotFound } from "@berth/core";
-import type { DeclareHostLostRequest } from "@berth/contracts/api";
+import type {
+  CreateHostTokenRequest,
+  DeclareHostLostRequest,
+  JoinHostRequest,
+  RevokeHostRequest,
+} from "@berth/contracts/api";
+import type { AuthServiceService } from "@berth/contracts/auth";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import { HostStatus } from "@berth/contracts/types";
 import type { GrpcClient } from "@berth/runtime";
-import type { Caller } from "../domain/caller.ts";
+import type { ApiCaller, Caller } from "../domain/caller.ts";
 import { clusterStatus } from "./status.ts";
 import type { Peer } from "./status.ts";
 
 export interface HostCallsDeps {
   readonly store: GrpcClient<TaskStoreServiceService>;
+  readonly auth: GrpcClient<AuthServiceService>;
   readonly peers: readonly Peer[];
   readonly version: string;
 }
 
 /** The cluster as a whole. */
-export function hostCalls({ store, peers, version }: HostCallsDeps) {
+export function hostCalls({ store, auth, peers, version }: HostCallsDeps) {
   return {
     listHosts: (_caller: Caller, _request: object, signal: AbortSignal) => store.listHosts({}, { signal }),
     getStatus: (_caller: Caller, _request: object, signal: AbortSignal) =>
@@ -36,6 +43,17 @@ export function hostCalls({ store, peers, version }: HostCallsDeps) {
         { signal },
       );
       return { retried: retried.length, lost: lost.length };
+    },
+
+    createHostToken: (caller: Caller, { host, ttlMs }: CreateHostTokenRequest, signal: AbortSignal) =>
+      auth.createHostToken({ host, ttlMs, by: caller.user }, { signal }),
+
+    joinHost: (caller: ApiCaller, request: JoinHostRequest, signal: AbortSignal) =>
+      auth.joinHost({ ...request, address: caller.address }, { signal }),
+
+    async revokeHost(caller: Caller, { hostId }: RevokeHostRequest, signal: AbortSignal) {
+      await auth.revokeHost({ hostId, by: caller.user }, { signal });
+      return {};
     },
   };
 }

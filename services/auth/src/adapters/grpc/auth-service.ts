@@ -8,6 +8,7 @@ import type { NewUser } from "../../domain/new-user.ts";
 import type { TokenSigner } from "../jwt/token-signer.ts";
 import type { ApiKeys } from "../local/api-keys.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
+import type { hostCalls } from "./host-calls.ts";
 import { fromWireUser, toWireIdentity, toWireKey, toWireMount, toWireUser } from "./codec.ts";
 
 export interface AuthServiceDeps {
@@ -38,7 +39,7 @@ export function authService({
   logger,
   now,
   provesDataAccess,
-}: AuthServiceDeps): ServiceImplementation<AuthServiceService> {
+}: AuthServiceDeps): Omit<ServiceImplementation<AuthServiceService>, keyof ReturnType<typeof hostCalls>> {
   async function known(name: string): Promise<AuthUser> {
     const user = await provider.getUser(name);
     if (!user)

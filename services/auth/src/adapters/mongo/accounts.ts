@@ -4,6 +4,8 @@ import type { Collection, Db, Document, MongoClient, ReadConcern } from "mongodb
 import { AppError, databaseUnavailable } from "@berth/core";
 import { uidTaken, userExists } from "../../ports/accounts.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
+import type { HostKeys } from "../../ports/host-keys.ts";
+import { createHostKeyIndexes, mongoHostKeys } from "./host-keys.ts";
 
 /** The form as data: collections, and their indexes beside `_id`. */
 const indexes = {
@@ -33,6 +35,7 @@ const duplicateKey = 11_000;
 
 export interface MongoAccounts {
   readonly accounts: Accounts;
+  readonly hostKeys: HostKeys;
   /** The key that signs tokens, the same for all copies; made by the first one. */
   tokenKey(make: () => string): Promise<string>;
   close(): Promise<void>;
@@ -61,8 +64,10 @@ export async function openMongoAccounts(url: string): Promise<MongoAccounts> {
     });
     for (const [name, forms] of Object.entries(indexes))
       for (const { key, unique } of forms) await db.collection(name).createIndex(key, { unique });
+    await createHostKeyIndexes(db);
     return {
       accounts: mongoAccounts(db),
+      hostKeys: mongoHostKeys(db, answered),
       tokenKey: (make) => answered(tokenKey(db, make)),
       close: () => opened.close(),
     };

@@ -1,5 +1,6 @@
 import type { Database, Migration } from "@berth/database";
 import type { AuthUser } from "@berth/plugins";
+import { hostKeyTables } from "./host-keys.ts";
 import { uidTaken, userExists } from "../../ports/accounts.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
@@ -17,6 +18,7 @@ export const migrations: readonly Migration[] = [
       "CREATE INDEX api_keys_of_user ON api_keys (user, created_at)",
     ],
   },
+  { version: 2, ...hostKeyTables },
 ];
 
 export function sqliteAccounts(database: Database): Accounts {

@@ -19,7 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { Host } from "../../types/v1/host.ts";
+import { Host, HostCredentials } from "../../types/v1/host.ts";
 
 /** Nothing to say. */
 export interface ListHostsRequest {
@@ -90,6 +90,50 @@ export interface DeclareHostLostResponse {
   retried: number;
   /** Tasks that are over as lost. */
   lost: number;
+}
+
+/** A token for one machine. */
+export interface CreateHostTokenRequest {
+  /** The only host that may be joined by it, also in place of a machine that joined as that host before; empty: any name that no machine has. */
+  host: string;
+  /** How long it may be used, in milliseconds. */
+  ttlMs: number;
+}
+
+/** The token. */
+export interface CreateHostTokenResponse {
+  /** Shown once. It also has the fingerprint of the cluster's authority, by which the machine knows the cluster. */
+  token: string;
+  /** When it ends. */
+  expireTime: Date | undefined;
+}
+
+/** A machine that wants to be a host, or to go on being one. */
+export interface JoinHostRequest {
+  /** As shown when it was made; empty: the key is a host's already. */
+  token: string;
+  /** PKCS #10 request in PEM, for a key on P-256. */
+  csrPem: string;
+  /** Public half of its key on the bus. */
+  busKey: string;
+  /** Name that it wants; ignored where the key is a host's already. */
+  host: string;
+}
+
+/** What the machine needs. */
+export interface JoinHostResponse {
+  /** Its credentials. */
+  credentials: HostCredentials | undefined;
+}
+
+/** Which host. */
+export interface RevokeHostRequest {
+  /** Its id. */
+  hostId: string;
+}
+
+/** Ended. */
+export interface RevokeHostResponse {
 }
 
 function createBaseListHostsRequest(): ListHostsRequest {
@@ -911,6 +955,503 @@ export const DeclareHostLostResponse: MessageFns<DeclareHostLostResponse> = {
   },
 };
 
+function createBaseCreateHostTokenRequest(): CreateHostTokenRequest {
+  return { host: "", ttlMs: 0 };
+}
+
+export const CreateHostTokenRequest: MessageFns<CreateHostTokenRequest> = {
+  encode(message: CreateHostTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== "") {
+      writer.uint32(10).string(message.host);
+    }
+    if (message.ttlMs !== 0) {
+      writer.uint32(16).int64(message.ttlMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateHostTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateHostTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ttlMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CreateHostTokenRequest {
+    return {
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      ttlMs: isSet(object.ttlMs)
+        ? globalThis.Number(object.ttlMs)
+        : isSet(object.ttl_ms)
+        ? globalThis.Number(object.ttl_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: CreateHostTokenRequest): unknown {
+    const obj: any = {};
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.ttlMs !== 0) {
+      obj.ttlMs = Math.round(message.ttlMs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CreateHostTokenRequest>, I>>(base?: I): CreateHostTokenRequest {
+    return CreateHostTokenRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CreateHostTokenRequest>, I>>(object: I): CreateHostTokenRequest {
+    const message = createBaseCreateHostTokenRequest();
+    message.host = object.host ?? "";
+    message.ttlMs = object.ttlMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseCreateHostTokenResponse(): CreateHostTokenResponse {
+  return { token: "", expireTime: undefined };
+}
+
+export const CreateHostTokenResponse: MessageFns<CreateHostTokenResponse> = {
+  encode(message: CreateHostTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateHostTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateHostTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CreateHostTokenResponse {
+    return {
+      token: isSet(object.token) ? globalThis.String(object.token) : "",
+      expireTime: isSet(object.expireTime)
+        ? fromJsonTimestamp(object.expireTime)
+        : isSet(object.expire_time)
+        ? fromJsonTimestamp(object.expire_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: CreateHostTokenResponse): unknown {
+    const obj: any = {};
+    if (message.token !== "") {
+      obj.token = message.token;
+    }
+    if (message.expireTime !== undefined) {
+      obj.expireTime = message.expireTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CreateHostTokenResponse>, I>>(base?: I): CreateHostTokenResponse {
+    return CreateHostTokenResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CreateHostTokenResponse>, I>>(object: I): CreateHostTokenResponse {
+    const message = createBaseCreateHostTokenResponse();
+    message.token = object.token ?? "";
+    message.expireTime = object.expireTime ?? undefined;
+    return message;
+  },
+};
+
+function createBaseJoinHostRequest(): JoinHostRequest {
+  return { token: "", csrPem: "", busKey: "", host: "" };
+}
+
+export const JoinHostRequest: MessageFns<JoinHostRequest> = {
+  encode(message: JoinHostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.csrPem !== "") {
+      writer.uint32(18).string(message.csrPem);
+    }
+    if (message.busKey !== "") {
+      writer.uint32(26).string(message.busKey);
+    }
+    if (message.host !== "") {
+      writer.uint32(34).string(message.host);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinHostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinHostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.csrPem = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.busKey = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JoinHostRequest {
+    return {
+      token: isSet(object.token) ? globalThis.String(object.token) : "",
+      csrPem: isSet(object.csrPem)
+        ? globalThis.String(object.csrPem)
+        : isSet(object.csr_pem)
+        ? globalThis.String(object.csr_pem)
+        : "",
+      busKey: isSet(object.busKey)
+        ? globalThis.String(object.busKey)
+        : isSet(object.bus_key)
+        ? globalThis.String(object.bus_key)
+        : "",
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+    };
+  },
+
+  toJSON(message: JoinHostRequest): unknown {
+    const obj: any = {};
+    if (message.token !== "") {
+      obj.token = message.token;
+    }
+    if (message.csrPem !== "") {
+      obj.csrPem = message.csrPem;
+    }
+    if (message.busKey !== "") {
+      obj.busKey = message.busKey;
+    }
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<JoinHostRequest>, I>>(base?: I): JoinHostRequest {
+    return JoinHostRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JoinHostRequest>, I>>(object: I): JoinHostRequest {
+    const message = createBaseJoinHostRequest();
+    message.token = object.token ?? "";
+    message.csrPem = object.csrPem ?? "";
+    message.busKey = object.busKey ?? "";
+    message.host = object.host ?? "";
+    return message;
+  },
+};
+
+function createBaseJoinHostResponse(): JoinHostResponse {
+  return { credentials: undefined };
+}
+
+export const JoinHostResponse: MessageFns<JoinHostResponse> = {
+  encode(message: JoinHostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.credentials !== undefined) {
+      HostCredentials.encode(message.credentials, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinHostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinHostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.credentials = HostCredentials.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JoinHostResponse {
+    return { credentials: isSet(object.credentials) ? HostCredentials.fromJSON(object.credentials) : undefined };
+  },
+
+  toJSON(message: JoinHostResponse): unknown {
+    const obj: any = {};
+    if (message.credentials !== undefined) {
+      obj.credentials = HostCredentials.toJSON(message.credentials);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<JoinHostResponse>, I>>(base?: I): JoinHostResponse {
+    return JoinHostResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JoinHostResponse>, I>>(object: I): JoinHostResponse {
+    const message = createBaseJoinHostResponse();
+    message.credentials = (object.credentials !== undefined && object.credentials !== null)
+      ? HostCredentials.fromPartial(object.credentials)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRevokeHostRequest(): RevokeHostRequest {
+  return { hostId: "" };
+}
+
+export const RevokeHostRequest: MessageFns<RevokeHostRequest> = {
+  encode(message: RevokeHostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hostId !== "") {
+      writer.uint32(10).string(message.hostId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeHostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeHostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hostId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeHostRequest {
+    return {
+      hostId: isSet(object.hostId)
+        ? globalThis.String(object.hostId)
+        : isSet(object.host_id)
+        ? globalThis.String(object.host_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RevokeHostRequest): unknown {
+    const obj: any = {};
+    if (message.hostId !== "") {
+      obj.hostId = message.hostId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RevokeHostRequest>, I>>(base?: I): RevokeHostRequest {
+    return RevokeHostRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeHostRequest>, I>>(object: I): RevokeHostRequest {
+    const message = createBaseRevokeHostRequest();
+    message.hostId = object.hostId ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeHostResponse(): RevokeHostResponse {
+  return {};
+}
+
+export const RevokeHostResponse: MessageFns<RevokeHostResponse> = {
+  encode(_: RevokeHostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeHostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeHostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): RevokeHostResponse {
+    return {};
+  },
+
+  toJSON(_: RevokeHostResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RevokeHostResponse>, I>>(base?: I): RevokeHostResponse {
+    return RevokeHostResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeHostResponse>, I>>(_: I): RevokeHostResponse {
+    const message = createBaseRevokeHostResponse();
+    return message;
+  },
+};
+
 /** Hosts and the state of the cluster. Codes besides those listed: UNAUTHENTICATED, UNAVAILABLE, INTERNAL. */
 export type HostServiceService = typeof HostServiceService;
 export const HostServiceService = {
@@ -946,6 +1487,41 @@ export const HostServiceService = {
       Buffer.from(DeclareHostLostResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeclareHostLostResponse => DeclareHostLostResponse.decode(value),
   },
+  /** Makes a one-time token by which a machine joins as a host. Codes: INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION NO_AUTHORITY. */
+  createHostToken: {
+    path: "/berth.api.v1.HostService/CreateHostToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateHostTokenRequest): Buffer =>
+      Buffer.from(CreateHostTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateHostTokenRequest => CreateHostTokenRequest.decode(value),
+    responseSerialize: (value: CreateHostTokenResponse): Buffer =>
+      Buffer.from(CreateHostTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateHostTokenResponse => CreateHostTokenResponse.decode(value),
+  },
+  /**
+   * Certifies a machine's key as a host's: the first time by a token, later by the key alone, to renew the certificate before its end. Asked again with the same key
+   * it answers the same. Codes: INVALID_ARGUMENT, PERMISSION_DENIED BAD_HOST_TOKEN, HOST_REVOKED, ABORTED HOST_JOINED, RESOURCE_EXHAUSTED.
+   */
+  joinHost: {
+    path: "/berth.api.v1.HostService/JoinHost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: JoinHostRequest): Buffer => Buffer.from(JoinHostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): JoinHostRequest => JoinHostRequest.decode(value),
+    responseSerialize: (value: JoinHostResponse): Buffer => Buffer.from(JoinHostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): JoinHostResponse => JoinHostResponse.decode(value),
+  },
+  /** Ends all credentials of a host within seconds. Its runs are as of a host that is not heard. Codes: NOT_FOUND, PERMISSION_DENIED. */
+  revokeHost: {
+    path: "/berth.api.v1.HostService/RevokeHost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeHostRequest): Buffer => Buffer.from(RevokeHostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeHostRequest => RevokeHostRequest.decode(value),
+    responseSerialize: (value: RevokeHostResponse): Buffer => Buffer.from(RevokeHostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeHostResponse => RevokeHostResponse.decode(value),
+  },
 } as const;
 
 export interface HostServiceServer extends UntypedServiceImplementation {
@@ -955,6 +1531,15 @@ export interface HostServiceServer extends UntypedServiceImplementation {
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
   /** Declares a host lost that will not come back: its tasks run again elsewhere, or are over as lost, as each asks. Codes: NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION HOST_UP. */
   declareHostLost: handleUnaryCall<DeclareHostLostRequest, DeclareHostLostResponse>;
+  /** Makes a one-time token by which a machine joins as a host. Codes: INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION NO_AUTHORITY. */
+  createHostToken: handleUnaryCall<CreateHostTokenRequest, CreateHostTokenResponse>;
+  /**
+   * Certifies a machine's key as a host's: the first time by a token, later by the key alone, to renew the certificate before its end. Asked again with the same key
+   * it answers the same. Codes: INVALID_ARGUMENT, PERMISSION_DENIED BAD_HOST_TOKEN, HOST_REVOKED, ABORTED HOST_JOINED, RESOURCE_EXHAUSTED.
+   */
+  joinHost: handleUnaryCall<JoinHostRequest, JoinHostResponse>;
+  /** Ends all credentials of a host within seconds. Its runs are as of a host that is not heard. Codes: NOT_FOUND, PERMISSION_DENIED. */
+  revokeHost: handleUnaryCall<RevokeHostRequest, RevokeHostResponse>;
 }
 
 export interface HostServiceClient extends Client {
@@ -1005,6 +1590,57 @@ export interface HostServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeclareHostLostResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a one-time token by which a machine joins as a host. Codes: INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION NO_AUTHORITY. */
+  createHostToken(
+    request: CreateHostTokenRequest,
+    callback: (error: ServiceError | null, response: CreateHostTokenResponse) => void,
+  ): ClientUnaryCall;
+  createHostToken(
+    request: CreateHostTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateHostTokenResponse) => void,
+  ): ClientUnaryCall;
+  createHostToken(
+    request: CreateHostTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateHostTokenResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Certifies a machine's key as a host's: the first time by a token, later by the key alone, to renew the certificate before its end. Asked again with the same key
+   * it answers the same. Codes: INVALID_ARGUMENT, PERMISSION_DENIED BAD_HOST_TOKEN, HOST_REVOKED, ABORTED HOST_JOINED, RESOURCE_EXHAUSTED.
+   */
+  joinHost(
+    request: JoinHostRequest,
+    callback: (error: ServiceError | null, response: JoinHostResponse) => void,
+  ): ClientUnaryCall;
+  joinHost(
+    request: JoinHostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: JoinHostResponse) => void,
+  ): ClientUnaryCall;
+  joinHost(
+    request: JoinHostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: JoinHostResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends all credentials of a host within seconds. Its runs are as of a host that is not heard. Codes: NOT_FOUND, PERMISSION_DENIED. */
+  revokeHost(
+    request: RevokeHostRequest,
+    callback: (error: ServiceError | null, response: RevokeHostResponse) => void,
+  ): ClientUnaryCall;
+  revokeHost(
+    request: RevokeHostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeHostResponse) => void,
+  ): ClientUnaryCall;
+  revokeHost(
+    request: RevokeHostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeHostResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -20,6 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Failure } from "../../errors/v1/failure.ts";
+import { HostCredentials } from "../../types/v1/host.ts";
 import { Identity, Mount, VolumeRequest } from "../../types/v1/task.ts";
 
 /** What a user may do. */
@@ -340,6 +341,66 @@ export interface ListVolumesRequest {
 export interface ListVolumesResponse {
   /** By name, resolved for the user. */
   volumes: Mount[];
+}
+
+/** A token for one machine. */
+export interface CreateHostTokenRequest {
+  /** The only host that may be joined by it; empty: any that nobody is. */
+  host: string;
+  /** How long it may be used, in milliseconds. */
+  ttlMs: number;
+  /** The admin who asks, for the log. */
+  by: string;
+}
+
+/** The token. */
+export interface CreateHostTokenResponse {
+  /** Shown once. */
+  token: string;
+  /** When it ends. */
+  expireTime: Date | undefined;
+}
+
+/** A machine that wants to be a host, or to go on being one. */
+export interface JoinHostRequest {
+  /** As shown when it was made; empty: the key is a host's already. */
+  token: string;
+  /** PKCS #10 request in PEM. */
+  csrPem: string;
+  /** Public half of its key on the bus. */
+  busKey: string;
+  /** Name that it wants. */
+  host: string;
+  /** IP address of the machine, as the gateway sees it; failures are counted per address. */
+  address: string;
+}
+
+/** What the machine needs. */
+export interface JoinHostResponse {
+  /** Its credentials. */
+  credentials: HostCredentials | undefined;
+}
+
+/** Which host. */
+export interface RevokeHostRequest {
+  /** Its id. */
+  hostId: string;
+  /** The admin who asks, for the log. */
+  by: string;
+}
+
+/** Ended. */
+export interface RevokeHostResponse {
+}
+
+/** Nothing to say. */
+export interface ListRevokedHostKeysRequest {
+}
+
+/** The keys. */
+export interface ListRevokedHostKeysResponse {
+  /** SHA-256 of each public key in DER, in hexadecimal. */
+  keyHashes: string[];
 }
 
 function createBaseUser(): User {
@@ -2954,6 +3015,676 @@ export const ListVolumesResponse: MessageFns<ListVolumesResponse> = {
   },
 };
 
+function createBaseCreateHostTokenRequest(): CreateHostTokenRequest {
+  return { host: "", ttlMs: 0, by: "" };
+}
+
+export const CreateHostTokenRequest: MessageFns<CreateHostTokenRequest> = {
+  encode(message: CreateHostTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== "") {
+      writer.uint32(10).string(message.host);
+    }
+    if (message.ttlMs !== 0) {
+      writer.uint32(16).int64(message.ttlMs);
+    }
+    if (message.by !== "") {
+      writer.uint32(26).string(message.by);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateHostTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateHostTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ttlMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CreateHostTokenRequest {
+    return {
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      ttlMs: isSet(object.ttlMs)
+        ? globalThis.Number(object.ttlMs)
+        : isSet(object.ttl_ms)
+        ? globalThis.Number(object.ttl_ms)
+        : 0,
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+    };
+  },
+
+  toJSON(message: CreateHostTokenRequest): unknown {
+    const obj: any = {};
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.ttlMs !== 0) {
+      obj.ttlMs = Math.round(message.ttlMs);
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CreateHostTokenRequest>, I>>(base?: I): CreateHostTokenRequest {
+    return CreateHostTokenRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CreateHostTokenRequest>, I>>(object: I): CreateHostTokenRequest {
+    const message = createBaseCreateHostTokenRequest();
+    message.host = object.host ?? "";
+    message.ttlMs = object.ttlMs ?? 0;
+    message.by = object.by ?? "";
+    return message;
+  },
+};
+
+function createBaseCreateHostTokenResponse(): CreateHostTokenResponse {
+  return { token: "", expireTime: undefined };
+}
+
+export const CreateHostTokenResponse: MessageFns<CreateHostTokenResponse> = {
+  encode(message: CreateHostTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateHostTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateHostTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CreateHostTokenResponse {
+    return {
+      token: isSet(object.token) ? globalThis.String(object.token) : "",
+      expireTime: isSet(object.expireTime)
+        ? fromJsonTimestamp(object.expireTime)
+        : isSet(object.expire_time)
+        ? fromJsonTimestamp(object.expire_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: CreateHostTokenResponse): unknown {
+    const obj: any = {};
+    if (message.token !== "") {
+      obj.token = message.token;
+    }
+    if (message.expireTime !== undefined) {
+      obj.expireTime = message.expireTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CreateHostTokenResponse>, I>>(base?: I): CreateHostTokenResponse {
+    return CreateHostTokenResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CreateHostTokenResponse>, I>>(object: I): CreateHostTokenResponse {
+    const message = createBaseCreateHostTokenResponse();
+    message.token = object.token ?? "";
+    message.expireTime = object.expireTime ?? undefined;
+    return message;
+  },
+};
+
+function createBaseJoinHostRequest(): JoinHostRequest {
+  return { token: "", csrPem: "", busKey: "", host: "", address: "" };
+}
+
+export const JoinHostRequest: MessageFns<JoinHostRequest> = {
+  encode(message: JoinHostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.csrPem !== "") {
+      writer.uint32(18).string(message.csrPem);
+    }
+    if (message.busKey !== "") {
+      writer.uint32(26).string(message.busKey);
+    }
+    if (message.host !== "") {
+      writer.uint32(34).string(message.host);
+    }
+    if (message.address !== "") {
+      writer.uint32(42).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinHostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinHostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.csrPem = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.busKey = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JoinHostRequest {
+    return {
+      token: isSet(object.token) ? globalThis.String(object.token) : "",
+      csrPem: isSet(object.csrPem)
+        ? globalThis.String(object.csrPem)
+        : isSet(object.csr_pem)
+        ? globalThis.String(object.csr_pem)
+        : "",
+      busKey: isSet(object.busKey)
+        ? globalThis.String(object.busKey)
+        : isSet(object.bus_key)
+        ? globalThis.String(object.bus_key)
+        : "",
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+    };
+  },
+
+  toJSON(message: JoinHostRequest): unknown {
+    const obj: any = {};
+    if (message.token !== "") {
+      obj.token = message.token;
+    }
+    if (message.csrPem !== "") {
+      obj.csrPem = message.csrPem;
+    }
+    if (message.busKey !== "") {
+      obj.busKey = message.busKey;
+    }
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<JoinHostRequest>, I>>(base?: I): JoinHostRequest {
+    return JoinHostRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JoinHostRequest>, I>>(object: I): JoinHostRequest {
+    const message = createBaseJoinHostRequest();
+    message.token = object.token ?? "";
+    message.csrPem = object.csrPem ?? "";
+    message.busKey = object.busKey ?? "";
+    message.host = object.host ?? "";
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
+function createBaseJoinHostResponse(): JoinHostResponse {
+  return { credentials: undefined };
+}
+
+export const JoinHostResponse: MessageFns<JoinHostResponse> = {
+  encode(message: JoinHostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.credentials !== undefined) {
+      HostCredentials.encode(message.credentials, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinHostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinHostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.credentials = HostCredentials.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JoinHostResponse {
+    return { credentials: isSet(object.credentials) ? HostCredentials.fromJSON(object.credentials) : undefined };
+  },
+
+  toJSON(message: JoinHostResponse): unknown {
+    const obj: any = {};
+    if (message.credentials !== undefined) {
+      obj.credentials = HostCredentials.toJSON(message.credentials);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<JoinHostResponse>, I>>(base?: I): JoinHostResponse {
+    return JoinHostResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JoinHostResponse>, I>>(object: I): JoinHostResponse {
+    const message = createBaseJoinHostResponse();
+    message.credentials = (object.credentials !== undefined && object.credentials !== null)
+      ? HostCredentials.fromPartial(object.credentials)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRevokeHostRequest(): RevokeHostRequest {
+  return { hostId: "", by: "" };
+}
+
+export const RevokeHostRequest: MessageFns<RevokeHostRequest> = {
+  encode(message: RevokeHostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hostId !== "") {
+      writer.uint32(10).string(message.hostId);
+    }
+    if (message.by !== "") {
+      writer.uint32(18).string(message.by);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeHostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeHostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hostId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeHostRequest {
+    return {
+      hostId: isSet(object.hostId)
+        ? globalThis.String(object.hostId)
+        : isSet(object.host_id)
+        ? globalThis.String(object.host_id)
+        : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+    };
+  },
+
+  toJSON(message: RevokeHostRequest): unknown {
+    const obj: any = {};
+    if (message.hostId !== "") {
+      obj.hostId = message.hostId;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RevokeHostRequest>, I>>(base?: I): RevokeHostRequest {
+    return RevokeHostRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeHostRequest>, I>>(object: I): RevokeHostRequest {
+    const message = createBaseRevokeHostRequest();
+    message.hostId = object.hostId ?? "";
+    message.by = object.by ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeHostResponse(): RevokeHostResponse {
+  return {};
+}
+
+export const RevokeHostResponse: MessageFns<RevokeHostResponse> = {
+  encode(_: RevokeHostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeHostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeHostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): RevokeHostResponse {
+    return {};
+  },
+
+  toJSON(_: RevokeHostResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RevokeHostResponse>, I>>(base?: I): RevokeHostResponse {
+    return RevokeHostResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeHostResponse>, I>>(_: I): RevokeHostResponse {
+    const message = createBaseRevokeHostResponse();
+    return message;
+  },
+};
+
+function createBaseListRevokedHostKeysRequest(): ListRevokedHostKeysRequest {
+  return {};
+}
+
+export const ListRevokedHostKeysRequest: MessageFns<ListRevokedHostKeysRequest> = {
+  encode(_: ListRevokedHostKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListRevokedHostKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListRevokedHostKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListRevokedHostKeysRequest {
+    return {};
+  },
+
+  toJSON(_: ListRevokedHostKeysRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListRevokedHostKeysRequest>, I>>(base?: I): ListRevokedHostKeysRequest {
+    return ListRevokedHostKeysRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListRevokedHostKeysRequest>, I>>(_: I): ListRevokedHostKeysRequest {
+    const message = createBaseListRevokedHostKeysRequest();
+    return message;
+  },
+};
+
+function createBaseListRevokedHostKeysResponse(): ListRevokedHostKeysResponse {
+  return { keyHashes: [] };
+}
+
+export const ListRevokedHostKeysResponse: MessageFns<ListRevokedHostKeysResponse> = {
+  encode(message: ListRevokedHostKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keyHashes) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListRevokedHostKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListRevokedHostKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyHashes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListRevokedHostKeysResponse {
+    return {
+      keyHashes: globalThis.Array.isArray(object?.keyHashes)
+        ? object.keyHashes.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.key_hashes)
+        ? object.key_hashes.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ListRevokedHostKeysResponse): unknown {
+    const obj: any = {};
+    if (message.keyHashes?.length) {
+      obj.keyHashes = message.keyHashes;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListRevokedHostKeysResponse>, I>>(base?: I): ListRevokedHostKeysResponse {
+    return ListRevokedHostKeysResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListRevokedHostKeysResponse>, I>>(object: I): ListRevokedHostKeysResponse {
+    const message = createBaseListRevokedHostKeysResponse();
+    message.keyHashes = object.keyHashes?.map((e) => e) || [];
+    return message;
+  },
+};
+
 /** Who are you, and what may you use. For services only. */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
@@ -3097,6 +3828,53 @@ export const AuthServiceService = {
     responseSerialize: (value: ListVolumesResponse): Buffer => Buffer.from(ListVolumesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListVolumesResponse => ListVolumesResponse.decode(value),
   },
+  /** Makes a one-time token by which a machine joins as a host. Codes: INVALID_ARGUMENT, FAILED_PRECONDITION NO_AUTHORITY. */
+  createHostToken: {
+    path: "/berth.auth.v1.AuthService/CreateHostToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateHostTokenRequest): Buffer =>
+      Buffer.from(CreateHostTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateHostTokenRequest => CreateHostTokenRequest.decode(value),
+    responseSerialize: (value: CreateHostTokenResponse): Buffer =>
+      Buffer.from(CreateHostTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateHostTokenResponse => CreateHostTokenResponse.decode(value),
+  },
+  /**
+   * Certifies a machine's key as a host's, by a token or because the key is a host's already. Codes: INVALID_ARGUMENT, PERMISSION_DENIED BAD_HOST_TOKEN, HOST_REVOKED,
+   * ABORTED HOST_JOINED, RESOURCE_EXHAUSTED TOO_MANY_LOGINS.
+   */
+  joinHost: {
+    path: "/berth.auth.v1.AuthService/JoinHost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: JoinHostRequest): Buffer => Buffer.from(JoinHostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): JoinHostRequest => JoinHostRequest.decode(value),
+    responseSerialize: (value: JoinHostResponse): Buffer => Buffer.from(JoinHostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): JoinHostResponse => JoinHostResponse.decode(value),
+  },
+  /** Ends all credentials of a host. Codes: NOT_FOUND. */
+  revokeHost: {
+    path: "/berth.auth.v1.AuthService/RevokeHost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeHostRequest): Buffer => Buffer.from(RevokeHostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeHostRequest => RevokeHostRequest.decode(value),
+    responseSerialize: (value: RevokeHostResponse): Buffer => Buffer.from(RevokeHostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeHostResponse => RevokeHostResponse.decode(value),
+  },
+  /** Keys of hosts whose certificates are to be refused though they have not ended. */
+  listRevokedHostKeys: {
+    path: "/berth.auth.v1.AuthService/ListRevokedHostKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListRevokedHostKeysRequest): Buffer =>
+      Buffer.from(ListRevokedHostKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListRevokedHostKeysRequest => ListRevokedHostKeysRequest.decode(value),
+    responseSerialize: (value: ListRevokedHostKeysResponse): Buffer =>
+      Buffer.from(ListRevokedHostKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListRevokedHostKeysResponse => ListRevokedHostKeysResponse.decode(value),
+  },
 } as const;
 
 export interface AuthServiceServer extends UntypedServiceImplementation {
@@ -3129,6 +3907,17 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   revokeKey: handleUnaryCall<RevokeKeyRequest, RevokeKeyResponse>;
   /** The volumes a user may ask for. */
   listVolumes: handleUnaryCall<ListVolumesRequest, ListVolumesResponse>;
+  /** Makes a one-time token by which a machine joins as a host. Codes: INVALID_ARGUMENT, FAILED_PRECONDITION NO_AUTHORITY. */
+  createHostToken: handleUnaryCall<CreateHostTokenRequest, CreateHostTokenResponse>;
+  /**
+   * Certifies a machine's key as a host's, by a token or because the key is a host's already. Codes: INVALID_ARGUMENT, PERMISSION_DENIED BAD_HOST_TOKEN, HOST_REVOKED,
+   * ABORTED HOST_JOINED, RESOURCE_EXHAUSTED TOO_MANY_LOGINS.
+   */
+  joinHost: handleUnaryCall<JoinHostRequest, JoinHostResponse>;
+  /** Ends all credentials of a host. Codes: NOT_FOUND. */
+  revokeHost: handleUnaryCall<RevokeHostRequest, RevokeHostResponse>;
+  /** Keys of hosts whose certificates are to be refused though they have not ended. */
+  listRevokedHostKeys: handleUnaryCall<ListRevokedHostKeysRequest, ListRevokedHostKeysResponse>;
 }
 
 export interface AuthServiceClient extends Client {
@@ -3342,6 +4131,73 @@ export interface AuthServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListVolumesResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a one-time token by which a machine joins as a host. Codes: INVALID_ARGUMENT, FAILED_PRECONDITION NO_AUTHORITY. */
+  createHostToken(
+    request: CreateHostTokenRequest,
+    callback: (error: ServiceError | null, response: CreateHostTokenResponse) => void,
+  ): ClientUnaryCall;
+  createHostToken(
+    request: CreateHostTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateHostTokenResponse) => void,
+  ): ClientUnaryCall;
+  createHostToken(
+    request: CreateHostTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateHostTokenResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Certifies a machine's key as a host's, by a token or because the key is a host's already. Codes: INVALID_ARGUMENT, PERMISSION_DENIED BAD_HOST_TOKEN, HOST_REVOKED,
+   * ABORTED HOST_JOINED, RESOURCE_EXHAUSTED TOO_MANY_LOGINS.
+   */
+  joinHost(
+    request: JoinHostRequest,
+    callback: (error: ServiceError | null, response: JoinHostResponse) => void,
+  ): ClientUnaryCall;
+  joinHost(
+    request: JoinHostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: JoinHostResponse) => void,
+  ): ClientUnaryCall;
+  joinHost(
+    request: JoinHostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: JoinHostResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends all credentials of a host. Codes: NOT_FOUND. */
+  revokeHost(
+    request: RevokeHostRequest,
+    callback: (error: ServiceError | null, response: RevokeHostResponse) => void,
+  ): ClientUnaryCall;
+  revokeHost(
+    request: RevokeHostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeHostResponse) => void,
+  ): ClientUnaryCall;
+  revokeHost(
+    request: RevokeHostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeHostResponse) => void,
+  ): ClientUnaryCall;
+  /** Keys of hosts whose certificates are to be refused though they have not ended. */
+  listRevokedHostKeys(
+    request: ListRevokedHostKeysRequest,
+    callback: (error: ServiceError | null, response: ListRevokedHostKeysResponse) => void,
+  ): ClientUnaryCall;
+  listRevokedHostKeys(
+    request: ListRevokedHostKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListRevokedHostKeysResponse) => void,
+  ): ClientUnaryCall;
+  listRevokedHostKeys(
+    request: ListRevokedHostKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListRevokedHostKeysResponse) => void,
   ): ClientUnaryCall;
 }
 

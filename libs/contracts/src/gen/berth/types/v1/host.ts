@@ -129,6 +129,28 @@ export interface Host {
   duplicateTime?: Date | undefined;
 }
 
+/** What a machine needs to be a host. */
+export interface HostCredentials {
+  /** Name of the host. */
+  host: string;
+  /** Certificate of its key. */
+  certificatePem: string;
+  /** The cluster's authority. */
+  authorityPem: string;
+  /** Who it is on the bus. */
+  busJwt: string;
+  /** When both end; they are renewed before. */
+  expireTime:
+    | Date
+    | undefined;
+  /** The cluster. */
+  clusterId: string;
+  /** Address of nats-server. */
+  natsUrl: string;
+  /** Addresses of storage. */
+  storage: string;
+}
+
 function createBaseHost(): Host {
   return {
     id: "",
@@ -466,6 +488,220 @@ export const Host: MessageFns<Host> = {
     message.liveTasks = object.liveTasks ?? 0;
     message.agentId = object.agentId ?? undefined;
     message.duplicateTime = object.duplicateTime ?? undefined;
+    return message;
+  },
+};
+
+function createBaseHostCredentials(): HostCredentials {
+  return {
+    host: "",
+    certificatePem: "",
+    authorityPem: "",
+    busJwt: "",
+    expireTime: undefined,
+    clusterId: "",
+    natsUrl: "",
+    storage: "",
+  };
+}
+
+export const HostCredentials: MessageFns<HostCredentials> = {
+  encode(message: HostCredentials, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== "") {
+      writer.uint32(10).string(message.host);
+    }
+    if (message.certificatePem !== "") {
+      writer.uint32(18).string(message.certificatePem);
+    }
+    if (message.authorityPem !== "") {
+      writer.uint32(26).string(message.authorityPem);
+    }
+    if (message.busJwt !== "") {
+      writer.uint32(34).string(message.busJwt);
+    }
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(42).fork()).join();
+    }
+    if (message.clusterId !== "") {
+      writer.uint32(50).string(message.clusterId);
+    }
+    if (message.natsUrl !== "") {
+      writer.uint32(58).string(message.natsUrl);
+    }
+    if (message.storage !== "") {
+      writer.uint32(66).string(message.storage);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HostCredentials {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHostCredentials();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.certificatePem = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.authorityPem = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.busJwt = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.natsUrl = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.storage = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HostCredentials {
+    return {
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      certificatePem: isSet(object.certificatePem)
+        ? globalThis.String(object.certificatePem)
+        : isSet(object.certificate_pem)
+        ? globalThis.String(object.certificate_pem)
+        : "",
+      authorityPem: isSet(object.authorityPem)
+        ? globalThis.String(object.authorityPem)
+        : isSet(object.authority_pem)
+        ? globalThis.String(object.authority_pem)
+        : "",
+      busJwt: isSet(object.busJwt)
+        ? globalThis.String(object.busJwt)
+        : isSet(object.bus_jwt)
+        ? globalThis.String(object.bus_jwt)
+        : "",
+      expireTime: isSet(object.expireTime)
+        ? fromJsonTimestamp(object.expireTime)
+        : isSet(object.expire_time)
+        ? fromJsonTimestamp(object.expire_time)
+        : undefined,
+      clusterId: isSet(object.clusterId)
+        ? globalThis.String(object.clusterId)
+        : isSet(object.cluster_id)
+        ? globalThis.String(object.cluster_id)
+        : "",
+      natsUrl: isSet(object.natsUrl)
+        ? globalThis.String(object.natsUrl)
+        : isSet(object.nats_url)
+        ? globalThis.String(object.nats_url)
+        : "",
+      storage: isSet(object.storage) ? globalThis.String(object.storage) : "",
+    };
+  },
+
+  toJSON(message: HostCredentials): unknown {
+    const obj: any = {};
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.certificatePem !== "") {
+      obj.certificatePem = message.certificatePem;
+    }
+    if (message.authorityPem !== "") {
+      obj.authorityPem = message.authorityPem;
+    }
+    if (message.busJwt !== "") {
+      obj.busJwt = message.busJwt;
+    }
+    if (message.expireTime !== undefined) {
+      obj.expireTime = message.expireTime.toISOString();
+    }
+    if (message.clusterId !== "") {
+      obj.clusterId = message.clusterId;
+    }
+    if (message.natsUrl !== "") {
+      obj.natsUrl = message.natsUrl;
+    }
+    if (message.storage !== "") {
+      obj.storage = message.storage;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<HostCredentials>, I>>(base?: I): HostCredentials {
+    return HostCredentials.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<HostCredentials>, I>>(object: I): HostCredentials {
+    const message = createBaseHostCredentials();
+    message.host = object.host ?? "";
+    message.certificatePem = object.certificatePem ?? "";
+    message.authorityPem = object.authorityPem ?? "";
+    message.busJwt = object.busJwt ?? "";
+    message.expireTime = object.expireTime ?? undefined;
+    message.clusterId = object.clusterId ?? "";
+    message.natsUrl = object.natsUrl ?? "";
+    message.storage = object.storage ?? "";
     return message;
   },
 };

@@ -1,0 +1,94 @@
+import type { Db } from "mongodb";
+import { hostJoined } from "../../ports/host-keys.ts";
+import type { HostKey, HostKeys } from "../../ports/host-keys.ts";
+
+interface TokenDoc {
+  readonly _id: string;
+  readonly host: string;
+  readonly created_by: string;
+  readonly expires_at: Date;
+  readonly key_hash: string | null;
+}
+
+interface KeyDoc {
+  readonly _id: string;
+  readonly host: string;
+  readonly bus_key: string;
+  readonly not_after: Date;
+  readonly revoked: boolean;
+  readonly revoked_at: Date | null;
+}
+
+const duplicateKey = 11_000;
+
+/** A host has one key that is not revoked, whichever copy of auth adds it. */
+export const createHostKeyIndexes = (db: Db): Promise<string> =>
+  db
+    .collection("host_keys")
+    .createIndex({ host: 1 }, { unique: true, partialFilterExpression: { revoked: false }, name: "live_host" });
+
+/** `answered` maps what the driver throws. */
+export function mongoHostKeys(db: Db, answered: <T>(call: Promise<T>) => Promise<T>): HostKeys {
+  const tokens = db.collection<TokenDoc>("host_tokens");
+  const keys = db.collection<KeyDoc>("host_keys");
+  return {
+    async addToken({ hash, host, createdBy, expiresAt }) {
+      const document = { _id: hash, host, created_by: createdBy, expires_at: expiresAt, key_hash: null };
+      await answered(tokens.insertOne(document));
+    },
+    async token(hash) {
+      const found = await answered(tokens.findOne({ _id: hash }));
+      return found ? { hash, host: found.host, createdBy: found.created_by, expiresAt: found.expires_at } : undefined;
+    },
+    useToken: async (hash, keyHash) =>
+      (
+        await answered(
+          tokens.updateOne({ _id: hash, key_hash: { $in: [null, keyHash] } }, { $set: { key_hash: keyHash } }),
+        )
+      ).matchedCount > 0,
+    async key(hash) {
+      const found = await answered(keys.findOne({ _id: hash }));
+      return found ? toKey(found) : undefined;
+    },
+    async addKey({ hash, host, busKey, notAfter }) {
+      const document = { _id: hash, host, bus_key: busKey, not_after: notAfter, revoked: false, revoked_at: null };
+      try {
+        await answered(keys.insertOne(document));
+      } catch (error) {
+        if (!isDuplicate(error)) throw error;
+        if (!(await answered(keys.findOne({ _id: hash })))) throw hostJoined(host);
+      }
+    },
+    async extendKey(hash, notAfter) {
+      await answered(keys.updateOne({ _id: hash }, { $max: { not_after: notAfter } }));
+    },
+    async revoke(host, except, at) {
+      const others = { host, _id: { $ne: except } };
+      await answered(keys.updateMany({ ...others, revoked: false }, { $set: { revoked: true, revoked_at: at } }));
+      return (await answered(keys.findOne(others))) !== null;
+    },
+    revoked: async (now) =>
+      (
+        await answered(
+          keys
+            .find({ revoked: true, not_after: { $gt: now } })
+            .sort({ _id: 1 })
+            .toArray(),
+        )
+      ).map(toKey),
+  };
+}
+
+/** Also where the driver's error was mapped. */
+const isDuplicate = (error: unknown): boolean =>
+  [error, error instanceof Error ? error.cause : undefined].some(
+    (one) => one instanceof Error && "code" in one && one.code === duplicateKey,
+  );
+
+const toKey = ({ _id, host, bus_key: busKey, not_after: notAfter, revoked_at: revokedAt }: KeyDoc): HostKey => ({
+  hash: _id,
+  host,
+  busKey,
+  notAfter,
+  revokedAt: revokedAt ?? undefined,
+});

@@ -1,0 +1,48 @@
+import { AppError } from "@berth/core";
+
+/** A one-time token by which a machine joins, as it is kept: the token itself is not. */
+export interface HostToken {
+  /** SHA-256 of its secret, in hexadecimal. */
+  readonly hash: string;
+  /** The only host it is for; empty: any that nobody is. */
+  readonly host: string;
+  readonly createdBy: string;
+  readonly expiresAt: Date;
+}
+
+/** A key that was certified as a host's. */
+export interface HostKey {
+  /** SHA-256 of the public key, in hexadecimal. */
+  readonly hash: string;
+  readonly host: string;
+  /** Public half of its key on the bus. */
+  readonly busKey: string;
+  /** End of its last certificate. */
+  readonly notAfter: Date;
+  readonly revokedAt: Date | undefined;
+}
+
+/** Tokens and keys of hosts; durable when a method resolves. A host has at most one key that is not revoked. */
+export interface HostKeys {
+  addToken(token: HostToken): Promise<void>;
+  token(hash: string): Promise<HostToken | undefined>;
+  /** Gives a token to the first key that uses it. False where it belongs to another key already. */
+  useToken(hash: string, keyHash: string): Promise<boolean>;
+  key(hash: string): Promise<HostKey | undefined>;
+  /** Adds a key, or does nothing where it is there. Rejects with `conflict` HOST_JOINED where its host has another one. */
+  addKey(key: Omit<HostKey, "revokedAt">): Promise<void>;
+  /** Remembers the end of a new certificate; never an earlier one. */
+  extendKey(hash: string, notAfter: Date): Promise<void>;
+  /** Revokes the keys of a host except one. Answers whether there were any. */
+  revoke(host: string, except: string, at: Date): Promise<boolean>;
+  /** Keys that are revoked, and whose last certificate ends after `now`. */
+  revoked(now: Date): Promise<readonly HostKey[]>;
+}
+
+export const hostJoined = (host: string): AppError =>
+  new AppError(
+    "conflict",
+    "HOST_JOINED",
+    `another machine has joined as ${host}; choose another name with --name, or let an admin make a token for a machine in its place: berth host token --host ${host}`,
+    { metadata: { host_id: host } },
+  );
