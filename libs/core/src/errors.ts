@@ -43,9 +43,22 @@ export class AppError extends Error {
     return new AppError(code, reason as ReasonCode, message, options);
   }
 
-  /** Anything thrown, as an AppError; what is not one already becomes `internal` with the original as its cause. */
+  /**
+   * Anything thrown, as an AppError. No more open files is `unavailable` NO_DESCRIPTORS, because it passes; what else is not an AppError becomes `internal` with the original as
+   * its cause.
+   */
   static from(thrown: unknown): AppError {
     if (thrown instanceof AppError) return thrown;
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    if (code === "EMFILE" || code === "ENFILE")
+      return new AppError(
+        "unavailable",
+        "NO_DESCRIPTORS",
+        `this service may open no more files now (${code}); its operator raises the limit`,
+        {
+          cause: thrown,
+        },
+      );
     return new AppError("internal", "INTERNAL", "something went wrong inside Berth", { cause: thrown });
   }
 }

@@ -115,6 +115,7 @@ const availability = {
   AGENT_STARTING: "The agent is starting. The scheduler tries again.",
   BUSY: "Too many messages wait already. The sender tries again.",
   QUEUE_FULL: "Too many writes or calls wait already. Call again later.",
+  NO_DESCRIPTORS: "A service may open no more files now. Raise its limit (`LimitNOFILE`, `ulimit -n`).",
   QUEUE_TIMEOUT: "The database took no write for too long.",
   STORAGE_CLOSED: "The store is shutting down. Call again.",
   STORAGE_FULL: "The disk where the cluster keeps files is full.",
