@@ -8,6 +8,7 @@ import type { MakeDatabase } from "./task-store-harness.ts";
 
 const array = { first: 1, last: 3, step: 1, maxLive: 0 };
 const tooLarge = 2n ** 53n;
+const garbage = new Uint8Array(24).fill(0xff);
 const unreadable = "RECORD_UNREADABLE";
 
 /** One record that cannot be read harms its own task alone, and a kill ends it. */
@@ -153,6 +154,86 @@ export function damageTests(make: MakeDatabase): void {
       reason: { code: "KILLED_BY_USER" },
       spec: { name: expect.any(String) },
     });
+  });
+
+  it.each(["head", "deps", "run_spec"])("goes on beside a task whose %s cannot be decoded", async (column) => {
+    await using h = await Harness.open(make);
+    const parent = await h.submit();
+    const dependencies = [{ taskId: parent, kind: Dependency_Kind.AFTER }];
+    const damaged = await h.submit({ dependencies });
+    const [answer] = await h.submitAll([aNewTask({ dependencies })]);
+    const other = answer!.taskId;
+    await h.database.damage("spec", damaged, column, garbage);
+    await h.reopen();
+    const told = (await h.snapshot()).tasks.map(({ id }) => id);
+    expect(told).toEqual(expect.arrayContaining([parent, other]));
+    expect(await h.place(parent)).toBe("");
+    expect(await h.ended(parent)).toBe(ReportAnswer.COMMITTED);
+    // A scheduler that cannot decode its row never plans it.
+    if (column === "run_spec") expect((await h.plan([[damaged, 1]])).placementRefusals).toEqual([unreadable]);
+    expect(await h.place(other)).toBe("");
+    expect((await listed(h)).map(([id]) => id)).toEqual(expect.arrayContaining([other, damaged]));
+    expect(await h.get(damaged)).toMatchObject({ id: damaged, state: TaskState.PENDING });
+    expect(await h.kill(damaged)).toMatchObject({ outcome: Outcome.KILLED, state: TaskState.OVER });
+    expect(await h.get(damaged)).toMatchObject({ state: TaskState.OVER });
+    expect((await h.snapshot()).tasks.map(({ id }) => id)).toContain(other);
+    expect(await h.ended(other)).toBe(ReportAnswer.COMMITTED);
+  });
+
+  it("goes on beside folded elements that cannot be decoded: their array shows it, others are read", async () => {
+    await using h = await Harness.open(make, { foldAfterMs: 0 });
+    const [damaged, other] = [await h.submit({ array }), await h.submit({ array })];
+    await h.submit(); // the last record is never deleted
+    for (const id of [damaged, other])
+      for (const index of [1, 2, 3]) {
+        expect(await h.place(`${id}.${index}`)).toBe("");
+        expect(await h.ended(`${id}.${index}`)).toBe(ReportAnswer.COMMITTED);
+      }
+    h.nowMs += 10_000;
+    expect((await h.store.fold(100)).done).toBe(6);
+    await h.database.damage("folded", damaged, "body", garbage);
+    await h.reopen();
+    expect(await h.get(`${other}.2`)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED });
+    await expect(h.get(`${damaged}.2`)).rejects.toMatchObject({ reason: unreadable });
+    expect(await h.get(damaged)).toMatchObject({ state: TaskState.OVER, outcome: Outcome.SUCCEEDED });
+    expect((await listed(h)).map(([id]) => id)).toEqual([expect.any(String), other, damaged]);
+    // A report of one of them is answered, and neither host nor reports of others wait for it.
+    const { replies } = await h.store.applyReports({
+      reports: [
+        {
+          hostId: "h1",
+          journalId: "journal-h1",
+          statuses: [damaged, other].map((id) => aStatus(h.store.epoch, `${id}.2`, 1, RunPhase.ENDED)),
+        },
+      ],
+    });
+    expect(replies[0]!.answers[1]).toBe(ReportAnswer.COMMITTED);
+    h.nowMs += 100_000;
+    expect((await h.store.expired(50_000, 10)).sort()).toEqual([damaged, other].sort());
+    expect(await h.store.archive([damaged, other])).toBe(2);
+    expect(await h.store.deleteRecords(50_000, 10)).toMatchObject({ done: 2 });
+  });
+
+  it.each([
+    ["said", garbage],
+    ["revision", tooLarge],
+    ["seen_at", tooLarge],
+  ] as const)("goes on beside a host whose %s is damaged, until its agent is heard again", async (column, value) => {
+    await using h = await Harness.open(make);
+    const [here, there] = [await h.submit(), await h.submit()];
+    expect(await h.place(here, 1, "h1")).toBe("");
+    await h.database.damage("host", "h1", column, value);
+    await h.reopen();
+    expect((await h.snapshot()).hosts.map(({ id }) => id)).toContain("h2");
+    expect((await h.store.listHosts()).hosts.map(({ id }) => id)).toContain("h2");
+    expect(await h.place(there, 1, "h2")).toBe("");
+    expect(await h.ended(here)).toBe(ReportAnswer.COMMITTED);
+    await h.seen("h1");
+    expect((await h.snapshot()).hosts.map(({ id }) => id).toSorted()).toEqual(["h1", "h2"]);
+    const next = await h.submit();
+    expect(await h.place(next, 1, "h1")).toBe("");
+    await h.reopen();
+    expect((await h.snapshot()).hosts.map(({ id }) => id).toSorted()).toEqual(["h1", "h2"]);
   });
 
   it("bounds what an agent says so that sums stay numbers", async () => {

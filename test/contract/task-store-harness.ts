@@ -37,13 +37,16 @@ export interface OpenedStore {
 /** A database of its own for each test. It can be opened again, and twice at once: the second store sees what is committed. */
 export interface TestDatabase {
   open(options: OpenOptions): Promise<OpenedStore>;
-  /** Puts a number that no program can count with into a record of a task. A store that is open may have it in memory: it is to be opened again. */
-  damage(record: DamagedRecord, taskId: string, column: string, value: bigint): Promise<void>;
+  /**
+   * Puts a value that no program can use into a record: a number too large, or bytes that cannot be decoded. `id` is the task's or the host's. A store that is open may have
+   * the record in memory: it is to be opened again.
+   */
+  damage(record: DamagedRecord, id: string, column: string, value: bigint | Uint8Array): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** The record itself, an array's state, or what never changes of it. */
-export type DamagedRecord = "task" | "array" | "spec";
+/** The record itself, an array's state, or what never changes of it; an array's folded elements; a host. */
+export type DamagedRecord = "task" | "array" | "spec" | "folded" | "host";
 
 export type MakeDatabase = () => Promise<TestDatabase>;
 
@@ -211,7 +214,7 @@ export class Harness {
     for await (const part of this.store.snapshot(new AbortController().signal)) {
       parts += 1;
       if (part.token !== "") token = part.token;
-      changes.push(...part.changes.map((bytes) => Change.decode(bytes)));
+      changes.push(...part.changes.flatMap(decoded));
     }
     return { token, parts, changes, ...split(changes) };
   }
@@ -254,4 +257,13 @@ function split(changes: readonly Change[]): { tasks: TaskRow[]; hosts: Host[] } 
     tasks: changes.flatMap(({ row }) => (row?.$case === "task" ? [row.value] : [])),
     hosts: changes.flatMap(({ row }) => (row?.$case === "host" ? [row.value] : [])),
   };
+}
+
+/** As those who follow the feed do: a row that cannot be decoded is left out. */
+function decoded(bytes: Uint8Array): Change[] {
+  try {
+    return [Change.decode(bytes)];
+  } catch {
+    return [];
+  }
 }

@@ -20,15 +20,18 @@ const make: MakeDatabase = async () => {
         close: () => store.close(),
       };
     },
-    async damage(record, taskId, column, value) {
+    async damage(record, id, column, value) {
       const { calls } = await connectMongo(url, () => {});
-      const { number } = splitTaskId(taskId);
+      const number = record === "host" ? 0 : splitTaskId(id).number;
       const [collection, filter, path] = {
         task: ["tasks", { _id: String(number).padStart(16, "0") }, column],
         array: ["tasks", { _id: String(number).padStart(16, "0") }, `array.${column}`],
         spec: ["specs", { _id: number }, column],
-      }[record] as ["tasks" | "specs", object, string];
-      await calls.bulkWrite(collection, [{ updateOne: { filter, update: { $set: { [path]: value } } } }]);
+        folded: ["folded", { _id: { $gt: `${String(number).padStart(16, "0")}` } }, column],
+        host: ["hosts", { _id: id }, column],
+      }[record] as ["tasks" | "specs" | "folded" | "hosts", object, string];
+      const stored = typeof value === "bigint" ? value : Buffer.from(value);
+      await calls.bulkWrite(collection, [{ updateOne: { filter, update: { $set: { [path]: stored } } } }]);
       await calls.close();
     },
     remove: () => server.drop(url),

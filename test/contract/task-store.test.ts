@@ -19,11 +19,15 @@ describeTaskStore("SQLite", async () => {
         close: async () => store.close(),
       };
     },
-    async damage(record, taskId, column, value) {
-      const { number, index = -1 } = splitTaskId(taskId);
+    async damage(record, id, column, value) {
       const db = openSqlite(join(dir, "storage.db"), { migrations });
-      const where = record === "task" ? ` AND idx = ${index}` : "";
-      db.sql(`UPDATE ${record}s SET ${column} = ? WHERE number = ?${where}`).run(value, number);
+      if (record === "host") db.sql(`UPDATE hosts SET ${column} = ? WHERE id = ?`).run(value, id);
+      else {
+        const { number, index = -1 } = splitTaskId(id);
+        const where = record === "task" ? ` AND idx = ${index}` : "";
+        const table = record === "folded" ? record : `${record}s`;
+        db.sql(`UPDATE ${table} SET ${column} = ? WHERE number = ?${where}`).run(value, number);
+      }
       db.close();
     },
     remove: async () => rmSync(dir, { recursive: true, force: true }),

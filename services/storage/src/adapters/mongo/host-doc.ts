@@ -10,3 +10,7 @@ export function hostOf(doc: HostDoc): Host | undefined {
   if (!known) decoded.set(doc, (known = { host: readHost(doc.said) }));
   return known.host;
 }
+
+/** Whether its values can be used. A damaged one is left out: its agent says it again within seconds. */
+export const isReadable = (doc: HostDoc): boolean =>
+  Number.isSafeInteger(doc.revision) && Number.isSafeInteger(doc.seen_at) && hostOf(doc) !== undefined;

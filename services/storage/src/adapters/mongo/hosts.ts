@@ -5,7 +5,7 @@ import { hostChange } from "../../decisions/record/feed-row.ts";
 import { feedForm, saidOf } from "../form/host-form.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Query, Session } from "./calls.ts";
-import { hostOf } from "./host-doc.ts";
+import { hostOf, isReadable } from "./host-doc.ts";
 import type { HostDoc } from "./collections.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import { bytes } from "./spec-doc.ts";
@@ -36,9 +36,10 @@ export class Hosts {
   async at(revision: number, session?: Session): Promise<ReadonlyMap<string, HostDoc>> {
     if (revision === this.#revision) return this.#known;
     const docs = (await this.#calls.find("hosts", {}, { sort: { _id: 1 } }, session)) as unknown as HostDoc[];
-    this.#known = new Map(docs.map((doc) => [doc._id, { ...doc, said: bytes(doc.said) }]));
+    const known = docs.map((doc) => ({ ...doc, said: bytes(doc.said) })).filter(isReadable);
+    this.#known = new Map(known.map((doc) => [doc._id, doc]));
     // Outside a transaction they may be newer than that; then they are read once more, next time.
-    this.#revision = session ? revision : Math.max(0, ...docs.map((doc) => doc.revision));
+    this.#revision = session ? revision : Math.max(0, ...known.map((doc) => doc.revision));
     return this.#known;
   }
 

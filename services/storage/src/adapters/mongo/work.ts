@@ -292,7 +292,6 @@ export class Work {
       keys: (key) => this.#keys.get(key) !== undefined,
       attempts: (id) => this.#attempts.get(id) !== undefined,
       chunks: (key) => this.#chunks.get(key) !== undefined,
-      hosts: (id) => this.hosts.has(id),
     });
   }
 }

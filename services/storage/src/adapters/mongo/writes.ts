@@ -10,7 +10,6 @@ export interface Before {
   readonly keys: (key: string) => boolean;
   readonly attempts: (id: string) => boolean;
   readonly chunks: (key: string) => boolean;
-  readonly hosts: (id: string) => boolean;
 }
 
 /** What a transaction has to write of what changed. */
@@ -27,7 +26,13 @@ export function writesOf(changes: Changes, at: Date, before: Before): readonly (
     ["attempts", put(attempts, before.attempts)],
     ["folded", put(chunks, before.chunks)],
     ["remains", [...remains].map((_id) => insert({ _id }))],
-    ["hosts", put(hosts, before.hosts)],
+    // Also where a damaged document stands that nobody knows of.
+    [
+      "hosts",
+      [...hosts].map(([_id, replacement]) => ({
+        replaceOne: { filter: { _id: _id as never }, replacement, upsert: true },
+      })),
+    ],
     ["changes", rows.map(({ revision, user, row }) => insert({ _id: revision, at, user, row }))],
     ["sums", sums.writes()],
   ];

@@ -7,6 +7,7 @@ import { hostChange } from "../../decisions/record/feed-row.ts";
 import { feedForm, readHost, saidOf } from "../form/host-form.ts";
 import type { KnownHost } from "../form/host-form.ts";
 import type { Batch } from "./batch.ts";
+import { isOutOfRange } from "./task-rows.ts";
 
 /** How often the times at which hosts were seen reach the disk. They are news of the moment: nothing waits for them. */
 const keepSeenMs = 10_000;
@@ -33,9 +34,10 @@ export class HostTable {
     this.#listeningSince = now;
     this.#seenKeptAt = now;
     this.#steps.wasSet(now, steadyMs());
-    for (const row of db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts").all()) {
-      const said = Buffer.from(row["said"] as Uint8Array);
-      const host = readHost(said);
+    for (const { id } of db.sql("SELECT id FROM hosts").all()) {
+      const row = readRow(db, String(id));
+      const said = Buffer.from((row?.["said"] as Uint8Array | undefined) ?? []);
+      const host = row && readHost(said);
       if (!host) continue; // damaged: its agent says it again within seconds
       const { journalId, agentId } = host;
       this.#agents.set(String(row["id"]), agentId ?? "");
@@ -180,5 +182,15 @@ export class HostTable {
         };
       }),
     };
+  }
+}
+
+/** A host's row; undefined where a number in it is larger than a program can count with. */
+function readRow(db: Database, id: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts WHERE id = ?").get(id);
+  } catch (error) {
+    if (isOutOfRange(error)) return undefined;
+    throw error;
   }
 }
