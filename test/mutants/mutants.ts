@@ -6,6 +6,7 @@ import { identityMutants } from "./identity.ts";
 import { keeperMutants } from "./keepers.ts";
 import { fileMutants } from "./files.ts";
 import { laneMutants } from "./lanes.ts";
+import { localMutants } from "./local.ts";
 import { lostHostMutants } from "./lost-hosts.ts";
 import { mongoMutants } from "./mongo.ts";
 import { promiseMutants } from "./promises.ts";
@@ -118,6 +119,7 @@ export const mutants: readonly Mutant[] = [
   ...storeMutants,
   ...lostHostMutants,
   ...laneMutants,
+  ...localMutants,
   ...identityMutants,
   ...keeperMutants,
   ...commandLineMutants,

@@ -43,5 +43,7 @@ describe("a cluster file", () => {
       expect(read).toThrow(fault);
     expect(read).toThrow(expect.objectContaining({ code: "invalid", reason: "CLUSTER_FILE" }));
     expect(() => checkClusterFile("/c/cluster.json", "{")).toThrow("is not JSON");
+    const twice = JSON.stringify(made).replace("{", '{"driver":"sim",');
+    expect(() => checkClusterFile("/c/cluster.json", twice)).toThrow("driver: is given twice");
   });
 });
