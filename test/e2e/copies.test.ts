@@ -110,6 +110,9 @@ describe("copies of services, started by berth serve", () => {
     const status = await berth("status");
     for (const service of ["auth", "scheduler", "watcher"])
       for (const address of addressOf(service).split(",")) expect(status.stdout).toContain(`${service} ${address}`);
+    expect(status.stdout).toMatch(/scheduler \S+ +ok +leads, term \d+/);
+    expect(status.stdout).toMatch(/scheduler \S+ +ok +stands by/);
+    await until(async () => /watcher \S+ +ok +keeps the timers/.test((await berth("status")).stdout), "the timers");
     expect(status.code).toBe(0);
   });
 
@@ -120,7 +123,11 @@ describe("copies of services, started by berth serve", () => {
         expect(await berth("run", "-q", "--", "echo", "still")).toEqual({ code: 0, stdout: "still\n", stderr: "" });
         const one = await berth("--server", addressOf("gateway"), "status");
         // A copy that is away is no outage, but not all is well.
-        if (service !== "gateway") expect(one.code).toBe(1);
+        if (service !== "gateway") {
+          expect(one.code).toBe(1);
+          const address = addressOf(service).split(",")[copy - 1]!;
+          expect(one.stdout).toMatch(new RegExp(`${service} ${address} +down .*ECONNREFUSED ${address}`));
+        }
         await serve(service, copy);
       });
 

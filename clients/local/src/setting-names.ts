@@ -26,6 +26,7 @@ const ofServices = [
   "IDENTITY_DIR",
   "LEASE_TTL_MS",
   "LISTEN",
+  "LOG_FORMAT",
   "LOG_LEVEL",
   "LOSS_MARGIN_MS",
   "MAX_PLACEMENTS",

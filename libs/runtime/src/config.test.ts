@@ -30,6 +30,7 @@ describe("readConfig", () => {
     });
     expect(config).toEqual({
       logLevel: "info",
+      logFormat: "auto",
       grpcAddress: "a:1",
       leaseMs: 7,
       clusterSecret: "file-secret",

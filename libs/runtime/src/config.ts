@@ -17,6 +17,8 @@ export const flag = (): z.ZodUnion<[z.ZodBoolean, z.ZodType<boolean, string>]> =
 export const serviceKeys = {
   /** The least level that is logged. */
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  /** `json` for programs, `pretty` for people, `auto`: pretty at a terminal. */
+  logFormat: z.enum(["auto", "json", "pretty"]).default("auto"),
   /** Where traces go, as `http://host:4318/v1/traces`; none are made without it. */
   otlpUrl: z.url().optional(),
   /** Where `/metrics` and `/healthz` are served, as `127.0.0.1:9100`; not served without it. */

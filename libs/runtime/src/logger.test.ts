@@ -29,4 +29,15 @@ describe("createLogger", () => {
     closeSync(fd);
     rmSync(dir, { recursive: true });
   });
+
+  it("writes for people where that is asked, without colours in a file", () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-log-"));
+    const fd = openSync(join(dir, "log"), "a");
+    createLogger({ service: "storage", fd, format: "pretty" }).child({ taskId: "17" }).warn("slow");
+    expect(readFileSync(join(dir, "log"), "utf8")).toMatch(
+      /^\d\d:\d\d:\d\d\.\d{3}  WARN   storage  slow  taskId=17\n$/,
+    );
+    closeSync(fd);
+    rmSync(dir, { recursive: true });
+  });
 });

@@ -1,6 +1,8 @@
+import { isatty } from "node:tty";
 import { trace } from "@opentelemetry/api";
 import { pino } from "pino";
-import type { Logger as Pino } from "pino";
+import type { DestinationStream, Logger as Pino } from "pino";
+import { prettyLog } from "./pretty-log.ts";
 
 /** What a line is about. A field named `error` is written with its stack and causes. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -19,10 +21,14 @@ export interface LoggerOptions {
   readonly level?: "debug" | "info" | "warn" | "error";
   /** File descriptor: 1 for stdout, 2 for stderr (the default, so that stdout stays a program's own). */
   readonly fd?: number;
+  /** `json` for programs, `pretty` for people; `auto` is pretty where `fd` is a terminal. */
+  readonly format?: LogFormat;
 }
 
-/** JSON lines, written synchronously: the line is on disk before the process can die of the error in it. */
-export function createLogger({ service, level = "info", fd = 2 }: LoggerOptions): Logger {
+export type LogFormat = "auto" | "json" | "pretty";
+
+/** JSON lines or, for people, plain ones (see `prettyLog`), written synchronously: the line is on disk before the process can die of the error in it. */
+export function createLogger({ service, level = "info", fd = 2, format = "auto" }: LoggerOptions): Logger {
   const root = pino(
     {
       level,
@@ -36,9 +42,17 @@ export function createLogger({ service, level = "info", fd = 2 }: LoggerOptions)
         return span ? { trace: span.traceId } : {};
       },
     },
-    pino.destination({ dest: fd, sync: true }),
+    destinationOf(fd, format),
   );
   return wrap(root);
+}
+
+function destinationOf(fd: number, format: LogFormat): DestinationStream {
+  const file = pino.destination({ dest: fd, sync: true });
+  const isTerminal = isatty(fd);
+  if (format === "json" || (format === "auto" && !isTerminal)) return file;
+  const color = isTerminal && !process.env["NO_COLOR"];
+  return { write: (line) => void file.write(prettyLog(line, color)) };
 }
 
 const wrap = (to: Pino): Logger => ({

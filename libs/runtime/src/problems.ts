@@ -30,6 +30,8 @@ export class Problems {
   }
 }
 
-/** Lets other services ask for them. */
-export const problemService = (problems: Problems): BoundService =>
-  bindService<HealthServiceService>(definition, { listProblems: async () => ({ problems: problems.list() }) });
+/** Lets other services ask for them, and for what this copy does at present beside answering. */
+export const problemService = (problems: Problems, activity: () => string = () => ""): BoundService =>
+  bindService<HealthServiceService>(definition, {
+    listProblems: async () => ({ problems: problems.list(), activity: activity() }),
+  });

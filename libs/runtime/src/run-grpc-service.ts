@@ -3,7 +3,7 @@ import type { Admitted } from "./grpc-admission.ts";
 import { serveGrpc } from "./grpc-server.ts";
 import type { GrpcServer, GrpcServerOptions } from "./grpc-server.ts";
 import { createLogger } from "./logger.ts";
-import type { Logger, LoggerOptions } from "./logger.ts";
+import type { LogFormat, Logger, LoggerOptions } from "./logger.ts";
 import { serveMetrics } from "./metrics.ts";
 import { Problems } from "./problems.ts";
 import { runService } from "./run-service.ts";
@@ -15,6 +15,7 @@ import type { Trust, TrustKeys } from "./trust.ts";
 /** What the keys of `serverKeys` give. */
 export interface GrpcServiceConfig extends TrustKeys {
   readonly logLevel: NonNullable<LoggerOptions["level"]>;
+  readonly logFormat: LogFormat;
   readonly otlpUrl?: string | undefined;
   readonly listen: string;
   readonly metricsAddress?: string | undefined;
@@ -53,7 +54,7 @@ export const runGrpcService = <C extends GrpcServiceConfig, A extends Admitted =
     name,
     async start({ closing, signal }) {
       const config = readConfig(process.env);
-      const logger = createLogger({ service: name, level: config.logLevel });
+      const logger = createLogger({ service: name, level: config.logLevel, format: config.logFormat });
       await startTelemetry({ service: name, otlpUrl: config.otlpUrl, closing });
       const trust = openTrust(config, { role: name, closing, logger });
       const known: { ready: boolean; server?: GrpcServer } = { ready: false };

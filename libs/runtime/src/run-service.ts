@@ -35,7 +35,14 @@ export interface RunServiceOptions {
  */
 export async function runService({ name, start, closeMs = 10_000 }: RunServiceOptions): Promise<never> {
   process.umask(0o077); // files of a service are private to its user, unless its code says otherwise
-  const logger = createLogger({ service: name });
+  // Before the settings are read, because it also says what is wrong with them.
+  const format =
+    process.env["BERTH_LOG_FORMAT"] === "json"
+      ? "json"
+      : process.env["BERTH_LOG_FORMAT"] === "pretty"
+        ? "pretty"
+        : "auto";
+  const logger = createLogger({ service: name, format });
   const closing = new Closing();
   const stop = new AbortController();
   const asked = new Promise<"asked">((resolve) =>

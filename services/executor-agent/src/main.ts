@@ -21,7 +21,7 @@ await runService({
   async start({ closing, signal }) {
     const config = readAgentConfig(process.env);
     const { hostId } = config;
-    const logger = createLogger({ service: "agent", level: config.logLevel });
+    const logger = createLogger({ service: "agent", level: config.logLevel, format: config.logFormat });
     await startTelemetry({ service: "agent", otlpUrl: config.otlpUrl, closing });
 
     process.umask(0o066); // files 0600; directories may be made 0711, so that tasks can pass through

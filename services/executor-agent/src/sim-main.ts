@@ -20,7 +20,7 @@ await runService({
       ...busLogin(config, undefined),
       name: "berth sim agents",
       closing,
-      logger: createLogger({ service: "sim-agents", level: config.logLevel }),
+      logger: createLogger({ service: "sim-agents", level: config.logLevel, format: config.logFormat }),
       onConnected: () => agents.forEach((agent) => agent.wake()),
     });
     const clock = hostClock();

@@ -58,13 +58,14 @@ await runGrpcService("scheduler", readSchedulerConfig, async ({ config, logger, 
     retry: (fn, until) => retry(fn, { signal: until, baseMs: 20, maxMs: 500 }),
     leaseTtlMs: config.leaseTtlMs,
   });
+  const activity = () => (scheduler.term > 0 ? `leads, term ${scheduler.term}` : "stands by");
   const known = followDisabledUsers(
     { auth: config.auth, trust, closing, logger },
     (users) => scheduler.setDisabledUsers(users),
     signal,
   );
   return {
-    services: [bindService(ScheduleServiceService, scheduleService(scheduler)), problemService(problems)],
+    services: [bindService(ScheduleServiceService, scheduleService(scheduler)), problemService(problems, activity)],
     run() {
       const running = known.then(() => scheduler.run(signal));
       closing.add(() => running);

@@ -20,10 +20,12 @@ await runGrpcService("watcher", readWatcherConfig, ({ config, logger, trust, pro
     closing,
     logger,
   });
+  let watching: Watching | undefined;
+  const activity = () => (watching?.keepsTimers() ? "keeps the timers" : "");
   return {
-    services: [problemService(problems)],
+    services: [problemService(problems, activity)],
     run() {
-      const watching: Watching = startWatching(
+      const started: Watching = startWatching(
         {
           client,
           bus,
@@ -32,8 +34,8 @@ await runGrpcService("watcher", readWatcherConfig, ({ config, logger, trust, pro
           ages: agesOf(config),
           housekeepingDeadlineMs: 600_000,
           instruments: watcherMetrics({
-            live: () => watching.watcher.view.liveCount,
-            lagMs: () => watching.watcher.lagMs,
+            live: () => started.watcher.view.liveCount,
+            lagMs: () => started.watcher.lagMs,
           }),
           logger,
           agents: trust.identity ? agentsOfBus : agentsWithSecret(config.clusterSecret ?? "", logger),
@@ -43,8 +45,9 @@ await runGrpcService("watcher", readWatcherConfig, ({ config, logger, trust, pro
         },
         signal,
       );
-      closing.add(async () => void (await watching.running));
-      return watching.running;
+      watching = started;
+      closing.add(async () => void (await started.running));
+      return started.running;
     },
   };
 });

@@ -32,6 +32,8 @@ export interface WatchingDeps {
 
 export interface Watching {
   readonly watcher: Watcher;
+  /** Whether this watcher holds the lease of the timers. */
+  keepsTimers(): boolean;
   /** Resolves when all parts have ended; rejects if one of them failed. */
   readonly running: Promise<unknown>;
 }
@@ -76,7 +78,9 @@ export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching
     now: monotonic,
     sleep,
   });
+  let keepsTimers = false;
   const timers = {
+    onHeld: (held: boolean) => void (keepsTimers = held),
     lease: grpcTimerLease(client, name),
     logger,
     ttlMs: 6_000,
@@ -91,5 +95,5 @@ export function startWatching(deps: WatchingDeps, signal: AbortSignal): Watching
   };
   const running = Promise.all([store.follow(watcher, signal), runTimers(timers, signal)]);
   serveAgents(bus, watcher, deps.agents, signal);
-  return { watcher, running };
+  return { watcher, keepsTimers: () => keepsTimers, running };
 }

@@ -1,4 +1,4 @@
-import { Argument } from "commander";
+import { Argument, Option } from "commander";
 import type { Command } from "commander";
 import { closeInheritedFiles, openFilesWarning, servedNames, serviceArgs, settingsOf } from "@berth/local/serve";
 import type { ServedName } from "@berth/local/serve";
@@ -35,9 +35,16 @@ export function register(program: Command, caller: Caller): void {
       [],
     )
     .option("--listen <address>", "where it serves, as 10.0.0.1:7001 or unix:/path (BERTH_LISTEN)")
-    .action((service: ServedName, options: { env: string[]; listen?: string }) => {
+    .addOption(
+      new Option(
+        "--log <format>",
+        "how it logs; by default pretty at a terminal, else JSON (BERTH_LOG_FORMAT)",
+      ).choices(["json", "pretty"]),
+    )
+    .action((service: ServedName, options: { env: string[]; listen?: string; log?: string }) => {
       const settings = settingsOf(options.env, caller.env);
       if (options.listen) settings["BERTH_LISTEN"] = options.listen;
+      if (options.log) settings["BERTH_LOG_FORMAT"] = options.log;
       closeInheritedFiles();
       const fewFiles = openFilesWarning();
       if (fewFiles !== undefined) note(`berth: ${fewFiles}`);

@@ -9,8 +9,8 @@ export interface Peer {
   readonly name: string;
   /** Rejects where it does not answer in time. */
   serving(signal: AbortSignal): Promise<boolean>;
-  /** What of its work fails; empty if the service does not report that. */
-  problems(signal: AbortSignal): Promise<ServiceProblem[]>;
+  /** What of its work fails, and what it does at present; both empty if the service does not report that. */
+  work(signal: AbortSignal): Promise<{ readonly problems: ServiceProblem[]; readonly activity: string }>;
 }
 
 /** Services, hosts and queue in one answer. A part that cannot be read is left empty, and the answer is not ok. */
@@ -44,8 +44,8 @@ export async function clusterStatus(
 
 async function statusOf(peer: Peer, signal: AbortSignal): Promise<ServiceStatus> {
   try {
-    const [ok, problems] = await Promise.all([peer.serving(signal), peer.problems(signal)]);
-    return { name: peer.name, ok, detail: ok ? (problems[0]?.message ?? "") : "not ready", problems };
+    const [ok, { problems, activity }] = await Promise.all([peer.serving(signal), peer.work(signal)]);
+    return { name: peer.name, ok, detail: ok ? (problems[0]?.message ?? activity) : "not ready", problems };
   } catch (error) {
     return { name: peer.name, ok: false, detail: AppError.from(error).message, problems: [] };
   }

@@ -7,10 +7,11 @@ async function run(
   answers: (at: number) => boolean | Error,
   untilMs: number,
   onTick: (at: number) => void = () => {},
-): Promise<{ ticks: number[]; warned: string[]; released: number }> {
+): Promise<{ ticks: number[]; turns: boolean[]; warned: string[]; released: number }> {
   let now = 0;
   let released = 0;
   const ticks: number[] = [];
+  const turns: boolean[] = [];
   const warned: string[] = [];
   const stop = new AbortController();
   const sleepers: { at: number; wake: () => void; fail: (error: unknown) => void }[] = [];
@@ -27,6 +28,7 @@ async function run(
       logger: { info: () => {}, warn: (_, fields) => void warned.push(String(fields?.["reason"])) },
       ttlMs: 6_000,
       everyMs: 1_000,
+      onHeld: (held) => void turns.push(held),
       async onTick() {
         ticks.push(now);
         onTick(now);
@@ -50,12 +52,13 @@ async function run(
   }
   stop.abort(new Error("the test ends"));
   await running;
-  return { ticks, warned, released };
+  return { ticks, turns, warned, released };
 }
 
 describe("runTimers", () => {
   it("ticks only while it holds the lease, and gives it back", async () => {
-    const { ticks, released } = await run((at) => at >= 3_000, 8_000);
+    const { ticks, turns, released } = await run((at) => at >= 3_000, 8_000);
+    expect([turns[0], turns.at(-1)]).toEqual([false, true]);
     expect(ticks[0]).toBeGreaterThanOrEqual(3_000);
     expect(ticks.length).toBeGreaterThanOrEqual(4);
     expect(released).toBe(1);

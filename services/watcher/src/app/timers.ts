@@ -9,6 +9,8 @@ export interface TimerDeps {
   readonly ttlMs: number;
   readonly everyMs: number;
   onTick(): Promise<void>;
+  /** Told each time whether this watcher holds the lease. */
+  onHeld(held: boolean): void;
   /** Milliseconds of a monotonic clock. */
   monotonic(): number;
   readonly random: () => number;
@@ -17,13 +19,14 @@ export interface TimerDeps {
 
 /** Calls `onTick` regularly in the one watcher that holds the lease. Runs until aborted. */
 export async function runTimers(deps: TimerDeps, signal: AbortSignal): Promise<void> {
-  const { lease, logger, everyMs, onTick, sleep } = deps;
+  const { lease, logger, everyMs, onTick, onHeld, sleep } = deps;
   const warn = (error: AppError): void =>
     logger.warn("timers wait for storage", { reason: error.reason, error: error.message });
   const keeper = new LeaseKeeper({ ...deps, acquire: (ttlMs, until) => lease.acquire(ttlMs, until), onError: warn });
   const keeping = keeper.run(signal).catch(() => {}); // ends only when aborted
   let failing = false;
   while (!signal.aborted) {
+    onHeld(keeper.held);
     try {
       if (keeper.held) await onTick();
       failing = false;

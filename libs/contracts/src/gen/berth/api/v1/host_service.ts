@@ -60,7 +60,7 @@ export interface ServiceStatus {
   name: string;
   /** Whether it serves. */
   ok: boolean;
-  /** Why not, or who leads. */
+  /** Why it does not serve, or what fails, or what it does at present: `leads, term 12`. */
   detail: string;
   /** What of its work fails, or was set aside so that the rest goes on; it may serve nevertheless. */
   problems: ServiceProblem[];

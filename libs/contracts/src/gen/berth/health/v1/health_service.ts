@@ -28,6 +28,8 @@ export interface ListProblemsRequest {
 export interface ListProblemsResponse {
   /** The oldest first. */
   problems: Problem[];
+  /** What this copy does at present beside answering, such as `leads, term 12`; empty where there is nothing to say. */
+  activity: string;
 }
 
 /** One thing that fails, or one that was set aside so that the rest goes on. */
@@ -93,13 +95,16 @@ export const ListProblemsRequest: MessageFns<ListProblemsRequest> = {
 };
 
 function createBaseListProblemsResponse(): ListProblemsResponse {
-  return { problems: [] };
+  return { problems: [], activity: "" };
 }
 
 export const ListProblemsResponse: MessageFns<ListProblemsResponse> = {
   encode(message: ListProblemsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.problems) {
       Problem.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.activity !== "") {
+      writer.uint32(18).string(message.activity);
     }
     return writer;
   },
@@ -125,6 +130,14 @@ export const ListProblemsResponse: MessageFns<ListProblemsResponse> = {
             message.problems.push(Problem.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.activity = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -140,6 +153,7 @@ export const ListProblemsResponse: MessageFns<ListProblemsResponse> = {
   fromJSON(object: any): ListProblemsResponse {
     return {
       problems: globalThis.Array.isArray(object?.problems) ? object.problems.map((e: any) => Problem.fromJSON(e)) : [],
+      activity: isSet(object.activity) ? globalThis.String(object.activity) : "",
     };
   },
 
@@ -147,6 +161,9 @@ export const ListProblemsResponse: MessageFns<ListProblemsResponse> = {
     const obj: any = {};
     if (message.problems?.length) {
       obj.problems = message.problems.map((e) => Problem.toJSON(e));
+    }
+    if (message.activity !== "") {
+      obj.activity = message.activity;
     }
     return obj;
   },
@@ -157,6 +174,7 @@ export const ListProblemsResponse: MessageFns<ListProblemsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListProblemsResponse>, I>>(object: I): ListProblemsResponse {
     const message = createBaseListProblemsResponse();
     message.problems = object.problems?.map((e) => Problem.fromPartial(e)) || [];
+    message.activity = object.activity ?? "";
     return message;
   },
 };
