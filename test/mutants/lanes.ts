@@ -16,9 +16,9 @@ export const laneMutants: readonly Mutant[] = [
   {
     name: "lanes-of-before-stay",
     what: "what waits in a lane since an earlier life of the agent is left there",
-    file: `${agent}/app/agent.ts`,
-    find: "    this.#waiting.giveBackFound(found);\n",
-    replace: "",
+    file: `${agent}/app/reactor.ts`,
+    find: "  if (waiting.length > 0) effects.push",
+    replace: "  if (waiting.length > 99) effects.push",
     tests: [`${agent}/app/agent-restart.test.ts`],
   },
   {

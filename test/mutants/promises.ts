@@ -37,13 +37,13 @@ export const promiseMutants: readonly Mutant[] = [
   {
     name: "agent-stops-what-is-absent",
     what: "a run that the answer to a sync does not name is stopped",
-    file: "services/executor-agent/src/app/verdicts.ts",
-    find: "  let urgent = false;",
-    replace: `  let urgent = false;
-  for (const held of [...table.values()]) {
+    file: "services/executor-agent/src/app/reactor.ts",
+    find: "  takeVerdicts(draft, verdicts, askedElapsedMs, now);",
+    replace: `  takeVerdicts(draft, verdicts, askedElapsedMs, now);
+  for (const held of host.values()) {
     if (!isLive(held) || verdicts.some(({ run }) => run && runKey(run) === held.key)) continue;
-    table.change(onWord(held, { kind: "stop", cause: "over", by: "" }, now.at), "now");
-    urgent = true;
+    draft.save(transition.onVerdict(held, { kind: "stop", cause: "over", by: "" }, now.at), "now");
+    draft.do({ do: "commit" });
   }`,
     tests: ["services/executor-agent"],
   },

@@ -1,108 +1,105 @@
-import type { AssignReply, AssignRequest, SyncReply, SyncRequest } from "@berth/contracts/agent";
-import { AppError, runKey } from "@berth/core";
-import type { Run } from "@berth/core";
-import type { DriverEvent } from "@berth/plugins";
-import { isLive, isOfThisLife } from "../domain/held-run.ts";
-import type { Answer, HeldRun } from "../domain/held-run.ts";
-import { askEveryMs, isToStand, onLease } from "../domain/lease.ts";
-import { adopted, onAbsent, onAnswer, onDriverNews } from "../domain/news.ts";
-import { nextSteps } from "../domain/steps.ts";
-import type { StepName } from "../domain/steps.ts";
+import type { AssignReply, AssignRequest, SyncReply } from "@berth/contracts/agent";
+import { AppError } from "@berth/core";
+import { isLive } from "../domain/held-run.ts";
+import { askEveryMs } from "../domain/lease.ts";
 import type { AgentDeps } from "./agent-deps.ts";
-import { newsOf } from "./driver-news.ts";
+import type { React } from "./draft.ts";
+import { effectRunner } from "./effect-runner.ts";
+import type { Effect } from "./effects.ts";
 import { HostName } from "./host-name.ts";
-import { Intake } from "./intake.ts";
+import { LiveState } from "./host-state.ts";
 import { LimitTimer } from "./limit-timer.ts";
 import { forgetOldKeys, loadJournal } from "./load-journal.ts";
+import { withOffers } from "./offers.ts";
+import type { Offers } from "./offers.ts";
 import { PlacesAhead } from "./places-ahead.ts";
+import { onAnswers, onAssign, onEvents, onFirstBatch, onSaved, onSyncReply } from "./reactor.ts";
 import { Reporter } from "./reporter.ts";
 import { RunTable } from "./run-table.ts";
 import { SpecTable } from "./spec-table.ts";
+import { StartQueue } from "./start-queue.ts";
 import { makeStepRunners } from "./step-runners.ts";
-import type { StepRunners } from "./step-runners.ts";
 import { syncRequest } from "./sync-request.ts";
 import { Syncer } from "./syncer.ts";
-import { takeVerdicts } from "./verdicts.ts";
-import { WaitingRoom } from "./waiting-room.ts";
 
 const limits: ReadonlySet<string> = new Set(["memory", "memory_watched", "cpu", "pids"]);
 
-/** One host's agent: what it should run in, what the driver is told out. */
+/**
+ * One host's agent. It starts and stops its parts: sources of events (driver, server, journal, timers), the reactor that decides what each event leads to, and the
+ * effect runner that does it.
+ */
 export class Agent {
   readonly #deps: AgentDeps;
   readonly #specs = new SpecTable();
   readonly #table: RunTable;
+  readonly #state: LiveState;
   readonly #stop = new AbortController();
-  readonly #reporter: Reporter;
   readonly #syncer: Syncer;
-  readonly #runners: StepRunners;
   readonly #limits: LimitTimer;
-  readonly #waiting: WaitingRoom;
-  readonly #intake: Intake;
+  readonly #startQueue: StartQueue;
   readonly #name: HostName;
-  #epoch = "";
+  readonly #run: (effects: readonly Effect[]) => void;
   #ready = false;
-  #canSuspend = false;
   #enforced: readonly string[] = [];
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
-    this.#table = new RunTable(deps.journal, deps.logger, (keys) => this.#act(keys));
+    const react = this.#react;
+    const { signal } = this.#stop;
+    const table = new RunTable(deps.journal, deps.logger, (keys) => react((host, now) => onSaved(host, keys, now)));
+    this.#table = table;
+    this.#state = new LiveState({ ...deps, table, waiting: () => this.#startQueue.size });
     this.#name = new HostName({
       ...deps,
       onOurs: () => {
-        this.#reporter.send();
-        this.#waiting.startSome();
+        reporter.send();
+        this.#startQueue.startSome();
       },
     });
-    this.#limits = new LimitTimer(this.#table, deps.clock);
-    this.#reporter = new Reporter(
+    this.#limits = new LimitTimer(table, deps.clock, react);
+    const reporter = new Reporter(
       {
-        control: deps.control,
-        logger: deps.logger,
-        random: deps.random,
-        get: (key) => this.#table.get(key),
+        ...deps,
+        get: (key) => table.get(key),
         traceParentOf: ({ specId }) => (specId === undefined ? "" : (this.#specs.get(specId)?.traceParent ?? "")),
         enforced: () => this.#enforced,
-        busy: () => this.#waiting.size > 0,
+        busy: () => this.#startQueue.size > 0,
         maySend: () => this.#name.isOurs,
-        onAnswers: (answers) => this.#onAnswers(answers),
+        onAnswers: (answers) => react((host) => onAnswers(host, answers)),
       },
-      this.#stop.signal,
+      signal,
     );
     this.#syncer = new Syncer(
       {
-        control: deps.control,
-        logger: deps.logger,
-        random: deps.random,
-        clock: deps.clock,
-        request: () => this.#syncRequest(),
+        ...deps,
+        request: () => syncRequest(deps, table.values(), this.#state.term, this.#enforced),
         onReply: (reply, askedElapsedMs) => this.#onSyncReply(reply, askedElapsedMs),
         onRefused: (reason) => this.#name.refused(reason),
-        everyMs: () => askEveryMs(this.#table.values()),
+        everyMs: () => askEveryMs(table.values()),
       },
-      this.#stop.signal,
+      signal,
     );
     const places = new PlacesAhead(deps.files);
-    const shared = { ...deps, table: this.#table, specs: this.#specs, places, signal: this.#stop.signal };
-    this.#runners = makeStepRunners({
-      ...shared,
-      reporter: this.#reporter,
-      onEvents: (events) => this.#onEvents(events),
-      laneOf: (key) => this.#waiting.laneOf(key),
-    });
-    this.#waiting = new WaitingRoom({
+    const shared = { ...deps, table, specs: this.#specs, places, reporter, react, signal };
+    const steps = makeStepRunners({ ...shared, laneOf: (key) => this.#startQueue.laneOf(key) });
+    this.#startQueue = new StartQueue({
       ...shared,
       mayStart: () => this.#name.isOurs,
-      start: (keys) => this.#runners.start(keys, deps.clock.now()),
+      start: (keys) => steps.start(keys),
     });
-    this.#intake = new Intake({
+    this.#run = effectRunner({
       ...shared,
-      waiting: () => this.#waiting.size,
-      askWithin: (ms) => this.#syncer.within(ms),
-      onRefused: deps.onRefused ?? (() => {}),
+      state: this.#state,
+      steps,
+      startQueue: this.#startQueue,
+      syncer: this.#syncer,
     });
   }
+
+  readonly #react: React = (event) => {
+    this.#run(event(this.#state, this.#deps.clock.now()));
+    this.#limits.arm();
+  };
 
   /** Whether the driver has told what it found; assignments are taken from then on. */
   get ready(): boolean {
@@ -137,17 +134,16 @@ export class Agent {
     const { driver } = this.#deps;
     signal.addEventListener("abort", () => this.#stop.abort(signal.reason), { once: true });
     if (signal.aborted) this.#stop.abort(signal.reason);
-    loadJournal({ ...this.#deps, table: this.#table, specs: this.#specs, intake: this.#intake });
+    loadJournal({ ...this.#deps, table: this.#table, specs: this.#specs, state: this.#state });
     await driver.open(this.#stop.signal);
-    this.#canSuspend = driver.features().has("suspend");
     this.#enforced = [...driver.features()].filter((feature) => limits.has(feature));
     const stopForgetting = forgetOldKeys(this.#deps);
     try {
       for await (const told of driver.watchTasks(this.#stop.signal)) {
-        const events = this.#deps.deliver(told, (event) => this.#onEvents([event]));
-        this.#onEvents(events);
+        const events = this.#deps.deliver(told, (late) => this.#react((host, now) => onEvents(host, [late], now)));
+        if (events.length > 0) this.#react((host, now) => onEvents(host, events, now));
         if (this.#ready) continue;
-        this.#judgeAbsent(events);
+        this.#react((host, now) => onFirstBatch(host, events, now));
         this.#ready = true;
         this.#syncer.wake();
         onReady();
@@ -168,7 +164,7 @@ export class Agent {
     if (!this.#ready) throw new AppError("unavailable", "AGENT_STARTING", "the agent is not ready yet");
     if (!this.#name.isOurs)
       throw new AppError("unavailable", "HOST_NAME_TAKEN", "this agent does not speak for its host name");
-    this.#intake.admit(request);
+    this.#withOffers(request, (offers) => this.#react((host, now) => onAssign(host, offers, now)));
     await this.#table.saved();
     return {};
   }
@@ -178,119 +174,16 @@ export class Agent {
     if (this.#ready && !this.#name.isTaken) this.#syncer.wake();
   }
 
-  /** After the driver's first batch: what it did not name is not there. */
-  #judgeAbsent(found: readonly DriverEvent[]): void {
-    const there = new Set(found.map(({ run }) => runKey(run)));
-    const all = [...this.#table.values()];
-    const now = this.#deps.clock.now();
-    for (const held of all) {
-      // What is overdue stands still before anything else happens: it may run elsewhere soon.
-      const judged = onLease(isLive(held) && !there.has(held.key) ? onAbsent(held, now) : held, now);
-      if (judged !== held) this.#table.change(judged, "now");
-    }
-    this.#table.commit();
-    // All of them, changed or not: ends that were not answered, stops that were not carried out.
-    this.#table.actNow(all.map(({ key }) => key));
-    this.#waiting.giveBackFound(found);
-  }
-
-  #onEvents(events: readonly DriverEvent[]): void {
-    if (events.length === 0) return;
-    const now = this.#deps.clock.now();
-    const leftOver: Run[] = [];
-    let urgent = false;
-    for (const event of events) {
-      const key = runKey(event.run);
-      let held = this.#table.get(key);
-      if (!held) {
-        if (this.#table.isHeld(key)) {
-          leftOver.push(event.run);
-          continue;
-        }
-        // What stands still does so until it is known why: it may be that its lease ended, and that it runs elsewhere by now. The same may be true of what has a
-        // lease of which only the journal knew how long it still was.
-        const frozen = event.kind === "found" && (event.suspended || event.leased === true);
-        held = { ...adopted(key, event.run), frozen };
-        this.#deps.logger.warn("found a run that the journal does not have", {
-          task: event.run.taskId,
-          attempt: event.run.attempt,
-        });
-      }
-      const next = onDriverNews(held, newsOf(event), now);
-      if (next === held) continue;
-      const over = !isLive(next);
-      urgent ||= over;
-      this.#table.change(next, over ? "now" : isOfThisLife(next) ? "memory" : "soon");
-      if (over) {
-        this.#waiting.onOver(key);
-        this.#noteEnd(next);
-      } else {
-        this.#reporter.add(next);
-        if (next.stop || isToStand(next)) this.#table.change(next, "now");
-      }
-    }
-    // Their ends were stored for good; the agent died before it could tell the driver.
-    if (leftOver.length > 0) void this.#deps.driver.settle(leftOver).catch(() => {});
-    if (urgent) {
-      this.#table.commit();
-      this.#waiting.startSome();
-    }
-    this.#limits.arm();
-  }
-
-  #noteEnd(held: HeldRun): void {
-    if (held.phase.kind === "ended")
-      this.#deps.onEnd(held, held.phase.end, held.specId === undefined ? undefined : this.#specs.get(held.specId));
-    else if (held.phase.kind === "refused")
-      this.#deps.logger.warn("a run could not be started here", {
-        task: held.run.taskId,
-        attempt: held.run.attempt,
-        reason: held.phase.reason,
-      });
-  }
-
-  #onAnswers(answers: readonly { readonly key: string; readonly answer: Answer }[]): void {
-    const keys: string[] = [];
-    for (const { key, answer } of answers) {
-      const held = this.#table.get(key);
-      if (!held) continue;
-      this.#table.change(onAnswer(held, answer), "memory");
-      keys.push(key);
-    }
-    this.#table.actNow(keys);
-  }
-
-  #onSyncReply({ verdicts, missing, term, epoch }: SyncReply, askedElapsedMs: number): void {
+  #onSyncReply(reply: SyncReply, askedElapsedMs: number): void {
     this.#name.accepted();
-    this.#intake.noteHeard(askedElapsedMs);
-    takeVerdicts({ ...this.#deps, table: this.#table }, verdicts, askedElapsedMs);
-    this.#limits.arm();
-    if (missing && missing.assignments.length > 0) this.#intake.admit(missing);
-    this.#epoch = epoch;
-    this.#intake.noteTerm(epoch, term);
+    const take = (missing?: Offers): void =>
+      this.#react((host, now) => onSyncReply(host, reply, missing, askedElapsedMs, now));
+    if (reply.missing && reply.missing.assignments.length > 0) this.#withOffers(reply.missing, take);
+    else take();
   }
 
-  #syncRequest(): SyncRequest {
-    return syncRequest(this.#deps, this.#table.values(), this.#intake.termOf(this.#epoch), this.#enforced);
-  }
-
-  /** Runs the next steps of these runs, all of one kind together. */
-  #act(keys: readonly string[]): void {
-    const now = this.#deps.clock.now();
-    const todo = new Map<StepName, string[]>();
-    for (const key of keys) {
-      const held = this.#table.get(key);
-      if (!held) continue;
-      for (const { name } of nextSteps(held, now, { suspend: this.#canSuspend })) {
-        const list = todo.get(name);
-        if (list) list.push(key);
-        else todo.set(name, [key]);
-      }
-    }
-    for (const [name, its] of todo) {
-      if (name === "start") this.#waiting.add(its);
-      else this.#runners[name](its, now);
-    }
-    this.#limits.arm();
+  #withOffers(request: AssignRequest, fn: (offers: Offers) => void): void {
+    const { logger, onRefused = () => {} } = this.#deps;
+    withOffers({ specs: this.#specs, logger, onRefused }, request, fn);
   }
 }

@@ -1,7 +1,6 @@
-import { onLease } from "../domain/lease.ts";
-import { onTime } from "../domain/news.ts";
-import { deadlineOf } from "../domain/steps.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { React } from "./draft.ts";
+import { onDeadline } from "./reactor.ts";
 import type { RunTable } from "./run-table.ts";
 
 /** Timers stand still while a machine sleeps; the limits' clock does not, so it is looked at again after this time at the latest. */
@@ -12,13 +11,15 @@ const minWaitMs = 20;
 export class LimitTimer {
   readonly #table: RunTable;
   readonly #clock: Clock;
+  readonly #react: React;
   #timer: NodeJS.Timeout | undefined;
   #dueAtMs = Infinity;
   #closed = false;
 
-  constructor(table: RunTable, clock: Clock) {
+  constructor(table: RunTable, clock: Clock, react: React) {
     this.#table = table;
     this.#clock = clock;
+    this.#react = react;
   }
 
   /** After runs changed. */
@@ -38,21 +39,7 @@ export class LimitTimer {
 
   #look(): void {
     this.#dueAtMs = Infinity;
-    const now = this.#clock.now();
-    if (this.#table.earliestMs <= now.elapsedMs) {
-      const due: string[] = [];
-      let earliest = Infinity;
-      for (const held of this.#table.values()) {
-        const next = onLease(onTime(held, now), now);
-        if (next !== held) this.#table.change(next, "now");
-        const deadline = deadlineOf(next) ?? Infinity;
-        if (deadline <= now.elapsedMs) due.push(held.key);
-        else earliest = Math.min(earliest, deadline);
-      }
-      this.#table.earliestMs = earliest;
-      this.#table.commit();
-      this.#table.actNow(due);
-    }
+    if (this.#table.earliestMs <= this.#clock.now().elapsedMs) this.#react(onDeadline);
     this.arm();
   }
 }

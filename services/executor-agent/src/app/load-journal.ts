@@ -1,6 +1,6 @@
-import { onReboot } from "../domain/news.ts";
+import { onReboot } from "../domain/transitions.ts";
 import type { AgentDeps } from "./agent-deps.ts";
-import type { Intake } from "./intake.ts";
+import type { LiveState } from "./host-state.ts";
 import type { RunTable } from "./run-table.ts";
 import type { SpecTable } from "./spec-table.ts";
 
@@ -10,13 +10,13 @@ const rememberMs = 3_600_000;
 export interface LoadDeps extends Pick<AgentDeps, "journal" | "clock" | "files"> {
   readonly table: RunTable;
   readonly specs: SpecTable;
-  readonly intake: Intake;
+  readonly state: LiveState;
 }
 
 /** Takes over what the journal has, and judges what ran before the machine's last boot. */
-export function loadJournal({ journal, clock, files, table, specs: specTable, intake }: LoadDeps): void {
+export function loadJournal({ journal, clock, files, table, specs: specTable, state }: LoadDeps): void {
   const { runs, specs, terms, bootId } = journal.load();
-  intake.load(terms);
+  state.loadTerms(terms);
   specTable.load(specs);
   const rebooted = bootId !== "" && bootId !== clock.bootId;
   const judged = rebooted ? runs.map((held) => onReboot(held, clock.now())) : runs;

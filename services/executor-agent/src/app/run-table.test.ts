@@ -2,7 +2,7 @@ import { silentLogger } from "@berth/runtime";
 import { describe, expect, it } from "vitest";
 import { memoryJournal } from "../adapters/memory/memory-journal.ts";
 import type { HeldRun } from "../domain/held-run.ts";
-import { adopted } from "../domain/news.ts";
+import { adopted } from "../domain/transitions.ts";
 import type { Journal } from "../ports/journal.ts";
 import { RunTable } from "./run-table.ts";
 

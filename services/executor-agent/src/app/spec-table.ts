@@ -9,6 +9,8 @@ interface Entry {
   readonly hash: string;
   readonly spec: RunSpec;
   runs: number;
+  /** Its bytes, until they are handed to the journal. */
+  unsaved: Uint8Array | undefined;
 }
 
 const defaultTimeLimitMs = 7 * 86_400_000;
@@ -22,7 +24,7 @@ export class SpecTable {
 
   load(specs: ReadonlyMap<number, Uint8Array>): void {
     for (const [id, bytes] of specs) {
-      this.#add(id, hashOf(bytes), RunSpec.decode(bytes));
+      this.#add(id, hashOf(bytes), RunSpec.decode(bytes), undefined);
       this.#nextId = Math.max(this.#nextId, id + 1);
     }
   }
@@ -31,15 +33,27 @@ export class SpecTable {
     return this.#byId.get(id)?.spec;
   }
 
-  /** The id of a spec, and its bytes where it is new here. */
-  intern(spec: RunSpec): { readonly id: number; readonly bytes: Uint8Array | undefined } {
+  /** The id of a spec: that of an equal one, else a new one. */
+  intern(spec: RunSpec): number {
     const bytes = RunSpec.encode(spec).finish();
     const hash = hashOf(bytes);
     const known = this.#byHash.get(hash);
-    if (known) return { id: known.id, bytes: undefined };
+    if (known) return known.id;
     const id = this.#nextId++;
-    this.#add(id, hash, spec);
-    return { id, bytes };
+    this.#add(id, hash, spec, bytes);
+    return id;
+  }
+
+  /** Those of these specs that the journal does not have yet; it is given them now. */
+  takeUnsaved(ids: Iterable<number>): { readonly id: number; readonly bytes: Uint8Array }[] {
+    const unsaved: { id: number; bytes: Uint8Array }[] = [];
+    for (const id of ids) {
+      const entry = this.#byId.get(id);
+      if (entry?.unsaved === undefined) continue;
+      unsaved.push({ id, bytes: entry.unsaved });
+      entry.unsaved = undefined;
+    }
+    return unsaved;
   }
 
   /** One more run needs it. */
@@ -70,8 +84,8 @@ export class SpecTable {
     return [...this.#byId.values()].filter(({ runs }) => runs <= 0).map(({ id }) => id);
   }
 
-  #add(id: number, hash: string, spec: RunSpec): void {
-    const entry = { id, hash, spec, runs: 0 };
+  #add(id: number, hash: string, spec: RunSpec, unsaved: Uint8Array | undefined): void {
+    const entry = { id, hash, spec, runs: 0, unsaved };
     this.#byId.set(id, entry);
     this.#byHash.set(hash, entry);
   }

@@ -1,13 +1,14 @@
 import { AppError, runRefusal } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { Driver, DriverEvent, TaskToRun } from "@berth/plugins";
-import { onPaused, onSignalled } from "../domain/news.ts";
-import type { Now, StepName } from "../domain/steps.ts";
+import type { StepName } from "../domain/steps.ts";
 import { isOfThisLife } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { TaskFiles } from "../ports/task-files.ts";
+import type { React } from "./draft.ts";
+import { onEvents, onHandedOver, onPaused, onTaken } from "./reactor.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RunTable } from "./run-table.ts";
 import type { SpecTable } from "./spec-table.ts";
@@ -25,14 +26,13 @@ export interface StepRunnerDeps {
   readonly reporter: Reporter;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Events of our own, where a run cannot even be told to the driver. */
-  readonly onEvents: (events: readonly DriverEvent[]) => void;
+  readonly react: React;
   /** The lane in which a run waits, where it does. */
   readonly laneOf: (key: string) => string | undefined;
 }
 
 /** How each step is done, for all runs that need it together. A step without a runner does not compile. */
-export type StepRunners = { readonly [Name in StepName]: (keys: readonly string[], now: Now) => void };
+export type StepRunners = { readonly [Name in StepName]: (keys: readonly string[]) => void };
 
 const againMs = 1_000;
 
@@ -47,7 +47,7 @@ export function makeStepRunners({
   reporter,
   logger,
   signal,
-  onEvents,
+  react,
   laneOf,
 }: StepRunnerDeps): StepRunners {
   const present = (keys: readonly string[]): HeldRun[] => keys.flatMap((key) => table.get(key) ?? []);
@@ -55,7 +55,7 @@ export function makeStepRunners({
   function start(keys: readonly string[]): void {
     const tasks: TaskToRun[] = [];
     const unable: DriverEvent[] = [];
-    const started: string[] = [];
+    const started: { key: string; inLane: boolean }[] = [];
     for (const held of present(keys)) {
       try {
         const spec = held.specId === undefined ? undefined : specs.get(held.specId);
@@ -64,23 +64,21 @@ export function makeStepRunners({
         tasks.push(
           taskToRun({ files, places, defaultImage, isolated: driver.features().has("isolation") }, held, spec, lane),
         );
-        table.change(
-          { ...held, phase: lane === undefined ? { kind: "starting", detail: "" } : { kind: "queued" } },
-          "memory",
-        );
-        started.push(held.key);
+        started.push({ key: held.key, inLane: lane !== undefined });
       } catch (error) {
         logger.error("a run cannot be prepared", { task: held.run.taskId, error });
         const { reason, message } = AppError.from(error);
         unable.push({ kind: "unable", run: held.run, at: clock.now().at, reason: runRefusal(reason, message) });
       }
     }
-    if (unable.length > 0) queueMicrotask(() => onEvents(unable));
-    if (tasks.length > 0)
-      driver.runTasks(tasks).then(
-        () => table.actNow(started.filter((key) => table.get(key)?.stop)),
-        (error: unknown) => startLater(started, error),
-      );
+    if (unable.length > 0) queueMicrotask(() => react((host, now) => onEvents(host, unable, now)));
+    if (tasks.length === 0) return;
+    react((host) => onHandedOver(host, started));
+    const its = started.map(({ key }) => key);
+    driver.runTasks(tasks).then(
+      () => react((host) => onTaken(host, its)),
+      (error: unknown) => startLater(its, error),
+    );
   }
 
   /** The driver took none of them over: a moment later they are told again. */
@@ -92,14 +90,11 @@ export function makeStepRunners({
     }, againMs).unref();
   }
 
-  /** The stage changes first: what is asked for twice meanwhile is sent once. A signal that failed is sent again as if it had no effect. */
-  const send = (stage: "term" | "kill") => (keys: readonly string[], now: Now) => {
-    for (const held of present(keys)) {
-      table.change(onSignalled(held, stage, now), "soon");
+  const send = (signalName: "TERM" | "KILL") => (keys: readonly string[]) => {
+    for (const { run } of present(keys))
       driver
-        .killTask(held.run, stage === "term" ? "TERM" : "KILL")
-        .catch((error: unknown) => logger.warn("a run could not be signalled", { task: held.run.taskId, error }));
-    }
+        .killTask(run, signalName)
+        .catch((error: unknown) => logger.warn("a run could not be signalled", { task: run.taskId, error }));
   };
 
   const pause = (paused: boolean) => (keys: readonly string[]) => {
@@ -110,12 +105,7 @@ export function makeStepRunners({
           attempt: run.attempt,
         });
       (paused ? driver.suspendTask(run) : driver.resumeTask(run)).then(
-        () => {
-          const held = table.get(key);
-          if (!held) return;
-          table.change(onPaused(held, paused), "now");
-          reporter.addNow(key);
-        },
+        () => react((host) => onPaused(host, key, paused)),
         (error: unknown) => {
           logger.warn("a run could not be made to stand still or go on; trying again", { task: run.taskId, error });
           if (!signal.aborted) setTimeout(() => table.actNow([key]), againMs).unref();
@@ -144,8 +134,8 @@ export function makeStepRunners({
 
   return {
     start,
-    term: send("term"),
-    kill: send("kill"),
+    term: send("TERM"),
+    kill: send("KILL"),
     suspend: pause(true),
     resume: pause(false),
     report: (keys) => present(keys).forEach((held) => reporter.add(held)),

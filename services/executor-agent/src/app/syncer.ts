@@ -1,7 +1,5 @@
-import { Verdict } from "@berth/contracts/agent";
-import type { RunVerdict, SyncReply, SyncRequest } from "@berth/contracts/agent";
+import type { SyncReply, SyncRequest } from "@berth/contracts/agent";
 import type { Reason } from "@berth/core";
-import type { Word } from "../domain/news.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ControlPlane } from "../ports/control-plane.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -96,27 +94,5 @@ export class Syncer {
     if (!reply.ready) return behindMs;
     this.#deps.onReply(reply, askedElapsedMs);
     return Math.min(mostMs, this.#deps.everyMs()) * (0.9 + this.#deps.random() / 5);
-  }
-}
-
-const causes = { KILLED: "killed", SUPERSEDED: "superseded", OVER: "over" } as const;
-
-/** A verdict in our words; undefined for one that a newer watcher may say and we do not know: it does nothing. */
-export function wordOf({ verdict, reason, by }: RunVerdict): Word | undefined {
-  switch (verdict) {
-    case Verdict.RUN:
-      return { kind: "run" };
-    case Verdict.STOP: {
-      const cause = causes[reason as keyof typeof causes];
-      return cause && { kind: "stop", cause, by };
-    }
-    case Verdict.SUSPEND:
-      return { kind: "suspend" };
-    case Verdict.RESUME:
-      return { kind: "resume" };
-    case Verdict.UNKNOWN:
-      return { kind: "unknown" };
-    default:
-      return undefined;
   }
 }

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { HostModel, journalId } from "../testing/host-model.ts";
 import { keyOf, runs } from "../testing/held-runs.ts";
 import { isLive } from "./held-run.ts";
-import { onAnswer } from "./news.ts";
-import type { Word } from "./news.ts";
+import { onAnswer } from "./transitions.ts";
+import type { Verdict } from "./transitions.ts";
 
 type Op = (world: HostModel) => void;
 const aRun = fc.constantFrom(...runs);
@@ -32,7 +32,7 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
     arbitrary: fc
       .record({
         run: aRun,
-        word: fc.constantFrom<Word>(
+        word: fc.constantFrom<Verdict>(
           { kind: "run" },
           { kind: "unknown" },
           { kind: "suspend" },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { later, needs, now, running, stepNames } from "../testing/held-runs.ts";
 import { askEveryMs, neverMs, onLease, renewed } from "./lease.ts";
-import { onPaused, onSignalled, onTime, onWord } from "./news.ts";
+import { onPaused, onSignalled, onTimeLimit, onVerdict } from "./transitions.ts";
 import { deadlineOf } from "./steps.ts";
 import type { Now } from "./steps.ts";
 
@@ -21,7 +21,7 @@ describe("leases", () => {
     expect(stepNames(thawed)).toEqual(["resume"]);
     expect(deadlineOf(thawed)).toBe(now.elapsedMs + 5_000);
     // A user's suspend is another thing: it stays.
-    const suspended = onPaused(onWord(held, { kind: "suspend" }, now.at), true);
+    const suspended = onPaused(onVerdict(held, { kind: "suspend" }, now.at), true);
     const both = onLease(suspended, later(4_000));
     expect(stepNames(renewed(both, now.elapsedMs + 4_500, later(4_600)))).toEqual([]);
   });
@@ -30,26 +30,29 @@ describe("leases", () => {
     const old = { renewedElapsedMs: neverMs };
     expect(onLease(running({ ...old, needs: { ...needs, leaseMs: 0 } }), now).frozen).toBe(false);
     expect(onLease(running({ ...old, known: false }), now).frozen).toBe(false);
-    const stopped = onWord(running(old), { kind: "stop", cause: "killed", by: "ann" }, now.at);
+    const stopped = onVerdict(running(old), { kind: "stop", cause: "killed", by: "ann" }, now.at);
     expect(onLease(stopped, now).frozen).toBe(false);
   });
 
   it("ends a frozen run at once where it may run elsewhere, and with its grace where somebody asked for its end", () => {
     const frozen = onLease(running({ renewedElapsedMs: neverMs }), now);
-    expect(stepNames(onWord(frozen, { kind: "stop", cause: "superseded", by: "" }, now.at))).toEqual(["kill"]);
-    expect(stepNames(onWord(frozen, { kind: "stop", cause: "killed", by: "ann" }, now.at))).toEqual(["term"]);
+    expect(stepNames(onVerdict(frozen, { kind: "stop", cause: "superseded", by: "" }, now.at))).toEqual(["kill"]);
+    expect(stepNames(onVerdict(frozen, { kind: "stop", cause: "killed", by: "ann" }, now.at))).toEqual(["term"]);
   });
 
   it("lets none have its grace beyond its lease, but whose end somebody asked for", () => {
     const stopped = (cause: "superseded" | "killed", at: Now) =>
-      onWord(running(), { kind: "stop", cause, by: "" }, at.at);
+      onVerdict(running(), { kind: "stop", cause, by: "" }, at.at);
     const lease = needs.leaseMs;
     const overdue = later(lease);
     const leased = { renewedElapsedMs: now.elapsedMs };
     const superseded = { ...stopped("superseded", overdue), ...leased };
     expect(stepNames(superseded, later(lease - 1))).toEqual(["term"]);
     expect(stepNames(superseded, overdue)).toEqual(["kill"]);
-    const limited = onTime({ ...running(leased), needs: { ...needs, timeLimitMs: lease - 10 } }, later(lease - 10));
+    const limited = onTimeLimit(
+      { ...running(leased), needs: { ...needs, timeLimitMs: lease - 10 } },
+      later(lease - 10),
+    );
     const termed = onSignalled(limited, "term", later(lease - 10));
     expect([stepNames(termed, later(lease - 1)), stepNames(termed, overdue)]).toEqual([[], ["kill"]]);
     expect(deadlineOf(termed)).toBe(overdue.elapsedMs);
@@ -65,7 +68,7 @@ describe("leases", () => {
 
   it("freezes at once what becomes known with a lease that has passed", () => {
     const unknown = running({ known: false, renewedElapsedMs: neverMs });
-    const wanted = onWord(unknown, { kind: "run" }, now.at);
+    const wanted = onVerdict(unknown, { kind: "run" }, now.at);
     expect(renewed(wanted, now.elapsedMs - 4_000, now)).toMatchObject({ known: true, frozen: true });
     expect(renewed(wanted, now.elapsedMs - 3_999, now)).toMatchObject({ known: true, frozen: false });
   });

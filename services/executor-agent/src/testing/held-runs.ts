@@ -1,6 +1,6 @@
 import type { Run } from "@berth/core";
 import type { HeldRun } from "../domain/held-run.ts";
-import { adopted } from "../domain/news.ts";
+import { adopted } from "../domain/transitions.ts";
 import { nextSteps } from "../domain/steps.ts";
 import type { Now } from "../domain/steps.ts";
 

@@ -7,14 +7,14 @@ import { leaseEnd, neverMs, onLease, renewed } from "../domain/lease.ts";
 import {
   neverStarted,
   onAbsent,
-  onDriverNews,
+  onRunEvent,
   onPaused,
   onReboot,
   onSignalled,
-  onTime,
-  onWord,
-} from "../domain/news.ts";
-import type { DriverNews, Word } from "../domain/news.ts";
+  onTimeLimit,
+  onVerdict,
+} from "../domain/transitions.ts";
+import type { RunEvent, Verdict } from "../domain/transitions.ts";
 import { nextSteps } from "../domain/steps.ts";
 import type { Now } from "../domain/steps.ts";
 import { WaitingRuns } from "../domain/waiting-runs.ts";
@@ -28,7 +28,7 @@ export const journalId = "journal-1";
 interface Box {
   state: "running" | "suspended" | "over";
   readonly startedAtMs: number;
-  news: DriverNews | undefined;
+  news: RunEvent | undefined;
 }
 
 /** A host in which everything goes wrong that may: the rules of the agent, with the clock, the engine and the control plane in the test's hand. */
@@ -155,7 +155,7 @@ export class HostModel {
   deliver(): void {
     for (const [key, box] of this.boxes) {
       const held = this.held.get(key);
-      if (box.news && held) this.put(onDriverNews(held, box.news, this.now));
+      if (box.news && held) this.put(onRunEvent(held, box.news, this.now));
       box.news = box.state === "over" ? box.news : undefined;
     }
     this.startReady();
@@ -183,13 +183,13 @@ export class HostModel {
     if (taken.phase.kind === "refused") expect(this.reported.has(taken.key)).toBe(true);
   }
 
-  word(run: Run, word: Word, askedAgoMs = 0): void {
+  word(run: Run, word: Verdict, askedAgoMs = 0): void {
     const key = keyOf(run);
     if (word.kind === "stop") this.stopped.add(key);
     const held = this.held.get(key);
     const isWanted = word.kind !== "stop" && word.kind !== "unknown";
     if (isWanted) this.heardMs = this.nowMs - askedAgoMs;
-    const said = held && onWord(held, word, this.now.at);
+    const said = held && onVerdict(held, word, this.now.at);
     if (said) this.put(isWanted ? renewed(said, this.heardMs, this.now) : said);
     else if (word.kind === "stop" && !this.settled.has(key)) this.put(neverStarted(key, run, this.now.at));
     this.settleDown([key].filter((k) => this.held.has(k)));
@@ -197,7 +197,7 @@ export class HostModel {
 
   pass(ms: number): void {
     this.nowMs += ms;
-    for (const held of this.held.values()) this.put(onLease(onTime(held, this.now), this.now));
+    for (const held of this.held.values()) this.put(onLease(onTimeLimit(held, this.now), this.now));
     for (const key of this.waiting.takeLate(this.nowMs)) {
       const held = this.held.get(key);
       if (held?.phase.kind === "accepted")
@@ -214,7 +214,7 @@ export class HostModel {
       const box = this.boxes.get(held.key);
       if (!isLive(next)) continue;
       if (box)
-        next = onDriverNews(
+        next = onRunEvent(
           next,
           { kind: "found", startedAt: new Date(box.startedAtMs), suspended: box.state === "suspended" },
           this.now,

@@ -16,7 +16,7 @@ import { RunEvents } from "./run-events.ts";
 import { RunOutput } from "./run-output.ts";
 import type { OutputOf } from "./run-output.ts";
 import { RunStarter } from "./run-starter.ts";
-import { StartQueue } from "./start-queue.ts";
+import { BoundedQueue } from "./bounded-queue.ts";
 import { UsageSampler } from "./usage-sampler.ts";
 import { usageMeter } from "./usage.ts";
 
@@ -158,7 +158,7 @@ function partsOf(options: DockerDriverOptions) {
   const starter = new RunStarter({
     ...shared,
     site,
-    queue: new StartQueue(startConcurrency),
+    queue: new BoundedQueue(startConcurrency),
     pulls: new ImagePulls(client, stop.signal),
     agentUid: process.getuid?.() ?? 0,
     ender,

@@ -14,14 +14,14 @@ import { notStarted } from "./not-started.ts";
 import type { RunEnder } from "./run-ender.ts";
 import type { RunEvents } from "./run-events.ts";
 import type { OutputOf } from "./run-output.ts";
-import type { StartQueue } from "./start-queue.ts";
+import type { BoundedQueue } from "./bounded-queue.ts";
 import type { UsageSampler } from "./usage-sampler.ts";
 import type { UsageMeter } from "./usage.ts";
 
 export interface RunStarterDeps {
   readonly client: EngineClient;
   readonly site: ContainerSite;
-  readonly queue: StartQueue;
+  readonly queue: BoundedQueue;
   readonly pulls: ImagePulls;
   readonly agentUid: number;
   readonly logger: Logger;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { HeldRun, Phase } from "../../domain/held-run.ts";
-import { adopted } from "../../domain/news.ts";
+import { adopted } from "../../domain/transitions.ts";
 import { sqliteJournal } from "./sqlite-journal.ts";
 
 const aRun = (n: number, phase: Phase = { kind: "accepted" }): HeldRun => ({

@@ -1,8 +1,8 @@
 import type { DriverEvent } from "@berth/plugins";
-import type { DriverNews } from "../domain/news.ts";
+import type { RunEvent } from "../domain/transitions.ts";
 
 /** A driver's event in the domain's words. */
-export function newsOf(event: DriverEvent): DriverNews {
+export function runEventOf(event: DriverEvent): RunEvent {
   if (event.kind !== "ended") return event;
   const { startedAt, at, exitCode, signal, outOfMemory, usage, stdoutBytes, stderrBytes, lostOutput } = event;
   return {

@@ -9,7 +9,7 @@ import { limitEnd } from "./steps.ts";
 import type { Now } from "./steps.ts";
 
 /** What the control plane says about a run. */
-export type Word =
+export type Verdict =
   | { readonly kind: "run" }
   | { readonly kind: "stop"; readonly cause: Exclude<StopCause, "timed_out">; readonly by: string }
   | { readonly kind: "suspend" }
@@ -17,7 +17,7 @@ export type Word =
   | { readonly kind: "unknown" };
 
 /** What the driver says about a run. */
-export type DriverNews =
+export type RunEvent =
   | { readonly kind: "preparing"; readonly detail: string }
   | { readonly kind: "started"; readonly at: Date }
   | {
@@ -40,7 +40,7 @@ export type DriverNews =
     };
 
 /** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
-export function onWord(held: HeldRun, word: Word, now: Date): HeldRun {
+export function onVerdict(held: HeldRun, word: Verdict, now: Date): HeldRun {
   const known = word.kind !== "unknown";
   // An end that was answered `unknown` is reported again only once the database knows the run.
   const answer = held.answer === "unknown" && known ? undefined : held.answer;
@@ -103,7 +103,7 @@ export const adopted = (key: string, run: Run): HeldRun => ({
 });
 
 /** A run after the driver's news; the same object where it changes nothing. What has ended stays as it ended. */
-export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun {
+export function onRunEvent(held: HeldRun, news: RunEvent, now: Now): HeldRun {
   if (!isLive(held)) return held;
   switch (news.kind) {
     case "preparing":
@@ -149,7 +149,7 @@ export function onDriverNews(held: HeldRun, news: DriverNews, now: Now): HeldRun
   }
 }
 
-function onFound(held: HeldRun, news: Extract<DriverNews, { kind: "found" }>, now: Now): HeldRun {
+function onFound(held: HeldRun, news: Extract<RunEvent, { kind: "found" }>, now: Now): HeldRun {
   if (!news.startedAt)
     return held.phase.kind === "accepted" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
   const times =
@@ -188,7 +188,7 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
   switch (held.phase.kind) {
     case "running":
     case "suspended":
-      return onDriverNews(
+      return onRunEvent(
         held,
         {
           kind: "lost",
@@ -225,7 +225,7 @@ export function onReboot(held: HeldRun, now: Now): HeldRun {
 }
 
 const lostByReboot = (held: HeldRun, now: Now): HeldRun =>
-  onDriverNews(
+  onRunEvent(
     held,
     {
       kind: "lost",
@@ -237,7 +237,7 @@ const lostByReboot = (held: HeldRun, now: Now): HeldRun =>
   );
 
 /** A run whose time limit is reached is to stop. */
-export function onTime(held: HeldRun, now: Now): HeldRun {
+export function onTimeLimit(held: HeldRun, now: Now): HeldRun {
   return !held.stop && limitEnd(held) <= now.elapsedMs ? decideStop(held, "timed_out", "") : held;
 }
 

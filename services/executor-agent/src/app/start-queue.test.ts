@@ -6,9 +6,9 @@ import { memoryJournal } from "../adapters/memory/memory-journal.ts";
 import { simDriver } from "../adapters/sim/sim-driver.ts";
 import { isLive, takesPlace } from "../domain/held-run.ts";
 import type { HeldRun, Phase } from "../domain/held-run.ts";
-import { adopted } from "../domain/news.ts";
+import { adopted } from "../domain/transitions.ts";
 import { RunTable } from "./run-table.ts";
-import { WaitingRoom } from "./waiting-room.ts";
+import { StartQueue } from "./start-queue.ts";
 
 const stops: AbortController[] = [];
 afterEach(() => stops.splice(0).forEach((stop) => stop.abort(new Error("test over"))));
@@ -21,6 +21,17 @@ const accepted = (n: number, specId: number, cpuMilli = 1000): HeldRun => ({
   phase: { kind: "accepted" },
 });
 
+/** Of a host's state, what does not matter to a start queue. */
+const unlimited = {
+  journalId: "j",
+  termOf: () => 0,
+  capacity: { cpuMilli: 2000, memoryBytes: 2 ** 30 },
+  canSuspend: true,
+  heardElapsedMs: 0,
+  waiting: 0,
+  isHeld: () => false,
+};
+
 /** A host of two processors whose driver has lanes, or has not. */
 function setUp(lanes: boolean) {
   const table = new RunTable(memoryJournal(), silentLogger, () => {});
@@ -31,19 +42,24 @@ function setUp(lanes: boolean) {
   let elapsedMs = 0;
   const stop = new AbortController();
   stops.push(stop);
-  const room = new WaitingRoom({
+  const now = () => ({ at: new Date(0), elapsedMs });
+  const queue = new StartQueue({
     table,
+    react(event) {
+      const host = { ...unlimited, get: (key: string) => table.get(key), values: () => table.values() };
+      for (const effect of event(host, now())) if (effect.do === "save") table.change(effect.held, effect.urgency);
+    },
     driver: {
       ...driver,
       features: () => new Set([...features, ...(lanes ? (["lanes"] as const) : [])]),
       takeBack: async (runs) => void takenBack.push(...runs.map(runKey)),
     },
-    clock: { bootId: "b", now: () => ({ at: new Date(0), elapsedMs }) },
+    clock: { bootId: "b", now },
     signal: stop.signal,
     mayStart: () => true,
     start(keys) {
       for (const key of keys) {
-        const lane = room.laneOf(key);
+        const lane = queue.laneOf(key);
         handed.push({ key, lane });
         put(key, lane === undefined ? { kind: "starting", detail: "" } : { kind: "queued" });
       }
@@ -52,32 +68,32 @@ function setUp(lanes: boolean) {
   const put = (key: string, phase: Phase): void => table.change({ ...table.get(key)!, phase }, "memory");
   return {
     table,
-    room,
+    queue,
     handed,
     takenBack,
     add(...runs: HeldRun[]) {
       table.load(runs);
-      room.add(runs.map(({ key }) => key));
+      queue.add(runs.map(({ key }) => key));
     },
     over(n: number) {
       put(runKey(run(n)), { kind: "refused", reason: { code: "X", message: "" }, refusedAt: new Date(0) });
-      room.onOver(runKey(run(n)));
-      room.startSome();
+      queue.onOver(runKey(run(n)));
+      queue.startSome();
     },
     placed: () => [...table.values()].filter(takesPlace).map(({ run: { taskId } }) => Number(taskId)),
     at: (ms: number) => (elapsedMs = ms),
   };
 }
 
-describe("WaitingRoom", () => {
+describe("StartQueue", () => {
   it("starts as many as fit, and the next when one is over", () => {
-    const { add, over, placed, handed, room } = setUp(false);
+    const { add, over, placed, handed, queue } = setUp(false);
     add(accepted(1, 1), accepted(2, 1), accepted(3, 1));
     expect(placed()).toEqual([1, 2]);
     over(1);
     expect(placed()).toEqual([2, 3]);
     expect(handed.every(({ lane }) => lane === undefined)).toBe(true);
-    expect(room.size).toBe(0);
+    expect(queue.size).toBe(0);
   });
 
   it("lines the others up behind runs of their spec; never do more take a place than fit", () => {
@@ -114,14 +130,5 @@ describe("WaitingRoom", () => {
     await expect.poll(() => takenBack).toEqual([runKey(run(3))]);
     at(3_000);
     await expect.poll(() => takenBack).toEqual([runKey(run(3)), runKey(run(3))]); // the first word may be lost
-  });
-
-  it("gives back what waits since an earlier life of the agent, and not what has begun", () => {
-    const { room, takenBack } = setUp(true);
-    room.giveBackFound([
-      { kind: "found", run: run(1), startedAt: new Date(0), suspended: false },
-      { kind: "found", run: run(2), startedAt: undefined, suspended: false },
-    ]);
-    expect(takenBack).toEqual([runKey(run(2))]);
   });
 });

@@ -1,5 +1,5 @@
 /** Does at most a few things at once, in order. What waits can be taken out again. */
-export class StartQueue {
+export class BoundedQueue {
   readonly #limit: number;
   readonly #waiting = new Map<string, () => Promise<void>>();
   #busy = 0;

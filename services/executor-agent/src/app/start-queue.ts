@@ -1,14 +1,14 @@
 import type { Run } from "@berth/core";
-import type { DriverEvent } from "@berth/plugins";
-import { tooLong } from "../domain/admission.ts";
 import { Lanes } from "../domain/lanes.ts";
-import { onTurn } from "../domain/news.ts";
 import { WaitingRuns } from "../domain/waiting-runs.ts";
 import type { AgentDeps } from "./agent-deps.ts";
+import type { React } from "./draft.ts";
+import { onTurn, onWaitedTooLong } from "./reactor.ts";
 import type { RunTable } from "./run-table.ts";
 
-export interface WaitingRoomDeps extends Pick<AgentDeps, "clock" | "driver"> {
-  readonly table: RunTable;
+export interface StartQueueDeps extends Pick<AgentDeps, "clock" | "driver"> {
+  readonly table: Pick<RunTable, "get" | "used" | "knowsUse">;
+  readonly react: React;
   /** Whether this agent speaks for its host; nothing starts until it does. */
   readonly mayStart: () => boolean;
   readonly start: (keys: readonly string[]) => void;
@@ -18,13 +18,13 @@ export interface WaitingRoomDeps extends Pick<AgentDeps, "clock" | "driver"> {
 const lookEveryMs = 250;
 
 /** Runs of this host that wait for room: started the moment there is some, given back where there is none for long. */
-export class WaitingRoom {
-  readonly #deps: WaitingRoomDeps;
+export class StartQueue {
+  readonly #deps: StartQueueDeps;
   readonly #runs = new WaitingRuns();
   readonly #lanes = new Lanes();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(deps: WaitingRoomDeps) {
+  constructor(deps: StartQueueDeps) {
     this.#deps = deps;
     deps.signal.addEventListener("abort", () => clearTimeout(this.#timer));
   }
@@ -38,16 +38,10 @@ export class WaitingRoom {
     return this.#lanes.laneOf(key);
   }
 
-  /** What waits in a lane since an earlier life of the agent is given back: nobody here knows any more behind which run, and for how long. */
-  giveBackFound(found: readonly DriverEvent[]): void {
-    this.#takeBack(found.flatMap((event) => (event.kind === "found" && !event.startedAt ? event.run : [])));
-  }
-
   /** A run is over: the one behind it has its place now. */
   onOver(key: string): void {
     const next = this.#lanes.leave(key);
-    const held = next === undefined ? undefined : this.#deps.table.get(next);
-    if (held) this.#deps.table.change(onTurn(held), "memory");
+    if (next !== undefined) this.#deps.react((host) => onTurn(host, next));
   }
 
   add(keys: readonly string[]): void {
@@ -84,21 +78,17 @@ export class WaitingRoom {
 
   #giveBackLate(): void {
     this.#timer = undefined;
-    const { table, clock, mayStart } = this.#deps;
+    const { table, clock, react, mayStart } = this.#deps;
     if (!mayStart()) return;
-    const { at, elapsedMs } = clock.now();
-    for (const key of this.#runs.takeLate(elapsedMs)) {
-      const held = table.get(key);
-      if (held?.phase.kind !== "accepted") continue;
-      const reason = tooLong("other tasks of this host took longer than expected");
-      table.change({ ...held, phase: { kind: "refused", reason, refusedAt: at } }, "now");
-    }
-    this.#takeBack(this.#lanes.late(elapsedMs).flatMap((key) => table.get(key)?.run ?? []));
+    const { elapsedMs } = clock.now();
+    const late = this.#runs.takeLate(elapsedMs);
+    if (late.length > 0) react((host, now) => onWaitedTooLong(host, late, now));
+    this.takeBack(this.#lanes.late(elapsedMs).flatMap((key) => table.get(key)?.run ?? []));
     this.startSome();
   }
 
-  /** What has begun meanwhile goes on. */
-  #takeBack(runs: readonly Run[]): void {
+  /** Asks the driver to drop runs that wait in a lane; one that has started by then runs on. */
+  takeBack(runs: readonly Run[]): void {
     if (runs.length > 0) void this.#deps.driver.takeBack(runs).catch(() => {});
   }
 }

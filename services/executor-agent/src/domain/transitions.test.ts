@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { now, running } from "../testing/held-runs.ts";
 import type { HeldRun } from "./held-run.ts";
-import { onDriverNews, onTime } from "./news.ts";
+import { onRunEvent, onTimeLimit } from "./transitions.ts";
 import { limitEnd } from "./steps.ts";
 
 describe("what an end means", () => {
@@ -20,7 +20,7 @@ describe("what an end means", () => {
         stderrBytes: 0,
       };
       const then = { at, elapsedMs: now.elapsedMs + elapsedMs };
-      const { phase } = onDriverNews(running(), { kind: "ended", exit }, then);
+      const { phase } = onRunEvent(running(), { kind: "ended", exit }, then);
       return phase.kind === "ended" ? [phase.end.wallMs, phase.end.endedAt.getTime() - now.at.getTime()] : [];
     };
     expect(ended(2_000, 2_000)).toEqual([2_000, 2_000]);
@@ -29,7 +29,7 @@ describe("what an end means", () => {
     expect(ended(2_000, 2_000, new Date(now.at.getTime() + 1_500))).toEqual([2_000, 2_000]);
     // Told together with its start, and late: the times are the driver's.
     const late = { at: new Date(now.at.getTime() + 60_000), elapsedMs: now.elapsedMs + 60_000 };
-    const { phase } = onDriverNews(
+    const { phase } = onRunEvent(
       running(),
       { kind: "lost", at: new Date(now.at.getTime() + 700), startedAt: undefined, reason: { code: "X", message: "" } },
       late,
@@ -41,8 +41,8 @@ describe("what an end means", () => {
     const needs = { ...running().needs, timeLimitMs: 3_600_000 };
     const later = { at: new Date(now.at.getTime() + 7_200_000), elapsedMs: now.elapsedMs + 7_200_000 };
     const found = (over: boolean) =>
-      onTime(
-        onDriverNews(running({ needs }), { kind: "found", startedAt: now.at, suspended: false, over }, later),
+      onTimeLimit(
+        onRunEvent(running({ needs }), { kind: "found", startedAt: now.at, suspended: false, over }, later),
         later,
       );
     expect(found(true).stop).toBeUndefined();
@@ -63,7 +63,7 @@ describe("what an end means", () => {
       stderrBytes: 0,
     };
     const end = (held: HeldRun, more: object = {}) => {
-      const { phase } = onDriverNews(held, { kind: "ended", exit: { ...exit, ...more } }, now);
+      const { phase } = onRunEvent(held, { kind: "ended", exit: { ...exit, ...more } }, now);
       return phase.kind === "ended" ? [phase.end.outcome, phase.end.reason.code, phase.end.startedAt] : [];
     };
     const stop = (cause: "killed" | "superseded" | "timed_out", stage: "wanted" | "term" = "term") =>
