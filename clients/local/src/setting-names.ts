@@ -12,6 +12,7 @@ const ofServices = [
   "DATA_DIR",
   "DEFAULT_IMAGE",
   "DRIVER",
+  "DRIVER_CONFIG",
   "ENGINE",
   "FILES_DIR",
   "FIRST_ADMIN",

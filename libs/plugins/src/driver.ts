@@ -7,6 +7,11 @@ import type { Reason, RunRefusal, Resources, Run } from "@berth/core";
 export interface Driver {
   /** docker, process, sim, or a site's own. */
   getName(): string;
+  /**
+   * Who writes a run's output: `task`, the default, into stdoutPath and stderrPath, which exist and are its user's; `driver`, through the LogSink; `none`: its runs
+   * have neither output nor directories.
+   */
+  readonly outputBy?: "task" | "driver" | "none";
   /** What holds here; valid after open. A request that is not enforced still counts for placement. */
   features(): ReadonlySet<Feature>;
   /** Connects, and finds what runs of an earlier life of the agent are there; they come as events. */

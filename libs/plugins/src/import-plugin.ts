@@ -6,7 +6,7 @@ export interface PluginKind<T> {
   /** For error messages: `ranking policy`. */
   readonly what: string;
   /** The beginning of its errors' reasons, such as RANKING_NOT_FOUND and RANKING_INVALID. */
-  readonly reason: "AUTH_PROVIDER" | "RANKING";
+  readonly reason: "AUTH_PROVIDER" | "DRIVER" | "RANKING";
   /** What a module must export: a function that makes one. */
   readonly exported: string;
   /** Names that need no module. */
@@ -16,8 +16,9 @@ export interface PluginKind<T> {
 }
 
 /**
- * Makes a site's own plugin by its module, which is a path (starting with `.` or `/`) or the name of an installed package. Throws AppError `invalid`
- * …_NOT_FOUND or …_INVALID, naming what is wrong.
+ * Makes a site's own plugin by its module, which is a path (starting with `.` or `/`) or the name of an installed package. Throws AppError `invalid` …_NOT_FOUND where
+ * the module, or one that it imports, is not there; …_INVALID where it cannot be read, exports no such function, the function fails, or what it returns lacks a
+ * function. An AppError of the plugin's own comes through.
  */
 export async function importPlugin<T>(kind: PluginKind<T>, name: string, ...args: readonly unknown[]): Promise<T> {
   const isPath = isAbsolute(name) || name.startsWith(".");
@@ -30,12 +31,25 @@ export async function importPlugin<T>(kind: PluginKind<T>, name: string, ...args
   try {
     module = (await import(isPath ? pathToFileURL(resolve(name)).href : name)) as typeof module;
   } catch (cause) {
-    throw fault(`not one of ${kind.builtIn.join(", ")}, and not a module that can be imported`, "NOT_FOUND", cause);
+    if (!isMissing(cause)) throw fault(`the module cannot be imported: ${firstLine(cause)}`, "INVALID", cause);
+    const names = kind.builtIn.join(", ");
+    throw fault(`not one of ${names}, and not a module that can be imported: ${firstLine(cause)}`, "NOT_FOUND", cause);
   }
   const make = module[kind.exported];
   if (typeof make !== "function") throw fault(`the module does not export a function ${kind.exported}`, "INVALID");
-  const made = (await (make as (...given: unknown[]) => unknown)(...args)) as Record<string, unknown> | undefined;
+  let made: Record<string, unknown> | undefined;
+  try {
+    made = (await (make as (...given: unknown[]) => unknown)(...args)) as typeof made;
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw fault(`${kind.exported}() failed: ${firstLine(cause)}`, "INVALID", cause);
+  }
   const missing = kind.methods.find((method) => typeof made?.[method] !== "function");
   if (missing !== undefined) throw fault(`what ${kind.exported}() returns has no function ${missing}`, "INVALID");
   return made as T;
 }
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && ["ERR_MODULE_NOT_FOUND", "ENOENT"].includes(String(error.code));
+
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;

@@ -30,8 +30,10 @@ const shape = {
         .replaceAll(/[^A-Za-z0-9_-]/g, "_")
         .slice(0, 64),
     ),
-  /** What runs the tasks. */
-  driver: z.enum(["docker", "process", "sim"]),
+  /** What runs the tasks: `docker`, `process`, `sim`, or a module that exports `driver` (libs/plugins/src/load-driver.ts), as a path or an installed package. */
+  driver: z.string().min(1),
+  /** Settings of such a module. */
+  driverConfig: z.record(z.string(), z.unknown()).default({}),
   /** Journal, keepers and scripts; tasks of other users pass through it. */
   dataDir: z.string().min(1),
   /** Sockets of keepers, where paths are short; default: the data directory. */

@@ -47,13 +47,14 @@ await runService({
       logger,
       onConnected: () => agent.wake(),
     });
-    const { driver, files, deliver } = await makeDriver(
-      { ...config, trust },
-      journal.logPositions,
-      clock.bootId,
+    const { driver, files, deliver } = await makeDriver({
+      config,
+      trust,
+      positions: journal.logPositions,
+      bootId: clock.bootId,
       logger,
       closing,
-    );
+    });
     const agentId = agentIdOf(clock.bootId, lock.path);
     const agent: Agent = new Agent({
       hostId,

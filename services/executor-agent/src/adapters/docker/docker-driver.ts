@@ -52,6 +52,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver {
 
   return {
     getName: () => "docker",
+    outputBy: "driver",
     features: () => featuresOf(options.engine, meter),
     capacity: () => ({
       cpuMilli: Math.max(0, facts.NCPU * 1000 - reserve.cpuMilli),

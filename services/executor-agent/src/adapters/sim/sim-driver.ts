@@ -110,6 +110,7 @@ export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver
 
   return {
     getName: () => "sim",
+    outputBy: "none",
     features: () => features,
     async open() {
       queue = new EventQueue();
