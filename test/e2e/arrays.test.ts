@@ -36,6 +36,11 @@ describe("arrays", () => {
     expect(await show(`${id}.999999`)).toMatchObject({ state: "TASK_STATE_PENDING" });
     expect(await ok("kill", `${id}.500000`)).toContain("killed");
     expect(await ok("ls", id, "--state", "killed")).toMatch(new RegExp(`^${id}\\.500000 .*killed`, "m"));
+    await ok("kill", `${id}.500001-500003,500010`);
+    const waited = await cluster.berth(["wait", `${id}.500001-500003,500010`]);
+    expect(waited.stdout.trim().split("\n").toSorted()).toEqual(
+      [500_001, 500_002, 500_003, 500_010].map((index) => expect.stringMatching(`^${id}\\.${index}  killed`) as string),
+    );
     await ok("kill", id);
     await until(async () => (await show(id)).state === "TASK_STATE_OVER", "the array to be over");
     expect((await show(id)).progress!.ended).toEqual({ killed: 1_000_000 });

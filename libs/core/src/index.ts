@@ -8,6 +8,7 @@ export * from "./run-refusal.ts";
 export * from "./run.ts";
 export * from "./secret-files.ts";
 export * from "./task-id.ts";
+export * from "./task-ids.ts";
 export * from "./task-paths.ts";
 export * from "./task-state.ts";
 export * from "./unreachable.ts";

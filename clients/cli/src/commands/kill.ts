@@ -1,4 +1,4 @@
-import { parseTaskId } from "@berth/core";
+import { parseTaskIds } from "@berth/core";
 import { fromFailure, outcomeFromWire, stateFromWire } from "@berth/contracts";
 import { ListTasksRequest, RequestTasksResponse } from "@berth/contracts/api";
 import type { RequestTasksResult } from "@berth/contracts/api";
@@ -26,7 +26,7 @@ export function register(program: Command, caller: Caller): void {
     .description(
       "Ends tasks: one that waits at once, one that runs with TERM and, after its grace time, KILL. Killing one that is over is no error.",
     )
-    .argument("[id...]", "tasks, arrays or elements")
+    .argument("[id...]", "tasks, arrays or elements, as 17, 17.4 or 17.1-3,7")
     .option("--name <name>", "my live tasks with this name; a trailing * matches a prefix")
     .option("--all", "all my live tasks")
     .option("-u, --user <name>", "with --name or --all: of another user, or '*' for everybody (admins)")
@@ -36,7 +36,7 @@ export function register(program: Command, caller: Caller): void {
       if (ways !== 1) throw usageError("id", "name tasks by their ids, or by --name, or say --all; one of these");
       if (ids.length > 0 && options.user !== undefined)
         throw usageError("--user", "goes with --name or --all; tasks named by their ids need no user");
-      const named = ids.map((id) => parseTaskId(id, "id"));
+      const named = parseTaskIds(ids, "id");
       const results = await withBerth(caller, async (berth) =>
         ids.length > 0 ? killAll(berth, named) : killLive(berth, options),
       );

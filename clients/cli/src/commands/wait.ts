@@ -1,4 +1,4 @@
-import { parseTaskId } from "@berth/core";
+import { parseTaskIds } from "@berth/core";
 import { GetTaskResponse } from "@berth/contracts/api";
 import type { Command } from "commander";
 import { withBerth } from "../connection.ts";
@@ -16,12 +16,12 @@ export function register(program: Command, caller: Caller): void {
     .description(
       "Waits until all are over, tells how each ended, and exits with the code of the first of them, as named, that did not succeed.",
     )
-    .argument("<id...>", "tasks, arrays or elements")
+    .argument("<id...>", "tasks, arrays or elements, as 17, 17.4 or 17.1-3,7")
     .option("-q, --quiet", "say nothing")
     .option("--json", "a line of JSON for each that ends")
     .action(async (ids: string[], options: { quiet?: boolean; json?: boolean }) => {
       goOnWithoutOutput();
-      const taskIds = ids.map((id) => parseTaskId(id, "id"));
+      const taskIds = parseTaskIds(ids, "id");
       const tasks = await withBerth(caller, (berth) =>
         untilOver(berth, taskIds, { onAway: () => note("the cluster does not answer; trying again") }, (task) => {
           if (!isOver(task)) return;
