@@ -76,7 +76,7 @@ export function admission(admit: Admit, options: AdmissionOptions = {}): ServerI
         const decide = (admitted: Admitted | undefined): void => {
           if (stream.destroyed) return;
           const budget = admitted
-            ? known.open(admitted.user, addresses?.open(addressOf(stream)))
+            ? known.open(admitted.user, addresses && (() => addresses.open(addressOf(stream))))
             : unknown.open(addressOf(stream));
           const mostBytes = admitted ? maxMessageBytes : unknownMessageBytes;
           new MessageGuard(stream, { budget, mostBytes, expected: !requestStream, deadlines, onFault });

@@ -17,13 +17,15 @@ export const knownLimits: BudgetLimits = {
   callsPerCaller: 15_000,
   calls: 100_000,
 };
-/** Limits per address for callers with credentials. They leave as much again for other addresses. */
+/** Limits per address for callers with credentials, of messages larger than `smallBytes`. They leave as much again for other addresses. */
 export const addressLimits: BudgetLimits = {
   bytesPerCaller: 256 * MiB,
   bytes: Infinity,
-  callsPerCaller: 50_000,
+  callsPerCaller: Infinity,
   calls: Infinity,
 };
+/** A message up to this size counts for its user only. Nearly all are that small, and a second count would cost each of them. */
+export const smallBytes = 64 * 1024;
 /** For services of this cluster. */
 export const noLimits: BudgetLimits = {
   bytesPerCaller: Infinity,
@@ -53,17 +55,15 @@ export class ReceiveBudget {
     this.#limits = limits;
   }
 
-  /** Opens a call, which also counts in `beside`. Throws `quota` TOO_MANY_CALLS, after releasing `beside`. */
-  open(caller: string, beside?: CallBudget): CallBudget {
+  /** Opens a call. A message larger than `smallBytes` also counts in what `beside` opens. Throws `quota` TOO_MANY_CALLS. */
+  open(caller: string, beside?: () => CallBudget): CallBudget {
     const held = this.#callers.get(caller) ?? { bytes: 0, calls: 0 };
-    if (held.calls >= this.#limits.callsPerCaller || this.#calls >= this.#limits.calls) {
-      beside?.release();
+    if (held.calls >= this.#limits.callsPerCaller || this.#calls >= this.#limits.calls)
       throw new AppError(
         "quota",
         "TOO_MANY_CALLS",
         `${caller} has too many calls open here; let some of them end first`,
       );
-    }
     this.#callers.set(caller, held);
     held.calls += 1;
     this.#calls += 1;
@@ -97,19 +97,21 @@ class OpenCall implements CallBudget {
   readonly #budget: ReceiveBudget;
   readonly #caller: string;
   readonly #held: Held;
-  readonly #beside: CallBudget | undefined;
+  readonly #openBeside: (() => CallBudget) | undefined;
+  #beside: CallBudget | undefined;
   #bytes = 0;
   #isOpen = true;
 
-  constructor(budget: ReceiveBudget, caller: string, held: Held, beside: CallBudget | undefined) {
+  constructor(budget: ReceiveBudget, caller: string, held: Held, openBeside: (() => CallBudget) | undefined) {
     this.#budget = budget;
     this.#caller = caller;
     this.#held = held;
-    this.#beside = beside;
+    this.#openBeside = openBeside;
   }
 
   reserve(bytes: number): void {
     if (!this.#isOpen) return;
+    if (bytes > smallBytes) this.#beside ??= this.#openBeside?.();
     this.#beside?.reserve(bytes);
     this.#budget.take(this.#caller, this.#held, bytes - this.#bytes);
     this.#bytes = bytes;
