@@ -46,7 +46,7 @@ const dockerd = (): string | undefined =>
 /** Starts one; resolves when it answers (about 2 s). */
 export async function startDockerEngine(
   dir: string,
-  options: { readonly liveRestore?: boolean } = {},
+  options: { readonly liveRestore?: boolean; readonly bridge?: string } = {},
 ): Promise<DockerEngine> {
   const path = dockerd();
   if (path === undefined) throw new Error("no dockerd");
@@ -74,7 +74,7 @@ export async function startDockerEngine(
         "-H",
         `unix://${socketPath}`,
         "--iptables=false",
-        "--bridge=none",
+        `--bridge=${options.bridge ?? "none"}`,
         `--cgroup-parent=/${cgroup}`,
       ],
       {
