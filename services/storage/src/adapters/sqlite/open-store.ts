@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { openSqlite } from "@berth/database";
+import { damaged, openSqlite } from "@berth/database";
 import { beginLife } from "./epoch.ts";
 import { inodeOf, openMarkFile } from "./mark-file.ts";
 import { migrations } from "./schema.ts";
+import { isOutOfRange } from "./task-rows.ts";
 import { sqliteTaskStore } from "./sqlite-task-store.ts";
 import type { SqliteTaskStore, SqliteTaskStoreOptions } from "./sqlite-task-store.ts";
 
@@ -19,7 +20,7 @@ export interface OpenStoreOptions extends SqliteTaskStoreOptions {
 
 /**
  * Opens the database in `dir`, whose lock is held. One that was restored from a copy begins a new epoch: what ran by it is over as lost, and what hosts still
- * have of before is unknown to it.
+ * have of before is unknown to it. Throws `precondition` DATABASE_DAMAGED where what the database keeps of itself cannot be read.
  */
 export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: OpenStoreOptions): SqliteTaskStore {
   const path = join(dir, "storage.db");
@@ -29,6 +30,7 @@ export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: O
     const inode = inodeOf(path);
     const renewed = beginLife(database, { now: options.now(), inode, mark: mark.left, newEpoch });
     if (renewed) logger.warn("the database was restored from a copy: a new epoch begins", { ...renewed });
+    database.sql("SELECT term, expires_at FROM leases").all(); // a leader would be told only that something went wrong
     let marked = -1;
     const store = sqliteTaskStore(database, {
       ...options,
@@ -51,6 +53,7 @@ export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: O
   } catch (error) {
     mark.close();
     database.close();
+    if (isOutOfRange(error)) throw damaged(path, `a number of its own is none: ${error.message}`, error);
     throw error;
   }
 }
