@@ -21,8 +21,8 @@ export interface AuthPlugin {
   /** Whether a user may run this task. False rejects it at submit. */
   canRun(task: TaskToJudge): Promise<boolean>;
   /**
-   * Login names of all disabled users, whose waiting tasks are held while they are disabled. A provider that cannot list them omits this method; `canRun` still
-   * refuses new tasks.
+   * Login names of all disabled users, whose waiting tasks are not started meanwhile. A provider that cannot list them leaves this out, and is asked by
+   * `getUser` for each owner of tasks.
    */
   disabledUsers?(): Promise<readonly string[]>;
 }

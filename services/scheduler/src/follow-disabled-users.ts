@@ -2,6 +2,7 @@ import { AuthServiceService } from "@berth/contracts/auth";
 import { grpcChannel, grpcClient, sleep } from "@berth/runtime";
 import type { Closing, Logger, Trust } from "@berth/runtime";
 import { DisabledUsers } from "./app/disabled-users.ts";
+import type { Scheduler } from "./app/scheduler.ts";
 
 /** Longer than auth takes to start at the same time as a scheduler. */
 const firstAnswerMs = 5_000;
@@ -15,7 +16,7 @@ export async function followDisabledUsers(
     readonly closing: Closing;
     readonly logger: Logger;
   },
-  changed: (users: ReadonlySet<string>) => void,
+  scheduler: Pick<Scheduler, "owners" | "setDisabledUsers">,
   signal: AbortSignal,
 ): Promise<void> {
   const { trust, closing, logger } = at;
@@ -25,8 +26,9 @@ export async function followDisabledUsers(
     authorization: trust.authorization,
   });
   const disabled = new DisabledUsers({
-    list: async (until) => (await auth.listDisabledUsers({}, { signal: until, deadlineMs: 5_000 })).users,
-    changed,
+    list: async (until) =>
+      (await auth.listDisabledUsers({ among: scheduler.owners() }, { signal: until, deadlineMs: 5_000 })).users,
+    changed: (users) => scheduler.setDisabledUsers(users),
     sleep,
     logger,
   });

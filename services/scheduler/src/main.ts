@@ -59,11 +59,7 @@ await runGrpcService("scheduler", readSchedulerConfig, async ({ config, logger, 
     leaseTtlMs: config.leaseTtlMs,
   });
   const activity = () => (scheduler.term > 0 ? `leads, term ${scheduler.term}` : "stands by");
-  const known = followDisabledUsers(
-    { auth: config.auth, trust, closing, logger },
-    (users) => scheduler.setDisabledUsers(users),
-    signal,
-  );
+  const known = followDisabledUsers({ auth: config.auth, trust, closing, logger }, scheduler, signal);
   return {
     services: [bindService(ScheduleServiceService, scheduleService(scheduler)), problemService(problems, activity)],
     run() {

@@ -151,6 +151,8 @@ describe("the auth service with people of an LDAP directory", () => {
       submits: [{ project: "", volumes: [], image: "" }],
     });
     expect(results[0]!.failure).toMatchObject({ reason: "MAY_NOT_RUN" });
+    const among = ["ada", "ben", "never-there"];
+    expect((await auth.listDisabledUsers({ among })).users).toEqual(["ada", "never-there"]);
     server.modify(`dn: uid=ada,${ldapPeople.people}\nchangetype: modify\ndelete: shadowExpire\n`);
   });
 

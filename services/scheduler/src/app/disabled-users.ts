@@ -2,7 +2,7 @@ import { AppError } from "@berth/core";
 import type { Logger } from "../ports/instruments.ts";
 
 export interface DisabledUsersDeps {
-  /** Asks auth. Fails with AppError only. */
+  /** Asks auth about all users, or about those whose tasks there are now. Fails with AppError only. */
   list(signal: AbortSignal): Promise<readonly string[]>;
   /** Called where the answer differs from the last one. */
   changed(users: ReadonlySet<string>): void;

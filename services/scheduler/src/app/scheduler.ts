@@ -49,6 +49,12 @@ export class Scheduler {
     this.#leader?.setDisabledUsers(users);
   }
 
+  /** Whose tasks wait or run, as far as this scheduler leads and remembers. */
+  owners(): string[] {
+    const shapes = this.#leader?.queue.shapes.all() ?? [];
+    return [...new Set([...this.#disabledUsers, ...Array.from(shapes, ({ user }) => user)])];
+  }
+
   get pending(): number {
     return this.#leader?.queue.pending ?? 0;
   }

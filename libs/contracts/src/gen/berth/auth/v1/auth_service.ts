@@ -161,11 +161,13 @@ export interface CheckSessionResponse {
   user: User | undefined;
 }
 
-/** Nothing to say. */
+/** Whose tasks wait. */
 export interface ListDisabledUsersRequest {
+  /** Login names, at most 10,000. */
+  among: string[];
 }
 
-/** All of them. */
+/** Who is disabled. */
 export interface ListDisabledUsersResponse {
   /** Login names. */
   users: string[];
@@ -1074,11 +1076,14 @@ export const CheckSessionResponse: MessageFns<CheckSessionResponse> = {
 };
 
 function createBaseListDisabledUsersRequest(): ListDisabledUsersRequest {
-  return {};
+  return { among: [] };
 }
 
 export const ListDisabledUsersRequest: MessageFns<ListDisabledUsersRequest> = {
-  encode(_: ListDisabledUsersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListDisabledUsersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.among) {
+      writer.uint32(10).string(v!);
+    }
     return writer;
   },
 
@@ -1095,6 +1100,14 @@ export const ListDisabledUsersRequest: MessageFns<ListDisabledUsersRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.among.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1107,20 +1120,24 @@ export const ListDisabledUsersRequest: MessageFns<ListDisabledUsersRequest> = {
     }
   },
 
-  fromJSON(_: any): ListDisabledUsersRequest {
-    return {};
+  fromJSON(object: any): ListDisabledUsersRequest {
+    return { among: globalThis.Array.isArray(object?.among) ? object.among.map((e: any) => globalThis.String(e)) : [] };
   },
 
-  toJSON(_: ListDisabledUsersRequest): unknown {
+  toJSON(message: ListDisabledUsersRequest): unknown {
     const obj: any = {};
+    if (message.among?.length) {
+      obj.among = message.among;
+    }
     return obj;
   },
 
   create<I extends Exact<DeepPartial<ListDisabledUsersRequest>, I>>(base?: I): ListDisabledUsersRequest {
     return ListDisabledUsersRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListDisabledUsersRequest>, I>>(_: I): ListDisabledUsersRequest {
+  fromPartial<I extends Exact<DeepPartial<ListDisabledUsersRequest>, I>>(object: I): ListDisabledUsersRequest {
     const message = createBaseListDisabledUsersRequest();
+    message.among = object.among?.map((e) => e) || [];
     return message;
   },
 };
@@ -3754,7 +3771,10 @@ export const AuthServiceService = {
       Buffer.from(CheckSessionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckSessionResponse => CheckSessionResponse.decode(value),
   },
-  /** Users who are disabled, whose tasks are not to be started now. Empty where the provider cannot list them. */
+  /**
+   * Users who are disabled, whose tasks are not to be started now: all of them where the provider can list them, else those of the ones that are named. A name that
+   * the provider does not know counts as disabled.
+   */
   listDisabledUsers: {
     path: "/berth.auth.v1.AuthService/ListDisabledUsers" as const,
     requestStream: false as const,
@@ -3893,7 +3913,10 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * PERMISSION_DENIED SESSION_ENDED.
    */
   checkSession: handleUnaryCall<CheckSessionRequest, CheckSessionResponse>;
-  /** Users who are disabled, whose tasks are not to be started now. Empty where the provider cannot list them. */
+  /**
+   * Users who are disabled, whose tasks are not to be started now: all of them where the provider can list them, else those of the ones that are named. A name that
+   * the provider does not know counts as disabled.
+   */
   listDisabledUsers: handleUnaryCall<ListDisabledUsersRequest, ListDisabledUsersResponse>;
   /** Adds a user. Codes: INVALID_ARGUMENT, ABORTED USER_EXISTS, FAILED_PRECONDITION ADMIN_EXISTS. */
   createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
@@ -4020,7 +4043,10 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckSessionResponse) => void,
   ): ClientUnaryCall;
-  /** Users who are disabled, whose tasks are not to be started now. Empty where the provider cannot list them. */
+  /**
+   * Users who are disabled, whose tasks are not to be started now: all of them where the provider can list them, else those of the ones that are named. A name that
+   * the provider does not know counts as disabled.
+   */
   listDisabledUsers(
     request: ListDisabledUsersRequest,
     callback: (error: ServiceError | null, response: ListDisabledUsersResponse) => void,
