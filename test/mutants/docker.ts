@@ -60,6 +60,6 @@ export const dockerMutants: readonly Mutant[] = [
     file: "services/executor-agent/src/domain/steps.ts",
     find: " && !endFollows",
     replace: "",
-    tests: ["services/executor-agent/src/domain/news.test.ts"],
+    tests: ["services/executor-agent/src/domain/transitions.test.ts"],
   },
 ];

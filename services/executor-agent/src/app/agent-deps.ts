@@ -10,7 +10,7 @@ import type { TaskFiles } from "../ports/task-files.ts";
 /** All that an agent needs of the world. */
 export interface AgentDeps {
   readonly hostId: string;
-  /** Tells this agent from others that use the same host name; the same again after a restart. */
+  /** Distinguishes this agent from others that use the same host name. Does not change when the agent restarts. */
   readonly agentId: string;
   readonly version: string;
   readonly driver: Driver;
@@ -21,10 +21,10 @@ export interface AgentDeps {
   readonly random: () => number;
   readonly logger: Logger;
   readonly defaultImage: string;
-  /** Told of each end, for spans and counters. */
+  /** Called for each run that ended, for spans and counters. */
   readonly onEnd: (held: HeldRun, end: End, spec: RunSpec | undefined) => void;
-  /** Told of each run that was not taken over, with the reason's code. */
+  /** Called for each run that the agent refused, with the code of the reason. */
   readonly onRefused?: (code: string) => void;
-  /** Brings output where it belongs before its run's end counts: an end whose output is still on its way is left out, and comes through `later`. */
+  /** Uploads a run's output before its end is acted on. Returns the events that need no upload; an end whose output is still being uploaded comes through `later`. */
   readonly deliver: (events: readonly DriverEvent[], later: (event: DriverEvent) => void) => readonly DriverEvent[];
 }

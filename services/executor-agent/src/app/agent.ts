@@ -101,17 +101,17 @@ export class Agent {
     this.#limits.arm();
   };
 
-  /** Whether the driver has told what it found; assignments are taken from then on. */
+  /** Whether the driver has reported the runs it found. The agent takes assignments from then on. */
   get ready(): boolean {
     return this.#ready;
   }
 
-  /** Whether another agent uses this host's name: then this one starts nothing. */
+  /** Whether another agent uses this host's name. While it does, this agent starts nothing. */
   get hostNameTaken(): boolean {
     return this.#name.isTaken;
   }
 
-  /** Calls it whenever assignments can be taken; its signal is aborted when they cannot any more. */
+  /** Calls `fn` each time this agent becomes able to take assignments, and aborts its signal when it no longer is. */
   whileAssignable(fn: (signal: AbortSignal) => void): void {
     this.#name.whileOurs((signal) => fn(AbortSignal.any([signal, this.#stop.signal])));
   }
@@ -121,14 +121,14 @@ export class Agent {
     return this.#table.liveCount;
   }
 
-  /** Those of them that stand still because their lease ended. */
+  /** Live runs that are frozen because their lease ended. */
   get frozenRuns(): number {
     return [...this.#table.values()].filter((held) => held.frozen && isLive(held)).length;
   }
 
   /**
-   * Reads the journal, opens the driver, judges what it finds, and keeps this host as it should be until the signal is aborted; what runs then runs on.
-   * `onReady` is called once, when assignments can be taken. Rejects where journal or driver fail for good.
+   * Reads the journal, opens the driver, compares both, and reacts to events until the signal is aborted. Runs continue after that.
+   * Calls `onReady` once, when the agent can take assignments. Rejects if journal or driver fail for good.
    */
   async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
     const { driver } = this.#deps;
@@ -159,7 +159,7 @@ export class Agent {
     }
   }
 
-  /** Takes over new runs. Resolves when they are in the journal, accepted or refused; rejects with AppError `unavailable` where it cannot say. */
+  /** Takes over or refuses new runs. Resolves when the decisions are in the journal; rejects with AppError `unavailable` if the agent can decide nothing yet. */
   async onAssign(request: AssignRequest): Promise<AssignReply> {
     if (!this.#ready) throw new AppError("unavailable", "AGENT_STARTING", "the agent is not ready yet");
     if (!this.#name.isOurs)
@@ -169,7 +169,7 @@ export class Agent {
     return {};
   }
 
-  /** Something concerns this host: ask what. Also after a reconnect. */
+  /** Sends a sync now, because the server has something for this host or the bus has reconnected. */
   wake(): void {
     if (this.#ready && !this.#name.isTaken) this.#syncer.wake();
   }

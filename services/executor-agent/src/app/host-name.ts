@@ -2,15 +2,15 @@ import type { Reason } from "@berth/core";
 import type { AgentDeps } from "./agent-deps.ts";
 
 export interface HostNameDeps extends Pick<AgentDeps, "hostId" | "logger"> {
-  /** It is ours from now on; again after each time it was another's. */
+  /** Called when this agent gets the name, also after another agent had it. */
   readonly onOurs: () => void;
 }
 
 const logEveryMs = 60_000;
 
 /**
- * Whether this agent speaks for its host name. Only then it takes over, starts and reports runs: two cloned machines would else both do what is meant for one. The
- * watchers say so in each answer to a sync; before the first one it is not known.
+ * Whether this agent speaks for its host name. Only then does it take over, start and report runs; otherwise two cloned machines would both run each task. A watcher
+ * decides it in each answer to a sync; before the first answer the agent does not know.
  */
 export class HostName {
   readonly #deps: HostNameDeps;
@@ -31,7 +31,7 @@ export class HostName {
     return this.#state === "taken";
   }
 
-  /** Calls it now or once the name is ours, and each time it is again; its signal is aborted when another agent has it. */
+  /** Calls `fn` now if the name is ours, and each time we get it. Aborts its signal when another agent has the name. */
   whileOurs(fn: (signal: AbortSignal) => void): void {
     this.#whileOurs.push(fn);
     if (this.isOurs) fn(this.#stop.signal);
@@ -47,7 +47,7 @@ export class HostName {
     this.#deps.onOurs();
   }
 
-  /** A watcher refused this agent: another one was heard under its host name, or this one has another cluster's secret. */
+  /** A watcher refused this agent, because another agent with its host name sent a message lately or because this one has another cluster's secret. */
   refused({ code, message }: Reason): void {
     this.#state = "taken";
     this.#stop.abort(new Error(message));

@@ -3,11 +3,11 @@ import type { React } from "./draft.ts";
 import { onDeadline } from "./reactor.ts";
 import type { RunTable } from "./run-table.ts";
 
-/** Timers stand still while a machine sleeps; the limits' clock does not, so it is looked at again after this time at the latest. */
+/** The longest wait between two checks. Timers stop while a machine sleeps and the elapsed clock does not, so one long timer could fire too late. */
 const maxWaitMs = 5_000;
 const minWaitMs = 20;
 
-/** Time limits, the ends of leases, and the KILL after a TERM's grace: looks at the runs when the first of them is due. */
+/** Wakes the reactor when the first time limit, lease or grace ends. */
 export class LimitTimer {
   readonly #table: RunTable;
   readonly #clock: Clock;
@@ -22,7 +22,7 @@ export class LimitTimer {
     this.#react = react;
   }
 
-  /** After runs changed. */
+  /** Sets the timer for the earliest deadline. Call it after runs changed. */
   arm(): void {
     const at = this.#table.earliestMs;
     if (at >= this.#dueAtMs || at === Infinity || this.#closed) return;

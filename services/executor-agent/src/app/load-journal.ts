@@ -13,7 +13,7 @@ export interface LoadDeps extends Pick<AgentDeps, "journal" | "clock" | "files">
   readonly state: LiveState;
 }
 
-/** Takes over what the journal has, and judges what ran before the machine's last boot. */
+/** Loads runs, specs and terms from the journal. If the machine has booted since, marks the live runs as of an earlier boot. */
 export function loadJournal({ journal, clock, files, table, specs: specTable, state }: LoadDeps): void {
   const { runs, specs, terms, bootId } = journal.load();
   state.loadTerms(terms);
@@ -28,7 +28,7 @@ export function loadJournal({ journal, clock, files, table, specs: specTable, st
     journal.write({ runs: rebooted ? judged : [], droppedSpecs, bootId: clock.bootId });
 }
 
-/** Deletes keys of runs that were settled an hour ago, every minute until what it returns is called. */
+/** Every minute deletes the keys of runs that were settled more than an hour ago, until the returned function is called. */
 export function forgetOldKeys({ journal, clock, logger }: Pick<AgentDeps, "journal" | "clock" | "logger">): () => void {
   const timer = setInterval(() => {
     try {

@@ -12,34 +12,34 @@ export interface ReporterDeps {
   /** A run as it is now; undefined once it is settled. */
   readonly get: (key: string) => HeldRun | undefined;
   readonly enforced: () => readonly string[];
-  /** Whether this agent speaks for its host; reports gather until it does. */
+  /** Whether this agent speaks for its host. Until it does, reports are kept. */
   readonly maySend: () => boolean;
-  /** Whether this host has enough to do without an answer: then reports may gather. */
+  /** Whether runs wait on this host. Then it has work without an answer, so reports may be batched. */
   readonly busy: () => boolean;
-  /** Of the run's submit; empty where tracing is off. */
+  /** The trace context of the run's submit; empty if tracing is off. */
   readonly traceParentOf: (held: HeldRun) => string;
-  /** The ends that were answered. */
+  /** Called with the server's answers to reports of ends. */
   readonly onAnswers: (answers: readonly { readonly key: string; readonly answer: Answer }[]) => void;
 }
 
-/** A task that is over within this time is written twice only: placed, over. */
+/** Delay of `running` reports. A task that ends sooner costs the database two writes (placed, over) instead of three. */
 const runningDelayMs = 300;
-/** Pulling and creating are told only where they take longer than a glance. */
+/** Delay of `preparing` reports: users need to know of a slow image pull only. */
 const preparingDelayMs = 1_000;
 const maxStatuses = 1_000;
-/** How long ends gather while runs wait here for their turn: nobody is idle meanwhile, and each message costs the whole way. */
+/** How long ends are batched while runs wait on this host. The host is busy meanwhile, and each message costs work in every service on its way. */
 const gatherMs = 25;
 const backoff = { baseMs: 100, maxMs: 5_000 };
 
-/** Tells what happened until it is answered: one request in flight, everything that waits in it. */
+/** Sends reports until the server answers them. One request is in flight at a time; it has everything that was waiting. */
 export class Reporter {
   readonly #deps: ReporterDeps;
-  /** In the order in which they came up. */
+  /** Keys to report, in the order in which they were added. */
   readonly #due = new Set<string>();
   readonly #delayed = new Map<string, number>();
   #delayTimer: NodeJS.Timeout | undefined;
   #backoffTimer: NodeJS.Timeout | undefined;
-  /** What was answered `later`, and how often. */
+  /** How often the server answered `later`, per run. */
   readonly #later = new Map<string, number>();
   #laterTimer: NodeJS.Timeout | undefined;
   #sending = false;
@@ -56,7 +56,7 @@ export class Reporter {
     });
   }
 
-  /** Reports runs as they are; running and preparing ones after a while, unless they are over by then. */
+  /** Reports a run's state. A running or preparing one is reported after a delay, unless it is over by then. */
   add(held: HeldRun): void {
     if (this.#signal.aborted) return;
     if (held.phase.kind === "running" || held.phase.kind === "starting") {
@@ -70,7 +70,7 @@ export class Reporter {
     this.#send();
   }
 
-  /** Reports a running one without delay. */
+  /** Reports a running run without the delay. */
   addNow(key: string): void {
     this.#due.add(key);
     this.#send();
@@ -89,7 +89,7 @@ export class Reporter {
     this.#send();
   }
 
-  /** Sends what gathered, where it may be sent. */
+  /** Sends the waiting reports, if this agent may send. */
   send(): void {
     this.#send();
   }
@@ -98,7 +98,7 @@ export class Reporter {
     if (this.#sending || this.#backoffTimer || this.#due.size === 0 || this.#signal.aborted || !this.#deps.maySend())
       return;
     this.#sending = true;
-    // After this turn: what comes up together goes out together.
+    // Send after this turn of the event loop, so that events of one batch go out in one message.
     if (this.#deps.busy()) setTimeout(() => void this.#sendBatch(), gatherMs);
     else setImmediate(() => void this.#sendBatch());
   }
@@ -130,13 +130,13 @@ export class Reporter {
       this.#deps.logger.debug("a report was not answered; it is sent again", { error, runs: batch.length });
     }
     this.#sending = false;
-    // Some were answered: what is to come again waits by itself, and the rest goes on.
+    // If the server answered some, only those answered `later` wait; other reports are sent without delay.
     if (again.length < batch.length) this.#sendAgain(again);
     else this.#waitThenSend(again);
     this.#send();
   }
 
-  /** Each time later, together with what is to come again meanwhile. */
+  /** Retries with a growing back-off, all waiting ones in one message. */
   #sendAgain(again: readonly HeldRun[]): void {
     let times = 0;
     for (const { key } of again) {
@@ -165,7 +165,7 @@ export class Reporter {
     return ms * (0.5 + this.#deps.random() / 2);
   }
 
-  /** Hands on the answers to ends; returns what has to be sent again. */
+  /** Passes the answers to ends on; returns the runs to report again. */
   #take(sent: readonly HeldRun[], answers: readonly ReportAnswer[]): HeldRun[] {
     const again: HeldRun[] = [];
     const ended: { key: string; answer: Answer }[] = [];

@@ -3,7 +3,7 @@ import { RunPhase } from "@berth/contracts/agent";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { End, HeldRun } from "../domain/held-run.ts";
 
-/** A run as the control plane is told of it. */
+/** The message that reports a run. */
 export function statusOf(held: HeldRun, enforced: readonly string[], traceParent = ""): RunStatus {
   const { phase } = held;
   const status = blank(held, enforced);
@@ -16,7 +16,7 @@ export function statusOf(held: HeldRun, enforced: readonly string[], traceParent
       return phase.detail ? { ...status, phase: RunPhase.PREPARING, detail: phase.detail } : status;
     case "running":
       return { ...status, phase: RunPhase.RUNNING, startTime: phase.startedAt };
-    // Frozen is not suspended: nobody asked for that, and it ends with the next answer.
+    // A frozen run is reported as running: no user suspended it, and the next answer thaws it.
     case "suspended":
       return {
         ...status,

@@ -5,22 +5,22 @@ import { isLive, takesPlace } from "../domain/held-run.ts";
 import type { HeldRun } from "../domain/held-run.ts";
 import type { Journal } from "../ports/journal.ts";
 
-/** How soon a change has to be on disk. */
+/** When a change must be on disk. */
 export type Urgency =
-  /** Before anything is done about it. */
+  /** Before the agent acts on it. */
   | "now"
-  /** Within a fraction of a second, with whatever else is written: losing it only repeats an answered report, or a `started`. */
+  /** Within a fraction of a second, in the next transaction. An agent that loses it only repeats an answered report or a `started`. */
   | "soon"
-  /** Never: it is of this life of the agent only. */
+  /** Never: the next agent process finds it out again. */
   | "memory";
 
 const soonMs = 250;
 const retryMs = 500;
-/** With many runs here, writes come at this distance at the least: one serves twenty runs as well as one. */
+/** Least time between two transactions while the host has many runs: one transaction costs the same for twenty runs as for one. */
 const paceMs = 12;
 const manyRuns = 12;
 
-/** What one write was about, and who waits for it to be on disk. */
+/** One transaction: the runs it wrote, and the callers that wait until it is on disk. */
 interface Batch {
   readonly unsaved: ReadonlySet<string>;
   readonly toAct: ReadonlySet<string>;
@@ -34,8 +34,8 @@ interface Waiter {
 }
 
 /**
- * The runs of this host: in memory as they are, in the journal as they were decided. The rule that everything else relies on stands here: a changed run is
- * acted upon only after its change is on disk.
+ * The runs of this host, in memory and in the journal. It keeps the rule that all else relies on: the agent acts on a changed run only after the change is on
+ * disk.
  */
 export class RunTable {
   readonly #runs = new Map<string, HeldRun>();
@@ -51,15 +51,15 @@ export class RunTable {
   #afterwards: (() => void)[] = [];
   #closed = false;
   #waiters: Waiter[] = [];
-  /** What was written and is on its way to the disk. */
+  /** The transaction that is being flushed. */
   #flushing: Batch | undefined;
   #used: Resources = { cpuMilli: 0, memoryBytes: 0 };
-  /** Runs that were found without their spec. */
+  /** How many live runs were found without their spec. */
   #unmeasured = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
   #writtenAtMs = -Infinity;
-  /** When the next run needs a look, on the elapsed clock. */
+  /** The earliest deadline of all runs, on the elapsed clock. */
   earliestMs = Infinity;
 
   constructor(journal: Journal, logger: Logger, act: (keys: readonly string[]) => void) {
@@ -82,27 +82,27 @@ export class RunTable {
     return live;
   }
 
-  /** What runs that take a place ask for, unknown ones included. */
+  /** Sum of the resources of all runs that take a place, unknown runs included. */
   used(): Resources {
     return this.#used;
   }
 
-  /** Whether that is all: not while there are runs whose spec is still to be told. Nobody will tell that of one that the database does not know. */
+  /** Whether `used` is complete. It is not while a run's spec is still to come from the server, which sends none for an unknown run. */
   get knowsUse(): boolean {
     return this.#unmeasured === 0;
   }
 
-  /** Whether a run is or was here within the last hour. */
+  /** Whether this host has the run, or had it within the last hour. */
   isHeld(key: string): boolean {
     return this.#runs.has(key) || this.#settled.has(key) || this.#journal.remembers(key);
   }
 
-  /** Takes over what the journal has already. */
+  /** Adds runs that are in the journal already. */
   load(runs: readonly HeldRun[]): void {
     for (const held of runs) this.#put(held);
   }
 
-  /** A run as it is from now on. With `now` it is acted upon once it is on disk. */
+  /** Replaces a run. With `now`, the agent acts on it once it is on disk. */
   change(held: HeldRun, urgency: Urgency): void {
     this.#put(held);
     if (urgency === "memory") return;
@@ -111,7 +111,7 @@ export class RunTable {
     this.#commitIn(urgency === "now" ? 0 : soonMs);
   }
 
-  /** New runs, with the specs that are new with them. */
+  /** Adds runs, and in the same transaction their new specs and the new term. */
   add(
     runs: readonly HeldRun[],
     specs: readonly { readonly id: number; readonly bytes: Uint8Array }[],
@@ -123,7 +123,7 @@ export class RunTable {
     this.commit();
   }
 
-  /** Resolves once everything until now is on disk; rejects where it cannot be put there, though it is tried again. */
+  /** Resolves once all changes until now are on disk. Rejects if the write fails; the table then retries it. */
   saved(): Promise<void> {
     if (!this.#hasChanges && !this.#flushing) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -133,7 +133,7 @@ export class RunTable {
     });
   }
 
-  /** Its end is stored for good; only its key is kept. */
+  /** Removes a run whose end the server has stored; keeps only its key. */
   settle(held: HeldRun, droppedSpec: number | undefined): void {
     if (takesPlace(held)) this.#count(held, -1);
     this.#runs.delete(held.key);
@@ -144,8 +144,8 @@ export class RunTable {
   }
 
   /**
-   * Writes everything that changed in one transaction, and has it acted upon once it is on disk. What changes meanwhile is written after that, all together.
-   * What cannot be written waits, and is tried again.
+   * Writes all changes in one transaction, flushes it, and then has the agent act on them. Changes during the flush go into the next transaction. A failed write is
+   * retried.
    */
   commit(): void {
     if (this.#flushing) return; // the end of the flush commits what is due
@@ -187,7 +187,7 @@ export class RunTable {
     if (this.#closed) return;
     if (batch.toAct.size > 0) this.#act([...batch.toAct]);
     if (this.#toAct.size > 0 || this.#waiters.length > 0) this.commit();
-    // Its time may have come during the flush.
+    // The timer of a `soon` change may have fired during the flush, when `commit` does nothing.
     else if (this.#hasChanges || this.#afterwards.length > 0) this.#commitIn(soonMs);
   }
 
@@ -216,19 +216,19 @@ export class RunTable {
     this.#terms.clear();
   }
 
-  /** Calls it once what changed until now is on disk. */
+  /** Calls `fn` once all changes until now are on disk. */
   afterCommit(fn: () => void): void {
     this.#afterwards.push(fn);
     this.#commitIn(soonMs);
   }
 
-  /** Acts upon runs that did not change, or whose change need not be on disk; those that wait for the disk are left to it. */
+  /** Acts on runs whose state need not be written first. Skips runs with a change that is not on disk yet: the end of its flush acts on them. */
   actNow(keys: readonly string[]): void {
     const free = keys.filter((key) => !this.#toAct.has(key) && !this.#flushing?.toAct.has(key));
     if (free.length > 0) this.#act(free);
   }
 
-  /** Writes what waits, without acting upon it. */
+  /** Writes the last changes and stops acting. */
   close(): void {
     this.#closed = true;
     this.#toAct.clear();
@@ -236,7 +236,7 @@ export class RunTable {
     if (this.#hasChanges) this.#write();
   }
 
-  /** At the latest; what is due earlier stays so. */
+  /** Commits within this time; an earlier timer stays. */
   #commitIn(ms: number): void {
     if (this.#closed) return;
     const at = performance.now() + ms;

@@ -16,7 +16,7 @@ interface Entry {
 const defaultTimeLimitMs = 7 * 86_400_000;
 const defaultGraceMs = 10_000;
 
-/** The specs of the runs held here, each once: an array's elements share theirs. */
+/** The specs of this host's runs, each stored once: the elements of an array share one. */
 export class SpecTable {
   readonly #byId = new Map<number, Entry>();
   readonly #byHash = new Map<string, Entry>();
@@ -44,7 +44,7 @@ export class SpecTable {
     return id;
   }
 
-  /** Those of these specs that the journal does not have yet; it is given them now. */
+  /** Of these specs, those that were not yet given to the journal; marks them as given. */
   takeUnsaved(ids: Iterable<number>): { readonly id: number; readonly bytes: Uint8Array }[] {
     const unsaved: { id: number; bytes: Uint8Array }[] = [];
     for (const id of ids) {
@@ -56,13 +56,13 @@ export class SpecTable {
     return unsaved;
   }
 
-  /** One more run needs it. */
+  /** Counts one more run that needs the spec. */
   hold(id: number): void {
     const entry = this.#byId.get(id);
     if (entry) entry.runs += 1;
   }
 
-  /** One run less needs it; true where that was the last. */
+  /** Counts one run fewer; true if that was the last, and the spec was dropped. */
   release(id: number): boolean {
     const entry = this.#byId.get(id);
     if (!entry) return false;
@@ -70,7 +70,7 @@ export class SpecTable {
     return this.drop(id);
   }
 
-  /** Drops a spec that no run needs; true where it did. */
+  /** Drops a spec if no run needs it; true if it did. */
   drop(id: number): boolean {
     const entry = this.#byId.get(id);
     if (!entry || entry.runs > 0) return false;
@@ -93,7 +93,7 @@ export class SpecTable {
 
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64");
 
-/** What of a spec decides about a run's life. The server sets everything; the defaults are for an older one. */
+/** The parts of a spec that decide about a run's life. The server sets all of them; the defaults are for servers of an older version. */
 export function needsOf({ spec }: RunSpec): Needs {
   return {
     resources: {

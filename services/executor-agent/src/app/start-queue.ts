@@ -9,7 +9,7 @@ import type { RunTable } from "./run-table.ts";
 export interface StartQueueDeps extends Pick<AgentDeps, "clock" | "driver"> {
   readonly table: Pick<RunTable, "get" | "used" | "knowsUse">;
   readonly react: React;
-  /** Whether this agent speaks for its host; nothing starts until it does. */
+  /** Whether this agent speaks for its host. It starts nothing before. */
   readonly mayStart: () => boolean;
   readonly start: (keys: readonly string[]) => void;
   readonly signal: AbortSignal;
@@ -17,7 +17,7 @@ export interface StartQueueDeps extends Pick<AgentDeps, "clock" | "driver"> {
 
 const lookEveryMs = 250;
 
-/** Runs of this host that wait for room: started the moment there is some, given back where there is none for long. */
+/** Accepted runs that wait for capacity. Starts each as soon as it fits, and refuses those that waited too long, so that another host gets them. */
 export class StartQueue {
   readonly #deps: StartQueueDeps;
   readonly #runs = new WaitingRuns();
@@ -33,12 +33,12 @@ export class StartQueue {
     return this.#runs.size + this.#lanes.waiting;
   }
 
-  /** The lane in which a run waits; undefined where it has a place of its own. */
+  /** The lane in which a run waits; undefined if it has a place of its own. */
   laneOf(key: string): string | undefined {
     return this.#lanes.laneOf(key);
   }
 
-  /** A run is over: the one behind it has its place now. */
+  /** A run is over, so the next run of its lane takes its place. */
   onOver(key: string): void {
     const next = this.#lanes.leave(key);
     if (next !== undefined) this.#deps.react((host) => onTurn(host, next));
@@ -50,7 +50,7 @@ export class StartQueue {
     this.startSome();
   }
 
-  /** As far as there is room now. */
+  /** Starts the runs that fit now. */
   startSome(): void {
     const { table, driver, start, signal, mayStart } = this.#deps;
     if (this.size === 0 || !mayStart()) return;
@@ -65,7 +65,7 @@ export class StartQueue {
       this.#timer = setTimeout(() => this.#giveBackLate(), lookEveryMs);
   }
 
-  /** Those that do not fit yet go behind others of their spec: the driver starts them without asking. */
+  /** Puts runs that do not fit into lanes behind runs of their spec; the driver starts each when the one before it ends. */
   #lineUp(): void {
     const { table, clock, start } = this.#deps;
     const { elapsedMs } = clock.now();

@@ -18,7 +18,7 @@ export interface StepRunnerDeps {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly files: TaskFiles;
-  /** Where runs have their directories; some are made already. */
+  /** Makes the directories of runs, or returns those that were made while the journal was flushed. */
   readonly places: Pick<TaskFiles, "prepare">;
   readonly defaultImage: string;
   readonly table: RunTable;
@@ -27,11 +27,11 @@ export interface StepRunnerDeps {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly react: React;
-  /** The lane in which a run waits, where it does. */
+  /** The lane in which a run waits; undefined if it has a place of its own. */
   readonly laneOf: (key: string) => string | undefined;
 }
 
-/** How each step is done, for all runs that need it together. A step without a runner does not compile. */
+/** One function per step, called with all runs that need the step. A step without a function does not compile. */
 export type StepRunners = { readonly [Name in StepName]: (keys: readonly string[]) => void };
 
 const againMs = 1_000;
@@ -81,7 +81,7 @@ export function makeStepRunners({
     );
   }
 
-  /** The driver took none of them over: a moment later they are told again. */
+  /** The driver's call failed, so it may have taken none of the runs. Hands them over again after a pause; a driver starts no run twice. */
   function startLater(keys: readonly string[], error: unknown): void {
     if (signal.aborted) return;
     logger.warn("the driver takes no runs; trying again", { error, runs: keys.length });
@@ -123,7 +123,7 @@ export function makeStepRunners({
       table.settle(held, last ? specId : undefined);
       runs.push(held.run);
     }
-    // What is left of them goes after their keys are in the journal: a driver that finds one again must be told that it is settled.
+    // Tell the driver only after the keys are in the journal: if the agent died in between, a driver that names the run again must hear that it is settled.
     table.afterCommit(
       () =>
         void driver

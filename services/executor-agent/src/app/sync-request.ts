@@ -5,10 +5,10 @@ import type { HeldRun } from "../domain/held-run.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { statusOf } from "./run-status.ts";
 
-/** What fits in one message of the bus with room to spare; ends beyond it are told by reports anyway. */
+/** Most statuses per sync, well below the bus' limit of one message. Further ends are reported anyway. */
 const maxStatuses = 10_000;
 
-/** All that is here and not settled. `used` and `unknownRuns` are of what the database does not know, which nobody else counts. */
+/** The sync message: all runs that are not settled. `used` and `unknownRuns` cover only unknown runs, because the server sums the others itself. */
 export function syncRequest(
   {
     hostId,
@@ -32,7 +32,7 @@ export function syncRequest(
       agentId,
       driver: driver.getName(),
       capacity: { ...driver.capacity() },
-      // In lanes or not: that is between the driver and us.
+      // The server does not use `lanes`; only the agent does.
       features: [...driver.features()].filter((feature) => feature !== "lanes"),
       journalId: journal.id,
       bootId: clock.bootId,

@@ -10,21 +10,21 @@ export interface SyncerDeps {
   readonly random: () => number;
   readonly clock: Pick<Clock, "now">;
   readonly request: () => SyncRequest;
-  /** `askedElapsedMs`: when the question was sent. */
+  /** `askedElapsedMs`: when the sync was sent. */
   readonly onReply: (reply: SyncReply, askedElapsedMs: number) => void;
-  /** Another agent uses this host's name, and was heard lately. */
+  /** A watcher refused this agent. */
   readonly onRefused: (reason: Reason) => void;
-  /** The longest time between two questions that what runs here allows. */
+  /** The longest time between two syncs that the leases of this host's runs allow. */
   readonly everyMs: () => number;
 }
 
 const mostMs = 10_000;
 const behindMs = 1_000;
-/** A refused agent asks so often whether the other one is gone. */
+/** How often a refused agent asks whether the other one is gone. */
 const refusedMs = 5_000;
 const backoff = { baseMs: 200, maxMs: 5_000 };
 
-/** Asks for the whole list: at start, every ten seconds, when woken, and soon again where nobody answered or the watcher is behind. */
+/** Sends syncs: at start, regularly, when woken, and soon again if no watcher answered or the watcher is behind. */
 export class Syncer {
   readonly #deps: SyncerDeps;
   readonly #signal: AbortSignal;
@@ -40,13 +40,13 @@ export class Syncer {
     signal.addEventListener("abort", () => clearTimeout(this.#timer));
   }
 
-  /** Asks now, or right after the answer that is awaited: that one may be older than what woke us. */
+  /** Sends a sync now. If one is in flight, sends another after its answer, which may be older than the reason to wake. */
   wake(): void {
     if (this.#asking) this.#wanted = true;
     else void this.#ask();
   }
 
-  /** Asks in that time at the latest. */
+  /** Sends a sync within that time. */
   within(ms: number): void {
     if (this.#asking || this.#signal.aborted || this.#deps.clock.now().elapsedMs + ms >= this.#dueElapsedMs) return;
     this.#askIn(ms);
@@ -72,7 +72,7 @@ export class Syncer {
     } catch (error) {
       if (this.#signal.aborted) return;
       this.#failures += 1;
-      // The first one or two are of a start at the same time.
+      // One or two failures are normal while all services start together.
       if (this.#failures === 3)
         this.#deps.logger.warn("the control plane does not answer; what runs here runs on", { error });
       waitMs =
@@ -84,11 +84,11 @@ export class Syncer {
     else this.#askIn(waitMs);
   }
 
-  /** Hands the answer on; how long to wait before the next question. */
+  /** Passes the answer on; returns how long to wait before the next sync. */
   #take(reply: SyncReply, askedElapsedMs: number): number {
     if (reply.refused) {
       this.#deps.onRefused(reply.refused);
-      this.#wanted = false; // what woke us is meant for the other one
+      this.#wanted = false; // the wake was meant for the other agent
       return refusedMs;
     }
     if (!reply.ready) return behindMs;

@@ -10,13 +10,13 @@ import type { TaskFiles } from "../ports/task-files.ts";
 export interface TaskToRunDeps {
   readonly files: Pick<TaskFiles, "writeScript">;
   readonly places: Pick<TaskFiles, "prepare">;
-  /** Where a task names no image. */
+  /** Image of a task that names none. */
   readonly defaultImage: string;
-  /** Whether volumes are mounted at their targets; without a container they are used where they are. */
+  /** Whether volumes are mounted at their targets. Without a container, tasks use them at their source. */
   readonly isolated: boolean;
 }
 
-/** Makes what a run needs on this host, and says all of it for the driver; throws AppError where that is impossible. */
+/** Makes a run's directories and script, and returns all that the driver needs to start it. Throws AppError if that is impossible. */
 export function taskToRun(
   { files, places, defaultImage, isolated }: TaskToRunDeps,
   held: HeldRun,

@@ -2,7 +2,7 @@ import { formatCpu, formatMemory, runKey } from "@berth/core";
 import type { Reason, Resources, Run } from "@berth/core";
 import type { HeldRun, Needs } from "./held-run.ts";
 
-/** More than these are not taken over: the scheduler sends no more ahead than a moment's work. */
+/** Most runs that wait on a host. The scheduler sends only a moment's work ahead, so more are a fault. */
 const maxWaiting = 8_192;
 
 /** A run that is offered to this host. */
@@ -10,28 +10,28 @@ export interface Offer {
   readonly run: Run;
   readonly specId: number;
   readonly needs: Needs;
-  /** The journal it was placed for. */
+  /** The id of the journal that the scheduler placed it for. */
   readonly journalId: string;
 }
 
 export interface Host {
   readonly journalId: string;
-  /** Largest term seen so far in an epoch; 0 where none was. */
+  /** Largest term seen in an epoch; 0 if none was. */
   termOf(epoch: string): number;
   readonly capacity: Resources;
-  /** Whether a run can be made to stand still. */
+  /** Whether the driver can suspend a run. */
   readonly canSuspend: boolean;
-  /** When the last question was sent that the control plane answered, on the elapsed clock: leases count from there. */
+  /** When the last sync was sent that the server answered, on the elapsed clock. Leases of new runs start there. */
   readonly heardElapsedMs: number;
-  /** How many runs wait here for their turn. */
+  /** How many runs wait here for capacity. */
   readonly waiting: number;
-  /** Whether the journal has it, settled ones of the last hour included. */
+  /** Whether the journal has the run, or had it within the last hour. */
   isHeld(key: string): boolean;
 }
 
 /**
- * Takes over what is new among the offers, or refuses it with a reason. A run that is in the journal, in whatever phase, is passed over: it was answered
- * once, and is never started again. Refusals are ends like others: they are journalled and reported.
+ * Accepts each new run among the offers, or refuses it with a reason. Skips a run that the journal has in any phase: a repeated offer must not start it again.
+ * The agent journals and reports a refusal as it does an end.
  */
 export function admit(offers: readonly Offer[], term: number, host: Host, now: Date): HeldRun[] {
   let { waiting } = host;
@@ -89,5 +89,5 @@ function refusal(
   return waiting >= maxWaiting ? tooLong(`${waiting} runs wait here already`) : undefined;
 }
 
-/** Why a run that waited is given back. */
+/** The reason of a run that is refused because it waited too long. */
 export const tooLong = (message: string): Reason => ({ code: "OVER_CAPACITY", message });

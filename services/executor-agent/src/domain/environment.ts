@@ -1,7 +1,7 @@
 import { runName, splitTaskId } from "@berth/core";
 import type { Resources, Run } from "@berth/core";
 
-/** What a task finds in its environment beside what its user asked for. */
+/** What Berth adds to the environment that the user asked for. */
 export interface EnvironmentOf {
   readonly run: Run;
   readonly user: string;
@@ -17,7 +17,7 @@ export interface EnvironmentOf {
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Names of our own win over the user's; HOME, PATH and USER are only defaults. */
+/** Variables of Berth override the user's; HOME, PATH and USER are only defaults. */
 export function taskEnvironment({
   run,
   user,
@@ -61,6 +61,6 @@ export function taskEnvironment({
   return env;
 }
 
-/** How a script is run: by its #! line, which the kernel reads, else by a shell. */
+/** The command that runs a script: the file itself if it has a #! line, which the kernel reads; else a shell. */
 export const scriptCommand = (script: string, scriptPath: string): string[] =>
   script.startsWith("#!") ? [scriptPath] : ["/bin/sh", scriptPath];

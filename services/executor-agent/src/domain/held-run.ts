@@ -1,93 +1,93 @@
 import type { Outcome, Reason, Resources, Run } from "@berth/core";
 
-/** What of a run's spec decides about its life on a host. */
+/** The parts of a run's spec that decide about its life on a host. */
 export interface Needs {
   readonly resources: Resources;
-  /** Wall time after which it is stopped; 0: no limit. */
+  /** Time limit in wall time; 0: none. */
   readonly timeLimitMs: number;
   /** Time between TERM and KILL. */
   readonly graceMs: number;
-  /** How long it may go on without an answer from the control plane; 0: for ever. */
+  /** How long it may run without an answer from the server before the agent freezes it; 0: for ever. */
   readonly leaseMs: number;
 }
 
-/** When its process started, on the wall clock and on the clock that counts from boot and goes on while the machine sleeps. */
+/** When its process started, on the wall clock and on the elapsed clock, which counts from boot and includes sleep. */
 export interface Started {
   readonly startedAt: Date;
   readonly startedElapsedMs: number;
 }
 
-/** How a run ended; written once, never changed. */
+/** How a run ended. Never changes. */
 export interface End {
   readonly outcome: Outcome;
   readonly reason: Reason;
   readonly startedAt: Date | undefined;
   readonly endedAt: Date;
-  /** How long it ran, by the clock that nobody sets; undefined where it did not, or its start is not known. */
+  /** How long it ran, on the elapsed clock; undefined if it did not run or its start is unknown. */
   readonly wallMs?: number | undefined;
   readonly exitCode: number | undefined;
   readonly signal: number | undefined;
   readonly cpuMs: number;
   readonly peakMemoryBytes: number | undefined;
-  /** Sizes of its outputs; undefined where nobody could tell. */
+  /** Sizes of its outputs; undefined if unknown. */
   readonly stdoutBytes: number | undefined;
   readonly stderrBytes: number | undefined;
-  /** At least so many bytes that it wrote are lost. */
+  /** Least number of bytes that it wrote and that are lost. */
   readonly lostOutput?: { readonly stdoutBytes: number; readonly stderrBytes: number } | undefined;
-  /** Processes of it that the kernel killed at its memory limit; undefined where that is not counted. */
+  /** How many of its processes the kernel killed at its memory limit; undefined if the driver does not count them. */
   readonly oomKills?: number | undefined;
 }
 
-/** How far a run is on this host. It only moves down this list, but for running ◀▶ suspended. */
+/** How far a run is on this host. It only moves down this list; only running and suspended alternate. */
 export type Phase =
-  /** In the journal; not told to the driver in this life of the agent. */
+  /** In the journal. This agent process has not handed it to the driver. */
   | { readonly kind: "accepted" }
-  /** The driver has it. Kept in memory only: after a restart it is accepted again, and the driver knows whether it began. */
+  /** The driver has it. In memory only: after a restart the run is accepted again, and the driver knows whether it began. */
   | { readonly kind: "starting"; readonly detail: string }
-  /** The driver has it too, and starts it by itself once the run before it is over. In memory only, as starting is. */
+  /** The driver has it in a lane, and starts it when the run before it ends. In memory only, as starting is. */
   | { readonly kind: "queued" }
   | ({ readonly kind: "running" } & Started)
   | ({ readonly kind: "suspended" } & Started)
   | { readonly kind: "ended"; readonly end: End }
-  /** Never started, by our decision; the task goes back to pending. */
+  /** Not started. The task goes back to pending. */
   | { readonly kind: "refused"; readonly reason: Reason; readonly refusedAt: Date };
 
 export type StopCause = "killed" | "superseded" | "over" | "timed_out";
 
-/** A stop that was decided. It is in the journal before a signal is sent. */
+/** A decision to stop a run. The journal has it before the agent sends a signal. */
 export interface Stop {
   readonly cause: StopCause;
-  /** Who asked, where somebody did. */
+  /** The user who asked; empty if none did. */
   readonly by: string;
-  /** wanted: nothing sent yet. */
+  /** wanted: no signal was sent yet. */
   readonly stage: "wanted" | "term" | "kill";
   /** When the last signal was sent, on the elapsed clock. */
   readonly sentElapsedMs: number;
 }
 
-/** What the control plane answered to the report of the end; later and silence leave it undefined. */
+/** The server's answer to the report of the end. Undefined after `later` or no answer. */
 export type Answer = "committed" | "superseded" | "unknown";
 
-/** One run in this host's journal, until its end is stored for good; after that only its key is remembered. */
+/** One run in this host's journal. Once the server has stored its end, the journal keeps only its key. */
 export interface HeldRun {
   readonly key: string;
   readonly run: Run;
-  /** Its spec in the journal; undefined where it was found by the driver and the journal was lost. */
+  /** Its spec in the journal; undefined if the driver found the run and the journal was lost. */
   readonly specId: number | undefined;
   readonly needs: Needs;
   readonly phase: Phase;
   readonly stop: Stop | undefined;
-  /** What the control plane said last, of suspend and resume. */
+  /** The last verdict of suspend and resume. */
   readonly wish: "run" | "suspend";
-  /** Its lease ended: it stands still until it is renewed. Beside what was asked of suspend and resume. */
+  /** Its lease ended, so it stays suspended until the server renews the lease. Independent of `wish`. */
   readonly frozen: boolean;
-  /** When the question was sent whose answer said last that it is wanted, on the elapsed clock. */
+  /** When the sync was sent whose answer last renewed its lease, on the elapsed clock. */
   readonly renewedElapsedMs: number;
-  /** It ran before the machine's last boot, so nothing of it runs; the driver may still know how it ended. */
+  /** It ran before the machine's last boot, so it runs no more. The driver may still know how it ended. */
   readonly ofEarlierBoot?: true;
-  /** The driver found it ended, and tells its end soon: no limit is to be acted upon meanwhile. */
+  /** The driver found it ended and reports the end soon. Its time limit must not be enforced meanwhile. */
   readonly endFollows?: true;
-  /** False: the database does not know it. It runs on and counts against capacity. */
+  /** False for an unknown run: it continues, and counts against capacity. */
   readonly known: boolean;
   readonly answer: Answer | undefined;
 }
@@ -95,14 +95,14 @@ export interface HeldRun {
 /** Whether it is neither ended nor refused. */
 export const isLive = (held: HeldRun): boolean => held.phase.kind !== "ended" && held.phase.kind !== "refused";
 
-/** Whether it takes a place of this host's capacity: one that only waits for its turn does not. */
+/** Whether it uses capacity of this host. A run that only waits does not. */
 export const takesPlace = (held: HeldRun): boolean =>
   isLive(held) && held.phase.kind !== "accepted" && held.phase.kind !== "queued";
 
-/** Whether it is in memory only how far it is: after a restart it is accepted again. */
+/** Whether its phase is in memory only. After a restart it is accepted again. */
 export const isOfThisLife = (held: HeldRun): boolean => held.phase.kind === "starting" || held.phase.kind === "queued";
 
-/** Whether its process is there, as far as known. */
+/** Whether its process started and, as far as the agent knows, is still there. */
 export const hasStarted = (held: HeldRun): boolean => held.phase.kind === "running" || held.phase.kind === "suspended";
 
 export const noNeeds: Needs = {

@@ -1,37 +1,37 @@
-/** Runs behind the first of a lane: enough that its keeper always has a next one while the news of an end is on its way. */
+/** Most runs behind the first of a lane. The keeper must not run out of runs while the report of an end travels to the agent. */
 const depth = 10;
-/** A run that waits longer than this behind another is taken back: that one takes longer than expected. */
+/** A run that waits longer than this is taken back, because the one before it takes longer than expected. */
 const longestWaitMs = 1_000;
 
 interface Lane {
   readonly id: string;
   readonly specId: number;
-  /** The first takes the place of the lane; those behind it wait for it. */
+  /** The first run uses the lane's place; the others wait for it. */
   readonly keys: string[];
 }
 
 /**
- * Who comes after whom on a host whose driver starts the next run of a lane by itself, the moment one is over. Runs of a lane share their spec, so that
- * the next fits where the one before was. A lane is named after its first run.
+ * The order of runs in lanes, for a driver that starts the next run of a lane as soon as one ends. Runs of a lane share their spec, so each fits where the one
+ * before it was. A lane's id is the key of its first run.
  */
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<string, Lane>();
   readonly #sinceMs = new Map<string, number>();
 
-  /** How many wait behind others. */
+  /** How many runs wait behind others. */
   get waiting(): number {
     return this.#sinceMs.size;
   }
 
-  /** A run that has its own place opens a lane. */
+  /** Opens a lane for a run that has a place of its own. */
   open(key: string, specId: number): void {
     const lane = { id: key, specId, keys: [key] };
     this.#lanes.set(key, lane);
     this.#laneOf.set(key, lane);
   }
 
-  /** Puts a run behind another of its spec; the lane's id, or undefined where no lane has room. */
+  /** Puts a run into the shortest lane of its spec. Returns the lane's id; undefined if no lane has room. */
   join(key: string, specId: number, elapsedMs: number): string | undefined {
     let shortest: Lane | undefined;
     for (const lane of this.#lanes.values())
@@ -44,12 +44,12 @@ export class Lanes {
     return shortest.id;
   }
 
-  /** The lane in which a run waits; undefined where it has a place of its own, or is not here. */
+  /** The lane in which a run waits; undefined if it has a place of its own or is unknown. */
   laneOf(key: string): string | undefined {
     return this.#sinceMs.has(key) ? this.#laneOf.get(key)?.id : undefined;
   }
 
-  /** A run is over, or was taken back: the one that takes its place now, if it had one and there is a next. */
+  /** Removes a run that is over or was taken back. If it was the first, returns the run that takes its place. */
   leave(key: string): string | undefined {
     const lane = this.#laneOf.get(key);
     if (!lane) return undefined;
@@ -63,7 +63,7 @@ export class Lanes {
     return next;
   }
 
-  /** Those that have waited too long. They still wait: one is named again when it has waited as long once more, as word of the first time may be lost. */
+  /** Runs that have waited too long. They stay in their lane and are returned again after the same time, because the first request to take them back may be lost. */
   late(elapsedMs: number): string[] {
     const late = [...this.#sinceMs].filter(([, since]) => elapsedMs - since > longestWaitMs).map(([key]) => key);
     for (const key of late) this.#sinceMs.set(key, elapsedMs);

@@ -2,7 +2,7 @@ import { killedReason } from "@berth/core";
 import type { Outcome, Reason } from "@berth/core";
 import type { End, Needs, Stop } from "./held-run.ts";
 
-/** A process's own end, as the driver saw it. */
+/** How a process ended, as the driver saw it. */
 export interface Exit {
   readonly startedAt: Date | undefined;
   readonly endedAt: Date;
@@ -17,7 +17,7 @@ export interface Exit {
   readonly oomKills?: number | undefined;
 }
 
-/** What an exit means, knowing whether and why we stopped it. */
+/** What an exit means, given the stop that the agent had decided, if any. */
 export function endOfExit(exit: Exit, stop: Stop | undefined, needs: Needs): End {
   const { outcome, reason } = judge(exit, stop, needs);
   const { startedAt, endedAt, exitCode, signal, cpuMs, peakMemoryBytes, stdoutBytes, stderrBytes } = exit;
@@ -56,7 +56,7 @@ function judge(
   return { outcome: "failed", reason: { code: "EXIT_CODE", message: `exit code ${exitCode ?? "unknown"}` } };
 }
 
-/** A run that was superseded, or over already, has no outcome by us: the report only carries its usage. */
+/** The server decides the outcome of a run that was superseded or over already; the report only carries its usage. */
 function judgeStop(stop: Stop, needs: Needs): { outcome: Outcome; reason: Reason } | undefined {
   switch (stop.cause) {
     case "killed":
@@ -72,7 +72,7 @@ function judgeStop(stop: Stop, needs: Needs): { outcome: Outcome; reason: Reason
   }
 }
 
-/** An end of which there is no exit: it could not be started, or nobody saw it. A stop that was carried out explains it better. */
+/** An end without an exit: the run could not be started, or its end was not seen. If the agent had stopped it, the stop is the reason. */
 export function endWithoutExit(
   outcome: "failed" | "lost",
   reason: Reason,

@@ -3,39 +3,39 @@ import { isLive } from "./held-run.ts";
 import type { HeldRun, Stop } from "./held-run.ts";
 import { isToStand, leaseEnd } from "./lease.ts";
 
-/** The least that a host can do next for a run. Each is safe to do twice. */
+/** The smallest actions for a run. Each is safe to repeat. */
 export interface StepArgs {
-  /** Hand it to the driver. */
+  /** Hand the run to the driver. */
   start: { readonly key: string };
-  /** Ask it to end. */
+  /** Send SIGTERM. */
   term: { readonly key: string };
-  /** End it. */
+  /** Send SIGKILL. */
   kill: { readonly key: string };
   suspend: { readonly key: string };
   resume: { readonly key: string };
-  /** Tell the control plane how it ended, until that is answered. */
+  /** Report how it ended, until the server answers. */
   report: { readonly key: string };
-  /** Its end is stored for good: remember only its key, and let the driver remove what is left. */
+  /** The server has stored its end: keep only its key, and have the driver clean up. */
   settle: { readonly key: string };
 }
 
 export type StepName = keyof StepArgs;
 export type Step = { [Name in StepName]: { readonly name: Name } & StepArgs[Name] }[StepName];
 
-/** The two clocks: the wall's, and the one that counts from boot, sleep included. */
+/** The wall clock, and the elapsed clock, which counts from boot and includes sleep. */
 export interface Now {
   readonly at: Date;
   readonly elapsedMs: number;
 }
 
-/** How long after a KILL without effect the next one is sent. */
+/** Time between a KILL without effect and the next one. */
 const killAgainMs = 5_000;
 
 /**
- * What to do next for a run. Empty where there is nothing to do, or something is under way.
+ * What to do next for a run. Empty if there is nothing to do or a step is in progress.
  *
- * Only a stop that was decided (by a verdict or the time limit, in the journal) leads to `term` and `kill`; being absent from a list, being unknown to the
- * database or an outage lead to nothing.
+ * Only a stop in the journal, decided by a verdict or the time limit, leads to `term` and `kill`. A run that a list does not name, an unknown run or an outage
+ * lead to none.
  */
 export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: boolean }): Step[] {
   const { key, phase, stop } = held;
@@ -62,32 +62,32 @@ export function nextSteps(held: HeldRun, now: Now, can: { readonly suspend: bool
 function stopSteps(held: HeldRun, now: Now): Step[] {
   const { key, stop, frozen, specId } = held;
   if (!stop) return [];
-  // TERM would let it go on for its grace, and its task may run elsewhere by now. The same of one that was found: nobody told us of its lease, at whose end its
-  // driver may have frozen it.
+  // Send KILL at once if the task may already run elsewhere, because TERM would let the run continue for its grace. That is possible for a frozen run, and for a found
+  // one, whose lease the agent does not know.
   const mayStand = frozen || specId === undefined || graceEnd(held, stop) <= now.elapsedMs;
   if (stop.stage === "wanted") return [{ name: mayStand && stop.cause !== "killed" ? "kill" : "term", key }];
   return signalEnd(held, stop) <= now.elapsedMs ? [{ name: "kill", key }] : [];
 }
 
-/** When the signal that was sent has had its time. */
+/** When the next signal may be sent. */
 const signalEnd = (held: HeldRun, stop: Stop): number =>
   stop.stage === "term"
     ? Math.min(stop.sentElapsedMs + held.needs.graceMs, graceEnd(held, stop))
     : stop.sentElapsedMs + killAgainMs;
 
-/** No run has its grace beyond its lease: its task may run elsewhere then. But one that somebody killed, which is not tried again, and has its clean end. */
+/** A grace ends with the lease, because the task may run elsewhere after it. A task that a user killed is not tried again, so its grace is not cut. */
 const graceEnd = (held: HeldRun, stop: Stop): number =>
   stop.cause === "killed" ? Infinity : (leaseEnd(held) ?? Infinity);
 
-/** When a run's time limit is reached, on the elapsed clock; Infinity: it has none, or has not begun. */
+/** When a run's time limit ends, on the elapsed clock; Infinity if it has none or has not begun. */
 export const limitEnd = ({ phase, needs, endFollows }: HeldRun): number =>
   (phase.kind === "running" || phase.kind === "suspended") && needs.timeLimitMs > 0 && !endFollows
     ? phase.startedElapsedMs + needs.timeLimitMs
     : Infinity;
 
 /**
- * When this run next needs a look though nothing happens, on the elapsed clock; undefined: never. By the very sums by which it is acted upon: a fraction of a
- * nanosecond between them, and a run that was looked at in time would be due no more.
+ * When the run's next deadline is, on the elapsed clock; undefined if it has none. Must use the same floating-point sums as `onTimeLimit` and `onLease`: with
+ * different rounding, a run woken on time would look not yet due and never be woken again.
  */
 export function deadlineOf(held: HeldRun): number | undefined {
   if (!isLive(held)) return undefined;

@@ -8,7 +8,7 @@ import type { Exit } from "./outcome.ts";
 import { limitEnd } from "./steps.ts";
 import type { Now } from "./steps.ts";
 
-/** What the control plane says about a run. */
+/** What the server wants of a run. */
 export type Verdict =
   | { readonly kind: "run" }
   | { readonly kind: "stop"; readonly cause: Exclude<StopCause, "timed_out">; readonly by: string }
@@ -16,7 +16,7 @@ export type Verdict =
   | { readonly kind: "resume" }
   | { readonly kind: "unknown" };
 
-/** What the driver says about a run. */
+/** What the driver reports about a run. */
 export type RunEvent =
   | { readonly kind: "preparing"; readonly detail: string }
   | { readonly kind: "started"; readonly at: Date }
@@ -39,12 +39,12 @@ export type RunEvent =
       readonly lostOutput?: End["lostOutput"];
     };
 
-/** A run after the control plane's word; the same object where nothing changes. Only `stop` leads to its end. */
+/** A run after a verdict; the same object if nothing changes. Only `stop` leads to its end. */
 export function onVerdict(held: HeldRun, word: Verdict, now: Date): HeldRun {
   const known = word.kind !== "unknown";
   // An end that was answered `unknown` is reported again only once the database knows the run.
   const answer = held.answer === "unknown" && known ? undefined : held.answer;
-  // Nobody runs again what the database does not know: it need not stand still.
+  // The server does not run the task of an unknown run again, so the run need not stay frozen.
   const frozen = held.frozen && known;
   const next: HeldRun =
     held.known === known && held.answer === answer && held.frozen === frozen
@@ -68,19 +68,19 @@ export function onVerdict(held: HeldRun, word: Verdict, now: Date): HeldRun {
   }
 }
 
-/** The first stop stands. */
+/** The first decision to stop stays. */
 function decideStop(held: HeldRun, cause: StopCause, by: string): HeldRun {
   if (held.stop) return held;
   return { ...held, stop: { cause, by, stage: "wanted", sentElapsedMs: 0 } };
 }
 
-/** A stop for a run that is not in the journal: it never starts here, and that is a fact to report. */
+/** A stop for a run that is not in the journal. The agent records that it never starts here, and reports that. */
 export const neverStarted = (key: string, run: Run, now: Date): HeldRun => ({
   ...adopted(key, run),
   phase: beforeStart(now),
 });
 
-/** The driver was not told of it; nor after a restart, since a run of which it was told is found, and is a starting one then. */
+/** The driver never had it. That also holds after a restart: a run that the driver had is found, and is in phase `starting`. */
 const beforeStart = (now: Date): Phase => ({
   kind: "refused",
   reason: { code: "NEVER_STARTED", message: "stopped before it was started" },
@@ -102,7 +102,7 @@ export const adopted = (key: string, run: Run): HeldRun => ({
   answer: undefined,
 });
 
-/** A run after the driver's news; the same object where it changes nothing. What has ended stays as it ended. */
+/** A run after an event of the driver; the same object if nothing changes. An ended run does not change. */
 export function onRunEvent(held: HeldRun, news: RunEvent, now: Now): HeldRun {
   if (!isLive(held)) return held;
   switch (news.kind) {
@@ -160,12 +160,12 @@ function onFound(held: HeldRun, news: Extract<RunEvent, { kind: "found" }>, now:
   return news.over ? { ...rest, phase, endFollows: true } : { ...rest, phase };
 }
 
-/** The wall clock may have been set while it ran: its length is that of the other one, and it does not end before it started. */
+/** Measures the run on the elapsed clock, because the wall clock may have been set meanwhile. Moves an end before the start. */
 function timed(held: HeldRun, end: End, now: Now): End {
   if (!end.startedAt) return end;
   const { startedElapsedMs } = started(end.startedAt, now);
   const from = hasStarted(held) && "startedElapsedMs" in held.phase ? held.phase.startedElapsedMs : startedElapsedMs;
-  // An end that is told late is of then.
+  // The driver may report an end late: subtract the delay.
   const endElapsedMs = now.elapsedMs - Math.max(0, now.at.getTime() - end.endedAt.getTime());
   const wallMs = Math.max(0, Math.round(endElapsedMs - from));
   return end.endedAt < end.startedAt
@@ -176,13 +176,13 @@ function timed(held: HeldRun, end: End, now: Now): End {
 const startOf = (held: HeldRun): Date | undefined =>
   held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase.startedAt : undefined;
 
-/** The wall clock may be set while a task runs; the elapsed one may not, and is what limits count on. */
+/** The start on both clocks. Limits use the elapsed clock, which cannot be set. */
 const started = (at: Date, now: Now): Started => ({
   startedAt: at,
   startedElapsedMs: now.elapsedMs - Math.max(0, now.at.getTime() - at.getTime()),
 });
 
-/** A run that the journal has and the driver, asked for all it has, does not. */
+/** A run of the journal that the driver's first batch does not name. */
 export function onAbsent(held: HeldRun, now: Now): HeldRun {
   if (held.ofEarlierBoot) return lostByReboot(held, now);
   switch (held.phase.kind) {
@@ -198,7 +198,7 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
         },
         now,
       );
-    // The driver records a start before it makes it, so this one never began: it is told to start it, once.
+    // The driver records a start before it makes it, so this run never began. The agent hands it over again.
     case "accepted":
     case "starting":
     case "queued":
@@ -210,7 +210,7 @@ export function onAbsent(held: HeldRun, now: Now): HeldRun {
   }
 }
 
-/** A run of before the machine's last boot. Times on the elapsed clock were of that boot. Whether it is lost shows when the driver has told what it found. */
+/** A run from before the machine's last boot. Converts its times, because the elapsed clock began again. The driver's first batch decides whether it is lost. */
 export function onReboot(held: HeldRun, now: Now): HeldRun {
   if (!isLive(held)) return held;
   const { phase, stop } = held;
@@ -236,16 +236,16 @@ const lostByReboot = (held: HeldRun, now: Now): HeldRun =>
     now,
   );
 
-/** A run whose time limit is reached is to stop. */
+/** Decides to stop a run whose time limit has ended. */
 export function onTimeLimit(held: HeldRun, now: Now): HeldRun {
   return !held.stop && limitEnd(held) <= now.elapsedMs ? decideStop(held, "timed_out", "") : held;
 }
 
-/** A signal was sent. */
+/** Notes that a signal is sent. */
 export const onSignalled = (held: HeldRun, stage: "term" | "kill", now: Now): HeldRun =>
   held.stop && isLive(held) ? { ...held, stop: { ...held.stop, stage, sentElapsedMs: now.elapsedMs } } : held;
 
-/** The driver stopped or went on with it. */
+/** The driver suspended or resumed it. */
 export function onPaused(held: HeldRun, paused: boolean): HeldRun {
   const { phase } = held;
   if (phase.kind !== "running" && phase.kind !== "suspended") return held;
@@ -253,10 +253,10 @@ export function onPaused(held: HeldRun, paused: boolean): HeldRun {
   return phase.kind === kind ? held : { ...held, phase: { ...phase, kind } };
 }
 
-/** The run before it in its lane is over: it takes that one's place. */
+/** The run before it in its lane is over, so it takes that run's place. */
 export const onTurn = (held: HeldRun): HeldRun =>
   held.phase.kind === "queued" ? { ...held, phase: { kind: "starting", detail: "" } } : held;
 
-/** The report of its end was answered. */
+/** The server answered the report of its end. */
 export const onAnswer = (held: HeldRun, answer: Answer): HeldRun =>
   isLive(held) ? held : answer === "unknown" ? { ...held, answer, known: false } : { ...held, answer };

@@ -1,12 +1,12 @@
 import type { Resources } from "@berth/core";
 import type { HeldRun } from "./held-run.ts";
 
-/** A run that waits longer than this on a host is given back: another host may have room. */
+/** A run that waits longer than this is refused, because another host may have capacity. */
 const longestWaitMs = 1_000;
 
 /**
- * Runs that this host took over and cannot start yet, in the order in which they came. The scheduler sends short tasks ahead, so that the next one starts the
- * moment one ends, without the way to the database and back.
+ * Accepted runs that do not fit yet, in order of arrival. The scheduler sends short tasks ahead, so that a host can start the next one without a round trip to
+ * the database.
  */
 export class WaitingRuns {
   readonly #since = new Map<string, number>();
@@ -19,7 +19,7 @@ export class WaitingRuns {
     return this.#since.size;
   }
 
-  /** Takes out those that may start now: from the front, as long as they fit. */
+  /** Removes and returns the runs that may start now: from the front, as long as they fit. */
   takeReady(get: (key: string) => HeldRun | undefined, used: Resources, capacity: Resources): string[] {
     const ready: string[] = [];
     let { cpuMilli, memoryBytes } = used;
@@ -41,7 +41,7 @@ export class WaitingRuns {
     return ready;
   }
 
-  /** Takes out runs from the front as long as they are wanted. */
+  /** Removes and returns runs from the front as long as `isWanted`. */
   takeWhile(get: (key: string) => HeldRun | undefined, isWanted: (held: HeldRun) => boolean): string[] {
     const taken: string[] = [];
     for (const key of this.#since.keys()) {
@@ -54,7 +54,7 @@ export class WaitingRuns {
     return taken;
   }
 
-  /** Takes out those that have waited too long. */
+  /** Removes and returns the runs that waited too long. */
   takeLate(elapsedMs: number): string[] {
     const late = [...this.#since].filter(([, since]) => elapsedMs - since > longestWaitMs).map(([key]) => key);
     for (const key of late) this.#since.delete(key);

@@ -1,9 +1,9 @@
 import type { ReportAnswer, RunStatus, SyncReply, SyncRequest } from "@berth/contracts/agent";
 
-/** The watchers, over whatever wire. A call that is not answered in time fails with AppError `unavailable`; it may be repeated. */
+/** The watchers. A call that is not answered in time fails with AppError `unavailable` and may be repeated. */
 export interface ControlPlane {
-  /** Tells what is here; answered with the whole list and verdicts. */
+  /** Sends the list of this host's runs; the answer has a verdict on each. */
   sync(request: SyncRequest, signal: AbortSignal): Promise<SyncReply>;
-  /** Tells what happened; answered after the commit, one answer a status, in order. */
+  /** Sends statuses of runs. Resolves after storage has committed them, with one answer per status, in order. */
   report(statuses: readonly RunStatus[], signal: AbortSignal): Promise<readonly ReportAnswer[]>;
 }

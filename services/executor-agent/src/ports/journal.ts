@@ -6,13 +6,13 @@ export interface JournalChanges {
   readonly runs?: readonly HeldRun[];
   /** Specs that those runs refer to. */
   readonly specs?: readonly { readonly id: number; readonly bytes: Uint8Array }[];
-  /** Runs whose end is stored for good: of these only the key is kept. */
+  /** Runs whose end the server has stored: the journal keeps only their keys. */
   readonly settled?: readonly string[];
   /** Specs that no run needs any more. */
   readonly droppedSpecs?: readonly number[];
   /** Largest terms seen, by epoch: a new database counts from 1 again. */
   readonly terms?: ReadonlyMap<string, number>;
-  /** The boot in which what ran before was judged. */
+  /** The boot id of this machine, written once the runs of an earlier boot are judged. */
   readonly bootId?: string;
 }
 
@@ -26,22 +26,22 @@ export interface JournalContent {
   readonly bootId: string;
 }
 
-/** What this host was told and what happened, on its own disk. Writing is synchronous and quick; that it is on disk is told later. */
+/** This host's assignments and what became of them, on its own disk. `write` is synchronous and quick; `flush` says when the data is on disk. */
 export interface Journal {
-  /** Random, made with the journal; placements name it. */
+  /** Random, made with the journal; each placement names the journal it was made for. */
   readonly id: string;
   load(): JournalContent;
-  /** Writes all or nothing, for whoever reads next in this boot; throws AppError `unavailable` JOURNAL_FAILED. */
+  /** Writes all changes or none. They survive the process, not yet a power loss. Throws AppError `unavailable` JOURNAL_FAILED. */
   write(changes: JournalChanges): void;
-  /** Calls `done` once everything written until now would survive the loss of power, or with the error. */
+  /** Calls `done` once all writes until now would survive a power loss, or with the error. */
   flush(done: (error?: unknown) => void): void;
   /** Whether a run was settled in the last hour. */
   remembers(key: string): boolean;
-  /** Deletes keys that were settled before. */
+  /** Deletes the keys of runs that were settled before that time. */
   forget(settledBefore: Date): void;
 }
 
-/** How far a driver has read the output that its engine keeps: text of its own, by run. Written soon, not at once: reading twice does no harm. */
+/** How far a driver has read each run's output in its engine's log. The text is the driver's own. Written with a delay, because reading a part twice does no harm. */
 export interface LogPositions {
   get(key: string): string | undefined;
   set(key: string, position: string): void;

@@ -1,10 +1,10 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { FrameReader, frame } from "./keeper/frames.ts";
-import type { FromKeeper, KeptRun, RunSignal, StartRun, ToKeeper } from "./keeper/protocol.ts";
+import type { FromKeeper, RunRecord, RunSignal, StartRun, ToKeeper } from "./keeper/protocol.ts";
 
 export interface KeeperLinkHandlers {
-  onNews(runs: readonly KeptRun[]): void;
+  onRecords(runs: readonly RunRecord[]): void;
   /** The keeper ended, or the socket broke. Not called after `drop`. */
   onGone(): void;
 }
@@ -14,7 +14,7 @@ export interface KeeperLink {
   readonly version: number;
   readonly pid: number;
   /** The runs that the keeper had when the connection was made. */
-  readonly found: readonly KeptRun[];
+  readonly found: readonly RunRecord[];
   start(runs: readonly StartRun[]): void;
   signal(key: string, signal: RunSignal): void;
   /** Sets new ends of leases; without `u` a run has no lease any more. */
@@ -59,7 +59,7 @@ export function connectKeeper(path: string, handlers: KeeperLinkHandlers): Promi
     });
 
     function take(message: FromKeeper): void {
-      if (message.t === "news") return handlers.onNews(message.runs);
+      if (message.t === "news") return handlers.onRecords(message.runs);
       if (message.t !== "welcome") return; // a type that only newer keepers send
       clearTimeout(timer);
       welcomed = true;

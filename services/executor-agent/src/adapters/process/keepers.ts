@@ -9,7 +9,7 @@ import type { HostCgroups } from "./host-cgroups.ts";
 import { connectKeeper } from "./keeper-link.ts";
 import type { KeeperLink } from "./keeper-link.ts";
 import { protocolVersion } from "./keeper/protocol.ts";
-import type { KeeperOptions, KeptRun } from "./keeper/protocol.ts";
+import type { KeeperOptions, RunRecord } from "./keeper/protocol.ts";
 import { readProcess } from "./process-table.ts";
 
 /** A connected keeper of one identity. */
@@ -28,7 +28,7 @@ export interface KeepersOptions {
   /** Where runs have cgroups of their own. */
   readonly cgroups: HostCgroups | undefined;
   readonly logger: Logger;
-  readonly onNews: (keeper: Keeper, runs: readonly KeptRun[]) => void;
+  readonly onRecords: (keeper: Keeper, runs: readonly RunRecord[]) => void;
   /** The connection broke and was made again. Runs that the keeper does not have never reached it. */
   readonly onReconnected: (keeper: Keeper, before: Keeper) => void;
   /** The keeper is dead or cannot be reached. Its record is in `dir` now. */
@@ -196,7 +196,7 @@ export class Keepers {
         const dir = join(this.#dir, name);
         const identity = name.slice(0, name.indexOf("."));
         const link: KeeperLink = await connectKeeper(this.#socketOf(name), {
-          onNews: (runs) => this.#options.onNews(keeper, runs),
+          onRecords: (runs) => this.#options.onRecords(keeper, runs),
           onGone: () => void this.#onGone(keeper),
         });
         const keeper: Keeper = { dir, identity, link };

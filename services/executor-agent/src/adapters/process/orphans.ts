@@ -4,9 +4,9 @@ import { runKey, runName } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
 import type { RunCgroup } from "./keeper/cgroup.ts";
-import type { KeptRun, RunSignal } from "./keeper/protocol.ts";
+import type { RunRecord, RunSignal } from "./keeper/protocol.ts";
 import { readRecords } from "./keeper/records.ts";
-import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
+import { eventOf, foundEvent, lostEvent, runOfKey } from "./record-events.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
 import { findByEnvironment, processTable, readProcess } from "./process-table.ts";
 
@@ -23,15 +23,15 @@ export interface Orphans {
 }
 
 export interface OrphansOptions {
-  readonly tell: (event: DriverEvent) => void;
+  readonly emit: (event: DriverEvent) => void;
   /** Called when every run of a directory is settled. */
   readonly emptied: (dir: string) => void;
-  readonly cgroupOf: (dir: string, kept: KeptRun) => RunCgroup | undefined;
+  readonly cgroupOf: (dir: string, kept: RunRecord) => RunCgroup | undefined;
   readonly memory: MemoryWatch;
 }
 
 interface Orphan {
-  kept: KeptRun;
+  kept: RunRecord;
   readonly dir: string;
   over: boolean;
 }
@@ -40,7 +40,7 @@ const lookMs = 500;
 /** How far the start time in the record and the one of the kernel may differ: both clocks are coarse. */
 const toleranceMs = 2_000;
 
-export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions): Orphans {
+export function watchOrphans({ emit, emptied, cgroupOf, memory }: OrphansOptions): Orphans {
   const orphans = new Map<string, Orphan>();
   const sizes = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
@@ -53,17 +53,17 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
     watch();
   }
 
-  function adoptOne(dir: string, kept: KeptRun, isKnown: boolean): void {
+  function adoptOne(dir: string, kept: RunRecord, isKnown: boolean): void {
     const orphan: Orphan = { kept, dir, over: isKnown };
     orphans.set(kept.k, orphan);
-    tell(foundEvent(kept));
+    emit(foundEvent(kept));
     if (isKnown) return;
     if (kept.pid !== undefined) memory.add(kept.k, kept.pid, kept.m, cgroupOf(dir, kept));
     judge(orphan);
   }
 
   /** A run that began, but whose keeper died before it recorded the pid. */
-  function withProcess(dir: string, kept: KeptRun): KeptRun {
+  function withProcess(dir: string, kept: RunRecord): RunRecord {
     if (kept.pid !== undefined || kept.x || kept.f) return kept;
     const members = (cgroupOf(dir, kept)?.members() ?? []).flatMap((member) => readProcess(member) ?? []);
     const [oldest] = members.toSorted((one, other) => (one.startedBootMs ?? 0) - (other.startedBootMs ?? 0));
@@ -87,7 +87,7 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
 
   function end(orphan: Orphan, event: DriverEvent | undefined): void {
     orphan.over = true;
-    if (event) tell(event);
+    if (event) emit(event);
   }
 
   /** Reads records again, because a keeper that lives but cannot be reached still records ends. */
@@ -157,7 +157,7 @@ export function watchOrphans({ tell, emptied, cgroupOf, memory }: OrphansOptions
 }
 
 /** Whether a run still has processes. Kills the rest once the first process has ended. */
-function isAlive(kept: KeptRun, cgroup: RunCgroup | undefined): boolean {
+function isAlive(kept: RunRecord, cgroup: RunCgroup | undefined): boolean {
   if (isFirstAlive(kept)) return true;
   if (cgroup) {
     if (cgroup.isEmpty) return false;
@@ -170,7 +170,7 @@ function isAlive(kept: KeptRun, cgroup: RunCgroup | undefined): boolean {
 }
 
 /** Whether a run's first process is alive. Start time and group tell it from a later process with its pid. */
-function isFirstAlive({ pid, boot }: KeptRun): boolean {
+function isFirstAlive({ pid, boot }: RunRecord): boolean {
   if (pid === undefined) return false;
   const row = readProcess(pid);
   if (!row || row.isZombie || row.group !== pid) return false;

@@ -5,12 +5,12 @@ import type { Resources, Run } from "@berth/core";
 import type { Driver, DriverEvent, Feature, TaskToRun } from "@berth/plugins";
 import type { Logger } from "@berth/runtime";
 import { EventQueue } from "../event-queue.ts";
-import { eventOf, foundEvent, lostEvent, runOfKey } from "./kept-events.ts";
+import { eventOf, foundEvent, lostEvent, runOfKey } from "./record-events.ts";
 import type { HostCgroups } from "./host-cgroups.ts";
 import { Keepers } from "./keepers.ts";
 import type { Keeper } from "./keepers.ts";
 import { RunCgroup } from "./keeper/cgroup.ts";
-import type { KeptRun, RunSignal, StartRun } from "./keeper/protocol.ts";
+import type { RunRecord, RunSignal, StartRun } from "./keeper/protocol.ts";
 import { machineMemory } from "./machine-memory.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { watchOrphans } from "./orphans.ts";
@@ -33,7 +33,7 @@ export interface ProcessDriverOptions {
 }
 
 /** A run that the agent handed to a keeper. */
-interface Kept {
+interface HandedRun {
   readonly keeper: Keeper | undefined;
   /** Set until the keeper has confirmed the start. If the keeper dies before that, without a record of the run, the run is started again. */
   readonly task: TaskToRun | undefined;
@@ -52,7 +52,7 @@ const idleKeeperMs = 10 * 60_000;
 export function processDriver(options: ProcessDriverOptions): Driver {
   const { dataDir, runDir, bootId, env, cgroups, logger } = options;
   const self = process.getuid?.() ?? -1;
-  const runs = new Map<string, Kept>();
+  const runs = new Map<string, HandedRun>();
   const lastUse = new Map<string, number>();
   /** The last signal per live run. Sent again when its keeper dies, which may not have read it. */
   const signals = new Map<string, RunSignal>();
@@ -69,82 +69,83 @@ export function processDriver(options: ProcessDriverOptions): Driver {
     env,
     cgroups,
     logger,
-    onNews,
+    onRecords,
     onReconnected,
     onLost,
     onEarlierBoot: (dir) => orphans.adoptEnded(dir),
   });
-  const cgroupOf = (dir: string, { g }: KeptRun): RunCgroup | undefined =>
+  const cgroupOf = (dir: string, { g }: RunRecord): RunCgroup | undefined =>
     g === undefined || !cgroups ? undefined : new RunCgroup(cgroups.placeOf(basename(dir)), g);
   const orphans = watchOrphans({
-    tell,
+    emit,
     emptied: (dir) => keepers.removeDir(dir),
     cgroupOf,
     memory,
   });
 
-  function tell(event: DriverEvent): void {
+  function emit(event: DriverEvent): void {
     if (event.kind === "found" && found) found.push(event);
     else queue.push(event);
     outcomes.onEvent(event);
   }
 
-  function onNews(keeper: Keeper, news: readonly KeptRun[]): void {
-    for (const kept of news) take(keeper, kept);
+  function onRecords(keeper: Keeper, records: readonly RunRecord[]): void {
+    for (const record of records) onRecord(keeper, record);
   }
 
-  function take(keeper: Keeper, kept: KeptRun): void {
-    const before = runs.get(kept.k);
+  /** A keeper says how far a run is. */
+  function onRecord(keeper: Keeper, record: RunRecord): void {
+    const before = runs.get(record.k);
     if (before?.over) return;
-    const over = (kept.x ?? kept.f) !== undefined;
-    const isStarted = kept.pid !== undefined;
-    if (over) signals.delete(kept.k);
-    runs.set(kept.k, { keeper, task: isStarted || over ? undefined : before?.task, over });
+    const over = (record.x ?? record.f) !== undefined;
+    const isStarted = record.pid !== undefined;
+    if (over) signals.delete(record.k);
+    runs.set(record.k, { keeper, task: isStarted || over ? undefined : before?.task, over });
     // The keeper reported start and end at once.
-    if (over && before?.task && kept.at !== undefined)
-      tell({ kind: "started", run: before.task.run, at: new Date(kept.at) });
-    if (isStarted && !over) memory.add(kept.k, kept.pid!, kept.m, cgroupOf(keeper.dir, kept));
-    const event = eventOf(kept, over ? memory.remove(kept.k) : { outOfMemory: false, peakBytes: undefined });
-    if (event) tell(event);
+    if (over && before?.task && record.at !== undefined)
+      emit({ kind: "started", run: before.task.run, at: new Date(record.at) });
+    if (isStarted && !over) memory.add(record.k, record.pid!, record.m, cgroupOf(keeper.dir, record));
+    const event = eventOf(record, over ? memory.remove(record.k) : { outOfMemory: false, peakBytes: undefined });
+    if (event) emit(event);
   }
 
   /** Takes over the runs that a keeper had when the agent connected. */
-  function takeFound(keeper: Keeper): void {
-    for (const kept of keeper.link.found) {
-      if (!runs.has(kept.k)) tell(foundEvent(kept));
-      take(keeper, kept);
+  function adoptFound(keeper: Keeper): void {
+    for (const record of keeper.link.found) {
+      if (!runs.has(record.k)) emit(foundEvent(record));
+      onRecord(keeper, record);
     }
   }
 
   function onReconnected(keeper: Keeper, before: Keeper): void {
     const has = new Set(keeper.link.found.map(({ k }) => k));
     const again = tasksOf(before, (key) => !has.has(key));
-    takeFound(keeper);
+    adoptFound(keeper);
     startAgain(again);
     signalAgain(keeper);
   }
 
   function onLost(dir: string, before: Keeper | undefined): void {
     if (before) logger.warn("a keeper is gone; its tasks run on, and nobody waits for them", { pid: before.link.pid });
-    for (const [key, kept] of runs) if (kept.keeper === before) memory.remove(key);
+    for (const [key, handed] of runs) if (handed.keeper === before) memory.remove(key);
     orphans.adopt(dir, (key) => runs.get(key)?.over ?? false);
     if (!before) return;
-    const its = [...runs].filter(([, kept]) => kept.keeper === before);
+    const its = [...runs].filter(([, handed]) => handed.keeper === before);
     const unbegun = tasksOf(before, (key) => !orphans.has(runOfKey(key)));
     startAgain(unbegun.filter(({ lane }) => lane === undefined));
     // The run before them in the lane may still use its place, and only the dead keeper would have seen it end.
     for (const { run } of unbegun.filter(({ lane }) => lane !== undefined))
-      tell({ kind: "unable", run, at: new Date(), reason: keeperGone });
-    for (const [key, kept] of its) {
+      emit({ kind: "unable", run, at: new Date(), reason: keeperGone });
+    for (const [key, handed] of its) {
       runs.delete(key);
       const signal = signals.get(key);
       if (signal) orphans.signal(runOfKey(key), signal);
-      if (!orphans.has(runOfKey(key)) && !kept.task && !kept.over) tell(lostEvent({ k: key, o: "", r: "", m: 0 }));
+      if (!orphans.has(runOfKey(key)) && !handed.task && !handed.over) emit(lostEvent({ k: key, o: "", r: "", m: 0 }));
     }
   }
 
   const tasksOf = (keeper: Keeper, wanted: (key: string) => boolean): TaskToRun[] =>
-    [...runs].flatMap(([key, kept]) => (kept.keeper === keeper && kept.task && wanted(key) ? [kept.task] : []));
+    [...runs].flatMap(([key, handed]) => (handed.keeper === keeper && handed.task && wanted(key) ? [handed.task] : []));
 
   function startAgain(tasks: readonly TaskToRun[]): void {
     for (const task of tasks) runs.delete(runKey(task.run));
@@ -175,7 +176,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       if (runs.has(key) || orphans.has(task.run)) continue;
       const refusal = identityRefusal(task, self);
       if (refusal) {
-        tell(refusal);
+        emit(refusal);
         continue;
       }
       try {
@@ -188,16 +189,16 @@ export function processDriver(options: ProcessDriverOptions): Driver {
         else toStart.set(keeper, [startRun(task)]);
       } catch (error) {
         const { reason, message } = AppError.from(error);
-        tell({ kind: "unable", run: task.run, at: new Date(), reason: runRefusal(reason, message) });
+        emit({ kind: "unable", run: task.run, at: new Date(), reason: runRefusal(reason, message) });
       }
     }
     for (const [keeper, list] of toStart) keeper.link.start(list);
   }
 
   function send(run: Run, signal: RunSignal): void {
-    const kept = runs.get(runKey(run));
-    if (kept?.keeper && !kept.over) signals.set(runKey(run), signal);
-    if (kept?.keeper) kept.keeper.link.signal(runKey(run), signal);
+    const handed = runs.get(runKey(run));
+    if (handed?.keeper && !handed.over) signals.set(runKey(run), signal);
+    if (handed?.keeper) handed.keeper.link.signal(runKey(run), signal);
     else orphans.signal(run, signal);
   }
 
@@ -225,7 +226,7 @@ export function processDriver(options: ProcessDriverOptions): Driver {
       queue = new EventQueue();
       found = [];
       await keepers.open();
-      for (const keeper of keepers.live) takeFound(keeper);
+      for (const keeper of keepers.live) adoptFound(keeper);
       sweeping = setInterval(sweep, idleKeeperMs / 2);
     },
     async close() {

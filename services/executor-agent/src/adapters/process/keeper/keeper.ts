@@ -6,7 +6,7 @@ import { launch } from "./launch.ts";
 import { reap } from "./native.ts";
 import type { AsUser, Reaped } from "./native.ts";
 import { RunLanes } from "./run-lanes.ts";
-import type { KeptExit, KeptFailure, KeptRun, RunSignal, StartRun } from "./protocol.ts";
+import type { ExitRecord, FailureRecord, RunRecord, RunSignal, StartRun } from "./protocol.ts";
 import type { RecordFiles } from "./records.ts";
 import type { CgroupUse } from "./run-cgroups.ts";
 import type { RunProcesses } from "./run-processes.ts";
@@ -18,14 +18,14 @@ export interface KeeperParts {
   readonly processes: RunProcesses;
   /** Runs a function as the user of the tasks. */
   readonly asUser: AsUser;
-  readonly tell: (runs: readonly KeptRun[]) => void;
+  readonly report: (runs: readonly RunRecord[]) => void;
   /** Called when the keeper has no run left. */
   readonly onEmpty: () => void;
 }
 
 /** Starts processes, waits for them, and remembers their ends until the agent settles them. Outlives the agent. */
 export class Keeper {
-  readonly #runs = new Map<string, KeptRun>();
+  readonly #runs = new Map<string, RunRecord>();
   readonly #byPid = new Map<number, string>();
   readonly #queue: StartRun[] = [];
   readonly #lanes = new RunLanes<StartRun>();
@@ -34,19 +34,19 @@ export class Keeper {
   readonly #records: RecordFiles;
   readonly #processes: RunProcesses;
   readonly #asUser: AsUser;
-  readonly #tell: KeeperParts["tell"];
+  readonly #report: KeeperParts["report"];
   readonly #onEmpty: () => void;
   #starting = false;
 
-  constructor({ records, processes, asUser, tell, onEmpty }: KeeperParts) {
+  constructor({ records, processes, asUser, report, onEmpty }: KeeperParts) {
     this.#records = records;
     this.#processes = processes;
     this.#asUser = asUser;
-    this.#tell = tell;
+    this.#report = report;
     this.#onEmpty = onEmpty;
   }
 
-  get runs(): readonly KeptRun[] {
+  get runs(): readonly RunRecord[] {
     return [...this.#runs.values()];
   }
 
@@ -90,7 +90,7 @@ export class Keeper {
    */
   #enqueue(runs: readonly StartRun[]): void {
     const ready: StartRun[] = [];
-    const failed: KeptRun[] = [];
+    const failed: RunRecord[] = [];
     for (const run of runs) {
       try {
         const g = this.#processes.reserve(run.m);
@@ -169,13 +169,13 @@ export class Keeper {
   }
 
   /** All runs but those that wait in their lanes, because a recorded run counts as begun. */
-  *#recorded(): Generator<KeptRun> {
+  *#recorded(): Generator<RunRecord> {
     for (const run of this.#runs.values()) if (!this.#lanes.waits(run.k)) yield run;
   }
 
   /** Waits for all children that have ended. */
   reapAll(): void {
-    const ended: KeptRun[] = [];
+    const ended: RunRecord[] = [];
     for (let child = reap(); child; child = reap()) {
       const key = this.#byPid.get(child.pid);
       const run = key === undefined ? undefined : this.#runs.get(key);
@@ -191,13 +191,13 @@ export class Keeper {
     this.#startSome();
   }
 
-  #note(runs: readonly KeptRun[]): void {
+  #note(runs: readonly RunRecord[]): void {
     this.#records.write(runs.map(({ k, x, f }) => ({ k, ...(x ? { x } : {}), ...(f ? { f } : {}) })));
     this.#enqueue(runs.flatMap(({ k }) => this.#lanes.leave(k) ?? []));
-    this.#tell(runs);
+    this.#report(runs);
   }
 
-  #failed(key: string, f: KeptFailure): KeptRun {
+  #failed(key: string, f: FailureRecord): RunRecord {
     this.#leases.delete(key);
     const run = this.#runs.get(key) ?? { k: key, o: "", r: "", m: 0 };
     if (run.g !== undefined) this.#processes.end(run);
@@ -210,14 +210,14 @@ export class Keeper {
   #startSome(): void {
     if (this.#starting || this.#queue.length === 0) return;
     const offset = uptime() * 1000 - performance.now();
-    const started: KeptRun[] = [];
+    const started: RunRecord[] = [];
     for (const run of this.#queue.splice(0, startsPerTurn)) {
       const failure = this.#startOne(run, offset);
       if (failure) this.#note([this.#failed(run.k, failure)]);
       else started.push(this.#runs.get(run.k)!);
     }
     this.#records.write(started.map(({ k, pid, at, boot }) => ({ k, pid: pid!, at: at!, boot: boot! })));
-    if (started.length > 0) this.#tell(started);
+    if (started.length > 0) this.#report(started);
     if (this.#queue.length === 0) return;
     this.#starting = true;
     setImmediate(() => {
@@ -226,11 +226,11 @@ export class Keeper {
     });
   }
 
-  #startOne(run: StartRun, offset: number): KeptFailure | undefined {
+  #startOne(run: StartRun, offset: number): FailureRecord | undefined {
     const kept = this.#runs.get(run.k)!;
     const at = Date.now();
     const boot = offset + performance.now();
-    let failure: KeptFailure | undefined;
+    let failure: FailureRecord | undefined;
     let pid = 0;
     try {
       pid = this.#processes.spawnIn(kept, () =>
@@ -252,7 +252,7 @@ export class Keeper {
     return undefined;
   }
 
-  #exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: KeptRun, used: CgroupUse): KeptExit {
+  #exitOf({ code, signal, cpuMs, maxResidentBytes }: Reaped, { o, r }: RunRecord, used: CgroupUse): ExitRecord {
     // Before it executes its program, a child shares the memory of the keeper, and the kernel counts that in the child's maximum. Only a maximum above it is the program's own.
     const ownBytes = process.resourceUsage().maxRSS * 1024;
     const [out, err] = this.#asUser(() => [sizeOf(o), sizeOf(r)]);
@@ -270,7 +270,7 @@ export class Keeper {
   }
 }
 
-const groupOf = ({ g }: KeptRun): { readonly g?: string } => (g === undefined ? {} : { g });
+const groupOf = ({ g }: RunRecord): { readonly g?: string } => (g === undefined ? {} : { g });
 
 /** Size of an output file; 0 if the user made it unreadable, because that must not end the keeper. */
 function sizeOf(path: string): number {

@@ -1,6 +1,6 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, readdirSync, statSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import type { KeptFailure, StartRun } from "./protocol.ts";
+import type { FailureRecord, StartRun } from "./protocol.ts";
 
 const errno: Readonly<Record<number, string>> = {
   1: "EPERM",
@@ -26,13 +26,13 @@ const errno: Readonly<Record<number, string>> = {
 const maxStringBytes = 131_072;
 const firstLineBytes = 256;
 
-const fault = (code: string, message: string): KeptFailure => ({ at: Date.now(), code, message });
+const fault = (code: string, message: string): FailureRecord => ({ at: Date.now(), code, message });
 
 /** A fault of the host, not of the task: another host may run it. */
-export const hostFault = (code: string, message: string): KeptFailure => ({ ...fault(code, message), host: true });
+export const hostFault = (code: string, message: string): FailureRecord => ({ ...fault(code, message), host: true });
 
 /** The failure of a run whose program the system did not start, by error number. */
-export function spawnFailure(run: StartRun, path: string, number: number): KeptFailure {
+export function spawnFailure(run: StartRun, path: string, number: number): FailureRecord {
   const code = errno[number] ?? `error ${number}`;
   const name = run.n ?? run.c[0] ?? "";
   switch (code) {
@@ -62,7 +62,7 @@ export function spawnFailure(run: StartRun, path: string, number: number): KeptF
 }
 
 /** The failure of a run whose directory or output files cannot be made: by fault of the disk, or of its user. */
-export function dirFault(code: string): KeptFailure {
+export function dirFault(code: string): FailureRecord {
   if (code === "EDQUOT") return hostFault("DISK_QUOTA", "its user's disk quota on this host is used up");
   const message = `the task's directory or output cannot be made or reached: ${code}`;
   return hostFault(usersOwn.has(code) ? "TASK_DIR_UNSAFE" : "TASK_DIR_FAILED", message);
@@ -90,7 +90,7 @@ function threadsOf(pid: string, uid: number | undefined): number {
 }
 
 /** The system reports ENOENT both for a missing program and for a missing interpreter in its #! line. */
-function missing({ d, t }: StartRun, name: string, path: string): KeptFailure {
+function missing({ d, t }: StartRun, name: string, path: string): FailureRecord {
   const interpreter = interpreterOf(resolve(d ?? t, path));
   if (interpreter === undefined) return fault("COMMAND_NOT_FOUND", `${name}: no such program`);
   const message = `the first line of ${name} names the interpreter ${JSON.stringify(interpreter)}, which is not here`;

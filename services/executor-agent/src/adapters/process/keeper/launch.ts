@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs"
 import { dirname } from "node:path";
 import { dirFault, findCommand, spawnFailure } from "./launch-faults.ts";
 import { spawn } from "./native.ts";
-import type { KeptFailure, StartRun } from "./protocol.ts";
+import type { FailureRecord, StartRun } from "./protocol.ts";
 
 const noEntry = -2;
 const noExecFormat = -8;
@@ -10,7 +10,7 @@ const noExecFormat = -8;
 const maxKnownDirs = 10_000;
 
 /** Starts the program of a run as the calling user, and makes missing directories. Returns the pid, or why it failed. `known` caches directories that exist. */
-export function launch(run: StartRun, known: Set<string>): number | KeptFailure {
+export function launch(run: StartRun, known: Set<string>): number | FailureRecord {
   const { c, e, t, d, o, r } = run;
   try {
     makeDirs(run, known);
@@ -47,7 +47,7 @@ function makeDirs({ t, o, r, a = t }: StartRun, known: Set<string>): void {
 }
 
 /** Why the calling user cannot work in that directory; undefined where it can. */
-function workdirFault(dir: string): KeptFailure | undefined {
+function workdirFault(dir: string): FailureRecord | undefined {
   try {
     if (!statSync(dir).isDirectory()) return fault("WORKDIR_NOT_FOUND", `${dir} is not a directory`);
     accessSync(dir, constants.X_OK);
@@ -80,7 +80,7 @@ function mayEnter(dir: string): boolean {
   }
 }
 
-const fault = (code: string, message: string): KeptFailure => ({ at: Date.now(), code, message });
+const fault = (code: string, message: string): FailureRecord => ({ at: Date.now(), code, message });
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : String(error);

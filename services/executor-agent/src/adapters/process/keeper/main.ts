@@ -7,7 +7,7 @@ import { Keeper } from "./keeper.ts";
 import { adoptOrphans, asUserOf, closeInherited } from "./native.ts";
 import type { AsUser } from "./native.ts";
 import { protocolVersion } from "./protocol.ts";
-import type { FromKeeper, KeeperOptions, KeptRun, ToKeeper } from "./protocol.ts";
+import type { FromKeeper, KeeperOptions, RunRecord, ToKeeper } from "./protocol.ts";
 import { RecordFiles } from "./records.ts";
 import { RunCgroups } from "./run-cgroups.ts";
 import { cgroupProcesses, processTree } from "./run-processes.ts";
@@ -31,8 +31,8 @@ process.on("SIGINT", () => {});
 const records = new RecordFiles(dir);
 let connection: Socket | undefined;
 let closing = false;
-const news = new Map<string, KeptRun>();
-let newsTimer: NodeJS.Timeout | undefined;
+const unsent = new Map<string, RunRecord>();
+let sendTimer: NodeJS.Timeout | undefined;
 let idleTimer: NodeJS.Timeout | undefined;
 
 const asTheirUser = identity && asUserOf(identity.uid);
@@ -42,7 +42,7 @@ const processes =
   cgroups && isRoot
     ? cgroupProcesses(new RunCgroups(cgroups))
     : processTree(asUser, () => keeper.runs.filter(({ pid, x, f }) => pid !== undefined && !(x ?? f)));
-const keeper: Keeper = new Keeper({ records, processes, asUser, tell, onEmpty: endWhenIdle });
+const keeper: Keeper = new Keeper({ records, processes, asUser, report, onEmpty: endWhenIdle });
 const server = createServer(accept);
 server.listen(socket, () => {
   chmodSync(socket, 0o600);
@@ -85,7 +85,7 @@ function accept(next: Socket): void {
 function welcome(next: Socket): void {
   if (next.destroyed) return; // it left while it waited
   connection = next;
-  news.clear(); // the welcome includes it
+  unsent.clear(); // the welcome includes it
   clearTimeout(idleTimer);
   const reader = new FrameReader();
   next.on("data", (bytes: Buffer) => {
@@ -125,19 +125,19 @@ function obey(message: ToKeeper): void {
 }
 
 /** Reports runs to the agent. Starts are delayed a little, so that start and end of a short task go in one message. Ends go at once, unless all lanes have runs waiting. */
-function tell(runs: readonly KeptRun[]): void {
+function report(runs: readonly RunRecord[]): void {
   if (!connection) return records.sync();
-  for (const run of runs) news.set(run.k, run);
+  for (const run of runs) unsent.set(run.k, run);
   const ends = runs.some(({ x, f }) => x ?? f);
-  if (ends && !keeper.lanesAreStocked) tellNow();
-  else newsTimer ??= setTimeout(tellNow, ends ? endedDelayMs : startedDelayMs);
+  if (ends && !keeper.lanesAreStocked) sendUnsent();
+  else sendTimer ??= setTimeout(sendUnsent, ends ? endedDelayMs : startedDelayMs);
 }
 
-function tellNow(): void {
-  clearTimeout(newsTimer);
-  newsTimer = undefined;
-  send({ t: "news", runs: [...news.values()] });
-  news.clear();
+function sendUnsent(): void {
+  clearTimeout(sendTimer);
+  sendTimer = undefined;
+  send({ t: "news", runs: [...unsent.values()] });
+  unsent.clear();
 }
 
 function send(message: FromKeeper): void {

@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
-import type { KeptRun } from "./protocol.ts";
+import type { RunRecord } from "./protocol.ts";
 
 /** Sends a signal to a process or, negative, to a group; one that is gone is no error. */
 export function sendTo(pid: number, signal: NodeJS.Signals | string): void {
@@ -14,7 +14,7 @@ export function sendTo(pid: number, signal: NodeJS.Signals | string): void {
 const toleranceMs = 50;
 
 /** Signals the descendants of a run's first process, whatever their group or session. */
-export function signalTree(run: KeptRun, live: readonly KeptRun[], signal: NodeJS.Signals): void {
+export function signalTree(run: RunRecord, live: readonly RunRecord[], signal: NodeJS.Signals): void {
   if (process.platform !== "linux" || run.pid === undefined) return;
   const strays = straysOf(live).filter(({ owners }) => owners.length === 1 && owners[0]!.k === run.k);
   for (const pid of [run.pid, ...strays.map(({ pid: stray }) => stray)]) signalDescendants(pid, signal);
@@ -31,7 +31,7 @@ function signalDescendants(root: number, signal: NodeJS.Signals): void {
 }
 
 /** Sends SIGSTOP to every process of the run, twice: a child forked during the first pass is found by the second, because its parent is stopped by then. */
-export function stopRun(run: KeptRun, live: readonly KeptRun[]): void {
+export function stopRun(run: RunRecord, live: readonly RunRecord[]): void {
   if (run.pid === undefined) return;
   sendTo(-run.pid, "SIGSTOP");
   signalTree(run, live, "SIGSTOP");
@@ -39,14 +39,14 @@ export function stopRun(run: KeptRun, live: readonly KeptRun[]): void {
 }
 
 /** Sends SIGCONT to every process of the run. */
-export function continueRun(run: KeptRun, live: readonly KeptRun[]): void {
+export function continueRun(run: RunRecord, live: readonly RunRecord[]): void {
   if (run.pid === undefined) return;
   signalTree(run, live, "SIGCONT");
   sendTo(-run.pid, "SIGCONT");
 }
 
 /** Kills processes that outlived their run, and their descendants. They are children of the keeper, because it is a subreaper. */
-export function endStrays(live: readonly KeptRun[]): void {
+export function endStrays(live: readonly RunRecord[]): void {
   if (process.platform !== "linux") return;
   for (const { pid, owners } of straysOf(live)) {
     if (owners.length > 0) continue;
@@ -58,14 +58,14 @@ export function endStrays(live: readonly KeptRun[]): void {
 /** A child of the keeper that is not the first process of a run, and the live runs that it may belong to. */
 interface Stray {
   readonly pid: number;
-  readonly owners: readonly KeptRun[];
+  readonly owners: readonly RunRecord[];
 }
 
 /**
  * A stray belongs to the run whose session it is in; in a session of its own, to the run that its environment names. If it names none, as after `env -i`, it
  * may belong to any run that started before it, so it is spared while one of these lives.
  */
-function straysOf(live: readonly KeptRun[]): Stray[] {
+function straysOf(live: readonly RunRecord[]): Stray[] {
   const mains = new Map(live.map((run) => [run.pid, run]));
   return childrenOf(process.pid).flatMap((pid) => {
     if (mains.has(pid)) return [];

@@ -43,7 +43,7 @@ export type ToKeeper =
   | { readonly t: "close" };
 
 /** How a process ended, as wait4 says. */
-export interface KeptExit {
+export interface ExitRecord {
   readonly at: number;
   readonly code?: number;
   readonly signal?: number;
@@ -58,7 +58,7 @@ export interface KeptExit {
 }
 
 /** A run that could not be started. */
-export interface KeptFailure {
+export interface FailureRecord {
   readonly at: number;
   readonly code: string;
   readonly message: string;
@@ -67,7 +67,7 @@ export interface KeptFailure {
 }
 
 /** A run as its keeper knows it: first with k, then with pid and times, then with x (ended) or f (failed). */
-export interface KeptRun {
+export interface RunRecord {
   readonly k: string;
   readonly pid?: number;
   /** When it was started: on the wall clock, and in milliseconds since boot. */
@@ -76,8 +76,8 @@ export interface KeptRun {
   /** Output files, so that the agent can report their sizes if the keeper dies. */
   readonly o: string;
   readonly r: string;
-  readonly x?: KeptExit;
-  readonly f?: KeptFailure;
+  readonly x?: ExitRecord;
+  readonly f?: FailureRecord;
   readonly stopped?: boolean;
   /** Frozen by its keeper, because its lease ended. */
   readonly frozen?: boolean;
@@ -88,9 +88,9 @@ export interface KeptRun {
 }
 
 export type FromKeeper =
-  | { readonly t: "welcome"; readonly version: number; readonly pid: number; readonly runs: readonly KeptRun[] }
+  | { readonly t: "welcome"; readonly version: number; readonly pid: number; readonly runs: readonly RunRecord[] }
   | { readonly t: "pong" }
-  | { readonly t: "news"; readonly runs: readonly KeptRun[] };
+  | { readonly t: "news"; readonly runs: readonly RunRecord[] };
 
 /** Directories for the cgroups of a keeper's runs. Each run has a directory of the same name in each. */
 export interface CgroupPlace {

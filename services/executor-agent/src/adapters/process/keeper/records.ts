@@ -1,9 +1,9 @@
 import { closeSync, fdatasync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { KeptRun } from "./protocol.ts";
+import type { RunRecord } from "./protocol.ts";
 
 /** A line of the record: what became known of a run; z: it is settled. */
-type Line = Partial<Omit<KeptRun, "k">> & { readonly k: string; readonly z?: 1 };
+type Line = Partial<Omit<RunRecord, "k">> & { readonly k: string; readonly z?: 1 };
 
 const names = ["runs.a", "runs.b"] as const;
 const compactBytes = 4 * 1024 * 1024;
@@ -51,7 +51,7 @@ export class RecordFiles {
   }
 
   /** Rewrites the record without settled runs, once it is large. */
-  compact(kept: Iterable<KeptRun>, count: number): void {
+  compact(kept: Iterable<RunRecord>, count: number): void {
     if (count > 0 && this.#bytes < compactBytes) return;
     if (count === 0 && this.#bytes < compactBytes / 16) return;
     const [old, next] = [this.#files[this.#at], this.#files[this.#at === 0 ? 1 : 0]];
@@ -104,8 +104,8 @@ function writeWhole(file: number, bytes: Buffer): { readonly written: number; re
 }
 
 /** All unsettled runs of a keeper's record. Skips half a line at the end. Throws if a file exists and cannot be read. */
-export function readRecords(dir: string): Map<string, KeptRun> {
-  const runs = new Map<string, KeptRun>();
+export function readRecords(dir: string): Map<string, RunRecord> {
+  const runs = new Map<string, RunRecord>();
   const settled = new Set<string>();
   for (const name of names) {
     for (const text of readText(join(dir, name)).split("\n")) {

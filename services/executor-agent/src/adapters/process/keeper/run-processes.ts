@@ -1,6 +1,6 @@
 import { continueRun, endStrays, sendTo, signalTree, stopRun } from "./process-tree.ts";
 import type { AsUser } from "./native.ts";
-import type { KeptRun } from "./protocol.ts";
+import type { RunRecord } from "./protocol.ts";
 import type { CgroupUse, RunCgroups } from "./run-cgroups.ts";
 
 /** Finds and signals the processes of runs. */
@@ -8,12 +8,12 @@ export interface RunProcesses {
   /** Name of a cgroup for a run that is about to start; undefined without cgroups. Throws the system's error if none can be made. */
   reserve(memoryBytes: number): string | undefined;
   /** Calls `spawn`, which returns a pid, or 0 or less if nothing was started. The child belongs to the run from its start. */
-  spawnIn(run: KeptRun, spawn: () => number): number;
-  signal(run: KeptRun, signal: "TERM" | "KILL"): void;
-  stop(run: KeptRun): void;
-  continue(run: KeptRun): void;
+  spawnIn(run: RunRecord, spawn: () => number): number;
+  signal(run: RunRecord, signal: "TERM" | "KILL"): void;
+  stop(run: RunRecord): void;
+  continue(run: RunRecord): void;
   /** To be called when the first process has ended, or was not started. Kills the rest of the run, and returns what the run used. */
-  end(run: KeptRun): CgroupUse;
+  end(run: RunRecord): CgroupUse;
   close(): void;
 }
 
@@ -40,7 +40,7 @@ const nothingUsed: CgroupUse = { cpuMs: undefined, oomKills: 0 };
 const strayDelayMs = 200;
 
 /** Processes by session, ancestry and environment. Signals are sent as the tasks' user, so a pid that another user's process has by now is safe. */
-export function processTree(asUser: AsUser, live: () => readonly KeptRun[]): RunProcesses {
+export function processTree(asUser: AsUser, live: () => readonly RunRecord[]): RunProcesses {
   let timer: NodeJS.Timeout | undefined;
   const endStraysSoon = (): void => {
     timer ??= setTimeout(() => {

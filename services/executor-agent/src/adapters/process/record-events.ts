@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { runRefusal } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
-import type { KeptRun } from "./keeper/protocol.ts";
+import type { RunRecord } from "./keeper/protocol.ts";
 
 /** The run that a key names. */
 export function runOfKey(key: string): Run {
@@ -12,18 +12,18 @@ export function runOfKey(key: string): Run {
 
 /** The event for what a keeper knows of a run; undefined before the start. */
 export function eventOf(
-  kept: KeptRun,
+  record: RunRecord,
   seen: { readonly outOfMemory: boolean; readonly peakBytes: number | undefined },
 ): DriverEvent | undefined {
-  const run = runOfKey(kept.k);
-  const startedAt = kept.at === undefined ? undefined : new Date(kept.at);
-  if (kept.f) {
-    const { at, code, message, host } = kept.f;
+  const run = runOfKey(record.k);
+  const startedAt = record.at === undefined ? undefined : new Date(record.at);
+  if (record.f) {
+    const { at, code, message, host } = record.f;
     if (host) return { kind: "unable", run, at: new Date(at), reason: runRefusal(code, message) };
     return { kind: "failed", run, at: new Date(at), reason: { code, message } };
   }
-  if (kept.x) {
-    const { at, code, signal, cpuMs, peakBytes, oom = 0, out, err } = kept.x;
+  if (record.x) {
+    const { at, code, signal, cpuMs, peakBytes, oom = 0, out, err } = record.x;
     return {
       kind: "ended",
       run,
@@ -41,21 +41,21 @@ export function eventOf(
   return startedAt && { kind: "started", run, at: startedAt };
 }
 
-export const foundEvent = (kept: KeptRun): DriverEvent => ({
+export const foundEvent = (record: RunRecord): DriverEvent => ({
   kind: "found",
-  run: runOfKey(kept.k),
-  startedAt: kept.at === undefined ? undefined : new Date(kept.at),
-  suspended: (kept.stopped ?? false) || (kept.frozen ?? false),
+  run: runOfKey(record.k),
+  startedAt: record.at === undefined ? undefined : new Date(record.at),
+  suspended: (record.stopped ?? false) || (record.frozen ?? false),
 });
 
-export const lostEvent = (kept: KeptRun): DriverEvent => ({
+export const lostEvent = (record: RunRecord): DriverEvent => ({
   kind: "lost",
-  run: runOfKey(kept.k),
+  run: runOfKey(record.k),
   at: new Date(),
-  startedAt: kept.at === undefined ? undefined : new Date(kept.at),
+  startedAt: record.at === undefined ? undefined : new Date(record.at),
   reason: { code: "KEEPER_LOST", message: "its keeper was killed, and nobody saw how it ended" },
-  stdoutBytes: sizeOf(kept.o),
-  stderrBytes: sizeOf(kept.r),
+  stdoutBytes: sizeOf(record.o),
+  stderrBytes: sizeOf(record.r),
 });
 
 /** Size of an output file; 0 where the task's user put something else in its place. */
