@@ -112,7 +112,7 @@ export const lostHostMutants: readonly Mutant[] = [
   {
     name: "due-by-another-sum",
     what: "a run is woken for its time limit a fraction of a nanosecond before that is reached, and never again",
-    file: "services/executor-agent/src/domain/news.ts",
+    file: "services/executor-agent/src/domain/transitions.ts",
     find: "return !held.stop && limitEnd(held) <= now.elapsedMs ?",
     replace:
       "return !held.stop && now.elapsedMs - (limitEnd(held) - held.needs.timeLimitMs) >= held.needs.timeLimitMs ?",
