@@ -19,7 +19,7 @@ const amount = (parse: (text: string) => number): z.ZodType<number | undefined> 
 
 const shape = {
   ...serviceKeys,
-  /** Adopts only what is labelled with it. */
+  /** The agent adopts only runs whose label has this id. */
   clusterId: z.string().min(1),
   /** Name of this host in the cluster. */
   hostId: z
@@ -34,30 +34,30 @@ const shape = {
   driver: z.string().min(1),
   /** Settings of such a module. */
   driverConfig: z.record(z.string(), z.unknown()).default({}),
-  /** Journal, keepers and scripts; tasks of other users pass through it. */
+  /** Directory of journal, keepers and scripts. Tasks of other users must be able to pass through it. */
   dataDir: z.string().min(1),
-  /** Sockets of keepers, where paths are short; default: the data directory. */
+  /** Directory of the keepers' sockets, whose paths must be short; default: the data directory. */
   runDir: z.string().optional(),
-  /** The storage's files, where it is on this machine: then output is written in its final place. */
+  /** Directory of storage's files, if storage is on this machine. Output is then written in its final place. */
   filesDir: z.string().optional(),
-  /** Where output goes otherwise. */
+  /** Address of storage, to which output is sent otherwise. */
   storage: z.string().optional(),
   ...trustKeys,
   /** Addresses of the gateways, by which the host's certificate is renewed. */
   gateway: z.string().optional(),
   ...busKeys,
-  /** Prefix of answers' subjects, where the account may use only one. */
+  /** Prefix of the reply subjects, if the bus account allows only one. */
   natsInbox: z.string().optional(),
   /** The docker driver's engine, as unix:///path or tcp://…; default: found as docker's own command line does. */
   engine: z.string().optional(),
   /** Image of tasks that name none. */
   defaultImage: z.string().default(""),
-  /** What tasks may use, instead of what the machine has. */
+  /** Capacity for tasks, instead of all that the machine has. */
   capacityCpu: amount(parseCpu),
   capacityMemory: amount(parseMemory),
-  /** Of the sim driver: how long a task takes that says nothing of it, in milliseconds. */
+  /** Sim driver: milliseconds that a task takes whose command names no duration. */
   simMs: z.coerce.number().min(0).default(0),
-  /** Of sim-main: how many hosts. */
+  /** sim-main: number of hosts. */
   simHosts: z.coerce.number().int().min(1).max(10_000).default(1),
 } satisfies z.ZodRawShape;
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 
 /**
- * Tells agents of one host name apart. A cloned machine boots anew, and a copied data directory has another lock file; of one lock file in one boot only one agent
- * runs at a time, because it holds the lock. So a restarted agent has the same id, and is known at once.
+ * Distinguishes agents of one host name, by boot id and lock file. A cloned machine has another boot id, and a copied data directory another lock file. Only one agent
+ * at a time holds a lock file, so a restarted agent keeps its id and the watchers accept it at once.
  */
 export function agentIdOf(bootId: string, lockPath: string): string {
   const { dev, ino } = statSync(lockPath, { bigint: true });

@@ -1,6 +1,6 @@
 import type { DriverEvent } from "@berth/plugins";
 
-/** Gathers a driver's events for its one reader; what comes up together is read together. */
+/** Queues a driver's events for its one reader, who gets all queued events as one batch. */
 export class EventQueue {
   #waiting: DriverEvent[] = [];
   #wake: (() => void) | undefined;
@@ -17,13 +17,13 @@ export class EventQueue {
     });
   }
 
-  /** Ends the reading, after what waits was read. */
+  /** Ends the iteration after the queued events. */
   close(): void {
     this.#closed = true;
     this.#wake?.();
   }
 
-  /** Batches until it is closed or the signal is aborted; `first` is the first one, whatever it holds. */
+  /** Yields `first`, even if empty, and then batches until the queue is closed or the signal is aborted. */
   async *batches(first: readonly DriverEvent[], signal: AbortSignal): AsyncGenerator<readonly DriverEvent[]> {
     const onAbort = (): void => this.#wake?.();
     signal.addEventListener("abort", onAbort);

@@ -3,17 +3,17 @@ import { readFileSync } from "node:fs";
 import { platform, uptime } from "node:os";
 import type { Clock } from "../ports/clock.ts";
 
-/** How long the distance between the two clocks below may be used without looking again. */
+/** How long the measured offset between the timer clock and uptime is used without a new measurement. */
 const trustMs = 1_000;
-/** Uptime is told in hundredths of a second: a distance that grew by no more than this is the same one. No machine sleeps for less. */
+/** Uptime has a resolution of 10 ms, so a smaller change of the offset is noise. No machine sleeps for less. */
 const coarseMs = 50;
 
 export interface ClockSources {
   /** The wall clock, in milliseconds. */
   wallMs(): number;
-  /** The clock of timers: fine, and still while the machine sleeps. */
+  /** The clock of timers: high resolution, stops while the machine sleeps. */
   timerMs(): number;
-  /** Since boot, sleep included: coarse, and costs a file's reading. */
+  /** Time since boot, sleep included: low resolution, and each call reads a file. */
   uptimeMs(): number;
 }
 
@@ -24,8 +24,8 @@ const machine: ClockSources = {
 };
 
 /**
- * The machine's clocks. The elapsed one is the timers' plus all sleep: it never goes back, and its steps are as fine as theirs. Sleep is looked for once a second,
- * or when the wall clock shows that the machine slept, or was set.
+ * The machine's clocks. The elapsed clock is the timer clock plus all sleep, so it never goes back and has its resolution. Sleep is measured at most once per
+ * `trustMs`, and at once if the wall clock jumped.
  */
 export function hostClock({ wallMs, timerMs, uptimeMs }: ClockSources = machine): Clock {
   let lookedAtMs = timerMs();

@@ -131,7 +131,7 @@ async function logSink(config: AgentConfig, trust: Trust, closing: Closing): Pro
   return (await import("./grpc/storage-log-sink.ts")).storageLogSink(config.storage, trust, closing);
 }
 
-/** What Node itself needs to start; the rest of our own environment is no business of a process that outlives us. */
+/** The variables that Node needs to start. A keeper outlives the agent, so it gets nothing else of the agent's environment. */
 const keeperEnvironment = (): Record<string, string> => ({
   PATH: process.env["PATH"] ?? "",
   ...(process.env["NODE_COMPILE_CACHE"] ? { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] } : {}),

@@ -23,7 +23,7 @@ export function observeEnds(hostId: string): AgentDeps["onEnd"] {
   };
 }
 
-/** Counts runs that were not taken over, by the reason's code; STALE_TERM tells of a leader that was followed by another. */
+/** Counts refused runs per reason code. STALE_TERM means that an old leader still sends assignments. */
 export function observeRefusals(): (code: string) => void {
   const refused = counter("berth_agent_runs_refused_total", "Runs that this host did not take over, by reason", [
     "reason",

@@ -13,7 +13,7 @@ import type { TaskFiles } from "../ports/task-files.ts";
 export const epoch = "0193-epoch";
 export const capacity = { cpuMilli: 4000, memoryBytes: 2 ** 32 };
 
-/** The watchers, played by the test; everything goes through its wire form once. */
+/** Plays the watchers. Encodes and decodes each message once, as the bus does. */
 export class Control implements ControlPlane {
   readonly reports: RunStatus[][] = [];
   readonly syncs: SyncRequest[] = [];
@@ -41,7 +41,7 @@ export class Control implements ControlPlane {
     });
   }
 
-  /** Resolves once it is so, looking at each message. */
+  /** Resolves once `isSo` returns true; checks at each message. */
   until(isSo: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push({ isSo, resolve });
@@ -49,7 +49,7 @@ export class Control implements ControlPlane {
     });
   }
 
-  /** All that was reported of a task. */
+  /** All statuses that were reported of a task. */
   of(taskId: string): RunStatus[] {
     return this.reports.flat().filter((status) => status.run?.taskId === taskId);
   }
@@ -68,13 +68,13 @@ export class Control implements ControlPlane {
 }
 
 const stops: AbortController[] = [];
-/** Ends all agents that were started; after each test. */
+/** Stops all agents. Call it after each test. */
 export const endHosts = (): void => stops.splice(0).forEach((stop) => stop.abort(new Error("test over")));
 
 export interface Host {
   readonly agent: Agent;
   readonly control: Control;
-  /** Ends the agent, as its machine goes on. */
+  /** Stops the agent; its machine and driver continue. */
   readonly end: () => Promise<void>;
 }
 
@@ -83,13 +83,13 @@ type Parts = {
   driver?: ReturnType<typeof simDriver>;
   control?: Control;
   bootId?: string;
-  /** How far its clock is ahead of the test's, in milliseconds: for what takes time while no agent is there. */
+  /** Milliseconds that its clock is ahead of the test's, to simulate time without an agent. */
   aheadMs?: () => number;
   onRefused?: (code: string) => void;
   files?: TaskFiles;
 };
 
-/** An agent that is ready, on a host of its own. */
+/** Starts an agent on a host of its own; resolves when it is ready. */
 export async function startHost({
   journal = memoryJournal(),
   driver = simDriver({ capacity }),
@@ -133,7 +133,7 @@ export type Wish = {
   leaseMs?: number;
 };
 
-/** Assignments as they come from the wire. */
+/** An assign request, encoded and decoded once. */
 export function assign(journalId: string, tasks: Wish[], term = 1): AssignRequest {
   const message = AssignRequest.fromPartial({
     term,
@@ -158,7 +158,7 @@ export function assign(journalId: string, tasks: Wish[], term = 1): AssignReques
   return AssignRequest.decode(AssignRequest.encode(message).finish());
 }
 
-/** A driver that tells what it was made to stop and to let go on. */
+/** A driver that records its suspend and resume calls. */
 export function watchedDriver(): { readonly said: string[]; readonly driver: ReturnType<typeof simDriver> } {
   const driver = simDriver({ capacity });
   const said: string[] = [];
@@ -172,7 +172,7 @@ export function watchedDriver(): { readonly said: string[]; readonly driver: Ret
   };
 }
 
-/** Resolves once it is so, where no message tells of it. */
+/** Resolves once `isSo` returns true, polling: for conditions that no message announces. */
 export async function eventually(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -24,14 +24,14 @@ const capacity = { cpuMilli: 3000, memoryBytes: 3000 };
 /** The journal that the model has. */
 export const journalId = "journal-1";
 
-/** What the engine of the model has of a run. It remembers each start, as every driver must. */
+/** The model's engine: what it has of a run. It remembers each start, as every driver must. */
 interface Box {
   state: "running" | "suspended" | "over";
   readonly startedAtMs: number;
   news: RunEvent | undefined;
 }
 
-/** A host in which everything goes wrong that may: the rules of the agent, with the clock, the engine and the control plane in the test's hand. */
+/** A host where everything may fail: the agent's rules, with clock, engine and control plane driven by the test. */
 export class HostModel {
   held = new Map<string, HeldRun>();
   readonly settled = new Set<string>();
@@ -58,7 +58,7 @@ export class HostModel {
       this.ends.set(next.key, next.phase.kind === "refused" ? `refused ${next.phase.reason.code}` : "ended");
   }
 
-  /** Hands to the engine what waits and fits. */
+  /** Starts the waiting runs that fit. */
   startReady(): void {
     const live = [...this.held.values()].filter(takesPlace).length;
     const used = { cpuMilli: live * 1000, memoryBytes: live * 1000 };
@@ -151,7 +151,7 @@ export class HostModel {
     };
   }
 
-  /** The engine tells what it has to tell. */
+  /** Delivers the engine's pending events. */
   deliver(): void {
     for (const [key, box] of this.boxes) {
       const held = this.held.get(key);
@@ -206,7 +206,7 @@ export class HostModel {
     this.settleDown();
   }
 
-  /** Kill -9 of the agent: memory is gone, journal and engine are not. */
+  /** SIGKILL of the agent: its memory is lost, journal and engine stay. */
   restart(): void {
     this.waiting = new WaitingRuns();
     for (const held of this.held.values()) {

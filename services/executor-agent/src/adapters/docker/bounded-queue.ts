@@ -1,4 +1,4 @@
-/** Does at most a few things at once, in order. What waits can be taken out again. */
+/** Runs at most `limit` jobs at once, in order. A waiting job can be removed. */
 export class BoundedQueue {
   readonly #limit: number;
   readonly #waiting = new Map<string, () => Promise<void>>();
@@ -8,13 +8,13 @@ export class BoundedQueue {
     this.#limit = limit;
   }
 
-  /** `work` does not throw. */
+  /** `work` must not reject. */
   add(key: string, work: () => Promise<void>): void {
     this.#waiting.set(key, work);
     this.#next();
   }
 
-  /** True if it had not begun, and never will. */
+  /** Removes a waiting job. False if it has begun or is unknown. */
   remove(key: string): boolean {
     return this.#waiting.delete(key);
   }

@@ -24,7 +24,7 @@ export interface ContainerKeepingDeps {
 
 const inspectedAtOnce = 8;
 
-/** Keeps the table and the engine's containers the same: finds what is there, notices what ended unseen, removes what is settled. */
+/** Reconciles the table with the engine's containers: finds them at open, notices ends without an event, and removes settled ones. */
 export class ContainerKeeping {
   readonly #deps: ContainerKeepingDeps;
 
@@ -32,14 +32,14 @@ export class ContainerKeeping {
     this.#deps = deps;
   }
 
-  /** All containers of this cluster, from earlier lives of the agent. Throws EngineError. */
+  /** Finds all containers of this cluster from earlier agent processes. Throws EngineError. */
   async findAll(signal: AbortSignal): Promise<void> {
     const rows = await this.#list(signal);
     for (let from = 0; from < rows.length; from += inspectedAtOnce)
       await Promise.all(rows.slice(from, from + inspectedAtOnce).map((row) => this.#adopt(row).catch(unlessGone)));
   }
 
-  /** Ends that no event told of, and removals that failed. Throws EngineError. */
+  /** Finds ends without an event, and retries failed removals. Throws EngineError. */
   async look(): Promise<void> {
     const { table, ender, meter, sampler, stop } = this.#deps;
     const up = new Set((await this.#list(stop)).filter(isUp).map(({ Id }) => Id));
@@ -49,7 +49,7 @@ export class ContainerKeeping {
     sampler.sampleAll();
   }
 
-  /** Tries again at each look, where it fails. Throws EngineError. */
+  /** Removes a container; a failed removal is retried at each look. Throws EngineError. */
   async remove(containerId: string, run: Run): Promise<void> {
     const { client, table, meter } = this.#deps;
     table.toRemove(containerId, run);
@@ -71,7 +71,7 @@ export class ContainerKeeping {
     const held = holdContainer(run, runKey(run), "created");
     held.containerId = row.Id;
     table.add(held);
-    // Nothing ran: when the agent asks for the run, the starter finds the container by its name, and starts it.
+    // It was created and never started. When the agent hands the run over again, the starter finds the container by its name and starts it.
     if (at === undefined) return;
     const { Paused: suspended, Running: up } = details.State;
     held.paused = suspended;

@@ -2,13 +2,13 @@ import { MiB, runName } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { TaskToRun } from "@berth/plugins";
 
-/** Where a task finds its things inside its container. */
+/** Paths inside a container. */
 export const inside = { taskDir: "/berth/task", arrayDir: "/berth/array", controlDir: "/berth/control" } as const;
 
-/** What of an engine and a site decides how a container looks. */
+/** Facts of the engine and the site that decide how a container is made. */
 export interface ContainerSite {
   readonly clusterId: string;
-  /** One user only, who is 0:0 inside. */
+  /** Rootless: there is one user only, who is 0:0 inside. */
   readonly rootless: boolean;
   /** Limits that the engine enforces. */
   readonly limits: { readonly memory: boolean; readonly cpu: boolean; readonly pids: boolean };
@@ -18,7 +18,7 @@ export interface ContainerSite {
   /** Parent of the run's cgroup, whose counters outlive the container; undefined: the engine's own. */
   readonly cgroupParent: ((run: Run) => string) | undefined;
   readonly pidsLimit: number;
-  /** The engine's buffer of output, for a time without an agent. */
+  /** The engine's log, which holds output while no agent reads it. */
   readonly logBuffer: { readonly maxBytes: number; readonly files: number };
 }
 
@@ -29,12 +29,12 @@ export const labelsOf = (clusterId: string, run: Run): Readonly<Record<string, s
   "berth.attempt": String(run.attempt),
 });
 
-/** Only the agent freezes it at its lease's end: one that has lost its journal must know that there is one. */
+/** Label of a run with a lease. Only the agent freezes a container, so an agent that lost its journal must know that the run has one. */
 const leased: Readonly<Record<string, string>> = { "berth.lease": "yes" };
 
 export const isLeased = (labels: Readonly<Record<string, string>> | null): boolean => labels?.["berth.lease"] === "yes";
 
-/** The run that a container of this cluster is of; undefined for one that is not ours. */
+/** The run of a container of this cluster; undefined for other containers. */
 export function runOf(clusterId: string, labels: Readonly<Record<string, string>> | null): Run | undefined {
   const {
     "berth.cluster": cluster,
@@ -46,7 +46,7 @@ export function runOf(clusterId: string, labels: Readonly<Record<string, string>
   return { epoch, taskId, attempt: Number(attempt) };
 }
 
-/** 20.10's least; smaller ones are refused by the engine. */
+/** The least memory that engine 20.10 accepts. */
 const leastMemoryBytes = 6 * MiB;
 
 /** The engine's body of a create. Mount sources are resolved and checked before. */
@@ -81,14 +81,14 @@ export function containerBody(task: TaskToRun, site: ContainerSite, mounts: Task
       ...(site.limits.cpu
         ? { NanoCpus: Math.min(Math.max(resources.cpuMilli, 10), site.cpus * 1000) * 1_000_000 }
         : {}),
-      // No swap beside it: a task over its memory ends, instead of making the host slow.
+      // No swap: the kernel kills a task over its memory limit, instead of letting it slow the host down.
       ...(site.limits.memory ? { Memory: memoryBytes, MemorySwap: memoryBytes } : {}),
       ...(site.limits.pids ? { PidsLimit: site.pidsLimit } : {}),
       ...(site.cgroupParent ? { CgroupParent: site.cgroupParent(task.run) } : {}),
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
       IpcMode: "private",
-      // Open files are the engine's own choice: asking for more than it may give would end every start.
+      // The limit of open files is the engine's: a larger one than it may set would fail every start.
       Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
       RestartPolicy: { Name: "no" },
       LogConfig: {
@@ -110,13 +110,13 @@ const bind = (source: string, target: string, readOnly: boolean): object => ({
   ReadOnly: readOnly,
 });
 
-/** Dots would make it a domain. */
+/** A host name with dots would be a domain. */
 const hostname = (run: Run): string => runName(run).replaceAll(".", "-").slice(0, 63);
 
-/** The agent's default, which is docker's too: left out, an image's own PATH holds. */
+/** The default PATH, of the agent as of docker. Left out, so that the image's own PATH applies. */
 const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The variables that hold paths of this host, as paths inside; all others as they are. */
+/** Translates the variables that hold paths of this host into paths inside the container. */
 function environment(task: TaskToRun): Readonly<Record<string, string>> {
   const env: Record<string, string> = { ...task.env };
   if (env["PATH"] === plainPath) delete env["PATH"];

@@ -2,10 +2,10 @@ import { runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { HeldContainer } from "./held-container.ts";
 
-/** Ends of containers whose start is not answered yet; more would be of other clusters. */
+/** Most ends kept of containers whose start call has not returned. More would belong to other clusters. */
 const mostEarlyEnds = 1000;
 
-/** The runs that the driver has, by run and by container, and the containers that are still to be removed. */
+/** The driver's runs, by run key and by container id, and the containers to remove. */
 export class ContainerTable {
   readonly #runs = new Map<string, HeldContainer>();
   readonly #byContainer = new Map<string, HeldContainer>();
@@ -16,7 +16,7 @@ export class ContainerTable {
     return this.#runs.get(runKey(run));
   }
 
-  /** The run whose process runs, or ran, in that container. */
+  /** The run of a container that was started. */
   ofContainer(id: string): HeldContainer | undefined {
     return this.#byContainer.get(id);
   }
@@ -29,31 +29,31 @@ export class ContainerTable {
     this.#runs.set(held.key, held);
   }
 
-  /** Its process runs, or ran: what the engine tells of its container is about this run from here on. */
+  /** The container was started: the engine's events about it are about this run from now on. */
   started(held: HeldContainer, at: Date): void {
     held.phase = "running";
     held.startedAt = at;
     this.#byContainer.set(held.containerId!, held);
   }
 
-  /** Its end is stored for good. */
+  /** Removes a settled run. */
   settled(held: HeldContainer): void {
     this.#runs.delete(held.key);
     held.phase = "over";
     if (held.containerId !== undefined) this.#byContainer.delete(held.containerId);
   }
 
-  /** An end came before the answer to its container's start. */
+  /** Notes an end that arrived before the start call of its container returned. */
   noteEarlyEnd(containerId: string): void {
     if (this.#earlyEnds.size < mostEarlyEnds) this.#earlyEnds.add(containerId);
   }
 
-  /** Whether such an end was noted; it is forgotten then. */
+  /** Whether such an end was noted. Forgets it. */
   takeEarlyEnd(containerId: string): boolean {
     return this.#earlyEnds.delete(containerId);
   }
 
-  /** Containers that are to be removed, with their runs. */
+  /** Containers to remove, with their runs. */
   get removals(): readonly (readonly [string, Run])[] {
     return [...this.#removals];
   }
@@ -66,7 +66,7 @@ export class ContainerTable {
     this.#removals.delete(containerId);
   }
 
-  /** Runs that have, or may get at any moment, a container. */
+  /** Runs that have a container, or may get one at any moment. */
   withContainer(): Run[] {
     return [...[...this.#runs.values()].map(({ run }) => run), ...this.#removals.values()];
   }

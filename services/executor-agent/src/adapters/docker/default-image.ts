@@ -10,7 +10,7 @@ import { tarOf } from "./tar.ts";
 
 const run = promisify(execFile);
 
-/** Made here from a busybox of this machine; small and always the same. */
+/** Name of the image that Berth makes from a busybox of this machine. */
 export const madeImage = "berth-busybox:1";
 const known = [madeImage, "busybox:latest", "alpine:latest", "debian:latest"];
 const pulled = "busybox:1.37.0";
@@ -24,8 +24,8 @@ const busyboxPaths = [
 ];
 
 /**
- * An image with a shell for tasks that name none: one that is there, else a small one pulled within 20 s, else one made of a static busybox of this machine, which
- * is installed where that asks nobody (root on Debian). Throws AppError `precondition` NO_IMAGE that says what would help.
+ * Finds an image with a shell for tasks that name none: one that the engine has; else a small one, pulled within 20 s; else one made from a static busybox of this
+ * machine. As root on Debian it installs the busybox. Throws AppError `precondition` NO_IMAGE, which says what would help.
  */
 export async function ensureDefaultImage(endpoint: Endpoint, progress: (text: string) => void): Promise<string> {
   const client = engineClient(endpoint);
@@ -49,7 +49,7 @@ export async function ensureDefaultImage(endpoint: Endpoint, progress: (text: st
   return makeBusyboxImage(client, path, signal);
 }
 
-/** Makes the image of a static busybox, with a link for each of its programs. */
+/** Makes the image from a static busybox, with one link per program. */
 export async function makeBusyboxImage(client: EngineClient, path: string, signal: AbortSignal): Promise<string> {
   const { stdout } = await run(path, ["--list"]);
   const programs = stdout.split("\n").filter((name) => name !== "" && name !== "busybox");
@@ -77,13 +77,13 @@ export async function makeBusyboxImage(client: EngineClient, path: string, signa
   return madeImage;
 }
 
-/** One that needs no libraries, and so runs in an empty image. */
+/** A busybox that is linked statically, so it runs in an image without libraries. */
 export async function staticBusybox(): Promise<string | undefined> {
   for (const path of busyboxPaths) if (existsSync(path) && isStatic(await readFile(path))) return path;
   return undefined;
 }
 
-/** No program interpreter in an ELF file means that nothing is linked at start. */
+/** An ELF file without a program interpreter is linked statically. */
 function isStatic(elf: Buffer): boolean {
   if (elf.readUInt32BE(0) !== 0x7f454c46 || elf[4] !== 2 || elf[5] !== 1) return false;
   const [at, size, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];

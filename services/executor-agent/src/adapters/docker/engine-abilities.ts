@@ -4,14 +4,14 @@ import type { ContainerSite } from "./container-spec.ts";
 import type { Engine } from "./engine.ts";
 import type { UsageMeter } from "./usage.ts";
 
-/** Whether the engine's kernel is this machine's: its cgroups and paths are then ours to read. */
+/** Whether the engine runs on this machine's kernel. Then the agent can read its cgroups and paths. */
 export const isLocal = ({ socketPath, facts }: Engine): boolean =>
   socketPath !== undefined && facts.Name === hostname() && !facts.OperatingSystem.startsWith("Docker Desktop");
 
 /** When this machine was booted. */
 export const bootedAt = (): Date => new Date(Date.now() - uptime() * 1000);
 
-/** Limits that the engine enforces. A rootless one without delegation takes them with a warning, and enforces none. */
+/** Limits that the engine enforces. A rootless engine without cgroup delegation accepts them with a warning and enforces none. */
 export function limitsOf({ facts }: Engine): ContainerSite["limits"] {
   const controlled = facts.CgroupDriver !== "none";
   return {

@@ -3,7 +3,7 @@ import { createConnection } from "node:net";
 import { AppError } from "@berth/core";
 import Docker from "dockerode";
 
-/** How an engine is reached; what engine.ts finds. */
+/** How to reach an engine; `engine.ts` finds it. */
 export interface Endpoint {
   readonly socketPath?: string;
   readonly host?: string;
@@ -12,10 +12,10 @@ export interface Endpoint {
   readonly tls?: { readonly ca: Uint8Array; readonly cert: Uint8Array; readonly key: Uint8Array } | undefined;
 }
 
-/** An answer of the engine that is not the wished one. */
+/** A failed call of the engine. */
 export class EngineError extends Error {
   override readonly name = "EngineError";
-  /** HTTP status; 0 where the engine was not reached or did not answer: the call may have been carried out. */
+  /** HTTP status. 0 if the engine was not reached or did not answer; the engine may then have carried out the call. */
   readonly status: number;
   constructor(status: number, message: string, cause?: unknown) {
     super(message, { cause });
@@ -78,7 +78,7 @@ interface Call {
   readonly query?: object;
   readonly body?: object;
   readonly file?: Uint8Array;
-  /** Statuses that are fine beside 200, 201 and 204. */
+  /** Further statuses that mean success, beside 200, 201 and 204. */
   readonly also?: readonly number[];
   readonly stream?: boolean;
   readonly timeoutMs?: number;
@@ -88,8 +88,7 @@ interface Call {
 export type EngineClient = ReturnType<typeof engineClient>;
 
 /**
- * The engine's calls, each bounded in time; all throw EngineError. dockerode never settles a call whose answer is cut off half-way, so each is raced with its
- * own end.
+ * The engine's calls. Each has a timeout, because dockerode never settles a call whose answer is cut off. All throw EngineError.
  */
 export function engineClient(endpoint: Endpoint) {
   const docker = new Docker(
@@ -157,7 +156,7 @@ export function engineClient(endpoint: Endpoint) {
   }
 
   return {
-    /** Whether it takes new connections; one that is stopping answers on old ones for a while. */
+    /** Whether the engine accepts new connections. A stopping engine still answers on open ones for a while. */
     takesConnections: (): Promise<boolean> => connects(endpoint),
     ping: (timeoutMs: number): Promise<unknown> => call("/_ping", { timeoutMs }),
     info: (timeoutMs = 10_000): Promise<EngineFacts> => call("/info", { timeoutMs }),
@@ -167,16 +166,16 @@ export function engineClient(endpoint: Endpoint) {
       call(`/containers/${id}/start`, { method: "POST", also: [304], timeoutMs: 120_000, signal }),
     inspect: (id: string, signal?: AbortSignal): Promise<ContainerDetails> =>
       call(`/containers/${id}/json`, { timeoutMs: 20_000, ...(signal ? { signal } : {}) }),
-    /** All containers, ended ones too, that carry all these labels. */
+    /** All containers with all these labels, ended ones too. */
     list: (labels: readonly string[], signal: AbortSignal): Promise<readonly ContainerRow[]> =>
       call("/containers/json", { query: { all: true, filters: JSON.stringify({ label: labels }) }, signal }),
-    /** Not running any more, or gone, is fine. */
+    /** Succeeds if the container has ended or is gone. */
     kill: (id: string, name: string): Promise<void> =>
       call<void>(`/containers/${id}/kill`, { method: "POST", query: { signal: name }, also: [404, 409] }),
     pause: (id: string): Promise<void> => call<void>(`/containers/${id}/pause`, { method: "POST", also: [404, 409] }),
     unpause: (id: string): Promise<void> =>
       call<void>(`/containers/${id}/unpause`, { method: "POST", also: [404, 409, 500] }),
-    /** Its processes, by their pids on the engine's machine. */
+    /** Pids of its processes, on the engine's machine. */
     pids: async (id: string): Promise<readonly number[]> => {
       const { Processes } = await call<{ readonly Processes: readonly (readonly string[])[] }>(
         `/containers/${id}/top`,
@@ -186,12 +185,12 @@ export function engineClient(endpoint: Endpoint) {
       );
       return Processes.map(([pid]) => Number(pid)).filter((pid) => pid > 0);
     },
-    /** With its anonymous volumes; gone already, or being removed, is fine. */
+    /** Removes it with its anonymous volumes. Succeeds if it is gone or being removed. */
     remove: (id: string): Promise<void> =>
       call<void>(`/containers/${id}`, { method: "DELETE", query: { v: true, force: true }, also: [404, 409] }),
     stats: (id: string): Promise<unknown> =>
       call(`/containers/${id}/stats`, { query: { stream: false, "one-shot": true }, timeoutMs: 10_000 }),
-    /** What it writes from now on, in frames of both streams; before its start: all that it ever writes. Ends with it. */
+    /** Its output from now on, as frames of both streams; all of its output if attached before the start. Ends when the container does. */
     attach: (id: string, signal: AbortSignal): Promise<IncomingMessage> =>
       call(`/containers/${id}/attach`, {
         method: "POST",
@@ -200,7 +199,7 @@ export function engineClient(endpoint: Endpoint) {
         stream: true,
         signal,
       }),
-    /** Frames with timestamps, of both streams; `since` in seconds with nanoseconds. */
+    /** The engine's log as frames of both streams, with timestamps. `since` is in seconds with nanoseconds. */
     logs: (
       id: string,
       { follow, since, stderrOnly = false }: { follow: boolean; since?: string | undefined; stderrOnly?: boolean },
@@ -217,7 +216,7 @@ export function engineClient(endpoint: Endpoint) {
         stream: true,
         signal,
       }),
-    /** What happens to containers with all these labels. */
+    /** Events of containers with all these labels. */
     events: (labels: readonly string[], actions: readonly string[], signal: AbortSignal): Promise<IncomingMessage> =>
       call("/events", {
         query: { filters: JSON.stringify({ type: ["container"], label: labels, event: actions }) },
@@ -229,7 +228,7 @@ export function engineClient(endpoint: Endpoint) {
         () => true,
         (error: unknown) => (error instanceof EngineError && error.status === 404 ? false : Promise.reject(error)),
       ),
-    /** Progress as JSON lines; an error is a line too. */
+    /** Progress as JSON lines. The engine reports an error as a line, too. */
     pull: (image: string, tag: string, signal: AbortSignal): Promise<IncomingMessage> =>
       call("/images/create", {
         method: "POST",
@@ -239,7 +238,7 @@ export function engineClient(endpoint: Endpoint) {
         timeoutMs: 120_000,
         signal,
       }),
-    /** Makes an image of a tar. */
+    /** Makes an image from a tar archive. */
     importImage: (repo: string, tag: string, tar: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> =>
       call("/images/create", {
         method: "POST",
@@ -273,7 +272,7 @@ function engineError(error: Error): EngineError {
   );
 }
 
-/** As the one error that leaves the driver. */
+/** Turns any error of a call into an EngineError, the only error that callers see. */
 export const toAppError = (thrown: unknown): AppError =>
   thrown instanceof EngineError
     ? new AppError("unavailable", "ENGINE_ERROR", `the container engine says: ${thrown.message}`, { cause: thrown })
@@ -283,7 +282,7 @@ export const rethrow = (thrown: unknown): never => {
   throw toAppError(thrown);
 };
 
-/** For what concerns a container that may be gone by now. */
+/** Ignores the error if the container is gone. */
 export const unlessGone = (thrown: unknown): void => {
   if (!(thrown instanceof EngineError) || thrown.status !== 404) throw thrown;
 };

@@ -22,37 +22,36 @@ export interface OutputDeps {
   readonly sink: LogSink;
   readonly positions: LogPositions;
   readonly logger: Logger;
-  /** The engine's buffer: files of this size, at least two. */
+  /** Size of one file of the engine's log; there are at least two. */
   readonly logBuffer: { readonly maxBytes: number; readonly files: number };
 }
 
-/** Past this much waiting for the sink in one reading, the sink comes first. */
+/** Most bytes read ahead of the sink. Beyond it, the reader waits for the sink. */
 const flushBytes = 256 * 1024;
-/** Of a first reading: so much is held until it is known whether the beginning is still there. */
+/** Most bytes that the first reading holds back until it is known whether the log's beginning is still there. */
 const holdBytes = 1024 * 1024;
 
 /**
  * Copies one container's output from the engine's log into the sink, over restarts of agent and engine.
  *
- * What was kept is read from a consistent view of all files of the engine's buffer. Following goes on from there, but engines up to 22 lose a whole file
- * without a word when two rotations happen while the follower reads one. So a following ends after a part of a file's size, and the next consistent reading counts
- * again from before it: bytes lost meanwhile are counted, exactly.
+ * A reading sees a consistent view of all files of the log; a following does not. Engines up to 22 silently skip a whole file if two rotations happen while the
+ * follower reads one. So a following stops after a part of a file's size. The next reading starts before that point, and counts the bytes that the following missed.
  */
 export class EngineLog {
   readonly #deps: OutputDeps;
   readonly #run: Run;
   readonly #containerId: string;
   readonly #notes: OutputNotes;
-  /** As the last life, or the copying of the live stream, left it. */
+  /** The note that an earlier agent process, or the copier of the live stream, left. */
   #note = noNote;
   #cursor = LogCursor.start();
   #lineEnds = new LineEnds();
   #lost = { stdout: 0, stderr: 0 };
   #writer: LogWriter | undefined;
   #after: AfterPlaces | undefined;
-  /** Bytes of output that were taken from the log, in all readings. */
+  /** Bytes of output that all readings have taken from the log. */
   takenBytes = 0;
-  /** Called where it got further. */
+  /** Called when more bytes were read. */
   readonly #onTaken: () => void;
 
   constructor(deps: OutputDeps, run: Run, containerId: string, onTaken: () => void = () => {}) {
@@ -63,22 +62,22 @@ export class EngineLog {
     this.#notes = new OutputNotes(deps.positions, runKey(run));
   }
 
-  /** All that the engine has and we do not; resolves with the number of new bytes, which the sink has then. Throws EngineError, or what the sink throws. */
+  /** Copies all that the engine has and the sink has not. Resolves with the number of new bytes, once the sink has them. Throws EngineError, or what the sink throws. */
   read(signal: AbortSignal): Promise<number> {
     return this.#read(false, signal);
   }
 
-  /** What comes from now on, for a while. */
+  /** Follows the log for a while. */
   follow(signal: AbortSignal): Promise<number> {
     return this.#read(true, signal);
   }
 
-  /** After an error: what follows begins at the last note. */
+  /** Call it after an error: the next reading begins at the last note. */
   startOver(): void {
     this.#writer = undefined;
   }
 
-  /** After the last reading: an output that ends in the middle of a cut line most likely ended it. */
+  /** Call it after the last reading. If the output ends with a full part of a long line, its newline was most likely dropped, so this adds it. */
   async end(): Promise<void> {
     const writer = await this.#opened();
     for (const stream of ["stdout", "stderr"] as const) {
@@ -152,14 +151,14 @@ export class EngineLog {
         if (opening?.holds && opening.bytes > holdBytes) await release(await this.#mayHaveLost(signal));
         if (follow || this.#writer!.waitingBytes > flushBytes) await this.#flush(this.#writer!);
         this.#onTaken();
-        // Past a part of a file, or where the place was not found, only a consistent view will do.
+        // After a part of a file, or if the place was not found, only a reading with a consistent view may continue.
         if (follow && (fresh > followBytes || cursor.searching)) limit.abort();
       }
       if (!stream.complete) throw new EngineError(0, "the engine cut off the output");
       if (opening?.holds) await release(opening.bytes >= this.#evictingBytes);
     } catch (error) {
       if (!limit.signal.aborted || signal.aborted) {
-        // What is still held was not written: it is read again.
+        // The bytes still held were not written, so they are read again.
         if (opening?.holds) this.#writer = undefined;
         else await this.#flush(this.#writer!, true);
         throw error;
@@ -182,14 +181,14 @@ export class EngineLog {
     }
   }
 
-  /** How many is not known. */
+  /** The number is not known. */
   #loseSome(stream: LogEntry["stream"]): void {
     this.#lost[stream] += 1;
   }
 
   /**
-   * The beginning of the log may have been thrown away, so what the sink has cannot be counted from there: where is it in what is left? Then writing goes on at the
-   * noted offsets; where it is not there, something is lost between.
+   * If the engine has deleted the log's beginning, the bytes that the sink has cannot be counted from there. So the noted last bytes are searched in the rest of the
+   * log. If they are found, writing continues at the noted offsets; if not, output is lost in between.
    */
   async #place(first: LogEntry, signal: AbortSignal): Promise<AfterPlaces | undefined> {
     const { offsets, tails, atMs = 0 } = this.#note;
@@ -202,7 +201,7 @@ export class EngineLog {
     if (places.stdout ?? places.stderr) {
       this.#writer = await LogWriter.open(this.#run, this.#deps.sink, offsets);
       if (!this.#writer.sinkFellBack) {
-        // One output's entries may be far behind the other's: where the log begins after the note, it may have thrown away some that came after it.
+        // One stream may be far behind the other. If the log begins after the note, the engine may have deleted entries that came after it.
         for (const stream of ["stdout", "stderr"] as const)
           if (offsets[stream] > 0 && !places[stream] && millisecondsOf(first.at) > atMs) this.#loseSome(stream);
         return new AfterPlaces(places);
@@ -217,20 +216,20 @@ export class EngineLog {
     return undefined;
   }
 
-  /** An engine that has thrown a file away has all its others full. */
+  /** The engine deletes a file only when all others are full. */
   get #evictingBytes(): number {
     const { maxBytes, files } = this.#deps.logBuffer;
     return maxBytes * (files - 1);
   }
 
-  /** Whether so much is kept that the engine may have thrown away what was before it. */
+  /** Whether the log is so large that the engine may have deleted its beginning. */
   async #mayHaveLost(signal: AbortSignal): Promise<boolean> {
     let bytes = 0;
     await this.#scan(signal, (entry) => (bytes += mostBytes(entry)) < this.#evictingBytes);
     return bytes >= this.#evictingBytes;
   }
 
-  /** Everything that the engine has now, until `look` answers false. */
+  /** Reads all that the engine has now, until `look` returns false. */
   async #scan(signal: AbortSignal, look: (entry: LogEntry) => boolean | void): Promise<void> {
     const stream = await this.#deps.client.logs(this.#containerId, { follow: false }, signal);
     const parser = new FrameParser();
@@ -243,11 +242,11 @@ export class EngineLog {
     }
   }
 
-  /** Everything that was taken goes to the sink; only then the place is noted. */
+  /** Writes all taken bytes to the sink, and notes the place only after that: a crash in between repeats bytes, which the sink drops, and loses none. */
   async #flush(writer: LogWriter, now = false): Promise<void> {
     await writer.flush();
     const offsets = writer.offsets;
-    // Before a place is reached, the offsets are ahead of the cursor: the note of before stays.
+    // Until the place is reached the offsets are ahead of the cursor, so the old note stays.
     if (offsets.stdout + offsets.stderr === 0 || this.#after?.isPending) return;
     this.#notes.write(
       offsets.stdout + offsets.stderr,
@@ -262,7 +261,7 @@ export class EngineLog {
   }
 }
 
-/** Holds the beginning of an output back until it is known where it belongs. */
+/** Holds back the first bytes of a reading until it is known where they belong. */
 class Opening {
   #held: LogEntry[] | undefined = [];
   bytes = 0;
@@ -290,7 +289,7 @@ class Opening {
   }
 }
 
-/** What an entry may take in the engine's file; parts of long lines carry more with them. */
+/** Most bytes of an entry in the engine's file. Parts of long lines have more metadata. */
 const mostBytes = ({ text }: LogEntry): number => text.length + (text[text.length - 1] === 0x0a ? 40 : 120);
 
 async function drop(stream: IncomingMessage): Promise<void> {

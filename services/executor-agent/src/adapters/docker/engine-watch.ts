@@ -3,9 +3,9 @@ import type { Logger } from "@berth/runtime";
 import type { EngineClient, EngineEvent } from "./engine-client.ts";
 import { jsonLines } from "./image-pulls.ts";
 
-/** A stopping engine ends containers before it stops to answer. */
+/** How long before its last answer a stopping engine may have ended containers. */
 const stoppingMs = 15_000;
-/** One that comes back writes the ends it did not see with its own time. */
+/** How long after its return an engine may date the ends that it did not see: it writes its own time for them. */
 const comingBackMs = 30_000;
 
 /** When the engine was away. */
@@ -23,7 +23,7 @@ export class Outages {
     if (last && last.untilMs === undefined) last.untilMs = now;
   }
 
-  /** Whether the engine was going away, away or coming back at that time. */
+  /** Whether the engine was stopping, away or starting at that time. */
   around(at: Date): boolean {
     const ms = at.getTime();
     return this.#known.some(
@@ -39,7 +39,7 @@ export interface EngineWatchDeps {
   readonly logger: Logger;
   readonly stop: AbortSignal;
   onEvent(event: EngineEvent): void;
-  /** All is to be looked at: events may have been missed, or the time has come. */
+  /** Called when the driver must inspect all containers: after a reconnect, because events were missed, and at regular times. */
   look(): Promise<void>;
 }
 

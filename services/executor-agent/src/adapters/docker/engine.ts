@@ -9,7 +9,7 @@ export interface Engine extends Endpoint {
   /** How it was found, for people: DOCKER_HOST, context "x", or a socket. */
   readonly foundBy: string;
   readonly version: string;
-  /** Runs as the user who started it, and can be no other. */
+  /** A rootless engine runs as the user who started it, and can use no other identity. */
   readonly rootless: boolean;
   readonly facts: EngineFacts;
 }
@@ -21,8 +21,8 @@ interface Candidate {
 }
 
 /**
- * The engine that docker's own command line would use here, then the user's and the system's sockets; the first that answers within 2 s. One that was named
- * (DOCKER_HOST, a context) is the only one asked. Undefined where none answers; never throws.
+ * Finds an engine: the one that DOCKER_HOST or a docker context names; without them the first socket, of the user or the system, that answers within 2 s.
+ * Undefined if none answers. Never throws.
  */
 export async function findEngine(env: Env, home: string): Promise<Engine | undefined> {
   for (const { endpoint, foundBy } of await candidates(env, home)) {
@@ -69,7 +69,7 @@ async function candidates(env: Env, home: string): Promise<readonly Candidate[]>
 const known = (endpoint: Endpoint | undefined, foundBy: string): readonly Candidate[] =>
   endpoint ? [{ endpoint, foundBy }] : [];
 
-/** unix:///path or tcp://host:port; undefined for ssh:// and npipe://, which are not spoken here. */
+/** unix:///path or tcp://host:port; undefined for ssh:// and npipe://, which are not supported. */
 export function parseHost(host: string, tls?: Endpoint["tls"]): Endpoint | undefined {
   if (host.startsWith("unix://")) return { socketPath: host.slice("unix://".length) };
   const match = /^(?:tcp|https?):\/\/(\[[0-9a-f:]+\]|[^:/]+)(?::(\d+))?\/?$/i.exec(host);
@@ -83,7 +83,7 @@ async function currentContext(folder: string): Promise<string | undefined> {
   return stringAt(config, "currentContext");
 }
 
-/** docker keeps a context under the digest of its name. */
+/** docker stores a context under the SHA-256 of its name. */
 async function contextEndpoint(folder: string, name: string): Promise<Endpoint | undefined> {
   const id = createHash("sha256").update(name).digest("hex");
   const meta = await readJson(join(folder, "contexts/meta", id, "meta.json"));

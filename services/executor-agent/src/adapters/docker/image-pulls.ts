@@ -5,7 +5,7 @@ import type { EngineClient } from "./engine-client.ts";
 
 const attempts = 3;
 
-/** Brings images here: one pull for all runs that wait for the same image. */
+/** Pulls images: one pull per image, shared by all runs that wait for it. */
 export class ImagePulls {
   readonly #client: EngineClient;
   readonly #stop: AbortSignal;
@@ -20,8 +20,8 @@ export class ImagePulls {
   }
 
   /**
-   * Resolves when the image is here. Throws `not-found` IMAGE_NOT_FOUND where the registry has no such image (or does not say so to us), `invalid` IMAGE_INVALID for a
-   * name that is none, and `unavailable` IMAGE_PULL_FAILED, with the engine's words, after three tries.
+   * Resolves when the engine has the image. Throws `not-found` IMAGE_NOT_FOUND if the registry has no such image or denies access, `invalid` IMAGE_INVALID for a
+   * malformed name, and `unavailable` IMAGE_PULL_FAILED with the engine's message after three attempts.
    */
   async pull(image: string, tell: (detail: string) => void): Promise<void> {
     let pull = this.#pulls.get(image);
@@ -66,7 +66,7 @@ interface Progress {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
 }
 
-/** One try; tells each whole percent of what is known to be fetched. */
+/** One attempt. Reports each whole percent of the known bytes. */
 export async function pullOnce(
   client: EngineClient,
   image: string,
@@ -109,7 +109,7 @@ export function pullFailure(image: string, thrown: unknown): AppError {
   );
 }
 
-/** Name and tag or digest; "latest" where there is none. A colon before a slash is a registry's port. */
+/** Splits a name from its tag or digest; the default tag is "latest". A colon before a slash belongs to a registry's port. */
 export function splitImage(image: string): { readonly name: string; readonly tag: string } {
   const digest = image.indexOf("@");
   if (digest >= 0) return { name: image.slice(0, digest), tag: image.slice(digest + 1) };
@@ -119,7 +119,7 @@ export function splitImage(image: string): { readonly name: string; readonly tag
     : { name: image, tag: "latest" };
 }
 
-/** Values of a stream of JSON lines, as they come. */
+/** Yields the values of a stream of JSON lines. */
 export async function* jsonLines<T>(stream: AsyncIterable<Uint8Array>): AsyncGenerator<T, void, void> {
   const decoder = new TextDecoder();
   let rest = "";

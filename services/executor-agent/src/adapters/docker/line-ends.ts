@@ -2,13 +2,13 @@ import type { LogEntry } from "./log-frames.ts";
 
 type Stream = LogEntry["stream"];
 
-/** What is known of the line that one output is in. */
+/** State of the current line of one stream. */
 interface Line {
   /** Time of the long line whose parts are being read; the engine gives all parts of a line the same time. */
   partsOf?: string;
   /** The engine dropped the end of the last line. */
   owed?: boolean;
-  /** This engine does not drop them. */
+  /** This engine drops no newlines. */
   kept?: boolean;
 }
 
@@ -17,8 +17,8 @@ const partBytes = 16_384;
 const newline = Buffer.from("\n");
 
 /**
- * Puts back the newlines that the engine's `local` log driver drops: it ends each entry with a newline unless the entry is part of a cut line, and takes the last
- * part for one too. A part of less than full size ends its line unless the output ends there; which of both it is, shows only in what comes next.
+ * Restores the newlines that the engine's `local` log driver drops. The driver cuts long lines into parts, and writes no newline after a part, not even after the
+ * last one. A part of less than full size ends its line, unless the output ends there; only the next entry shows which.
  */
 export class LineEnds {
   readonly #lines: Record<Stream, Line>;
@@ -31,7 +31,7 @@ export class LineEnds {
     return JSON.stringify(this.#lines);
   }
 
-  /** The entry's bytes as the program wrote them, after the newline that is owed of the entry before it. Entries of one output come in order, each once. */
+  /** Returns the entry's bytes as the program wrote them, with the missing newline of the entry before it in front. Call it once per entry, in order per stream. */
   restore({ stream, at, text }: LogEntry): Buffer {
     const line = this.#lines[stream];
     const bytes = line.owed ? Buffer.concat([newline, text]) : text;
@@ -46,7 +46,7 @@ export class LineEnds {
     return bytes;
   }
 
-  /** Whether the output's last line was cut, so that nobody knows whether it ended with a newline. */
+  /** Whether the stream's last line was cut, so that its newline is unknown. */
   isOwed(stream: Stream): boolean {
     return this.#lines[stream].owed === true;
   }

@@ -2,53 +2,52 @@ import type { LogEntry } from "./log-frames.ts";
 
 type Stream = LogEntry["stream"];
 
-/** Enough of an entry to know it again. */
+/** What identifies an entry of the log. */
 interface Mark {
   readonly at: string;
   readonly stream: Stream;
   readonly bytes: number;
-  /** Which one it is of those with this time and stream: parts of a long line share theirs. */
+  /** Its number among the entries with the same time and stream. The parts of a long line share both. */
   readonly nth: number;
 }
 
-/** From where reading starts again, and how many entries from there on were read before. */
+/** Where a reading starts, and how many entries from there were read before. */
 interface Anchor {
   /** Empty: from the beginning. */
   readonly since: string;
   readonly first: Mark | undefined;
   count: number;
-  /** Bytes of these entries, by output. */
+  /** Bytes of these entries, per stream. */
   text: Record<Stream, number>;
-  /** About as much as they take in the engine's files. */
+  /** Approximate size of these entries in the engine's files. */
   bytes: number;
 }
 
-/** How far a run's output was read; what is journalled. */
+/** How far a run's output was read. The journal stores it. */
 interface Position {
   anchor: Anchor;
-  /** The anchor to be, once it is old enough that nothing earlier can still come. */
+  /** The next anchor. It replaces the anchor once no earlier entry can still arrive. */
   next: Anchor | undefined;
   last: Mark | undefined;
   latest: string;
 }
 
 /**
- * Output that was lost. skipped: the engine still has it, but did not hand it out in time, so the bytes are counted. evicted: its log was full, and it threw away
- * what was written between these times.
+ * Lost output. skipped: the engine still has the bytes but skipped them while it was followed, so they can be counted. evicted: the engine's log was full, so it
+ * deleted what was written between these times.
  */
 export type Gap =
   | ({ readonly kind: "skipped" } & Readonly<Record<Stream, number>>)
   | { readonly kind: "evicted"; readonly from: string; readonly to: string };
 
-/** Re-read at most about this much after an interruption, however long the run is. */
+/** Approximate most bytes that are read again after an interruption, however long the run is. */
 const reanchorBytes = 4 * 1024 * 1024;
-/** The streams of a container are stamped side by side and written one after the other: times may be out of order by less than this. */
+/** The engine stamps both streams in parallel but writes them in sequence, so times may be out of order by less than this. */
 const disorderMs = 2000;
 
 /**
- * Knows of each entry that an engine hands out whether it was read before, across interruptions at any moment. It counts entries from an anchor in the
- * engine's own order, so it does not depend on times being distinct or rising; where the anchor was rotated away it looks for the last entry read; where that is
- * gone too, output is missing and it says so.
+ * Decides for each entry whether it was read before, across interruptions at any moment. It counts entries from an anchor in the engine's order, so times need
+ * neither be distinct nor rise. If the anchor was rotated away it searches the last entry read; if that is gone too, it reports lost output.
  */
 export class LogCursor {
   #position: Position;
@@ -56,7 +55,7 @@ export class LogCursor {
   #seen = 0;
   #seenText = noText();
   #head: Mark | undefined;
-  /** Where counting did not end at the last entry read: the engine skipped some while it was followed. */
+  /** Set if the count did not end at the last entry read, because the engine skipped entries while it was followed. */
   #skipped = false;
   #nth: Record<Stream, { at: string; n: number }> = fresh();
 
@@ -76,7 +75,7 @@ export class LogCursor {
     return JSON.stringify(this.#position);
   }
 
-  /** Time from which entries are wanted; undefined: all. */
+  /** Time from which to read; undefined: from the beginning. */
   get since(): string | undefined {
     return this.#position.anchor.since || undefined;
   }
@@ -86,12 +85,12 @@ export class LogCursor {
     return this.#position.last === undefined;
   }
 
-  /** Whether the place is not where it was expected. */
+  /** Whether the place was not found where it was expected. */
   get searching(): boolean {
     return this.#mode === "searching";
   }
 
-  /** Before the first entry of each new reading. */
+  /** Call it before the first entry of each reading. */
   begin(afterGap = false): void {
     this.#mode = afterGap ? "afterGap" : this.#position.last === undefined ? "taking" : "start";
     this.#seen = 0;
@@ -129,7 +128,7 @@ export class LogCursor {
     return this.#pass(entry, mark);
   }
 
-  /** After the last entry of a complete reading: whether the last entry read before is gone, and with it we do not know how much. */
+  /** Call it after the last entry of a complete reading. True if the last entry read before is gone, so that an unknown amount is lost. */
   get lost(): boolean {
     return this.#mode === "start" || this.#mode === "counting" || this.#mode === "searching";
   }
@@ -148,7 +147,7 @@ export class LogCursor {
       this.#skipped = true;
       return false;
     }
-    // Of those that share the time of the head, some may be rotated away, and which one this is cannot be told.
+    // Some of the entries that share the head's time may be rotated away, so this entry's number is unknown.
     if (!same(mark, last!) || (!this.#skipped && this.#head!.at === last!.at)) return false;
     this.#mode = "taking";
     if (this.#skipped) {
@@ -158,7 +157,7 @@ export class LogCursor {
       anchor.text = { ...this.#seenText };
       return stdout + stderr > 0 ? { kind: "skipped", stdout, stderr } : false;
     }
-    // The head was rotated away, after it was read: what is there now becomes the anchor.
+    // The head was rotated away after it was read, so the first entry that is left becomes the anchor.
     this.#position.anchor = {
       since: "",
       first: this.#head,
@@ -180,7 +179,7 @@ export class LogCursor {
       anchor.text[entry.stream] += entry.text.length;
     }
     const newest = entry.at > position.latest;
-    // Later than all before it, so that counting from it on is counting what comes after it.
+    // It is later than all entries before it, so a count that starts at it misses none.
     if (newest && position.next === undefined && position.anchor.bytes > reanchorBytes / 2) {
       position.next = { since: entry.at, first: mark, count: 1, text: noText(), bytes: 0 };
       position.next.text[entry.stream] = entry.text.length;

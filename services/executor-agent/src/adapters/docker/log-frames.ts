@@ -1,12 +1,12 @@
 type Stream = "stdout" | "stderr";
 
-/** Bytes of one output, as the engine handed them out. */
+/** Bytes of one stream, from one frame of the engine. */
 export interface Frame {
   readonly stream: Stream;
   readonly bytes: Buffer;
 }
 
-/** One entry of the engine's log: a line with its end, or a part of a long or unfinished one. */
+/** One entry of the engine's log: a line with its newline, or a part of a long or unfinished line. */
 export interface LogEntry {
   readonly stream: Stream;
   /** The engine's time, 30 characters to the nanosecond in UTC, so that text order is time order. */
@@ -17,7 +17,7 @@ export interface LogEntry {
 const headerBytes = 8;
 const timeBytes = 30;
 
-/** Splits the engine's multiplexed stream into frames, at whatever places it was cut into chunks. Throws if it is not such a stream. */
+/** Splits the engine's multiplexed stream into frames; chunks may be cut anywhere. Throws if it is not such a stream. */
 export class FrameSplitter {
   #rest: Buffer = Buffer.alloc(0);
 

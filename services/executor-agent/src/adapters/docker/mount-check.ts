@@ -2,7 +2,7 @@ import { lstat, readlink } from "node:fs/promises";
 import { dirname, isAbsolute, join, parse, sep } from "node:path";
 import { AppError } from "@berth/core";
 
-/** What the check asks of a path; node's lstat fits. */
+/** What the check needs of `lstat`. */
 interface Seen {
   readonly uid: number;
   readonly mode: number;
@@ -12,9 +12,9 @@ interface Seen {
 const linksFollowed = 40;
 
 /**
- * The source of a mount with all links resolved, where nobody but root and the agent's user can have it lead elsewhere before the engine, as root, resolves it
- * again: each directory on the way is owned by one of them, and not writable by others (or sticky, as /tmp). Throws `denied` VOLUME_UNSAFE naming the directory,
- * and `not-found` VOLUME_MISSING.
+ * Returns a mount's source with all symbolic links resolved. The engine resolves the path again as root, so only root and the agent's user may be able to change it:
+ * one of them must own each directory on the way, and others may not write to it unless it is sticky, as /tmp is. Throws `denied` VOLUME_UNSAFE, which names the
+ * directory, and `not-found` VOLUME_MISSING.
  */
 export async function safeSource(
   source: string,
@@ -40,7 +40,7 @@ export async function safeSource(
     }
     if (++links > linksFollowed) throw unsafe(source, "it has too many links");
     const target = await readlink(next);
-    // Joined before the walk goes on, so that .. of a link is meant from where the link stands.
+    // Join first: a `..` in a link is relative to the directory of the link.
     const whole = isAbsolute(target) ? target : join(dirname(next), target);
     at = parse(source).root;
     rest = [

@@ -6,7 +6,7 @@ import { inside } from "./container-spec.ts";
 import { EngineError } from "./engine-client.ts";
 import type { HeldContainer } from "./held-container.ts";
 
-/** A fault of the task, which fails anywhere, or of this host. */
+/** Whether a failed start is the task's fault, so that it fails on every host, or this host's. */
 export function notStarted({ run, task }: HeldContainer, thrown: unknown): DriverEvent {
   const { kind, reason } = blame(thrown, task);
   if (kind === "failed") return { kind, run, at: new Date(), reason };
@@ -54,7 +54,7 @@ function blame(
   return { kind: "unable", reason: { code: "ENGINE_ERROR", message: `the container engine says: ${message}` } };
 }
 
-/** The engine names directories by where they lie on the host; the user knows them by their places in the container. */
+/** Replaces host paths in the engine's message by paths inside the container, which the user knows. */
 function withoutHostPaths(message: string, task: TaskToRun | undefined): string {
   const places: readonly (readonly [string | undefined, string])[] = task
     ? [
@@ -67,7 +67,7 @@ function withoutHostPaths(message: string, task: TaskToRun | undefined): string 
   return places.reduce((text, [path, place]) => (path ? text.replaceAll(path, place) : text), message);
 }
 
-/** No such file: the command itself, or the interpreter that its first line names. */
+/** "No such file" may mean the command, or the interpreter that its first line names. */
 export function commandNotFound(task: TaskToRun | undefined): Reason {
   if (!task) return { code: "COMMAND_NOT_FOUND", message: "its command was not found in its image" };
   const program = task.command[0]!;
@@ -91,7 +91,7 @@ export const commandNotExecutable = (task: TaskToRun | undefined, why: string): 
   message: `${task && isScript(task) ? "the script" : `command ${task?.command[0] ?? ""}`} cannot be executed: ${withoutHostPaths(why, task)}`,
 });
 
-/** The kernel bounds each word and variable, and all of them together. */
+/** The kernel limits each argument and variable, and their sum. */
 export const argumentsTooLong: Reason = {
   code: "ARGUMENTS_TOO_LONG",
   message: "its command and environment are longer than the kernel of its host allows",
@@ -100,7 +100,7 @@ export const argumentsTooLong: Reason = {
 const isScript = ({ command, controlDir }: TaskToRun): boolean =>
   controlDir !== undefined && command[0]!.startsWith(`${controlDir}/`);
 
-/** What a script's first line names; undefined where it names none. Kernels look at 256 bytes. */
+/** The interpreter that a script's first line names; undefined if it names none. The kernel reads 256 bytes. */
 function interpreterOf(path: string): string | undefined {
   let file: number | undefined;
   try {

@@ -4,12 +4,12 @@ import type { Each } from "./output-note.ts";
 
 type Stream = LogEntry["stream"];
 
-/** Where in the engine's log the noted bytes of one output end. */
+/** The place in the engine's log where the noted bytes of one stream end. */
 export interface Place {
   readonly at: string;
-  /** Which entry it is of those of this output with this time. */
+  /** Number of the entry among those with this stream and time. */
   readonly nth: number;
-  /** Bytes of that entry, with its newlines put back, that belong before the place. */
+  /** How many bytes of that entry, newlines restored, are before the place. */
   readonly within: number;
 }
 
@@ -28,12 +28,12 @@ export class SameTimes {
   }
 }
 
-/** Of the engine's clock against ours, and of the way from the engine to us. */
+/** Allowance for the difference between the engine's clock and ours, and for the delay between both. */
 const toleranceMs = 1000;
 
 /**
- * Finds the place in the engine's log from which output is new, by the last bytes that were stored. For a log whose beginning was thrown away, so that bytes
- * cannot be counted. Where these bytes occur more than once, the last time before they were noted counts.
+ * Finds the place in the engine's log from which output is new, by a search for the last stored bytes. Needed if the engine has deleted the log's beginning, so that
+ * bytes cannot be counted. If the bytes occur several times, the last occurrence before the note was made is taken.
  */
 export class PlaceFinder {
   readonly #tails: Each<Buffer>;
@@ -48,7 +48,7 @@ export class PlaceFinder {
     this.#untilMs = notedAtMs + toleranceMs;
   }
 
-  /** Entries in the engine's order, from the first that it has. */
+  /** Adds entries in the engine's order, from the first one. */
   look(entry: LogEntry): void {
     const { stream, at } = entry;
     const bytes = this.#lineEnds.restore(entry);
@@ -68,7 +68,7 @@ export class PlaceFinder {
 /** Of the engine's time. */
 export const millisecondsOf = (at: string): number => Date.parse(`${at.slice(0, 23)}Z`);
 
-/** Passes on only what comes after a place. */
+/** Passes on only the bytes after a place. */
 export class AfterPlaces {
   readonly #places: Partial<Record<Stream, Place>>;
   readonly #times = new SameTimes();
@@ -82,7 +82,7 @@ export class AfterPlaces {
     return Object.keys(this.#places).length > 0;
   }
 
-  /** What of these bytes, an entry's with its newlines put back, is new. */
+  /** Returns the new part of an entry's bytes, newlines restored. */
   rest(entry: LogEntry, bytes: Buffer): Buffer {
     const nth = this.#times.nthOf(entry);
     const place = this.#places[entry.stream];

@@ -6,7 +6,7 @@ import type { UsageMeter } from "./usage.ts";
 const firstSampleMs = 1000;
 const sampleEveryMs = 5000;
 
-/** Samples what runs use, where the meter cannot tell it after their end. */
+/** Samples the usage of runs, for meters that cannot read it after the end. */
 export class UsageSampler {
   readonly #table: ContainerTable;
   readonly #meter: UsageMeter;

@@ -6,27 +6,27 @@ import type { Run } from "@berth/core";
 import type { RunUsage } from "@berth/plugins";
 import type { EngineClient, EngineFacts } from "./engine-client.ts";
 
-/** Where what runs used is read. */
+/** Reads what runs use. */
 export interface UsageMeter {
-  /** Parent cgroup for a run's container; undefined where the engine chooses. */
+  /** Parent cgroup for a run's container; undefined if the engine chooses. */
   readonly cgroupParent: ((run: Run) => string) | undefined;
-  /** Told exactly at the end, however short the run; else only from samples of longer ones. */
+  /** Whether usage is exact at the end of every run. If not, it comes from samples, which short runs have none of. */
   readonly exact: boolean;
-  /** What is told of every run. */
+  /** Features that this meter provides. */
   readonly measures: readonly ("cpu_time" | "peak_memory")[];
-  /** While it runs, or of what it used in all after its end. */
+  /** What a run uses now; after its end, its total. */
   read(run: Run, containerId: string): Promise<RunUsage>;
-  /** Processes of it that the kernel killed at its memory limit; undefined where that cannot be read, as of an ended container with version 1 of cgroups. */
+  /** How many of its processes the kernel killed at its memory limit. Undefined if that cannot be read, for example for an ended container with cgroup version 1. */
   oomKills(run: Run, containerId: string): Promise<number | undefined>;
-  /** Removes what was made for the run. */
+  /** Removes the run's cgroups. */
   forget(run: Run): void;
-  /** Removes what is left of all other runs: their containers were removed by somebody else, or by an engine that died. */
+  /** Removes the cgroups of all other runs, which an operator or a dead engine left. */
   keepOnly(runs: Iterable<Run>): void;
 }
 
 /**
- * A container's cgroup is gone when its end is known, and its counters with it. With the engine's cgroupfs driver on this machine each run gets a parent cgroup of its own, which
- * counts the same and stays. Otherwise (systemd's driver, an engine in a virtual machine) the engine's statistics are all there is.
+ * The engine removes a container's cgroup, with its counters, before the agent hears of the end. With the cgroupfs driver on this machine each run therefore gets a
+ * parent cgroup of its own, which has the same counters and stays. With systemd's driver or an engine in a virtual machine only the engine's statistics are there.
  */
 export function usageMeter(
   client: EngineClient,
@@ -41,7 +41,7 @@ export function usageMeter(
     : statisticsMeter(client);
 }
 
-/** Version 2 has one, version 1 one for each controller. */
+/** Cgroup version 2 has one hierarchy, version 1 one per controller. */
 function hierarchiesAt(root: string): readonly string[] {
   if (existsSync(`${root}/cgroup.controllers`)) return [root];
   try {
@@ -114,13 +114,13 @@ export function hasMemoryPeak(kernel: string): boolean {
   return major > 5 || (major === 5 && minor >= 19);
 }
 
-/** With what is in it, as long as no process is. */
+/** Removes the cgroup and its children. Fails while a process is in it. */
 function removeCgroup(path: string): void {
   for (const name of children(path)) removeCgroup(`${path}/${name}`);
   try {
     rmdirSync(path);
   } catch {
-    // Not made there, or a container is still being taken down: the next look gets it.
+    // Either it was not made in this hierarchy, or the engine is still removing a container; the next look retries.
   }
 }
 
@@ -144,7 +144,7 @@ function statisticsMeter(client: EngineClient): UsageMeter {
         | { cpu_stats?: { cpu_usage?: { total_usage?: number } }; memory_stats?: { max_usage?: number } }
         | undefined;
       const cpuNs = stats?.cpu_stats?.cpu_usage?.total_usage;
-      // Version 2's statistics have no peak; the largest sample would be less than it.
+      // Statistics of cgroup version 2 have no peak. The largest sample would be too low, so the peak stays unknown.
       return {
         cpuMs: cpuNs ? Math.round(cpuNs / 1e6) : undefined,
         peakMemoryBytes: stats?.memory_stats?.max_usage || undefined,
@@ -156,7 +156,7 @@ function statisticsMeter(client: EngineClient): UsageMeter {
   };
 }
 
-/** The later of two readings of one run; where the later one has nothing, the earlier one is the best that is known. */
+/** Merges two readings of a run: the later one, with gaps filled from the earlier one. */
 export const laterUsage = (earlier: RunUsage | undefined, later: RunUsage): RunUsage => ({
   cpuMs: later.cpuMs ?? earlier?.cpuMs,
   peakMemoryBytes: later.peakMemoryBytes ?? earlier?.peakMemoryBytes,

@@ -4,7 +4,7 @@ import type { ReportRequest } from "@berth/contracts/agent";
 import type { Bus } from "@berth/nats";
 import type { ControlPlane } from "../../ports/control-plane.ts";
 
-/** An answer that takes longer than this is taken for lost, at first; a slow control plane is given more each time. Asking twice does no harm. */
+/** First timeout of a request. It doubles with each timeout, so that a slow control plane gets more time. Repeating a request is harmless. */
 const firstTimeoutMs = 1_000;
 const maxTimeoutMs = 5_000;
 

@@ -2,7 +2,7 @@ import { subjects } from "@berth/contracts";
 import type { Bus } from "@berth/nats";
 import type { Agent } from "../../app/agent.ts";
 
-/** What is said to this host: that it should ask, and new runs, which only the agent that speaks for the host hears. */
+/** Subscribes to this host's messages. Only the agent that speaks for the host name subscribes to `assign`; every agent hears `wake`. */
 export function serveAgent(bus: Bus, hostId: string, agent: Agent, signal: AbortSignal): void {
   agent.whileAssignable((ours) =>
     bus.serve(subjects.assign, hostId, async (request) => agent.onAssign(request), {

@@ -7,7 +7,7 @@ import type { SimPlan } from "./sim-command.ts";
 
 export interface SimDriverOptions {
   readonly capacity: Resources;
-  /** How long a task takes that says nothing of it. */
+  /** Duration of a task whose command names none. */
   readonly defaultMs?: number;
 }
 
@@ -15,7 +15,7 @@ interface SimTask {
   readonly run: Run;
   readonly plan: SimPlan;
   readonly startedAt: Date;
-  /** Of its virtual process; counts on without an agent. */
+  /** Remaining time of the virtual process. It also runs while no agent has the driver open. */
   remainingMs: number;
   resumedAtMs: number;
   timer: NodeJS.Timeout | undefined;
@@ -26,8 +26,8 @@ const features: ReadonlySet<Feature> = new Set<Feature>(["memory", "cpu", "suspe
 const hundredth = 0.01;
 
 /**
- * Virtual tasks, for tests of scale: thousands of hosts in one process. Its tasks live in the driver object: closed and opened again, it has what it had, as
- * an engine would.
+ * Virtual tasks, for tests with thousands of hosts in one process. The driver object plays the engine: tasks continue while it is closed, and are found when it
+ * is opened again.
  */
 export function simDriver({ capacity, defaultMs = 0 }: SimDriverOptions): Driver {
   const tasks = new Map<string, SimTask>();
