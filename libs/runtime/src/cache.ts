@@ -1,6 +1,6 @@
 /** Keeps what a promise gave for a while; calls for one key that come together share one promise. What failed is not kept. */
 export class Cache<T> {
-  readonly #entries = new Map<string, { readonly value: Promise<T>; until: number }>();
+  readonly #entries = new Map<string, Entry<T>>();
   readonly #ttlMs: number;
   readonly #maxEntries: number;
   readonly #now: () => number;
@@ -19,14 +19,21 @@ export class Cache<T> {
     return undefined;
   }
 
+  /** What `get` would resolve with, where that is known already: without a promise, for what is asked at each call. */
+  peek(key: string): T | undefined {
+    const entry = this.#entries.get(key);
+    return entry?.settled && entry.until > this.#now() ? entry.settled.value : undefined;
+  }
+
   /** `untilOf` may end it earlier than usual. */
   set(key: string, value: Promise<T>, untilOf?: (value: T) => number): Promise<T> {
     this.#makeRoom();
-    const entry = { value, until: this.#now() + this.#ttlMs };
+    const entry: Entry<T> = { value, until: this.#now() + this.#ttlMs, settled: undefined };
     this.#entries.set(key, entry);
     value.then(
       (result) => {
         if (untilOf) entry.until = Math.min(entry.until, untilOf(result));
+        entry.settled = { value: result };
       },
       () => {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
@@ -49,4 +56,10 @@ export class Cache<T> {
     const oldest = this.#entries.keys().next();
     if (!oldest.done) this.#entries.delete(oldest.value);
   }
+}
+
+interface Entry<T> {
+  readonly value: Promise<T>;
+  until: number;
+  settled: { readonly value: T } | undefined;
 }

@@ -90,6 +90,40 @@ describe("sessions by key", () => {
   });
 });
 
+describe("a caller that is known from memory", () => {
+  it("is so by the right key only, and no longer than auth's answer counts", async () => {
+    const { sessions, state } = world();
+    const known = () => sessions.knownCaller(right);
+    expect(known()).toBeUndefined();
+    state.keyEnds = new Date(2_000);
+    await sessions.callerOf(right);
+    expect(known()).toEqual({ user: "anna", admin: true, keyId: "abcdefghijkl" });
+    expect(sessions.knownCaller("berth_abcdefghijkl_wrong")).toBeUndefined();
+    sessions.forgetKey("anna", "abcdefghijkl");
+    expect(known()).toBeUndefined();
+    await sessions.callerOf(right);
+    state.now = 1_999;
+    expect(known()).toBeDefined();
+    state.now = 2_000; // the key's end
+    expect(known()).toBeUndefined();
+  });
+
+  it("is so by a token until auth is to be asked again, or a user was changed", async () => {
+    const { sessions, state } = world();
+    const known = () => sessions.knownCaller("good");
+    expect(known()).toBeUndefined();
+    await sessions.callerOf("good");
+    await sessions.callerOf("good");
+    expect(known()).toMatchObject({ user: "ben", keyId: "k1" });
+    sessions.forgetAll();
+    expect(known()).toBeUndefined();
+    await sessions.callerOf("good");
+    expect(known()).toBeDefined();
+    state.now = sessionCacheMs;
+    expect(known()).toBeUndefined();
+  });
+});
+
 describe("sessions by token", () => {
   it("verify it once, ask auth for seconds, and not beyond its end", async () => {
     const { sessions, state } = world();

@@ -13,6 +13,8 @@ export interface TokenClaims extends SessionCaller {
 export interface Sessions {
   /** The caller with this credential, an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED, BAD_KEY or SESSION_ENDED. */
   callerOf(credential: string): Promise<SessionCaller>;
+  /** What `callerOf` would answer from memory alone; undefined where it has to ask or verify. */
+  knownCaller(credential: string): SessionCaller | undefined;
   /** Asks auth again about sessions of this key; other gateways do so within `sessionCacheMs`. */
   forgetKey(user: string, id: string): void;
   /** Asks auth again about all sessions, after a user was changed here. */
@@ -90,7 +92,17 @@ export function makeSessions(deps: {
     }
   }
 
+  function knownCaller(credential: string): SessionCaller | undefined {
+    if (credential.startsWith("berth_")) {
+      const known = keys.peek(keyIdOf(credential));
+      return known?.key === credential ? known.caller : undefined;
+    }
+    const claims = tokens.peek(credential);
+    return claims && checked.peek(sessionOf(claims.user, claims.keyId));
+  }
+
   return {
+    knownCaller,
     callerOf: (credential) => (credential.startsWith("berth_") ? keyCaller(credential) : tokenCaller(credential)),
     forgetKey(user, id) {
       for (const each of [keys, olderKeys]) each.delete(id);

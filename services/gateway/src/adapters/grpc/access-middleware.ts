@@ -24,13 +24,13 @@ export function accessMiddleware(
   return async function* (call, context) {
     const { path } = call.method;
     const authorization = context.metadata.get("authorization");
-    // `admit` does not run for every call, for instance not if its request is a stream: then the caller is checked here.
+    // The admission hands on whom it let in with the message of a call; where the request is a stream, the caller is looked up again.
     const { user, admin, keyId } = context.admitted ?? (await authorize(path, authorization));
     const caller: ApiCaller = { user, admin, keyId, address: addressOf(context.peer) };
     if (isForAnyone(path) || (!call.responseStream && !call.requestStream))
-      return yield* call.next(call.request, { ...context, caller });
+      return yield* call.next(call.request, Object.assign(context, { caller }));
     const leave = streams.enter(caller.user);
-    const held = holdWhile(() => authorize(path, authorization), options.recheckMs);
+    const held = holdWhile(async () => authorize(path, authorization), options.recheckMs);
     try {
       const signal = AbortSignal.any([context.signal, held.signal]);
       const result = yield* call.next(call.request, { ...context, signal, caller });
