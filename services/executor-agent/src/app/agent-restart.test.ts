@@ -151,4 +151,29 @@ describe("an agent that starts again", () => {
     await control.until(() => control.last("1")?.phase === RunPhase.ENDED);
     expect(control.last("1")).toMatchObject({ exitCode: 0 });
   });
+
+  it("does not start what its first answer stops, though it may start runs from that answer on", async () => {
+    const [driver, journal, control] = [simDriver({ capacity }), memoryJournal(), new Control()];
+    const started: string[] = [];
+    const full = { ...driver, runTasks: () => Promise.reject(new Error("takes nothing")) };
+    const first = await startHost({ driver: full, journal });
+    const [stopped, wanted] = ["1", "2"].map((id) => ({ id, command: ["sim"] }));
+    await first.agent.onAssign(assign(journal.id, [stopped!, wanted!]));
+    await first.end();
+    control.reply = ({ statuses }) => ({
+      verdicts: statuses.map(({ run }) =>
+        run?.taskId === "1"
+          ? { run, verdict: Verdict.STOP, reason: "KILLED", by: "ann" }
+          : { run, verdict: Verdict.RUN, reason: "", by: "" },
+      ),
+    });
+    const told: typeof driver = {
+      ...driver,
+      runTasks: (tasks) => (started.push(...tasks.map(({ run }) => run.taskId)), driver.runTasks(tasks)),
+    };
+    await startHost({ driver: told, journal, control });
+    await control.until(() => control.last("1") !== undefined && control.last("2")?.phase === RunPhase.ENDED);
+    expect(control.of("1")).toMatchObject([{ phase: RunPhase.REFUSED, reason: { code: "NEVER_STARTED" } }]);
+    expect(started).toEqual(["2"]);
+  });
 });

@@ -175,11 +175,12 @@ export class Agent {
   }
 
   #onSyncReply(reply: SyncReply, askedElapsedMs: number): void {
-    this.#name.accepted();
     const take = (missing?: Offers): void =>
       this.#react((host, now) => onSyncReply(host, reply, missing, askedElapsedMs, now));
     if (reply.missing && reply.missing.assignments.length > 0) this.#withOffers(reply.missing, take);
     else take();
+    // Only after the verdicts: from here on waiting runs start, and one that this reply stops must not.
+    this.#name.accepted();
   }
 
   #withOffers(request: AssignRequest, fn: (offers: Offers) => void): void {

@@ -94,6 +94,12 @@ describe("the driver's events", () => {
     }
   });
 
+  it("holds a run that the journal does not have also where it has not begun: the server then hears of it", () => {
+    const found = { kind: "found", run: run("1"), startedAt: undefined, suspended: false } as const;
+    expect(saved(onEvents(host(), [found], now))).toEqual([["1", "starting", "memory"]]);
+    expect(onEvents(host([held("1")]), [found], now)).toEqual([]);
+  });
+
   it("tells the driver again of a run that is settled, and saves nothing of it", () => {
     expect(onEvents(host([], { settled: [run("1")] }), [ended("1")], now)).toEqual([
       { do: "settleAgain", runs: [run("1")] },

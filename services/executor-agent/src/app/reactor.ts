@@ -35,7 +35,7 @@ export function onEvents(host: HostState, events: readonly DriverEvent[], now: N
     if (!known) draft.do({ do: "note", note: "adopted", run });
     const held = known ?? adoptedFrom(event);
     const next = transition.onRunEvent(held, runEventOf(event), now);
-    if (next === held) continue;
+    if (next === known) continue;
     if (isLive(next)) {
       draft.save(next, isOfThisLife(next) ? "memory" : "soon");
       draft.do({ do: "report", keys: [key] });
