@@ -180,6 +180,29 @@ export function damageTests(make: MakeDatabase): void {
     expect(await h.ended(other)).toBe(ReportAnswer.COMMITTED);
   });
 
+  it.each(["revision", "attempt", "lease_ms", "ended_at"])(
+    "goes on beside a task whose %s is no number, and tells of its end in the feed",
+    async (column) => {
+      await using h = await Harness.open(make);
+      const damaged = await h.submit();
+      const other = await h.submit();
+      await h.plan([
+        [damaged, 1],
+        [other, 1],
+      ]);
+      await h.database.damage("task", damaged, column, tooLarge);
+      await h.reopen();
+      const { tasks, token } = await h.snapshot();
+      expect(tasks.map(({ id }) => id)).toContain(other);
+      expect(await h.ended(other)).toBe(ReportAnswer.COMMITTED);
+      expect((await listed(h)).map(([id]) => id)).toEqual([other, damaged]);
+      expect(await h.kill(damaged)).toMatchObject({ outcome: Outcome.KILLED });
+      const told = (await h.changes(token)).tasks.filter(({ state }) => state === TaskState.OVER);
+      expect(told.map(({ id }) => id)).toEqual([other, damaged]);
+      expect(await h.get(damaged)).toMatchObject({ state: TaskState.OVER });
+    },
+  );
+
   it("goes on beside folded elements that cannot be decoded: their array shows it, others are read", async () => {
     await using h = await Harness.open(make, { foldAfterMs: 0 });
     const [damaged, other] = [await h.submit({ array }), await h.submit({ array })];

@@ -75,6 +75,14 @@ export const localMutants: readonly Mutant[] = [
     tests: ["libs/database/src/mongo-start.test.ts"],
   },
   {
+    name: "no-descriptors-is-internal",
+    what: "a service without free descriptors answers INTERNAL, which nobody tries again",
+    file: "libs/core/src/errors.ts",
+    find: 'if (code === "EMFILE" || code === "ENFILE")',
+    replace: 'if (code === "ENOTHING")',
+    tests: ["libs/core/src/errors.test.ts"],
+  },
+  {
     name: "container-runs-away-from-log",
     what: "a container may print without a bound ahead of the log's reader",
     file: "services/executor-agent/src/adapters/docker/log-throttle.ts",
