@@ -80,7 +80,7 @@ describe.skipIf(process.getuid?.() !== 0)("services that may open few files", ()
     );
     const refusedByHost = async () => {
       const { task } = await berth.tasks.getTask({ taskId: late });
-      return task!.attempt >= 1 && task!.state === TaskState.PENDING;
+      return task!.attempt >= 1 && task!.state === TaskState.PENDING && task!.reason?.code === "NO_DESCRIPTORS";
     };
     await until(refusedByHost, "the host to refuse another task", 30_000);
 

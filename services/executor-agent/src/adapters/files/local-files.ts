@@ -98,10 +98,7 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
         if (codeOf(first) !== "ENOENT") throw first;
         makeAll(place, owner, index !== undefined);
       } catch (cause) {
-        if (cause instanceof AppError) throw cause;
-        throw new AppError("unavailable", "TASK_DIR_FAILED", `the task's directory cannot be made: ${codeOf(cause)}`, {
-          cause,
-        });
+        throw asRefusal("TASK_DIR_FAILED", "the task's directory cannot be made", cause);
       }
     }
     return place;
@@ -139,14 +136,7 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
     } catch (cause) {
       controls.forget();
       rmSync(dir, { recursive: true, force: true }); // a partial draft would keep the disk full
-      throw new AppError(
-        "unavailable",
-        "SCRIPT_NOT_WRITTEN",
-        `the script cannot be put on this host: ${codeOf(cause)}`,
-        {
-          cause,
-        },
-      );
+      throw asRefusal("SCRIPT_NOT_WRITTEN", "the script cannot be put on this host", cause);
     }
     written.add(specId);
     return { controlDir: dir, path };
@@ -164,4 +154,12 @@ export function localFiles({ root, controlDir, tasksWriteOutput }: LocalFilesOpt
   }
 
   return { prepare, writeScript, dropScript, keepScripts };
+}
+
+/** Why a run cannot be started here. An agent without free descriptors says so, whatever it was about to make. */
+function asRefusal(reason: "TASK_DIR_FAILED" | "SCRIPT_NOT_WRITTEN", what: string, cause: unknown): AppError {
+  const known = AppError.from(cause);
+  return known.code === "internal" && !(cause instanceof AppError)
+    ? new AppError("unavailable", reason, `${what}: ${codeOf(cause)}`, { cause })
+    : known;
 }
