@@ -126,7 +126,7 @@ export function runPhaseToNumber(object: RunPhase): number {
   }
 }
 
-/** What became of one run's news. */
+/** What became of the report of one run. */
 export const ReportAnswer = {
   /** UNSPECIFIED - Not set; treated as later. */
   UNSPECIFIED: "REPORT_ANSWER_UNSPECIFIED",
@@ -216,13 +216,13 @@ export function reportAnswerToNumber(object: ReportAnswer): number {
 export const Verdict = {
   /** UNSPECIFIED - Not set; do nothing. */
   UNSPECIFIED: "VERDICT_UNSPECIFIED",
-  /** RUN - It is wanted. This word, and those to suspend and resume, let its lease count anew from when the question was sent. */
+  /** RUN - The server wants it to run. This verdict, SUSPEND and RESUME renew its lease, counted from when the sync was sent. */
   RUN: "VERDICT_RUN",
   /** STOP - Killed, superseded or over: end it. The only word that ends a run. */
   STOP: "VERDICT_STOP",
   /** SUSPEND - Stop it for a while. */
   SUSPEND: "VERDICT_SUSPEND",
-  /** RESUME - Let it go on. */
+  /** RESUME - Continue it. */
   RESUME: "VERDICT_RESUME",
   /** UNKNOWN - The database was asked and does not know it: it runs on, quarantined. */
   UNKNOWN: "VERDICT_UNKNOWN",
@@ -424,11 +424,11 @@ export interface RunVerdict {
   run:
     | Run
     | undefined;
-  /** What is to become of it. */
+  /** What the server wants of the run. */
   verdict: Verdict;
   /** Why, for STOP: KILLED, SUPERSEDED or OVER. */
   reason: string;
-  /** Who asked, where somebody did. */
+  /** The user who asked for it, if one did. */
   by: string;
 }
 
@@ -446,7 +446,10 @@ export interface SyncReply {
   ready: boolean;
   /** Life of the database. */
   epoch: string;
-  /** Set: another agent that uses this host name was heard lately, or this one does not have the cluster's secret. This one starts nothing and reports nothing; nothing else in this message holds. */
+  /**
+   * Set if the agent is refused: another agent with this host name was heard lately, or this one did not prove that it
+   * belongs to the cluster. It must start nothing and report nothing; the rest of this message is empty.
+   */
   refused?: Reason | undefined;
 }
 

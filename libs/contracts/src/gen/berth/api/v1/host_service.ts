@@ -62,7 +62,7 @@ export interface ServiceStatus {
   ok: boolean;
   /** Why it does not serve, or what fails, or what it does at present: `leads, term 12`. */
   detail: string;
-  /** What of its work fails, or was set aside so that the rest goes on; it may serve nevertheless. */
+  /** What of its work fails, or which records it left out to continue. It may answer calls nevertheless. */
   problems: ServiceProblem[];
 }
 
@@ -80,7 +80,7 @@ export interface ServiceProblem {
 export interface DeclareHostLostRequest {
   /** Its id. */
   hostId: string;
-  /** Also if it was heard of lately. */
+  /** Also if the host was heard lately. */
   force: boolean;
 }
 

@@ -74,7 +74,7 @@ export interface SubmitTasksResponse {
   results: SubmitTasksResult[];
 }
 
-/** What became of one. */
+/** The result of one task. */
 export interface SubmitTasksResult {
   /** Empty where it failed. */
   taskId: string;
@@ -84,7 +84,7 @@ export interface SubmitTasksResult {
   failure?:
     | Failure
     | undefined;
-  /** As those of SubmitTaskResponse. */
+  /** Like those of SubmitTaskResponse. */
   warnings: string[];
 }
 
@@ -160,9 +160,9 @@ export interface ReadLogRequest {
   attempt: number;
   /** Unspecified: both. */
   stream: LogStream;
-  /** Go on until the task is over and all of it is here. */
+  /** Follow until the task is over and its output is complete. */
   follow: boolean;
-  /** Skip this much of stdout, to go on after a broken call. */
+  /** Skip this many bytes of stdout, to resume after a broken call. */
   stdoutOffset: number;
   /** Skip this much of stderr. */
   stderrOffset: number;
@@ -178,7 +178,7 @@ export interface ReadLogResponse {
   attempt: number;
   /** Offset after this piece. */
   offset: number;
-  /** Set where output is missing: how much, in words. */
+  /** Set if output is missing at this place: how much, as a sentence. */
   gap: string;
 }
 
@@ -196,7 +196,7 @@ export interface RequestTasksResponse {
   results: RequestTasksResult[];
 }
 
-/** What became of one. */
+/** The result of one task. */
 export interface RequestTasksResult {
   /** Which. */
   taskId: string;
@@ -224,7 +224,10 @@ export interface ExplainTaskResponse {
 export interface UpdateTaskRequest {
   /** The task. */
   taskId: string;
-  /** Of an array: at most this many elements are placed or running at once; 0: no limit. Lowering it stops nothing that runs. */
+  /**
+   * For an array: at most this many elements are placed or running at the same time; 0: no limit. Lowering it stops no
+   * run.
+   */
   maxLive?: number | undefined;
 }
 

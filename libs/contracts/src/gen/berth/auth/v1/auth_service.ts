@@ -155,7 +155,7 @@ export interface CheckSessionRequest {
   keyId: string;
 }
 
-/** It may go on. */
+/** The session is valid. */
 export interface CheckSessionResponse {
   /** The user, with today's role. */
   user: User | undefined;
@@ -3828,7 +3828,7 @@ export const AuthServiceService = {
     responseSerialize: (value: ListKeysResponse): Buffer => Buffer.from(ListKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListKeysResponse => ListKeysResponse.decode(value),
   },
-  /** Ends an API key at once. Codes: NOT_FOUND. */
+  /** Revokes an API key immediately. Codes: NOT_FOUND. */
   revokeKey: {
     path: "/berth.auth.v1.AuthService/RevokeKey" as const,
     requestStream: false as const,
@@ -3926,7 +3926,7 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
   /** A user's API keys, without the secret. */
   listKeys: handleUnaryCall<ListKeysRequest, ListKeysResponse>;
-  /** Ends an API key at once. Codes: NOT_FOUND. */
+  /** Revokes an API key immediately. Codes: NOT_FOUND. */
   revokeKey: handleUnaryCall<RevokeKeyRequest, RevokeKeyResponse>;
   /** The volumes a user may ask for. */
   listVolumes: handleUnaryCall<ListVolumesRequest, ListVolumesResponse>;
@@ -4126,7 +4126,7 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListKeysResponse) => void,
   ): ClientUnaryCall;
-  /** Ends an API key at once. Codes: NOT_FOUND. */
+  /** Revokes an API key immediately. Codes: NOT_FOUND. */
   revokeKey(
     request: RevokeKeyRequest,
     callback: (error: ServiceError | null, response: RevokeKeyResponse) => void,

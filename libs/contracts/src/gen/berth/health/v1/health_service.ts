@@ -32,7 +32,7 @@ export interface ListProblemsResponse {
   activity: string;
 }
 
-/** One thing that fails, or one that was set aside so that the rest goes on. */
+/** One thing that fails, or one record that was left out so that the work continues. */
 export interface Problem {
   /** UPPER_SNAKE: SNAPSHOT_FAILED, PLAN_FAILED, ROWS_SET_ASIDE, and so on. */
   code: string;

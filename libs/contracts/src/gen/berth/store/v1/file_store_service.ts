@@ -186,9 +186,9 @@ export interface ReadLogRequest {
   attempt: number;
   /** Which output; unspecified: both. */
   stream: LogStream;
-  /** Go on until the task is over and all of it is here. */
+  /** Follow until the task is over and its output is complete. */
   follow: boolean;
-  /** Start at this offset of stdout and of stderr, to go on after a broken call. */
+  /** Start at this offset of stdout and of stderr, to resume after a broken call. */
   stdoutOffset: number;
   /** See stdout_offset. */
   stderrOffset: number;
@@ -204,7 +204,7 @@ export interface ReadLogResponse {
   attempt: number;
   /** Offset after this piece. */
   offset: number;
-  /** Set where output is missing: how many bytes or lines, in words. */
+  /** Set if output is missing at this place: how many bytes or lines, as a sentence. */
   gap: string;
 }
 

@@ -157,7 +157,7 @@ export interface SubmitResponse {
   results: SubmitResult[];
 }
 
-/** What became of one submit. */
+/** The result of one submit. */
 export interface SubmitResult {
   /** Id of the task; empty where it failed. */
   taskId: string;
@@ -247,7 +247,7 @@ export interface RequestTasksResponse {
   results: RequestResult[];
 }
 
-/** What became of one request. */
+/** The result of one request. */
 export interface RequestResult {
   /** State right after. */
   state: TaskState;
@@ -295,7 +295,7 @@ export interface SnapshotRequest {
 
 /** A part of the snapshot. */
 export interface SnapshotResponse {
-  /** Where Changes goes on; only in the first part. */
+  /** Token for Changes to resume from; only in the first part. */
   token: string;
   /** Life of the database. */
   epoch: string;
@@ -303,7 +303,7 @@ export interface SnapshotResponse {
   changes: Buffer[];
 }
 
-/** Where to go on. */
+/** Which changes, and from where. */
 export interface ChangesRequest {
   /** From a snapshot or from an earlier part. */
   token: string;
@@ -311,13 +311,16 @@ export interface ChangesRequest {
   user: string;
   /** Only tasks, no hosts. */
   tasksOnly: boolean;
-  /** New tasks wait for this reader, the scheduler: it is told of a commit before its calls are answered, other readers after that. */
+  /**
+   * The answer to a submit waits for this reader, the scheduler: it gets the commit before the submitter gets its
+   * answer. Other readers get it after that.
+   */
   urgent?: boolean | undefined;
 }
 
 /** A part of the feed; an empty one says that nothing is left for now. */
 export interface ChangesResponse {
-  /** Where to go on after this part. */
+  /** Token to resume from after this part. */
   token: string;
   /** Encoded Change messages. */
   changes: Buffer[];
@@ -466,7 +469,7 @@ export interface LookUpRunsRequest {
   runs: Run[];
   /** Runs whose assignment is wanted, if they are still placed there. */
   assign: Run[];
-  /** Runs that go on there and whose assignment is wanted for its spec, whatever journal they were placed for. */
+  /** Runs that continue there and whose assignment is wanted for its spec, for any journal. */
   specsOf: Run[];
 }
 
@@ -482,7 +485,7 @@ export interface LookUpRunsResponse {
 export interface SyncHostsRequest {
   /** As their agents say; seen now. */
   hosts: Host[];
-  /** Hosts not heard of by the asker; silent if nobody else heard of them for silent_after_ms either. */
+  /** Hosts that the caller has not heard; silent if no other watcher has heard them for silent_after_ms either. */
   silentHostIds: string[];
   /** How long a host must have been silent, in milliseconds. */
   silentAfterMs: number;
@@ -494,7 +497,10 @@ export interface SyncHostsResponse {
   epoch: string;
   /** Present term of the scheduler's lease. */
   term: number;
-  /** Positions, in the request, of hosts whose agent is refused: another agent of that host name was heard lately. */
+  /**
+   * Positions in the request of hosts whose agent is refused, because another agent with that host name was heard
+   * lately.
+   */
   refused: number[];
 }
 
@@ -533,7 +539,10 @@ export interface UpdateTaskRequest {
   user: string;
   /** Whether they may change others' tasks. */
   admin: boolean;
-  /** Of an array: at most this many elements are placed or running at once; 0: no limit. Lowering it stops nothing that runs. */
+  /**
+   * For an array: at most this many elements are placed or running at the same time; 0: no limit. Lowering it stops no
+   * run.
+   */
   maxLive?: number | undefined;
 }
 
@@ -547,9 +556,15 @@ export interface UpdateTaskResponse {
 export interface LoseRunsRequest {
   /** The host. */
   hostId: string;
-  /** The operator who declares it lost, with all of its tasks; empty: only tasks whose lease and margin have passed since anybody heard of it. */
+  /**
+   * The operator who declares the host lost, with all of its tasks. Empty: only tasks whose lease and margin have
+   * passed since any watcher heard the host.
+   */
   by: string;
-  /** How long the asker has listened without hearing of it, in milliseconds; a lease counts as passed only if it is shorter. */
+  /**
+   * For how long the caller has listened without hearing the host, in milliseconds. A lease counts as passed only if it
+   * is shorter.
+   */
   listenedMs: number;
   /** Time between the end of a lease, when the host freezes the run, and giving it up, in milliseconds. */
   marginMs: number;
@@ -563,7 +578,7 @@ export interface LoseRunsResponse {
   lost: Run[];
 }
 
-/** How much at once. */
+/** Ages at which tasks are archived and deleted. */
 export interface RunHousekeepingRequest {
   /** Ended tasks older than this lose their files and become archived, in milliseconds. */
   archiveAfterMs: number;

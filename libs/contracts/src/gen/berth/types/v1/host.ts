@@ -15,7 +15,7 @@ export const HostStatus = {
   UNSPECIFIED: "HOST_STATUS_UNSPECIFIED",
   /** UP - Heard of lately. */
   UP: "HOST_STATUS_UP",
-  /** SILENT - Not heard of for 30 s; what runs there runs on. */
+  /** SILENT - Not heard for 30 s. Its runs continue. */
   SILENT: "HOST_STATUS_SILENT",
   /** LOST - Declared lost by an operator: what ran there was given up. Heard of again, it is up. */
   LOST: "HOST_STATUS_LOST",

@@ -8,7 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
-/** What becomes of a task whose host is not heard any more. */
+/** What happens to a task when its host is lost. */
 export const OnHostLost = {
   /** UNSPECIFIED - Not set: WAIT. */
   UNSPECIFIED: "ON_HOST_LOST_UNSPECIFIED",
@@ -262,7 +262,7 @@ export const Outcome = {
   UNSPECIFIED: "OUTCOME_UNSPECIFIED",
   /** SUCCEEDED - Exit code 0; of an array: all elements succeeded. */
   SUCCEEDED: "OUTCOME_SUCCEEDED",
-  /** FAILED - Another exit code, or a signal nobody of Berth sent, or it could not be started. */
+  /** FAILED - An exit code other than 0, a signal that Berth did not send, or it could not be started. */
   FAILED: "OUTCOME_FAILED",
   /** KILLED - Ended on request. */
   KILLED: "OUTCOME_KILLED",
@@ -270,7 +270,7 @@ export const Outcome = {
   TIMED_OUT: "OUTCOME_TIMED_OUT",
   /** OUT_OF_MEMORY - Exceeded its memory limit. */
   OUT_OF_MEMORY: "OUTCOME_OUT_OF_MEMORY",
-  /** LOST - The host or its keeper lost it; nobody saw its end. */
+  /** LOST - The host or its keeper lost it; its exit code is unknown. */
   LOST: "OUTCOME_LOST",
   /** REJECTED - Can never run here. */
   REJECTED: "OUTCOME_REJECTED",
@@ -390,7 +390,7 @@ export const TaskRequest = {
   KILL: "TASK_REQUEST_KILL",
   /** SUSPEND - Stop it for a while, keeping its memory. */
   SUSPEND: "TASK_REQUEST_SUSPEND",
-  /** RESUME - Let it go on. */
+  /** RESUME - Continue it. */
   RESUME: "TASK_REQUEST_RESUME",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
@@ -458,7 +458,7 @@ export function taskRequestToNumber(object: TaskRequest): number {
   }
 }
 
-/** One attempt of one task in one life of the database. Journal keys, labels, reports, verdicts and log paths carry it. */
+/** One attempt of one task in one epoch of the database. Journal keys, labels, reports, verdicts and log paths carry it. */
 export interface Run {
   /** UUID made when the database was created or restored. */
   epoch: string;
@@ -484,7 +484,7 @@ export interface ArraySpec {
   last: number;
   /** Step between indexes, at least 1. */
   step: number;
-  /** At most this many elements are placed or running at once; 0 means no such limit. */
+  /** At most this many elements are placed or running at the same time; 0 means no limit. */
   maxLive: number;
 }
 
@@ -500,7 +500,7 @@ export interface Dependency {
 export const Dependency_Kind = {
   /** UNSPECIFIED - Not set. */
   UNSPECIFIED: "KIND_UNSPECIFIED",
-  /** AFTER - The other is over, whatever its outcome (`--after`; the same as afterany). */
+  /** AFTER - The other task is over, with any outcome (`--after`; the same as afterany). */
   AFTER: "KIND_AFTER",
   /** AFTER_OK - The other succeeded; any other outcome ends this task as dependency_failed. */
   AFTER_OK: "KIND_AFTER_OK",
@@ -618,9 +618,12 @@ export interface TaskSpec {
   files: InputFile[];
   /** Network of a container. */
   network: Network;
-  /** What becomes of it when its host is not heard any more. */
+  /** What happens to the task when its host is lost. */
   onHostLost: OnHostLost;
-  /** With RETRY and FAIL: how long a run goes on without its host being heard, in milliseconds; then it is frozen, and a margin later it is given up. 10 s to 7 days; 0: the site's default (15 min). */
+  /**
+   * With RETRY and FAIL: the lease, in milliseconds. The run continues for this long after its host was last heard,
+   * then the host freezes it; a margin later the server gives it up. 10 s to 7 days; 0: the site's default (15 min).
+   */
   hostLeaseMs: number;
 }
 
@@ -653,7 +656,7 @@ export interface Mount {
   readOnly: boolean;
 }
 
-/** All that the runs of one task or one array share. */
+/** What the runs of one task or one array share. */
 export interface RunSpec {
   /** The user's wish. */
   spec:
@@ -703,7 +706,10 @@ export interface ArrayProgress {
   waiting: number;
   /** Elements that ended, by outcome name in lower case. */
   ended: { [key: string]: number };
-  /** At most this many live at once, as it is now; 0: no limit. The spec has what was asked at submit. */
+  /**
+   * At most this many elements live at the same time, as it is now; 0: no limit. The spec has the limit given at
+   * submit.
+   */
   maxLive: number;
 }
 
@@ -716,7 +722,7 @@ export interface ArrayProgress_EndedEntry {
 export interface Task {
   /** "17", or "17.4". */
   id: string;
-  /** The user's wish. Left out in lists, but for name, project, resources and array. */
+  /** What the user asked for. Lists only have its name, project, resources and array. */
   spec:
     | TaskSpec
     | undefined;
@@ -824,7 +830,7 @@ export interface LogSizes {
   stdoutBytes: number;
   /** Bytes of standard error. */
   stderrBytes: number;
-  /** At least so many bytes of standard output were written and are lost; absent where none are. Nothing stands in their place. */
+  /** How many bytes of standard output were lost, at least; absent if none. Nothing replaces them in the output. */
   stdoutLostBytes?:
     | number
     | undefined;
