@@ -73,12 +73,13 @@ function clientMiddleware(
 
   async function unary<Q, R>(call: Unary<Q, R>, options: CallOptions, deadlineMs: number): Promise<R> {
     const stop = new AbortController();
-    const late = deadlineExceeded(service, { limitMs: deadlineMs, metadata: { service } });
+    // Made when it is needed: an error with its stack is a thirtieth of what a call costs.
+    const late = (): AppError => deadlineExceeded(service, { limitMs: deadlineMs, metadata: { service } });
     const onAbort = (): void => stop.abort(options.signal?.reason);
     options.signal?.addEventListener("abort", onAbort);
     if (options.signal?.aborted) onAbort();
     const endsAt = performance.now() + deadlineMs;
-    const timer = setTimeout(() => stop.abort(late), deadlineMs);
+    const timer = setTimeout(() => stop.abort(late()), deadlineMs);
     const once = async (signal: AbortSignal): Promise<R> => {
       const metadata = metadataOf(options.metadata);
       // nice-grpc knows no deadlines; this is the header by which the server learns of ours.
@@ -144,8 +145,9 @@ async function within<R>(
   const stop = new AbortController();
   const onAbort = (): void => stop.abort(outer.reason);
   outer.addEventListener("abort", onAbort);
-  const late = new AppError("unavailable", "PEER_SILENT", `a copy of ${service} did not answer within ${ms} ms`);
-  const timer = setTimeout(() => stop.abort(late), ms);
+  const late = (): AppError =>
+    new AppError("unavailable", "PEER_SILENT", `a copy of ${service} did not answer within ${ms} ms`);
+  const timer = setTimeout(() => stop.abort(late()), ms);
   try {
     return await once(stop.signal);
   } finally {
