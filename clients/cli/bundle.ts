@@ -33,7 +33,7 @@ async function bundle(rolldown: typeof Rolldown): Promise<void> {
   });
   await build.close();
   const program = output.find((file) => file.type === "chunk" && file.isEntry)!;
-  // Packages change only when they are installed, which writes their list anew.
+  // Packages change only when they are installed, which rewrites their list.
   const ours = [...sources].filter((path) => !path.includes("/node_modules/"));
   const inputs = [...ours, join(root, "node_modules/.package-lock.json"), join(import.meta.dirname, "package.json")];
   const manifest: BundleManifest = {

@@ -83,7 +83,7 @@ function isAmong(servers: string, known: string | undefined): boolean {
   return splitAddresses(servers).every((server) => all.has(server));
 }
 
-/** What the last `berth login` kept, whatever `berth up` chose since. */
+/** The login that the last `berth login` stored, even if `berth up` has chosen another cluster since. */
 export const keptLogin = (env: NodeJS.ProcessEnv): Connection | undefined => readConnection(credentialsPath(env));
 
 /** Chooses the cluster of this machine over the login that was kept. Answers the login's server where that changes anything. */
@@ -146,7 +146,7 @@ const members: ReadonlySet<string> = new Set([
   "instead",
 ] satisfies (keyof Credentials)[]);
 
-/** Keeps a connection for this machine's user; readable by nobody else at any moment. */
+/** Stores a connection for this user. The file is never readable by other users, not even while it is written. */
 export const keepConnection = (
   connection: {
     readonly server: string;

@@ -14,7 +14,7 @@ import { readJsonLine } from "./task-input/json-line.ts";
 import type { TaskWish } from "./task-input/task-wish.ts";
 import { notUtf8 } from "./task-input/utf8.ts";
 
-/** Bounds of one call: the server takes 10,000 tasks and 16 MiB, as encoded. */
+/** Limits of one call: the server accepts 10,000 tasks and 16 MiB, encoded. */
 const mostLines = 5_000;
 const mostBytes = maxMessageBytes / 2;
 /** The message around one task needs some bytes too. */
@@ -29,7 +29,7 @@ export interface SubmitLinesOptions {
   readonly json: boolean;
 }
 
-/** What became of one line before the call; `bytes` is its length in the call. */
+/** One line before its call; `bytes` is its encoded length. */
 type Line = { readonly number: number } & (
   | { readonly request: SubmitTaskRequest; readonly bytes: number }
   | { readonly error: AppError }

@@ -10,7 +10,7 @@ export interface ServiceFault {
   readonly staysDown: boolean;
   /** How often in a row it ended soon after its start. */
   readonly ends: number;
-  /** What it said last; may be empty. */
+  /** Its last log lines; may be empty. */
   readonly words: string;
 }
 

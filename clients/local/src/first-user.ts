@@ -117,7 +117,7 @@ function channelAs(dir: string, addresses: string): ReturnType<typeof openChanne
   return openChannel(addresses, tls, serviceDnsName("auth"));
 }
 
-/** Proves to auth that whoever asks may write to its data. */
+/** Proves to auth that the caller can write to its data. */
 function putRescueFile(dir: string): string {
   const name = `rescue-${randomBytes(16).toString("hex")}`;
   writeFileSync(join(dir, name), "", { mode: 0o600 });

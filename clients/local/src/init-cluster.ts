@@ -185,7 +185,7 @@ function settingsOf({ role, name, address, dir }: InitialisedService, options: I
         ...data,
         BERTH_AUTHORITY_DIR: join(dir, "authority"),
         BERTH_FIRST_ADMIN: join(dir, "first-admin.json"),
-        // What a host that joins is told.
+        // What a joining host receives.
         BERTH_STORAGE: addresses.storage,
         BERTH_NATS_URL: addresses.nats,
       };
@@ -239,7 +239,7 @@ function writePrivate(path: string, content: string): void {
   writeFileWhole(path, content);
 }
 
-/** In the form of auth's own (`domain/api-key.ts`); auth is told the hash only. */
+/** In the format of auth (`domain/api-key.ts`); auth gets only the hash. */
 function newApiKey(): { id: string; text: string; hash: string } {
   const id = Array.from({ length: 12 }, () => "abcdefghijklmnopqrstuvwxyz0123456789"[randomInt(36)]).join("");
   const secret = randomBytes(32).toString("base64url");

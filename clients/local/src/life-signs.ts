@@ -7,13 +7,13 @@ import { sleep } from "./sleep.ts";
 
 /** Far longer than a loaded machine keeps a process from its turn, and well within the margin after which lost runs are given up. */
 export const defaultStalledMs = 45_000;
-/** A start may block the event loop for longer, as a migration of a large database does. */
+/** Limit during a start, which may block the event loop for long, for instance to migrate a large database. */
 const startingMs = 600_000;
 const checksPerStall = 9;
 
 /**
- * Ends a process that gave no sign of life for `stalledMs` (it was stopped, or hangs); the supervisor starts it again then. Time in which this process had no
- * turn either does not count: the machine slept, or is overloaded.
+ * Kills a process that gave no sign of life for `stalledMs` because it was stopped or hangs; the supervisor then restarts it. Time in which this process did
+ * not run either does not count, because the machine slept or is overloaded.
  */
 export async function endStalled(
   layout: Layout,
@@ -46,14 +46,17 @@ export async function endStalled(
   }
 }
 
-/** Another word each time the process shows that it lives; the same one as long as it does not. */
+/** A value that changes whenever the process shows a sign of life. */
 async function signOf(lifeSign: ServiceProcess["lifeSign"], withinMs: number): Promise<string> {
   if ("heartbeatFile" in lifeSign)
     return String(statSync(lifeSign.heartbeatFile, { throwIfNoEntry: false })?.mtimeMs ?? "");
   return (await sendsGreeting(lifeSign.greetingPort, withinMs)) ? String(performance.now()) : "silent";
 }
 
-/** Whether a server on this machine says something to whoever connects, as nats-server does. The kernel accepts connections also for a stopped process. */
+/**
+ * Whether a server on this machine sends a greeting to a new connection, as nats-server does. A connection alone proves nothing, because the kernel accepts it
+ * even for a stopped process.
+ */
 function sendsGreeting(port: number, withinMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 /** What a busy cluster needs: each stream, task with output, and client takes some. */
 const enough = 1_024;
 
-/** How many files this process and its children may have open at once; undefined where the system does not say. Node raises the soft limit to the hard one at its start. */
+/** How many files a process here may have open; undefined if the system does not say. Node raises its soft limit to the hard one when it starts. */
 export function openFilesLimit(
   limits: () => string = () => readFileSync("/proc/self/limits", "utf8"),
 ): number | undefined {

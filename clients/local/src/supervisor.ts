@@ -15,19 +15,19 @@ export interface Pace {
   readonly stalledMs: number;
   /** Pause before the first new start; doubled with each end in a row. */
   readonly firstDelayMs: number;
-  /** A process that lived this long starts again after the first pause, and what was reported of it is taken back. */
+  /** A process that ran this long is restarted after the first pause, and its reported fault is withdrawn. */
   readonly steadyMs: number;
 }
 
 const usualPace: Pace = { stalledMs: defaultStalledMs, firstDelayMs: 100, steadyMs: 10_000 };
 
-/** Longest pause before a process is started again that a signal ended: somebody's kill, or the kernel's for want of memory. */
+/** Longest pause before restarting a process that was killed by a signal, by a person or by the kernel for lack of memory. */
 const maxDelayMs = 5_000;
 /** Longest pause where the process ended by itself: what stops it is not gone sooner. */
 const maxFailingDelayMs = 60_000;
 /** So many ends in a row of a process that did not live long are reported to the operator. */
 const reportedEnds = 5;
-/** Exit codes by which a service says that it cannot start before somebody has done something: bad configuration, damaged data (EX_CONFIG). */
+/** Exit codes of a service that cannot start until an operator acts: bad configuration, damaged data (EX_CONFIG). */
 const needsOperator: ReadonlySet<number> = new Set([2, 78]);
 const maxLogBytes = 20 * 1024 * 1024;
 
@@ -140,7 +140,7 @@ function openLog(path: string): number {
   return openSync(path, "a", 0o600);
 }
 
-/** Resolves when a process that is not our child has ended. Polls, because only a parent is told of an end. */
+/** Resolves when a process that is not our child has ended. Polls, because the kernel reports an end only to the parent. */
 async function ended(known: KnownProcess, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && isAlive(known)) await sleep(250, signal);
 }

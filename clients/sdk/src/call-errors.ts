@@ -7,7 +7,7 @@ import type { CallOptions, ClientMiddleware, ClientMiddlewareCall } from "nice-g
 
 /** Options of one call. */
 export interface CallExtras {
-  /** For a call with one answer: how long it may take in all, repeats included. */
+  /** Time limit of a call with one answer, retries included. */
   readonly deadlineMs?: number;
   /** How long a call that fails with `unavailable` is retried, if it may be repeated. */
   readonly patienceMs?: number;

@@ -39,8 +39,8 @@ export interface ConnectOptions {
 }
 
 /**
- * A client of one cluster. Connects at the first call. Every call fails with AppError: the server's own, or `unavailable` NO_ANSWER.
- * With several gateways it goes on at another by itself where one is gone. Submits that name no request id get one, so that they may be made again.
+ * A client of one cluster. It connects at the first call. Every call fails with AppError: the server's own, or `unavailable` NO_ANSWER. With several gateways
+ * it continues at another one if one is gone. A submit without a request id gets one, so that it can be retried safely.
  */
 export function connectBerth({
   address,

@@ -43,8 +43,8 @@ async function* reopening<T>(
 }
 
 /**
- * A watch that outlives lost connections, gateways and restarts of the cluster; the end of a task comes once, whoever tells it again after a resumption. Ends
- * after a message with `startAgain`.
+ * A watch that survives lost connections, gateways and restarts of the cluster. It reports the end of each task once, even if a resumed stream repeats it. It
+ * ends after a message with `startAgain`.
  */
 export function followTasks(
   berth: Berth,

@@ -55,7 +55,7 @@ function dependencyTexts(root: string): TextFiles {
   return { paths, from: modules };
 }
 
-/** One element counts the words of one text and leaves the number for the merge. */
+/** Each element counts the words of one text and writes the number for the merge. */
 export const countScript = (folder: string): string => `#!/bin/sh
 # Element $BERTH_ARRAY_INDEX counts the words of one text.
 set -e

@@ -9,8 +9,8 @@ let endsWithOutput = true;
 const waiting = new Set<() => void>();
 
 /**
- * Watches standard output and standard error from here on: an error of theirs never ends the process with a stack trace. Where standard output is lost the process
- * ends, unless its exit code is still to come (`goOnWithoutOutput`): with 0 where the reader closed it, else with 1 and a line on standard error.
+ * Handles errors of standard output and standard error, so that they never end the process with a stack trace. If standard output is lost the process exits
+ * with 0 if the reader closed it, else with 1 and a line on standard error. With `goOnWithoutOutput` it continues, because its exit code is not known yet.
  */
 export function watchOutput(): void {
   if (watched) return;

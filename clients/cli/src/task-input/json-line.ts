@@ -13,7 +13,7 @@ export interface LineTask {
   readonly requestId: string;
 }
 
-/** Several keys may add to these; any other part of the wish is said by one key only. */
+/** Fields to which several keys may add; any other field may be set by one key only. */
 const joined = new Set<keyof ApiPart>(["env", "volumes", "dependencies"]);
 /** Options whose value may also be written as a number. */
 const numeric = new Set<WishKey>([

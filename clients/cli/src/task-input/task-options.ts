@@ -37,7 +37,7 @@ export function addTaskOptions(
   return () => wish;
 }
 
-/** Whether a word is one of Berth's own options; used to find one typed behind the command. */
+/** Whether a word is an option of Berth, to warn if one follows the command. */
 export const isTaskOption = (word: string): boolean => {
   const match = /^--([a-z-]+)(=|$)/.exec(word);
   return match !== null && (Object.hasOwn(options, match[1]!) || match[1] === "dry-run");

@@ -102,7 +102,7 @@ export function mergeWishes<Wish extends TaskWish>(weaker: Wish, stronger: Wish)
   };
 }
 
-/** One item for each key, in the order of their first; `choose` decides between two of one key, by default for the later. */
+/** One item per key, in the order of first appearance. `choose` picks between two items of one key, by default the later. */
 function joined<T>(
   items: readonly T[],
   keyOf: (item: T) => string,

@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { usageError } from "../exit.ts";
 
-/** What of these bytes is not UTF-8, in words; undefined where all is. */
+/** Describes which of these bytes are not UTF-8; undefined if all are. */
 export function notUtf8(bytes: Uint8Array): string | undefined {
   if (isUtf8(bytes)) return undefined;
   // Decoding puts U+FFFD in place of a wrong byte: there the bytes differ for the first time.

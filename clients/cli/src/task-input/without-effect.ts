@@ -13,7 +13,7 @@ export function stdinWarnings(program: Program, fd = 0): string[] {
   const name = program.command[0]?.split("/").at(-1) ?? "";
   const onlyReads = program.command.every((word, at) => at === 0 || word === "-" || word === "-s") && readers.has(name);
   const input = inputKind(fd);
-  // Many programs are started with an open pipe that nobody writes to, so a pipe counts only where the command can do nothing else.
+  // Many programs run with an open pipe that is never written to. So input from a pipe is read only if the command has nothing else to do.
   return input === "file" || (input === "pipe" && onlyReads)
     ? [`the task's standard input is empty: ${name} will not read the one that is given here`]
     : [];
@@ -32,7 +32,7 @@ function inputKind(fd: number): "file" | "pipe" | undefined {
   }
 }
 
-/** Says that an image has no effect where every host runs its tasks as processes. Only a courtesy: where the hosts cannot be asked, nothing is said. */
+/** Warns that an image has no effect if every host runs tasks as processes. If the hosts cannot be listed it prints nothing. */
 export async function warnOfImage(berth: Berth, spec: TaskSpec): Promise<void> {
   if (spec.image === "") return;
   const { hosts } = await berth.hosts.listHosts({}).catch(() => ({ hosts: [] }));

@@ -32,7 +32,7 @@ export async function makeBackup(
   const draft = `${dir}.unfinished`;
   if (existsSync(dir)) throw new AppError("conflict", "BACKUP_EXISTS", `${dir} is there already`);
   rmSync(draft, { recursive: true, force: true }); // of a backup of this very second that was cut off
-  mkdirSync(draft, { mode: 0o700 }); // not one that somebody else made
+  mkdirSync(draft, { mode: 0o700 }); // not a directory that another program made
   try {
     const mongo = cluster.database !== undefined;
     const files: BackupFile[] = [];

@@ -69,7 +69,7 @@ export function makeSessions(deps: {
     const exchanged = exchange(key);
     // A different secret with a known key id is a guess. It must not replace the cached right one.
     if (known) return (await exchanged).caller;
-    keys.set(id, exchanged, ({ endsMs }) => endsMs);
+    void keys.set(id, exchanged, ({ endsMs }) => endsMs);
     const fresh = await exchanged;
     const older = await settled(olderKeys.get(id));
     if (fresh !== older) void olderKeys.set(id, exchanged, ({ endsMs }) => endsMs);
