@@ -8,14 +8,14 @@ import { DriverWatch } from "./driver-watch.ts";
 export interface DriverUnderTest {
   /** The driver, not yet open. A second one of the same harness finds what the first left, as after the agent's death. */
   make(): Driver | Promise<Driver>;
-  /** A task with all that this driver needs of it: directories, image, identity. */
+  /** A task with everything that this driver needs: directories, image, identity. */
   task(run: Run, command: readonly string[], more?: Partial<TaskToRun>): TaskToRun | Promise<TaskToRun>;
   /** What a run wrote to its standard output, once it has ended; undefined where the driver has no output. */
   output?(run: Run): Promise<string>;
   close(): Promise<void>;
 }
 
-/** How this driver is told what a task does. */
+/** How a test says to this driver what the task does. */
 export interface Commands {
   readonly succeed: readonly string[];
   exit(code: number): readonly string[];
@@ -229,7 +229,7 @@ export function describeDriver(name: string, start: () => Promise<DriverUnderTes
       for (const one of [first, ...behind]) ends.push(await watch.until(one, "ended"));
       for (const [i, end] of ends.slice(1).entries())
         expect(end.startedAt!.getTime()).toBeGreaterThanOrEqual(ends[i]!.at.getTime() - 1);
-      // The lane is empty, and goes on as one whose first is long over.
+      // The lane is empty, and continues as one whose first run ended long ago.
       const late = await run(commands.succeed, { lane });
       await watch.until(late, "ended");
     });

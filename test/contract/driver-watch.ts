@@ -27,12 +27,12 @@ export class DriverWatch {
     }
   }
 
-  /** What was told of a run until now. */
+  /** The events of a run so far. */
   of(run: Run): DriverEvent[] {
     return this.events.filter((event) => runKey(event.run) === runKey(run));
   }
 
-  /** The first such event of a run, once it was told. */
+  /** The first event of this kind of a run, as soon as it has come. */
   async until<K extends DriverEvent["kind"]>(run: Run, ...kinds: K[]): Promise<Extract<DriverEvent, { kind: K }>> {
     for (;;) {
       const found = this.of(run).find(({ kind }) => (kinds as string[]).includes(kind));

@@ -2,7 +2,7 @@ import type { Outcome as OutcomeWord, TaskRequest } from "@berth/core";
 import fc from "fast-check";
 import { tasks } from "./task-life-model.ts";
 
-/** What can happen, in the words of whoever makes it happen. Attempts are told as a distance from the right one, so that wrong ones are tried, too. */
+/** What can happen, named as its actor would. Attempts are relative to the right one, so that wrong ones are tried, too. */
 export type Step =
   | { readonly kind: "place"; readonly task: number; readonly off: number; readonly host: "h1" | "h2" }
   | { readonly kind: "end"; readonly task: number }

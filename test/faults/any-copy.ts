@@ -7,7 +7,7 @@ import { expectNothingAmiss } from "./nothing-amiss.ts";
 const slow = process.env["BERTH_TEST_SIZE"] === "slow";
 const kills = slow ? 80 : 10;
 const capacity = 8;
-/** More at once would only be an outage, of which there are other tests. */
+/** More at the same time would be an outage, which other tests cover. */
 const mostAway = 2;
 const seed = Number(process.env["BERTH_TEST_SEED"] ?? Date.now() % 1_000_000);
 

@@ -29,7 +29,7 @@ const stoppedForMs = 3_000;
 /** Of a run that begins again elsewhere: the first has to last until it is frozen, the second only to run to its end. */
 const secondTicks = 50;
 
-/** Hosts that vanish and come back, with short leases: one whose network is cut, or whose agent stands still, and another on the same machine. */
+/** Hosts that vanish and come back, with short leases: one whose network is cut or whose agent is stopped, and another on the same machine. */
 export function describeLostHosts(driver: "process" | "docker", prepare?: Prepare): void {
   describe(`a lost host with the ${driver} driver`, () => {
     let cluster: TestCluster;
@@ -113,7 +113,7 @@ export function describeLostHosts(driver: "process" | "docker", prepare?: Prepar
         60_000,
       );
 
-    /** What must hold whatever made the host vanish. */
+    /** What must hold, for any way in which the host vanished. */
     async function loseAndReturn(vanish: () => void | Promise<void>, comeBack: () => void): Promise<void> {
       const [retry, fail, wait] = [
         await runThere("retry", { first: 250, later: secondTicks }, leased("ON_HOST_LOST_RETRY")),
@@ -136,7 +136,7 @@ export function describeLostHosts(driver: "process" | "docker", prepare?: Prepar
       await isBack();
       const done: Task = await whenOver(api, retry.id, 120_000);
       expect(done).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 2, hostId: "second" });
-      // Not one step of the first attempt after it stood still, and all of the second.
+      // No step of the first attempt after it was frozen, and every step of the second.
       expect([ticksOfAttempt(retry.file, 1), ticksOfAttempt(retry.file, 2)]).toEqual([stood, secondTicks]);
       expect(await whenOver(api, wait.id, 120_000)).toMatchObject({ outcome: Outcome.SUCCEEDED, attempt: 1 });
       expect(ticks(wait.file)).toHaveLength(400);
@@ -223,7 +223,7 @@ export function describeLostHosts(driver: "process" | "docker", prepare?: Prepar
         reason: { code: "HOST_DECLARED_LOST" },
       });
       expect((await cluster.berth(["hosts", first])).stdout).toMatch(/^status: +lost since .*declared lost by/m);
-      // It lives: its run goes on until it is heard, and is ended then.
+      // The agent lives, so its run continues until the agent syncs, and is ended then.
       const going = ticks(file).length;
       await until(() => ticks(file).length > going, "the run to go on");
       proxy.lose(0);

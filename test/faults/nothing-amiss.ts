@@ -2,7 +2,7 @@ import { faultsOf } from "@berth/test-support";
 import type { History, Recorder } from "@berth/test-support";
 import { expect } from "vitest";
 
-/** All that was submitted is over, well, once: by what clients were told, by what tasks wrote, and by what the store says. */
+/** Every submitted task succeeded, once: checked by the answers to clients, the lines that tasks wrote, and the store. */
 export async function expectNothingAmiss(
   recorder: Recorder,
   tasks: number,

@@ -69,7 +69,7 @@ export function describeStorageKills(
           const answers = recorder.told.slice(told).map((one) => (one.kind === "submit" ? one.refusal : ""));
           expect(answers).toEqual(other.map(() => "CLIENT_KEY_CONFLICT"));
         }
-        // By now every key was answered: a task that no key has was made twice, or by nobody.
+        // By now every key was answered, so a task without a known key was made twice, or without a submit.
         const history = await recorder.history({ mayHaveUntold: false });
         expect(faultsOf(history)).toEqual([]);
         expect(history.stored).toHaveLength(next);

@@ -4,7 +4,7 @@ const adapter = "services/storage/src/adapters/mongo";
 const faults = ["test/contract/mongo-faults.test.ts"];
 const copies = ["test/contract/mongo-copies.test.ts"];
 
-/** Of the store on MongoDB: what a commit's unknown end, another copy or a lost stream would do if nobody had thought of it. */
+/** The store on MongoDB: commits of unknown outcome, other copies, lost streams. */
 export const mongoMutants: readonly Mutant[] = [
   {
     name: "commit-is-not-read-back",

@@ -2,7 +2,7 @@ import type { Mutant } from "./mutants.ts";
 
 const contract = ["test/contract/task-store.test.ts"];
 
-/** Of what goes with time: folding changes nothing that is read, and nothing goes that somebody needs. */
+/** Folding and retention: folding changes nothing that is read, and no record that is needed is removed. */
 export const storeMutants: readonly Mutant[] = [
   {
     name: "folds-beyond-the-cursor",

@@ -8,7 +8,7 @@ const warmUp = Math.min(40_000, count);
 const steps = 5;
 const hosts = 100;
 const batch = 1_000;
-/** After so long without work V8 has collected what nobody holds. */
+/** After this long without work V8 has collected the garbage. */
 const restMs = Number(process.argv[3] ?? 20_000);
 const names = ["gateway", "auth", "storage", "scheduler", "watcher", "agent", "nats"] as const;
 

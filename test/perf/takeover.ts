@@ -12,7 +12,7 @@ await using core = await startCore({
   names: ["storage", "scheduler", "scheduler2", "watcher", "sim"],
   env: { BERTH_CAPACITY_CPU: "8", BERTH_CAPACITY_MEMORY: "64G" },
 });
-/** When placements were heard of. */
+/** When the feed reported the placements. */
 const placedAt: number[] = [];
 const stop = new AbortController();
 const { watchToken } = await core.store.listTasks(ListTasksRequest.fromPartial({ pageSize: 1 }));

@@ -11,8 +11,8 @@ export interface Committed {
 }
 
 /**
- * The truth, as a model of storage: it commits what still holds of a plan, and tells everything by a feed that the planner reads as late as the test wants.
- * It shares no code with the planner.
+ * A model of storage: it commits the decisions of a plan that are still valid, and reports everything in a feed that the planner reads as late as the test
+ * wants. It shares no code with the planner.
  */
 export class ModelStore {
   readonly tasks = new Map<string, Task>();

@@ -7,7 +7,7 @@ let broken = 0;
 let events = 0;
 let virtualMs = 0;
 let hash = "";
-/** In how many worlds a process said so. */
+/** In how many worlds a process logged it. */
 const said: Record<string, number> = {};
 for (let n = 0; n < count && broken < 5; n++) {
   const seed = first + n * step;

@@ -31,7 +31,7 @@ export class BusServer {
     return this.#away;
   }
 
-  /** It is gone, with all that is under way; back again, its clients connect anew. */
+  /** The server is gone, with all messages in transit. When it is back, its clients reconnect. */
   setAway(away: boolean): void {
     this.#away = away;
     if (away) return;

@@ -6,7 +6,7 @@ import type { Random } from "./random.ts";
 import { ages } from "./services.ts";
 import type { StoreClient } from "./store-client.ts";
 
-/** One task or array as somebody wishes it. */
+/** One task or array that a user wants. */
 export interface Wish {
   readonly key: string;
   readonly user: string;
@@ -159,7 +159,7 @@ export class Client {
     this.told.acknowledged.set(result.taskId, wish);
   }
 
-  /** Submits once more what was acknowledged: the same task must come of it. */
+  /** Submits an acknowledged wish again: the answer must be the same task. */
   async submitAgain(): Promise<void> {
     const known = [...this.told.acknowledged];
     if (known.length === 0) return;

@@ -12,12 +12,12 @@ export interface WindowDeps {
   readonly nowMs: () => number;
 }
 
-/** An agent that starts or goes on looks at its leases within this time. */
+/** An agent that starts or resumes checks its leases within this time. */
 const wakingMs = 3_000;
 
 /**
- * When two attempts of a task may make progress at once, as it is declared: one of them is a run on a host that an operator declared lost; or one that only its
- * agent can freeze, while that agent is dead, stalled or just awake, since then nobody is there to do it.
+ * The declared window, in which two attempts of a task may make progress: one of them is a run on a host that an operator declared lost; or only its agent can
+ * freeze it, and that agent is dead, stalled or just awake.
  */
 export class DeclaredWindow {
   readonly #deps: WindowDeps;

@@ -141,7 +141,7 @@ export function planFaults(world: World): void {
     const kind = random.pick(kinds);
     world.after(random.int(0, world.stormMs), () => faults[kind]!(world, random));
   }
-  // What leases are for, and rare among so much else.
+  // The case that leases are for, which would be rare among the other faults.
   for (let n = random.pick([0, 0, 1, 2, 4]); n > 0; n--)
     world.after(random.int(5_000, world.stormMs / 2), () => faults["hostGone"]!(world, random));
 }

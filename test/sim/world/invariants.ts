@@ -10,7 +10,7 @@ export interface InvariantDeps {
   readonly database: Database;
   readonly client: Client;
   readonly machines: ReadonlyMap<string, Machine>;
-  /** Whether these attempts of one task may make progress at once, as it is declared. */
+  /** Whether these attempts of one task may make progress at the same time, by the declared window. */
   readonly mayOverlap: (processes: readonly Process[]) => boolean;
   readonly problem: (invariant: string, what: string) => void;
 }
@@ -57,7 +57,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
     this.oneAttemptMakesProgress(process);
   }
 
-  /** What a user was told to exist is there. */
+  /** Every acknowledged task exists. */
   acknowledgedTasksExist(now: ReadonlyMap<string, TruthRow>): void {
     for (const id of this.#w.client.told.acknowledged.keys())
       if (!now.has(id)) this.#w.problem("acknowledgedTasksExist", `task ${id} was acknowledged and is not there`);
@@ -92,7 +92,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
     }
   }
 
-  /** The sums that are kept beside the records are those of the records. */
+  /** The stored sums equal the sums of the records. */
   sumsAreRight(now: ReadonlyMap<string, TruthRow>): void {
     const cpu = readCpuMilli(this.#w.database);
     const load = new Map<string, { live: number; cpuMilli: number }>();
@@ -113,8 +113,8 @@ export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
   }
 
   /**
-   * Not more elements live than their array allows, and the array's own numbers are those of its elements. A lower limit stops nothing that runs; one that comes
-   * in the same commit as placements may have come after them.
+   * An array's live elements stay within its limit, and its counters equal those of its elements. A lower limit stops no run, and may come in the same commit
+   * as placements made before it.
    */
   arraysKeepTheirLimit(before: ReadonlyMap<string, TruthRow>, now: ReadonlyMap<string, TruthRow>): void {
     const liveOf = (rows: ReadonlyMap<string, TruthRow>, number: number): number =>
@@ -130,7 +130,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
     }
   }
 
-  /** A run is made a process once, whatever is lost, doubled or forgotten. */
+  /** A run becomes a process only once, whatever message or state is lost or doubled. */
   runsBeginOnce(process: Process): void {
     const { run } = process;
     const key = `${run.taskId}#${run.attempt}`;
@@ -151,7 +151,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
       );
   }
 
-  /** What really is on a host fits into it, whoever knows of it. */
+  /** The processes on a host fit its capacity, including those unknown to the server. */
   hostsAreNotOverfull({ hostId }: Process): void {
     const machine = this.#w.machines.get(hostId)!;
     let cpuMilli = 0;
@@ -177,7 +177,7 @@ export class Invariants implements Pick<MachineWatch, "began" | "isRunnable"> {
       this.#w.problem("oneAttemptMakesProgress", `${all.map(name).join(" and ")} make progress at once`);
   }
 
-  /** What waits has a reason that its user can be told, once a leader has seen everything. */
+  /** Every waiting task has a reason, once a leader has read everything. */
   pendingTasksHaveAReason(explain: (id: string) => unknown): void {
     for (const { id, state } of this.#truth.values()) {
       if (state !== codes.pending) continue;

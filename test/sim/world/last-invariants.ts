@@ -26,7 +26,7 @@ export interface End {
   readonly get: (id: string) => Promise<StoredEnd>;
 }
 
-/** Whether nothing is left to do; until then the world goes on, for a while. */
+/** Whether nothing is left to do; until then the world continues, for a while. */
 export function isAtRest({ database, client, machines }: Pick<End, "database" | "client" | "machines">): boolean {
   if (client.open > 0) return false;
   for (const machine of machines.values()) if (machine.processes.size > 0) return false;
@@ -53,7 +53,7 @@ function nothingWaitsForEver({ database, client, problem }: End): void {
       );
 }
 
-/** Nothing is on a machine that nobody will end, or clean up. */
+/** No run is left on a machine that no agent will end or clean up. */
 function noOrphans({ machines, problem }: End): void {
   for (const { hostId, processes } of machines.values())
     for (const [key, { phase, paused }] of processes)
@@ -88,7 +88,7 @@ async function foldedElementsStayAsTheyEnded({ folded, get, problem }: End): Pro
   }
 }
 
-/** No host is said to carry anything. */
+/** No host has any load in the database. */
 function noLoadLeft({ database, problem }: End): void {
   for (const [host, { live, cpuMilli }] of readLoad(database))
     if (live !== 0 || cpuMilli !== 0) problem("noLoadLeft", `${host} is said to carry ${live} tasks`);

@@ -50,7 +50,7 @@ export class Machine {
     for (const process of this.processes.values()) if (process.phase === "running") yield process;
   }
 
-  /** Everything that ran is gone; of some of it the engine still knows that it was there, and of what had ended how. */
+  /** A power failure: every process is gone. The engine still knows some of the runs, and how the ended ones ended. */
   powerOff(): void {
     this.power.kill();
     this.#lanes = new RunLanes();
@@ -156,7 +156,7 @@ export class Machine {
         for (const run of runs) {
           const process = find(run);
           if (!process) continue;
-          // Settled though it runs: it goes on without anybody knowing. The world sees it as an orphan.
+          // Settled although it runs: it continues unknown to its agent. The world reports it as an orphan.
           if (process.phase === "over") this.processes.delete(runKey(run));
         }
       },
@@ -218,7 +218,7 @@ export class Machine {
     });
   }
 
-  /** At that time it stands still by itself; what stood still only for that goes on when it is put off. */
+  /** At that time it freezes by itself. A run that was frozen only by its lease continues when the lease is renewed. */
   #lease(process: Process, untilBootMs: number | undefined): void {
     if (process.lease) process.lease.cancelled = true;
     const inMs = (untilBootMs ?? Infinity) - (this.#time.nowMs - this.bootedAtMs);

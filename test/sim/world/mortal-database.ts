@@ -7,14 +7,14 @@ export interface MortalDeps {
   fails(): boolean;
   /** The moments around a commit, in which the life may end. */
   onWrite(when: "before" | "after"): void;
-  /** The database has more than before, whoever lives. */
+  /** Called after a commit; the commit stays, even if this life of storage ends now. */
   onCommitted(): void;
 }
 
-/** What a write says where there is no room. */
+/** The error of a write to a full disk. */
 export const diskFull = (): AppError => AppError.received("unavailable", "DISK_FULL", "the disk is full");
 
-/** The database as one life of storage has it: what that did not commit is undone by its death. */
+/** The database as one life of storage sees it. What it has not committed is undone when it dies. */
 export const mortalDatabase = (
   database: Database,
   life: Life,

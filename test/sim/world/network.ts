@@ -10,7 +10,7 @@ export class Node {
   awakeSinceMs = 0;
   /** Nothing goes in or out. */
   cutOff = false;
-  /** What it hears of streams comes so much later. */
+  /** Delay of the streams that it reads. */
   streamLagMs = 0;
   /** That part of its writes fails: its disk is full, or nearly. */
   failingWrites = 0;
@@ -39,7 +39,7 @@ export const unavailable = (reason: `${Uppercase<string>}`, message: string): Ap
 export interface CallOptions {
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Over a bus: nobody tells the caller that its receiver is gone. */
+  /** Over a bus: the caller does not notice that its receiver is gone. */
   readonly datagram?: boolean;
 }
 
@@ -57,7 +57,7 @@ export class Network {
   readonly #onBug: (error: unknown) => void;
   messages = 0;
 
-  /** `onBug` is told of what a server throws that is no answer on purpose. */
+  /** `onBug` is called with an error that a server did not throw on purpose. */
   constructor(time: VirtualTime, random: Random, trace: (what: string) => void, onBug: (error: unknown) => void) {
     this.time = time;
     this.#random = random;
@@ -95,8 +95,8 @@ export class Network {
   }
 
   /**
-   * Asks `to` by a call that has a connection: it fails with PEER_UNAVAILABLE where nobody lives there or who does dies meanwhile, and with DEADLINE_EXCEEDED
-   * where request or answer is lost.
+   * Calls `to` over a connection. Fails with PEER_UNAVAILABLE if no process lives there or it dies during the call, and with DEADLINE_EXCEEDED if the request
+   * or answer is lost.
    */
   call<R>(
     from: Node,

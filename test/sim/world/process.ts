@@ -3,7 +3,7 @@ import type { Resources, Run } from "@berth/core";
 import type { DriverEvent } from "@berth/plugins";
 import type { VirtualEvent } from "./time.ts";
 
-/** One virtual process of a run: the truth of what happens on a host, whoever knows of it. */
+/** One virtual process of a run: what really happens on the host, whether or not the agent knows. */
 export interface Process {
   readonly run: Run;
   readonly resources: Resources;
@@ -26,16 +26,16 @@ export interface Process {
   end: DriverEvent | undefined;
 }
 
-/** Whether it makes progress, as far as nobody made it stand still. */
+/** Whether it makes progress: it is neither suspended nor frozen. */
 export const isRunnable = ({ paused, frozen }: Process): boolean => !paused && !frozen;
 
-/** Told of what runs, at once. */
+/** Called synchronously with what happens to processes. */
 export interface MachineWatch {
   /** A run is made a process. */
   began(process: Process): void;
   /** A process makes progress from now on. */
   isRunnable(process: Process): void;
   ended(process: Process): void;
-  /** Its end can be told from now on. */
+  /** Its end can be reported from now on. */
   told(process: Process): void;
 }

@@ -1,4 +1,4 @@
-/** All chance of one simulated world comes from here: the same seed, the same numbers. */
+/** The only source of randomness of a simulated world: the same seed gives the same numbers. */
 export interface Random {
   /** From 0 up to 1. */
   (): number;

@@ -52,7 +52,7 @@ export const ages = { archiveAfterMs: 20_000, deleteAfterMs: 1_000_000_000 } as 
 
 const idle = (): void => {};
 
-/** Nothing in a simulated cluster is unreadable: it would be a fault, and fails the test by its word. */
+/** Nothing in a simulated cluster is unreadable, so a record left out fails the test by this log line. */
 const unexpected = (logger: ProcessDeps["logger"]) => ({
   setAside: { add: (id: string, error: unknown) => logger.error("a record was left out", { id, error }), clear: idle },
   problems: { set: idle, clear: idle },

@@ -22,7 +22,7 @@ const maxEvents = 400_000;
 /** How long nothing must have been committed before a missing reason counts. */
 const quietMs = 1_500;
 
-/** Lives a whole world from its seed, and tells what was broken in it. The same seed, the same trace. */
+/** Runs a whole world from its seed, and returns what was broken in it. The same seed gives the same trace. */
 export async function simulate(seed: number, keepLines = false): Promise<Simulated> {
   const trace = new Trace(keepLines);
   const world = new World(seed, trace);
@@ -94,7 +94,7 @@ function lookForReasons(world: World): void {
   });
 }
 
-/** Whoever suspended something lets it go on at last. */
+/** At the end the users resume what they suspended. */
 function resumeSuspended(world: World): void {
   for (const { id, state, isArray } of readTruth(world.database).values())
     if (!isArray && state === codes.suspended) world.asUsers(0, () => world.client.request(id, "resume", "ada"));

@@ -13,7 +13,7 @@ export interface StoreClientOptions {
   readonly storage: Node;
   /** What that process serves; of a dead one, undefined. */
   readonly serviceOf: (life: Life) => StoreService | undefined;
-  /** At each call, before it is sent and after: a process may die of it. */
+  /** Called before and after each call is sent: the process may be killed there. */
   readonly onWrite: (when: "before" | "after", method: string) => void;
   /** Told of the revision up to which the reader has read. */
   readonly onRead: (revision: number) => void;
@@ -97,7 +97,7 @@ async function* copied(
     yield responseDeserialize(responseSerialize(part)) as SnapshotResponse | ChangesResponse;
 }
 
-/** What of a call is worth a word in the trace. */
+/** The part of a call that is shown in the trace. */
 function detail(method: Method, request: unknown): string {
   if (method === "commitPlan") {
     const { term, placements, ends } = request as {

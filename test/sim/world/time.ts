@@ -62,7 +62,7 @@ export class VirtualTime {
   #order = 0;
   readonly #heap: VirtualEvent[] = [];
 
-  /** Does `fn` as that process, so much later; nothing where it is dead by then. */
+  /** Runs `fn` as that process after the delay; does nothing if the process is dead by then. */
   at(owner: Life, delayMs: number, fn: () => void): VirtualEvent {
     const event = { atMs: this.nowMs + Math.max(0, delayMs), order: this.#order++, owner, fn, cancelled: false };
     if (owner.alive) this.#push(event);
@@ -181,7 +181,7 @@ export class VirtualTime {
 const earlier = (a: VirtualEvent, b: VirtualEvent): boolean =>
   a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 
-/** What setTimeout and its like give back. */
+/** What setTimeout and its relatives return. */
 class Timer {
   readonly #time: VirtualTime;
   readonly #owner: Life;

@@ -1,10 +1,10 @@
 import type { Logger } from "@berth/runtime";
 import type { Life, VirtualTime } from "./time.ts";
 
-/** What happened in a world, in order: a hash of it always, the lines where they are wanted. */
+/** The events of a world in order: always as a hash, and as lines where wanted. */
 export class Trace {
   readonly lines: string[] = [];
-  /** What processes said, each once: it tells whether a world came to where it hurts. */
+  /** Log messages of processes, each once. They show whether a world reached the cases that matter. */
   readonly said = new Set<string>();
   readonly #keep: boolean;
   #hash = 0x811c_9dc5;

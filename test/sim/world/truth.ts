@@ -79,7 +79,7 @@ export const readArrays = (db: Database): ArrayRow[] =>
       last: Number(row["last"]),
     }));
 
-/** What each host is said to carry. */
+/** The load of each host in the database. */
 export const readLoad = (db: Database): Map<string, { readonly live: number; readonly cpuMilli: number }> =>
   new Map(
     db

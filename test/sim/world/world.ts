@@ -183,7 +183,7 @@ export class World {
     await this.client.declareLost(hostId, () => this.#window.declareLost(hostId));
   }
 
-  /** Ends the life at a post at once; whoever keeps it starts the next a while later. */
+  /** Kills the process at a post; its supervisor starts the next one a while later. */
   kill(post: Post, how = "is killed"): void {
     const { life } = post.node;
     if (!life?.alive) return;
@@ -193,7 +193,7 @@ export class World {
     this.after(this.random.spread(50, 8_000), () => this.start(post));
   }
 
-  /** What ended there and was not settled need not be told any more: after a boot it may be judged as lost. */
+  /** Runs that ended there and were not settled need not be reported any more: after a boot they may be judged as lost. */
   forgetEnds(hostId: string): void {
     for (const { run } of this.machines.get(hostId)!.processes.values())
       this.used.delete(`${run.taskId}#${run.attempt}`);

@@ -17,7 +17,7 @@ export interface Api {
   close(): void;
 }
 
-/** Connects with an API key; without one as nobody. */
+/** Connects with an API key; without one, without credentials. */
 export function connectApi(server: string, key: string | undefined): Api {
   const channel = createChannel(server);
   const options = key === undefined ? {} : { "*": { metadata: Metadata({ authorization: `Bearer ${key}` }) } };

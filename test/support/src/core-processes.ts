@@ -213,7 +213,7 @@ export async function startCore({
   return core;
 }
 
-/** What a service calls an error is one of the code, or of the test; either way somebody wants to read it. */
+/** An error in a service's log is a fault of the code or of the test, so it is printed. */
 function sayErrors(name: string, log: string): void {
   const errors = log.split("\n").filter((line) => line.includes('"level":"error"'));
   for (const line of errors.slice(0, 5)) process.stderr.write(`${name}: ${line.slice(0, 2_000)}\n`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isAlive, removeDockerEngine, startDockerEngine } from "./docker-engine.ts";
 import type { DockerEngine } from "./docker-engine.ts";
 
-/** Holds the shared engine for whoever is connected to its lease; see sharedDockerEngine. */
+/** Holds the shared engine for the processes that are connected to its lease; see sharedDockerEngine. */
 const dir = process.argv[2]!;
 const lingerMs = 4000;
 
@@ -13,7 +13,7 @@ const pidFile = join(dir, "owner");
 try {
   writeFileSync(pidFile, String(process.pid), { flag: "wx" });
 } catch {
-  // Somebody else is the one; unless that one was killed, with the engine left behind.
+  // Another process is the owner, unless it was killed and left the engine behind.
   if (isAlive(Number(readFileSync(pidFile, "utf8")))) process.exit(0);
   await removeDockerEngine(join(dir, "engine"));
   rmSync(dir, { recursive: true, force: true });

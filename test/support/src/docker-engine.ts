@@ -183,7 +183,7 @@ export async function sharedDockerEngine(): Promise<{ readonly socketPath: strin
   for (const until = Date.now() + 60_000; Date.now() < until; await wait(100)) {
     const lease = await connect(join(dir, "lease"));
     if (lease === undefined) {
-      // Only one of several becomes the owner; the others end at once.
+      // Only one of several processes becomes the owner; the others exit immediately.
       spawn(process.execPath, [owner, dir], { stdio: "ignore", detached: true }).unref();
       await wait(300);
       continue;
@@ -274,6 +274,6 @@ function removeCgroup(path: string): void {
   try {
     rmdirSync(path);
   } catch {
-    // Something of it still ends; an empty cgroup harms nobody.
+    // A process in it is still ending; an empty cgroup is harmless.
   }
 }

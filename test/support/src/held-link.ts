@@ -8,7 +8,7 @@ export interface HeldLink extends AsyncDisposable {
   hold(): void;
   /** Whether that text waits on the way. */
   holds(text: string): boolean;
-  /** What waited goes on, in its order. */
+  /** Sends on what waited, in order. */
   release(): void;
 }
 
