@@ -62,6 +62,7 @@ export function describeAuthPlugin(name: string, start: () => Promise<ProviderUn
       const user = (await plugin.getUser(disabled.name))!;
       expect(user.disabled).toBe(true);
       expect(await plugin.canRun({ user, project: "", image: "" })).toBe(false);
+      if (plugin.disabledUsers) expect(await plugin.disabledUsers()).toEqual([disabled.name]);
     });
 
     it("knows who is an admin", async () => {

@@ -32,9 +32,9 @@ export const identityMutants: readonly Mutant[] = [
   {
     name: "directory-takes-one-of-two",
     what: "of several people with one login name, one is let in",
-    file: "services/auth/src/adapters/ldap/ldap-provider.ts",
-    find: "return found.length === 1 ? found[0] : undefined;",
-    replace: "return found[0];",
+    file: "services/auth/src/adapters/ldap/directory.ts",
+    find: "return searchEntries.length > most ? undefined : searchEntries;",
+    replace: "return searchEntries;",
     tests: ldapTests,
   },
   {

@@ -226,6 +226,10 @@ describe("people of a directory", () => {
     expect((await plugin.bindCredentials("eve", "eve-secret"))!.name).toBe("eve");
     for (const password of ["eva-secret", "eve-secret"])
       expect(await plugin.bindCredentials("both@lab.example", password)).toBeUndefined();
+    const third = ldapPerson("evi", 5012, "mail: both@lab.example").replace("\n", "\nchangetype: add\n");
+    server.modify(third); // more than the search asks for
+    expect(await plugin.bindCredentials("both@lab.example", "evi-secret")).toBeUndefined();
+    expect((await plugin.bindCredentials("evi", "evi-secret"))!.name).toBe("evi");
   });
 
   it("may use Berth only as members of the site's groups, where it names some", async () => {

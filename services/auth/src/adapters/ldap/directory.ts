@@ -9,6 +9,7 @@ import {
   InvalidCredentialsError,
   NoSuchObjectError,
   ResultCodeError,
+  SizeLimitExceededError,
   UnwillingToPerformError,
 } from "ldapts";
 import type { Entry, Filter, SearchOptions } from "ldapts";
@@ -18,8 +19,8 @@ import type { LdapSettings } from "./settings.ts";
 
 /** What the provider asks of a directory. Everything fails with `unavailable` LDAP_AWAY where no server gives an answer. */
 export interface Directory {
-  /** Entries below `base`, at most `most + 1`, with these attributes. */
-  search(base: string, filter: Filter, attributes: readonly string[], most: number): Promise<Entry[]>;
+  /** Entries below `base` with these attributes; undefined where there are more than `most`, or more than the server gives. */
+  search(base: string, filter: Filter, attributes: readonly string[], most: number): Promise<Entry[] | undefined>;
   /** Whether that is the password of `dn`. An empty one never is: directories take it for an anonymous visit. */
   isPassword(dn: string, password: string): Promise<boolean>;
   close(): Promise<void>;
@@ -32,6 +33,9 @@ interface Connection {
   within<T>(operation: Promise<T>): Promise<T>;
   close(): void;
 }
+
+/** Entries per page of a long answer. Servers refuse to give more than 500 or 1,000 at once. */
+const pageSize = 400;
 
 /** Result codes of a refused bind. Servers answer the last two for accounts that are locked or disabled. */
 const noes = [
@@ -62,13 +66,21 @@ export function openDirectory(settings: LdapSettings): Directory {
 
   return {
     async search(base, filter, attributes, most) {
-      const options: SearchOptions = { scope: "sub", filter, attributes: [...attributes], sizeLimit: most + 1 };
+      const options: SearchOptions = {
+        scope: "sub",
+        filter,
+        attributes: [...attributes],
+        sizeLimit: most + 1,
+        paged: most > pageSize ? { pageSize } : false,
+      };
       for (let attempt = 1; ; attempt += 1) {
         const connection = await searcher();
         try {
-          return (await connection.within(connection.client.search(base, options))).searchEntries;
+          const { searchEntries } = await connection.within(connection.client.search(base, options));
+          return searchEntries.length > most ? undefined : searchEntries;
         } catch (error) {
           if (error instanceof NoSuchObjectError) return [];
+          if (error instanceof SizeLimitExceededError) return undefined;
           // A server may close an idle connection in the moment in which it is used.
           if (attempt === 1 && !(error instanceof ResultCodeError) && !connection.isOpen()) continue;
           connection.close();

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { AppError } from "@berth/core";
 import { Cache } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import type { AuthPlugin, AuthUser } from "@berth/plugins";
@@ -13,6 +14,7 @@ import type { LdapSettings } from "./settings.ts";
 
 const longestName = 256;
 const mostGroups = 1_000;
+const mostDisabled = 10_000;
 
 /**
  * People of an LDAP directory: found by any of the site's login attributes, proved by a bind as themselves. API keys and volumes are Berth's own. What the directory
@@ -31,6 +33,7 @@ export function ldapProvider(deps: {
   const wanted = [...new Set([...Object.values(attributes), ...people.loginAttributes])];
   const isPerson = FilterParser.parseString(people.filter);
   const isDisabled = people.disabledFilter === undefined ? undefined : FilterParser.parseString(people.disabledFilter);
+  const disabled = new Cache<readonly string[]>({ ttlMs: settings.cacheMs, maxEntries: 1, now: deps.now });
   const known = new Cache<AuthUser | undefined>({ ttlMs: settings.cacheMs, maxEntries: 10_000, now: deps.now });
 
   /** The person with `login` in one of these attributes; undefined if several match. */
@@ -39,9 +42,9 @@ export function ldapProvider(deps: {
     const names = among.map((attribute) => new EqualityFilter({ attribute, value: login }));
     const filter = new AndFilter({ filters: [isPerson, new OrFilter({ filters: names })] });
     const found = await directory.search(people.base, filter, wanted, 1);
-    if (found.length > 1)
+    if (!found)
       logger.warn("audit: the directory has several people of one login name; nobody is let in by it", { login });
-    return found.length === 1 ? found[0] : undefined;
+    return found?.[0];
   }
 
   async function groupsOf(entry: Entry, name: string): Promise<DirectoryGroup[]> {
@@ -52,6 +55,7 @@ export function ldapProvider(deps: {
     });
     const filter = new AndFilter({ filters: [FilterParser.parseString(groups.filter), member] });
     const found = await directory.search(groups.base, filter, [groups.nameAttribute, groups.gidAttribute], mostGroups);
+    if (!found) throw new AppError("unavailable", "LDAP_AWAY", `the directory does not list all groups of ${name}`);
     return found.map((group) => ({
       name: first(group, groups.nameAttribute),
       gid: first(group, groups.gidAttribute),
@@ -59,7 +63,7 @@ export function ldapProvider(deps: {
   }
 
   async function matches(entry: Entry, filter: Filter | undefined): Promise<boolean> {
-    return filter !== undefined && (await directory.search(entry.dn, filter, [attributes.name], 1)).length > 0;
+    return filter !== undefined && (await directory.search(entry.dn, filter, [attributes.name], 1))?.length !== 0;
   }
 
   async function userOf(entry: Entry): Promise<AuthUser | undefined> {
@@ -86,6 +90,14 @@ export function ldapProvider(deps: {
     return user?.name === name ? user : undefined;
   }
 
+  async function disabledNames(): Promise<readonly string[]> {
+    if (!isDisabled) return [];
+    const filter = new AndFilter({ filters: [isPerson, isDisabled] });
+    const found = await directory.search(people.base, filter, [attributes.name], mostDisabled);
+    if (!found) logger.warn("the directory does not list all who are disabled; their waiting tasks are not held back");
+    return (found ?? []).map((entry) => first(entry, attributes.name));
+  }
+
   const getUser = (name: string): Promise<AuthUser | undefined> => known.get(name) ?? known.set(name, lookUp(name));
 
   return {
@@ -107,6 +119,7 @@ export function ldapProvider(deps: {
     getVolumes: async (user, requested) =>
       requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
     getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
+    disabledUsers: () => disabled.get("") ?? disabled.set("", disabledNames()),
     canRun: async ({ user }) => !user.disabled,
   };
 }
