@@ -39,7 +39,7 @@ step() {
 
 if [ $# -eq 0 ]; then
   step types tsc -p tsconfig.json
-  step lint oxlint
+  step lint oxlint --type-aware --type-check
   step format oxfmt --check .
   step proto sh -c 'buf lint proto && buf format -d --exit-code proto'
   step unit vitest run --project unit --project sim --project repo

@@ -49,8 +49,8 @@ export const identityMutants: readonly Mutant[] = [
     name: "directory-answers-for-ever",
     what: "what the directory said of a person counts without an end",
     file: "services/auth/src/adapters/ldap/ldap-provider.ts",
-    find: "ttlMs: settings.cacheMs",
-    replace: "ttlMs: Infinity",
+    find: "new Cache<AuthUser | undefined>({ ttlMs: settings.cacheMs,",
+    replace: "new Cache<AuthUser | undefined>({ ttlMs: Infinity,",
     tests: ldapTests,
   },
   {

@@ -17,7 +17,7 @@ function world() {
 describe("largest hosts", () => {
   it("are asked for once in a while, and nobody but the first waits", async () => {
     const { hosts, state } = world();
-    const first = await Promise.all(Array.from({ length: 50 }, () => hosts.get()));
+    const first = await Promise.all(Array.from({ length: 50 }, async () => hosts.get()));
     expect(first.every(([one]) => one!.cpuMilli === 2_000)).toBe(true);
     state.cpuMilli = 4_000;
     expect(hosts.get()).toEqual([{ cpuMilli: 2_000, memoryBytes: 1 }]);
