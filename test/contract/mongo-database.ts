@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connectMongo, mongoTaskStore } from "@berth/storage";
-import type { MongoTaskStore, MongoTaskStoreOptions } from "@berth/storage";
+import type { MongoTaskStore, MongoOptions } from "@berth/storage";
 import { sharedMongo } from "@berth/test-support";
 import { FaultyCalls } from "./faulty-calls.ts";
 
@@ -16,10 +16,7 @@ export async function mongoDatabase() {
   const opened: MongoTaskStore[] = [];
   return {
     url,
-    async open(
-      options: MongoTaskStoreOptions = {},
-      before: (faults: FaultyCalls) => void = () => {},
-    ): Promise<OpenedCopy> {
+    async open(options: MongoOptions = {}, before: (faults: FaultyCalls) => void = () => {}): Promise<OpenedCopy> {
       const { calls } = await connectMongo(url, () => {});
       const faults = new FaultyCalls(calls);
       before(faults);

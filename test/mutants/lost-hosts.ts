@@ -104,7 +104,7 @@ export const lostHostMutants: readonly Mutant[] = [
   {
     name: "numbers-come-twice",
     what: "a restored database gives out task numbers that were given out before",
-    file: "services/storage/src/adapters/sqlite/sqlite-task-store.ts",
+    file: "services/storage/src/adapters/sqlite/engine.ts",
     find: "Math.max(stored, numberFloor(db))",
     replace: "Math.max(stored, 0)",
     tests: ["services/storage/src/adapters/sqlite/epoch.test.ts"],
@@ -137,7 +137,7 @@ export const lostHostMutants: readonly Mutant[] = [
   {
     name: "mongo-clock-steps-count",
     what: "a host counts as unheard for as long as MongoDB's clock was set ahead",
-    file: "services/storage/src/adapters/mongo/mongo-task-store.ts",
+    file: "services/storage/src/adapters/mongo/engine.ts",
     find: "  clock.onSet = () => hosts.interrupted();\n",
     replace: "",
     tests: ["test/contract/task-store-mongo.test.ts"],

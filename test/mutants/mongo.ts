@@ -49,7 +49,7 @@ export const mongoMutants: readonly Mutant[] = [
   {
     name: "outage-is-silence",
     what: "hosts count as silent while the database was away",
-    file: `${adapter}/mongo-task-store.ts`,
+    file: `${adapter}/engine.ts`,
     find: 'error.code === "unavailable") hosts.interrupted();',
     replace: 'error.code === "unavailable") hosts;',
     tests: faults,

@@ -1,10 +1,7 @@
-export {
-  sqliteTaskStore,
-  type SqliteTaskStore,
-  type SqliteTaskStoreOptions,
-} from "./adapters/sqlite/sqlite-task-store.ts";
-export { mongoTaskStore, type MongoTaskStore } from "./adapters/mongo/mongo-task-store.ts";
-export type { MongoTaskStoreOptions } from "./adapters/mongo/options.ts";
+export { sqliteTaskStore, type SqliteTaskStore } from "./adapters/sqlite/open-store.ts";
+export type { SqliteOptions } from "./adapters/sqlite/engine.ts";
+export { mongoTaskStore, type MongoTaskStore } from "./adapters/mongo/open-store.ts";
+export type { MongoOptions } from "./adapters/mongo/options.ts";
 export { connectMongo, databaseOf } from "./adapters/mongo/connect.ts";
 export type { MongoCalls } from "./adapters/mongo/calls.ts";
 export { migrations } from "./adapters/sqlite/schema.ts";

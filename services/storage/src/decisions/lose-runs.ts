@@ -62,6 +62,7 @@ export function loseRuns(
     if (isRetried === undefined) continue;
     (isRetried ? response.retried : response.lost).push(run);
   }
+  if (by !== "") records.declareLost(hostId, by);
   return response;
 }
 

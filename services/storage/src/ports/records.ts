@@ -121,6 +121,8 @@ export interface Records {
   putAttempt(of: TaskKey, attempt: AttemptRecord): void;
   /** The journal of a host's agent; undefined where no such host is known. */
   journalOf(hostId: string): string | undefined;
+  /** Notes that an operator declared a known host lost: it counts as silent until it is heard of again. */
+  declareLost(hostId: string, by: string): void;
   schedulerTerm(): number;
   lease(name: string): LeaseRecord | undefined;
   putLease(lease: LeaseRecord): void;

@@ -9,7 +9,7 @@ import { aHost, aNewTask, aStatus } from "@berth/test-support";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { diskFileStore } from "../disk/disk-file-store.ts";
 import { migrations } from "../sqlite/schema.ts";
-import { sqliteTaskStore } from "../sqlite/sqlite-task-store.ts";
+import { sqliteTaskStore } from "../sqlite/open-store.ts";
 import { fileStoreService } from "./file-store-service.ts";
 import { taskStoreService } from "./task-store-service.ts";
 

@@ -15,6 +15,7 @@ import { bytes } from "./spec-doc.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 import { damagedSpec, livingElements, salvaged } from "./damaged-docs.ts";
 import { hostOf } from "./host-doc.ts";
+import { putHost } from "./hosts.ts";
 import { Changes } from "./changes.ts";
 import { Needs, NotLoaded } from "./needs.ts";
 import type { Counters, Work } from "./work.ts";
@@ -161,6 +162,11 @@ export class Batch implements Records {
   journalOf(hostId: string): string | undefined {
     const host = this.host(hostId);
     return host && hostOf(host)?.journalId;
+  }
+
+  declareLost(hostId: string, by: string): void {
+    const host = this.host(hostId);
+    if (host) putHost(this, { ...host, silent: true, lost_by: by, revision: this.nextRevision() });
   }
 
   schedulerTerm(): number {

@@ -11,6 +11,7 @@ import type {
   UpdateFilter,
 } from "mongodb";
 import type { CollectionName } from "./collections.ts";
+import { toAppError } from "./errors.ts";
 
 export type Session = ClientSession;
 export type Write = AnyBulkWriteOperation<Document>;
@@ -113,3 +114,34 @@ export function driverCalls(client: MongoClient, database: string, uuid: (id: Ui
     close: () => client.close(),
   };
 }
+
+/** The same calls, whose errors are those of `toAppError`. `begin`, `session` and `sessionId` ask no server. */
+export function withAppErrors(calls: MongoCalls): MongoCalls {
+  return {
+    find: (...args) => told(calls.find(...args)),
+    findOneAndUpdate: (...args) => told(calls.findOneAndUpdate(...args)),
+    insertOne: (...args) => told(calls.insertOne(...args)),
+    bulkWrite: (...args) => told(calls.bulkWrite(...args)),
+    deleteMany: (...args) => told(calls.deleteMany(...args)),
+    createCollection: (name) => told(calls.createCollection(name)),
+    createIndex: (...args) => told(calls.createIndex(...args)),
+    session: () => calls.session(),
+    begin: (session) => calls.begin(session),
+    commit: (session) => told(calls.commit(session)),
+    abort: (session) => told(calls.abort(session)),
+    end: (session) => told(calls.end(session)),
+    sessionId: (session) => calls.sessionId(session),
+    killSessions: (ids) => told(calls.killSessions(ids)),
+    watch(name, pipeline) {
+      const watch = calls.watch(name, pipeline);
+      return { open: () => told(watch.open()), next: () => told(watch.next()), close: () => told(watch.close()) };
+    },
+    admin: (command) => told(calls.admin(command)),
+    close: () => told(calls.close()),
+  };
+}
+
+const told = <T>(call: Promise<T>): Promise<T> =>
+  call.catch((error: unknown) => {
+    throw toAppError(error);
+  });

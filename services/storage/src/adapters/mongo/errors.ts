@@ -6,12 +6,21 @@ interface DriverError {
   hasErrorLabel(label: string): boolean;
 }
 
-const isDriverError = (error: unknown): error is DriverError =>
-  error instanceof Error && "hasErrorLabel" in error && typeof error.hasErrorLabel === "function";
+/** The driver's own error: as it was thrown, or as the cause of what toAppError made of it. */
+function driverError(error: unknown): DriverError | undefined {
+  const own = error instanceof AppError && error.reason === unanswered ? error.cause : error;
+  if (!(own instanceof Error) || !("hasErrorLabel" in own) || typeof own.hasErrorLabel !== "function") return undefined;
+  return own as Error & DriverError;
+}
 
-const hasLabel = (error: unknown, label: string): boolean => isDriverError(error) && error.hasErrorLabel(label);
-export const codeOf = (error: unknown): number | undefined =>
-  isDriverError(error) && typeof error.code === "number" ? error.code : undefined;
+const unanswered = "DATABASE_UNAVAILABLE";
+
+const hasLabel = (error: unknown, label: string): boolean => driverError(error)?.hasErrorLabel(label) ?? false;
+
+export function codeOf(error: unknown): number | undefined {
+  const code = driverError(error)?.code;
+  return typeof code === "number" ? code : undefined;
+}
 
 /** Nothing of the transaction is stored, and a new one may go through. */
 export const isTransient = (error: unknown): boolean => hasLabel(error, "TransientTransactionError");
@@ -21,7 +30,7 @@ export const isUnknownCommit = (error: unknown): boolean => hasLabel(error, "Unk
 
 /** The server did not say what became of it: what was asked may be done, and a transaction may still be open. */
 export const isUnanswered = (error: unknown): boolean =>
-  isDriverError(error) && (codeOf(error) === undefined || isUnknownCommit(error));
+  driverError(error) !== undefined && (codeOf(error) === undefined || isUnknownCommit(error));
 
 export const isDuplicateKey = (error: unknown): boolean => codeOf(error) === 11_000;
 export const isExistingCollection = (error: unknown): boolean => codeOf(error) === 48;
@@ -34,7 +43,7 @@ const passing: ReadonlySet<number> = new Set([
 
 /** Whether it is the server's or the network's matter, and not that of what was asked. */
 export function isPassing(error: unknown): boolean {
-  if (!isDriverError(error)) return false;
+  if (!driverError(error)) return false;
   const code = codeOf(error);
   return code === undefined || passing.has(code) || isTransient(error) || hasLabel(error, "RetryableWriteError");
 }
@@ -43,7 +52,10 @@ export function isPassing(error: unknown): boolean {
 export const epochChanged = (now: string, before: string) =>
   new AppError("precondition", "EPOCH_CHANGED", `the database has epoch ${now} now, and had ${before}`);
 
-/** Anything thrown by a call, as others are told of it. */
+/**
+ * What a call of the driver threw, as callers are told of it: `unavailable` DATABASE_UNAVAILABLE, if another try may find a better server. The driver's error
+ * is its cause, and the predicates of this file look there: transactions decide by its labels.
+ */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError || !isPassing(error)) return error;
   return databaseUnavailable(error);

@@ -195,34 +195,19 @@ export class Hosts {
         continue;
       }
       const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: batch.at };
-      this.#put(batch, { ...base, revision: batch.nextRevision() });
+      putHost(batch, { ...base, revision: batch.nextRevision() });
     }
     for (const id of silent) {
       const host = batch.host(id);
       if (host && !host.silent && !batch.changes.hosts.has(id))
-        this.#put(batch, { ...host, silent: true, revision: batch.nextRevision() });
+        putHost(batch, { ...host, silent: true, revision: batch.nextRevision() });
     }
     return late;
   }
 
-  /** In the transaction. It counts as lost until it is heard of again. */
-  declareLost(batch: Batch, id: string, by: string): void {
-    const host = batch.host(id);
-    if (host) this.#put(batch, { ...host, silent: true, lost_by: by, revision: batch.nextRevision() });
-  }
-
-  #put(batch: Batch, host: HostDoc): void {
-    batch.changes.hosts.set(host._id, host);
-    batch.row(host.revision, null, this.#change(host));
-  }
-
-  #change(host: HostDoc): Buffer {
-    return hostChange(host.revision, Host.encode(feedForm(knownForm(host, host.seen_at))).finish());
-  }
-
   /** Encoded `Change`s of all hosts. */
   changes(hosts: ReadonlyMap<string, HostDoc>): Buffer[] {
-    return [...hosts.values()].map((host) => this.#change(host));
+    return [...hosts.values()].map((host) => changeOf(host));
   }
 
   /** With what is used there now. */
@@ -256,6 +241,15 @@ export class Hosts {
     };
   }
 }
+
+/** In a transaction: stores a host and announces it. */
+export function putHost(batch: Pick<Batch, "changes" | "row">, host: HostDoc): void {
+  batch.changes.hosts.set(host._id, host);
+  batch.row(host.revision, null, changeOf(host));
+}
+
+const changeOf = (host: HostDoc): Buffer =>
+  hostChange(host.revision, Host.encode(feedForm(knownForm(host, host.seen_at))).finish());
 
 const knownForm = (host: HostDoc, seenAt: number) => ({
   said: bytes(host.said),

@@ -4,18 +4,18 @@ import type { Task } from "@berth/contracts/types";
 import { killCode, outcomeCode, overCode, stateCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { indexesAChunk } from "../form/folded-chunk.ts";
-import { bits } from "../form/list-filter.ts";
-import type { Wanted } from "../form/list-filter.ts";
+import { bits, readPlace } from "../../decisions/list-filter.ts";
 import { readId } from "../../decisions/record/task-life.ts";
 import { shortMessage, unrecordedRow } from "../../decisions/record/task-message.ts";
 import { unfolded } from "../form/unfolded.ts";
 import { openArray } from "./open-array.ts";
+import type { Page, PageRequest } from "../../ports/engine.ts";
 import type { OpenArray } from "../../ports/records.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
 import { afterChunks, afterElements, chunkKey, taskKey } from "./collections.ts";
 import type { ChunkDoc, TaskDoc } from "./collections.ts";
-import type { ListDeps, Page } from "./list-tasks.ts";
+import type { ListDeps } from "./list-tasks.ts";
 import { shownElement } from "./task-doc.ts";
 import { bytes } from "./spec-doc.ts";
 
@@ -27,12 +27,9 @@ const looksAChunk = 100;
  * Elements by index, from live records, folded chunks and what has neither: the unclaimed range, and what ended with it. Chunks in which nothing can be wanted
  * are leapt over, so a few that failed among a million are found at once.
  */
-export async function listElements(
+export async function pageOfElements(
   { calls, inspect }: ListDeps,
-  request: ListTasksRequest,
-  size: number,
-  place: (fallback: number) => number,
-  wanted: Wanted,
+  { request, size, wanted }: PageRequest,
 ): Promise<Page> {
   const number = readId(request.arrayId)?.number ?? 0;
   const { whole, spec } = await inspect(
@@ -44,7 +41,7 @@ export async function listElements(
   const elements = new Elements(calls, array, whole, spec, request, (row) => wanted(row, spec));
   const { first, last, step } = array.range;
   const tasks: Task[] = [];
-  let from = first + Math.max(0, Math.ceil((place(first) - first) / step)) * step;
+  let from = first + Math.max(0, Math.ceil((readPlace(request.pageToken, first) - first) / step)) * step;
   for (let looks = 0; from <= last && looks < looksAtOnce;) {
     from = await elements.nextFrom(from);
     if (from > last) break;

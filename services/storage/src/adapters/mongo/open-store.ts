@@ -1,18 +1,33 @@
 import { connectMongo } from "./connect.ts";
-import { toAppError } from "./errors.ts";
-import { mongoTaskStore } from "./mongo-task-store.ts";
-import type { MongoTaskStore } from "./mongo-task-store.ts";
-import type { MongoTaskStoreOptions } from "./options.ts";
+import { makeTaskStore } from "../../app/task-store.ts";
+import type { TaskStore } from "../../ports/task-store.ts";
+import type { MongoCalls } from "./calls.ts";
+import { mongoEngine } from "./engine.ts";
+import type { MongoEngine } from "./engine.ts";
+import type { MongoOptions } from "./options.ts";
 
 interface Log {
   info(message: string, fields: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
+export type MongoTaskStore = TaskStore & Pick<MongoEngine, "housekeeping" | "lastRevision" | "close">;
+
+/** The store of tasks on a database that is connected; makes what it lacks of collections and indexes. */
+export async function mongoTaskStore(calls: MongoCalls, options: MongoOptions = {}): Promise<MongoTaskStore> {
+  const engine = await mongoEngine(calls, options);
+  return {
+    ...makeTaskStore(engine),
+    housekeeping: () => engine.housekeeping(),
+    lastRevision: () => engine.lastRevision(),
+    close: () => engine.close(),
+  };
+}
+
 /** Opens the database that a `mongodb://` URL names. Throws `unavailable` or `precondition` where it cannot be used. */
 export async function openMongoStore(
   url: string,
-  { logger, ...options }: MongoTaskStoreOptions & { readonly logger: Log },
+  { logger, ...options }: MongoOptions & { readonly logger: Log },
 ): Promise<MongoTaskStore> {
   const { calls, server, database } = await connectMongo(url, (message, fields) => logger.warn(message, { ...fields }));
   try {
@@ -28,6 +43,6 @@ export async function openMongoStore(
     return store;
   } catch (error) {
     await calls.close();
-    throw toAppError(error);
+    throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { FeedLimits } from "./feed.ts";
 
-export interface MongoTaskStoreOptions {
+export interface MongoOptions {
   /** In the place of the database's clock, for tests that move it. */
   readonly now?: () => number;
   /** In the place of this machine's timers, for tests that set that clock; by default `now` is never set. */

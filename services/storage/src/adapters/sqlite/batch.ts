@@ -36,7 +36,7 @@ export interface Counters {
 /** What the store has in memory beside the database. */
 export interface Memory {
   readonly counters: Counters;
-  readonly hosts: Pick<HostTable, "journalOf">;
+  readonly hosts: Pick<HostTable, "journalOf" | "declareLost">;
   readonly waitedFor: Pick<WaitedFor, "note">;
 }
 
@@ -59,6 +59,7 @@ export class Batch implements Records {
   readonly #arrays = new Map<number, OpenArray | undefined>();
   /** Records as they are stored: what of them changes is told from that. */
   readonly #rows = new Map<number | string, TaskColumns>();
+  #afterCommit: (() => void)[] | undefined;
 
   constructor(db: Database, memory: Memory, at: number) {
     this.#db = db;
@@ -161,6 +162,10 @@ export class Batch implements Records {
     return this.#memory.hosts.journalOf(hostId);
   }
 
+  declareLost(hostId: string, by: string): void {
+    this.#memory.hosts.declareLost(this, hostId, by);
+  }
+
   schedulerTerm(): number {
     return schedulerTerm(this.#db);
   }
@@ -231,6 +236,15 @@ export class Batch implements Records {
     this.#arrays.delete(row.number);
     this.#rows.set(keyOf(row.number, row.idx), stored);
     this.#tell(stored, spec, array);
+  }
+
+  /** What the store has in memory changes only when the database has it durably. */
+  afterCommit(change: () => void): void {
+    (this.#afterCommit ??= []).push(change);
+  }
+
+  committed(): void {
+    for (const change of this.#afterCommit ?? []) change();
   }
 
   /** Writes what was gathered. Last thing in the transaction. */

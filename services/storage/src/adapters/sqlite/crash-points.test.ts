@@ -9,8 +9,8 @@ import type { Database } from "@berth/database";
 import { aHost, aNewTask, aStatus } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { migrations } from "./schema.ts";
-import { sqliteTaskStore } from "./sqlite-task-store.ts";
-import type { SqliteTaskStore } from "./sqlite-task-store.ts";
+import { sqliteTaskStore } from "./open-store.ts";
+import type { SqliteTaskStore } from "./open-store.ts";
 
 /** A database whose statements in transactions fail from the n-th on, until it is mended. */
 function fused(db: Database): Database & { left: number } {

@@ -6,7 +6,7 @@ import { aHost, aNewTask } from "@berth/test-support";
 import type { TaskWishes } from "@berth/test-support";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSqliteStore } from "./open-store.ts";
-import type { SqliteTaskStore } from "./sqlite-task-store.ts";
+import type { SqliteTaskStore } from "./open-store.ts";
 
 let dir: string;
 let store: SqliteTaskStore;

@@ -69,7 +69,7 @@ function renew(db: Database, now: number, before: string, why: string, number: n
     db,
     {
       counters: { revision: lastRevision(db), number: 0 },
-      hosts: { journalOf: () => undefined },
+      hosts: { journalOf: () => undefined, declareLost() {} },
       waitedFor: { note() {} },
     },
     now,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openSqlite } from "@berth/database";
 import { describe, expect, it } from "vitest";
 import { migrations } from "./schema.ts";
-import { sqliteTaskStore } from "./sqlite-task-store.ts";
+import { sqliteTaskStore } from "./open-store.ts";
 
 describe("a database of which much was deleted", () => {
   it("shrinks to a quarter more than it needs, in small steps", async () => {

@@ -104,15 +104,15 @@ export class HostTable {
     return { refused, news: { changed, silent } };
   }
 
-  /** In the transaction; what it answers is to be called after the commit. It counts as lost until it is heard of again. */
-  declareLost(batch: Batch, id: string, by: string): () => void {
+  /** In a transaction. The host counts as lost until it is heard of again. */
+  declareLost(batch: Batch, id: string, by: string): void {
     const known = this.#known.get(id);
-    if (!known) return () => {};
-    return this.#put(batch, new Map([[id, { ...known, silent: true, lostBy: by, revision: batch.nextRevision() }]]));
+    if (!known) return;
+    this.#put(batch, new Map([[id, { ...known, silent: true, lostBy: by, revision: batch.nextRevision() }]]));
   }
 
-  /** In the transaction. What it answers is to be called after the commit, when it has become true. */
-  write(batch: Batch, changed: readonly Host[], silent: readonly string[]): () => void {
+  /** In a transaction. */
+  write(batch: Batch, changed: readonly Host[], silent: readonly string[]): void {
     const news = new Map<string, KnownHost>();
     for (const host of changed) {
       news.set(host.id, {
@@ -128,16 +128,15 @@ export class HostTable {
       const known = news.get(id) ?? this.#known.get(id);
       if (known && !news.has(id)) news.set(id, { ...known, silent: true, revision: batch.nextRevision() });
     }
-    const afterCommit = this.#put(batch, news);
+    this.#put(batch, news);
     if (batch.at - this.#seenKeptAt >= keepSeenMs) {
       for (const [id, host] of this.#known)
         this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
       this.#seenKeptAt = batch.at;
     }
-    return afterCommit;
   }
 
-  #put(batch: Batch, news: ReadonlyMap<string, KnownHost>): () => void {
+  #put(batch: Batch, news: ReadonlyMap<string, KnownHost>): void {
     for (const [id, host] of news) {
       this.#db
         .sql(
@@ -147,9 +146,9 @@ export class HostTable {
         .run(id, host.said, host.silent ? 1 : 0, host.lostBy, host.seenAt, host.revision);
       batch.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
     }
-    return () => {
+    batch.afterCommit(() => {
       for (const [id, host] of news) this.#known.set(id, host);
-    };
+    });
   }
 
   /** Encoded `Change`s of all hosts. */

@@ -1,16 +1,17 @@
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
-import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
+import type { ListTasksRequest } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { killCode, outcomeCode, overCode, stateCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { indexesAChunk } from "../form/folded-chunk.ts";
-import { bits } from "../form/list-filter.ts";
-import type { Wanted } from "../form/list-filter.ts";
+import { bits, readPlace } from "../../decisions/list-filter.ts";
+import type { Wanted } from "../../decisions/list-filter.ts";
 import { readId } from "../../decisions/record/task-life.ts";
 import { shortMessage, unrecordedRow } from "../../decisions/record/task-message.ts";
 import { unfolded } from "../form/unfolded.ts";
 import { readArray } from "./open-array.ts";
+import type { Page, PageRequest } from "../../ports/engine.ts";
 import type { OpenArray } from "../../ports/records.ts";
 import { chunkOf, lastOf } from "./fold.ts";
 import { chunkRows } from "./folded-elements.ts";
@@ -21,19 +22,11 @@ import { readSpec, readTask } from "./task-rows.ts";
 const looksAtOnce = 8_000;
 const looksAChunk = 100;
 
-type Page = Omit<ListTasksResponse, "watchToken">;
-
 /**
  * Elements by index, from live records, folded chunks and what has neither: the unclaimed range, and what ended with it. Chunks in which nothing can be wanted
  * are leapt over, so a few that failed among a million are found at once.
  */
-export function listElements(
-  db: Database,
-  request: ListTasksRequest,
-  size: number,
-  place: (fallback: number) => number,
-  wanted: Wanted,
-): Page {
+export function pageOfElements(db: Database, { request, size, wanted }: PageRequest): Page {
   const number = readId(request.arrayId)?.number ?? 0;
   const array = readArray(db, number);
   if (!array) return { tasks: [], nextPageToken: "" };
@@ -41,7 +34,7 @@ export function listElements(
   const elements = new Elements(db, array, spec, request, wanted);
   const { first, last, step } = array.range;
   const tasks: Task[] = [];
-  let from = first + Math.max(0, Math.ceil((place(first) - first) / step)) * step;
+  let from = first + Math.max(0, Math.ceil((readPlace(request.pageToken, first) - first) / step)) * step;
   for (let looks = 0; from <= last && looks < looksAtOnce;) {
     from = elements.nextFrom(from);
     if (from > last) break;

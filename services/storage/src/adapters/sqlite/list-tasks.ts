@@ -1,39 +1,26 @@
-import { invalidField } from "@berth/core";
 import { stateFromWire } from "@berth/contracts";
-import type { ListTasksRequest, ListTasksResponse } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { overCode, stateCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { checkCodes, unlessUnreadable } from "../../decisions/record/damage.ts";
-import { filterOf, readPlace } from "../form/list-filter.ts";
-import type { Wanted } from "../form/list-filter.ts";
+import { readPlace } from "../../decisions/list-filter.ts";
+import type { Wanted } from "../../decisions/list-filter.ts";
 import { shortMessage } from "../../decisions/record/task-message.ts";
 import type { Found } from "../../decisions/record/task-message.ts";
 import { readArray } from "./open-array.ts";
 import { findTask } from "../../decisions/find-task.ts";
+import type { Page, PageRequest } from "../../ports/engine.ts";
 import type { Records } from "../../ports/records.ts";
-import { listElements } from "./list-elements.ts";
 import { reading } from "./task-rows.ts";
 
 /** How many records one call looks at before it answers with what it found: a rare name among millions must not stop everything else. */
 const looksAtOnce = 2_000;
 
 type Row = TaskColumns & SpecColumns;
-type Page = Omit<ListTasksResponse, "watchToken">;
 
-/** Tasks by filter, newest first; or elements by index. A page may be short, or empty, and yet have a next one. */
-export function listTasks(db: Database, records: Records, request: ListTasksRequest): Page {
-  const size = request.pageSize === 0 ? 100 : request.pageSize;
-  if (size < 1 || size > 1_000) throw invalidField("page_size", "must be from 1 to 1000");
-  if (request.taskIds.length > 1_000) throw invalidField("task_ids", "must be at most 1000");
-  const wanted = filterOf(request);
-  if (request.taskIds.length > 0) return byId(records, request, wanted);
-  if (request.arrayId === "") return byNumber(db, records, request, size, wanted);
-  return listElements(db, request, size, (fallback) => readPlace(request.pageToken, fallback), wanted);
-}
-
-function byNumber(db: Database, records: Records, request: ListTasksRequest, size: number, wanted: Wanted): Page {
+/** Tasks and whole arrays, newest first. */
+export function pageOfTasks(db: Database, records: Records, { request, size, wanted }: PageRequest): Page {
   const liveOnly =
     request.states.length > 0 &&
     request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
@@ -91,15 +78,6 @@ function pageOf(
     const found = find(row);
     if (found && wanted(found.row, found.spec)) tasks.push(shortMessage(found));
     if (tasks.length === size || looked === looksAtOnce) return { tasks, nextPageToken: `${Number(row["number"])}` };
-  }
-  return { tasks, nextPageToken: "" };
-}
-
-function byId(records: Records, request: ListTasksRequest, wanted: Wanted): Page {
-  const tasks: Task[] = [];
-  for (const id of request.taskIds) {
-    const found = unlessUnreadable(() => findTask(records, id));
-    if (found && wanted(found.row, found.spec)) tasks.push(shortMessage(found));
   }
   return { tasks, nextPageToken: "" };
 }

@@ -1,22 +1,38 @@
 import { join } from "node:path";
 import { damaged, openSqlite } from "@berth/database";
+import type { Database } from "@berth/database";
+import { makeTaskStore } from "../../app/task-store.ts";
+import type { TaskStore } from "../../ports/task-store.ts";
 import { beginLife } from "./epoch.ts";
 import { inodeOf, openMarkFile } from "./mark-file.ts";
 import { migrations } from "./schema.ts";
 import { isOutOfRange } from "./task-rows.ts";
-import { sqliteTaskStore } from "./sqlite-task-store.ts";
-import type { SqliteTaskStore, SqliteTaskStoreOptions } from "./sqlite-task-store.ts";
+import { sqliteEngine } from "./engine.ts";
+import type { SqliteEngine, SqliteOptions } from "./engine.ts";
 
 interface Log {
   info(message: string, fields: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
-export interface OpenStoreOptions extends SqliteTaskStoreOptions {
+export type SqliteTaskStore = TaskStore & Pick<SqliteEngine, "housekeeping" | "lastRevision" | "close">;
+
+export interface OpenStoreOptions extends SqliteOptions {
   /** Another word than the last begins a new epoch; empty: none. */
   readonly newEpoch: string;
   readonly logger: Log;
 }
+
+/** The store of tasks on a database that is open. */
+export const sqliteTaskStore = (db: Database, options: SqliteOptions): SqliteTaskStore =>
+  storeOn(sqliteEngine(db, options));
+
+const storeOn = (engine: SqliteEngine): SqliteTaskStore => ({
+  ...makeTaskStore(engine),
+  housekeeping: () => engine.housekeeping(),
+  lastRevision: () => engine.lastRevision(),
+  close: () => engine.close(),
+});
 
 /**
  * Opens the database in `dir`, whose lock is held. One that was restored from a copy begins a new epoch: what ran by it is over as lost, and what hosts still
@@ -32,21 +48,21 @@ export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: O
     if (renewed) logger.warn("the database was restored from a copy: a new epoch begins", { ...renewed });
     database.sql("SELECT term, expires_at FROM leases").all(); // a leader would be told only that something went wrong
     let marked = -1;
-    const store = sqliteTaskStore(database, {
+    const engine = sqliteEngine(database, {
       ...options,
       onCommit(items, ms) {
-        const revision = store.lastRevision();
-        if (revision !== marked) mark.write({ epoch: store.epoch, revision, number: store.lastNumber(), inode });
+        const revision = engine.lastRevision();
+        if (revision !== marked) mark.write({ epoch: engine.epoch, revision, number: engine.lastNumber(), inode });
         marked = revision;
         options.onCommit?.(items, ms);
       },
     });
-    mark.write({ epoch: store.epoch, revision: store.lastRevision(), number: store.lastNumber(), inode });
-    logger.info("the database is open", { epoch: store.epoch, revision: store.lastRevision() });
+    mark.write({ epoch: engine.epoch, revision: engine.lastRevision(), number: engine.lastNumber(), inode });
+    logger.info("the database is open", { epoch: engine.epoch, revision: engine.lastRevision() });
     return {
-      ...store,
+      ...storeOn(engine),
       close() {
-        store.close();
+        engine.close();
         mark.close();
       },
     };

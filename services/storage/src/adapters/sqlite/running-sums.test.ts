@@ -3,7 +3,7 @@ import { openSqlite } from "@berth/database";
 import { aHost, aNewTask, aStatus } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { migrations } from "./schema.ts";
-import { sqliteTaskStore } from "./sqlite-task-store.ts";
+import { sqliteTaskStore } from "./open-store.ts";
 
 describe("the daily usage", () => {
   it("charges each run once, to its day, user and project, a superseded one too", async () => {

@@ -7,7 +7,7 @@ import { aNewTask } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { encodeHead } from "../../decisions/record/feed-row.ts";
 import { migrations } from "./schema.ts";
-import { sqliteTaskStore } from "./sqlite-task-store.ts";
+import { sqliteTaskStore } from "./open-store.ts";
 
 const day = 86_400_000;
 const now = 100 * day;

@@ -1,48 +1,35 @@
 import { AppError } from "@berth/core";
-import type { LoseRunsResponse, SubmitResult } from "@berth/contracts/store";
-import { stateOf } from "../../decisions/record/codes.ts";
-import { changeLimit } from "../../decisions/update.ts";
-import type { TaskStore } from "../../ports/task-store.ts";
-import { logStateOf, takeEach, visibleTo } from "../../app/store-answers.ts";
-import { applyReport, reportNeeds } from "../../decisions/take-report.ts";
+import type { Housekeeping } from "../../app/keep-house.ts";
+import type { Engine } from "../../ports/engine.ts";
 import { decide } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import { commitLoop } from "./commit-loop.ts";
 import { DatabaseClock } from "./database-clock.ts";
-import { answering } from "./answering.ts";
 import { Feed } from "./feed.ts";
-import { findNeeds, findTask, wholeMessage, wholeNeeds } from "../../decisions/find-task.ts";
-import type { Found } from "../../decisions/record/task-message.ts";
 import { Folder } from "./fold.ts";
 import { prepare } from "./schema.ts";
 import { beginLife, giveUpRestored } from "./new-epoch.ts";
 import { Hosts } from "./hosts.ts";
-import { acquireLease, releaseLease } from "../../decisions/lease.ts";
-import { listTasks } from "./list-tasks.ts";
-import { lookUpNeeds, lookUpRuns } from "../../decisions/look-up.ts";
-import { loseRuns } from "../../decisions/lose-runs.ts";
-import type { MongoTaskStoreOptions } from "./options.ts";
-import { commitPlan, planNeeds } from "../../decisions/plan.ts";
+import { pageOfElements } from "./list-elements.ts";
+import { pageOfTasks } from "./list-tasks.ts";
+import { withAppErrors } from "./calls.ts";
+import type { MongoOptions } from "./options.ts";
 import { Purge } from "./purge.ts";
-import { requestNeeds, requestOne } from "../../decisions/request.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { archiveNeeds, archiveOne, HouseClock, deleteNeeds, deleteOne, endedBefore } from "./retention.ts";
 import type { Place } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { StaleSessions } from "./stale-sessions.ts";
-import { submitNeeds, submitOne } from "../../decisions/submit.ts";
 import { TaskCache } from "./task-cache.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
 import { Needs } from "./needs.ts";
 import { Work } from "./work.ts";
 
-export interface MongoTaskStore extends TaskStore {
+export interface MongoEngine extends Engine, Housekeeping {
   lastRevision(): number;
-  /** Does a small step of what is due now and then; tells whether more is. */
-  housekeeping(): Promise<boolean>;
   /** Answers what waits and closes its connections. */
   close(): Promise<void>;
 }
@@ -50,8 +37,9 @@ export interface MongoTaskStore extends TaskStore {
 const dayMs = 86_400_000;
 const nothing = () => {};
 
-/** The truth in MongoDB: any number of stores on one database, of which one at a time writes; what waits meanwhile shares its next commit. */
-export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreOptions = {}): Promise<MongoTaskStore> {
+/** The engine on MongoDB: any number of stores share one database, and one at a time writes. Writes that wait share the next commit of their store. */
+export async function mongoEngine(given: MongoCalls, options: MongoOptions = {}): Promise<MongoEngine> {
+  const calls = withAppErrors(given);
   const { foldAfterMs = 60_000, onClockJump = nothing, onCommit = nothing, onRetry = nothing } = options;
   const limits = options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 };
   const { now } = options;
@@ -135,55 +123,23 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
   /** So long ago by a clock that is believed; undefined while it is not. */
   const longAgo = (afterMs: number): Promise<number | undefined> =>
     write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
-  async function look(taskId: string): Promise<Found | undefined> {
-    return inspect(
-      (needs) => findNeeds(needs, taskId),
-      (batch) => findTask(batch, taskId),
-    );
-  }
 
   let deletedUpTo: Place | undefined;
-  const store: MongoTaskStore = {
+  const engine: MongoEngine = {
     epoch,
-    reserveId: () => write(needNothing, (batch) => batch.nextNumber()),
-    submit: (tasks): Promise<SubmitResult[]> => writeEach(tasks, submitNeeds, submitOne),
-    commitPlan: (plan) =>
-      write(
-        (needs) => planNeeds(needs, plan),
-        (batch) => commitPlan(batch, epoch, plan),
-        plan.placements.length + plan.ends.length,
-      ),
-    async applyReports({ reports }) {
-      // A host's own call: one that cannot be taken in does not keep the others' from being committed.
-      return takeEach(reports, (report) =>
-        write(
-          (needs) => reportNeeds(needs, epoch, report),
-          (batch) => applyReport(batch, epoch, report),
-          report.statuses.length,
-        ),
-      );
+    write: ({ foresee = needNothing, decide: fn, weight }) => write(foresee, fn, weight),
+    writeEach,
+    ask: (foresee, fn) => inspect(foresee, fn),
+    async askNow(foresee, fn) {
+      const writer = await feed.look();
+      const known = await hosts.at(writer.hosts_revision);
+      return answer(new Work(calls, writer, known, clock.now(), undefined, specs), foresee, fn);
     },
-    request: async (request) => ({
-      results: await writeEach(request.taskIds, requestNeeds, (batch, id) => requestOne(batch, id, request)),
-    }),
-    async updateTask(request) {
-      await write(
-        (needs) => requestNeeds(needs, request.taskId),
-        (batch) => changeLimit(batch, request),
-      );
-      return store.get({ taskId: request.taskId, user: "" });
-    },
-    async loseRuns(request): Promise<LoseRunsResponse> {
-      const isKnown = (await hostsNow()).has(request.hostId);
-      const silentMs = isKnown ? (await hosts.silentMs([request.hostId])).get(request.hostId)! : 0;
-      return write(
-        (needs) => needs.hosts.add(request.hostId),
-        (batch) => {
-          const given = loseRuns(batch, epoch, silentMs, request);
-          if (request.by !== "") hosts.declareLost(batch, request.hostId, request.by);
-          return given;
-        },
-      );
+    reserveNumber: () => write(needNothing, (batch) => batch.nextNumber()),
+    async silenceOf(hostId) {
+      const isKnown = (await hostsNow()).has(hostId);
+      const silentMs = isKnown ? (await hosts.silentMs([hostId])).get(hostId)! : 0;
+      return () => silentMs;
     },
     fold: (limit) => folder.step(limit, foldAfterMs),
     async expired(afterMs, limit) {
@@ -209,45 +165,19 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
       const refused = await hosts.sync(request, writer.hosts_revision, (fn) => write(needNothing, fn));
       return { epoch, term: writer.leases.find(({ name }) => name === "scheduler")?.term ?? 0, refused };
     },
-    acquireLease: (request) => write(needNothing, (batch) => acquireLease(batch, request)),
-    releaseLease: (request) => write(needNothing, (batch) => releaseLease(batch, request)),
     snapshot: (signal) =>
       snapshot(
         { calls, hosts, token: (seq) => feed.token(seq), inspect: (n, fn, session) => inspect(n, fn, session) },
         signal,
       ),
     changes: (request, signal) => feed.read(request, signal),
-    get: ({ taskId, user }) =>
-      inspect(
-        (needs) => wholeNeeds(needs, taskId),
-        (batch) => wholeMessage(batch, visibleTo(user, taskId, findTask(batch, taskId))),
-      ),
-    async list(request) {
-      const watchToken = feed.token((await feed.look()).revision);
-      return { ...(await listTasks({ calls, inspect }, request)), watchToken };
-    },
-    async lookUpRuns(request) {
-      const writer = await feed.look();
-      const work = new Work(calls, writer, await hosts.at(writer.hosts_revision), clock.now(), undefined, specs);
-      return answer(
-        work,
-        (needs) => lookUpNeeds(needs, epoch, request),
-        (batch) => lookUpRuns(batch, epoch, request),
-      );
-    },
+    token: async () => feed.token((await feed.look()).revision),
+    pageOfTasks: (page) => pageOfTasks({ calls, inspect }, page),
+    pageOfElements: (page) => pageOfElements({ calls, inspect }, page),
     listHosts: async () => hosts.list(await hostsNow()),
-    async countTasks({ user }) {
+    async counts(user) {
       const sums = await calls.find("sums", user === "" ? { kind: "count" } : { kind: "count", user });
-      const byState: Record<string, number> = {};
-      for (const sum of sums) {
-        const state = stateOf(Number(sum["state"]));
-        byState[state] = (byState[state] ?? 0) + Number(sum["n"]);
-      }
-      return { byState };
-    },
-    async logState(taskId) {
-      const task = await look(taskId);
-      return task && logStateOf(task);
+      return sums.map((sum) => ({ state: Number(sum["state"]), n: Number(sum["n"]) }));
     },
     nextCommit: (signal, ms) => feed.next(signal, ms),
     lastRevision: () => feed.last,
@@ -267,5 +197,5 @@ export async function mongoTaskStore(calls: MongoCalls, options: MongoTaskStoreO
     throw error;
   });
   if (before !== undefined) options.onRenewed?.({ epoch, before, lost });
-  return answering(store);
+  return engine;
 }

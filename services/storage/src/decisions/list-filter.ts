@@ -1,12 +1,13 @@
 import { invalidField } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest } from "@berth/contracts/store";
-import { outcomeCode, stateCode } from "../../decisions/record/codes.ts";
-import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { outcomeCode, stateCode } from "./record/codes.ts";
+import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 
 export type Wanted = (row: TaskColumns, spec: SpecColumns) => boolean;
 
-export function filterOf(request: ListTasksRequest): (row: TaskColumns, spec: SpecColumns) => boolean {
+/** Whether a record passes the filter of a list request. */
+export function filterOf(request: ListTasksRequest): Wanted {
   const states = new Set(request.states.map((state) => stateCode(stateFromWire(state) ?? "archived")));
   const outcomes = new Set(request.outcomes.map((outcome) => outcomeCode(outcomeFromWire(outcome))));
   const prefix = request.name.endsWith("*") ? request.name.slice(0, -1) : undefined;
@@ -24,6 +25,6 @@ export function readPlace(token: string, fallback: number): number {
   return Number(token);
 }
 
-/** No word: all of them. */
+/** A set of codes as a number, one bit per code; no code stands for all of them. */
 export const bits = (codes: readonly number[]): number =>
   codes.length === 0 ? 0x7fff : codes.reduce((set, code) => set | (1 << code), 0);

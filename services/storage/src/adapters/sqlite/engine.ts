@@ -1,0 +1,152 @@
+import { groupCommit } from "@berth/database";
+import type { Database } from "@berth/database";
+import type { Housekeeping } from "../../app/keep-house.ts";
+import type { Engine } from "../../ports/engine.ts";
+import type { Records } from "../../ports/records.ts";
+import { Batch } from "./batch.ts";
+import type { Memory } from "./batch.ts";
+import { yieldToEventLoop, ChangeFeed } from "./change-feed.ts";
+import type { FeedLimits } from "./change-feed.ts";
+import { epochOf, numberFloor } from "./epoch.ts";
+import { Folder } from "./fold.ts";
+import { HostTable } from "./host-table.ts";
+import { HouseClock } from "./house-clock.ts";
+import { schedulerTerm } from "./leases.ts";
+import { pageOfElements } from "./list-elements.ts";
+import { pageOfTasks } from "./list-tasks.ts";
+import { archive, deleteRecords, expired, WaitedFor } from "./retention.ts";
+import { snapshot } from "./snapshot.ts";
+import { arePagesDue, giveBackPages } from "./free-pages.ts";
+
+export interface SqliteOptions {
+  /** The database's clock. */
+  readonly now: () => number;
+  /** A clock that cannot be set, in milliseconds from any moment; by default that of timers. */
+  readonly steadyMs?: () => number;
+  readonly feed?: FeedLimits;
+  /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
+  readonly foldAfterMs?: number;
+  /** Told when the clock jumped ahead: for a while nothing is archived or deleted. */
+  readonly onClockJump?: (believedAtMs: number, nowMs: number) => void;
+  /** Told of each durable commit: how many calls it holds and how long it took. */
+  readonly onCommit?: (items: number, ms: number) => void;
+}
+
+export interface SqliteEngine extends Engine, Housekeeping {
+  /** Revision of the last change; a reader's token tells how far behind it is. */
+  lastRevision(): number;
+  /** The largest number of a task that was given out. */
+  lastNumber(): number;
+  /** Commits what waits, folds the log into the database and closes it. */
+  close(): void;
+}
+
+const dayMs = 86_400_000;
+
+/** How many items of one call go into one transaction: each is a result of its own, and other calls have their turn between. */
+const itemsAtOnce = 256;
+
+/** The engine on SQLite: one process, one writer; all writes of one turn of the event loop share a commit. */
+export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine {
+  const { now, foldAfterMs = 60_000, onClockJump = () => {} } = options;
+  const epoch = epochOf(db, now());
+  const feed = new ChangeFeed(db, epoch, options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 });
+  const hosts = new HostTable(db, now(), options.steadyMs ?? (() => performance.now()));
+  const folder = new Folder(db);
+  const clock = new HouseClock(db, onClockJump);
+  const waitedFor = new WaitedFor(db);
+  const stored = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
+  const counters = { revision: feed.last, number: Math.max(stored, numberFloor(db)) };
+  const memory: Memory = { counters, hosts, waitedFor };
+  let hasPlan = false;
+  const commit = groupCommit(db, {
+    onCommit(items, ms) {
+      feed.committed(hasPlan);
+      hasPlan = false;
+      options.onCommit?.(items, ms);
+    },
+  });
+
+  /** To answer a question; nothing is written. */
+  const look = (): Batch => new Batch(db, memory, now());
+  const ask: Engine["ask"] = async (_, decide) => decide(look());
+
+  /** One write: its own savepoint in the transaction that it shares, answered after the commit. */
+  async function write<T>(fn: (batch: Batch) => T, weight = 1): Promise<T> {
+    let batch!: Batch;
+    const result = await commit.run(() => {
+      batch = new Batch(db, memory, now());
+      const decided = fn(batch);
+      batch.flush();
+      return decided;
+    }, weight);
+    batch.committed();
+    return result;
+  }
+
+  return {
+    epoch,
+    write({ decide, weight, isUrgent = false }) {
+      if (!isUrgent) return write(decide, weight);
+      return write((batch) => {
+        hasPlan = true;
+        return decide(batch);
+      }, weight);
+    },
+    async writeEach<I, R>(items: readonly I[], _: unknown, decide: (records: Records, item: I) => R): Promise<R[]> {
+      const results: R[] = [];
+      for (let at = 0; at < items.length; at += itemsAtOnce) {
+        const some = items.slice(at, at + itemsAtOnce);
+        results.push(...(await write((batch) => some.map((item) => decide(batch, item)), some.length)));
+      }
+      return results;
+    },
+    ask,
+    askNow: ask,
+    reserveNumber: async () => (counters.number += 1),
+    silenceOf: async (hostId) => (at) => hosts.silentMs(hostId, at),
+    fold: (limit) => write((batch) => folder.step(limit, batch.at - foldAfterMs), limit),
+    expired: (afterMs, limit) =>
+      write((batch) => (clock.believes(batch.at) ? expired(db, batch.at - afterMs, limit) : [])),
+    archive: (taskIds) => write((batch) => archive(db, batch, taskIds), taskIds.length),
+    deleteRecords: (afterMs, limit) =>
+      write(
+        (batch) =>
+          clock.believes(batch.at)
+            ? deleteRecords(db, batch, waitedFor, batch.at - afterMs, limit)
+            : { done: 0, more: false },
+        limit,
+      ),
+    async syncHosts(request) {
+      const { refused, news } = hosts.see(request, now());
+      if (news) await write((batch) => hosts.write(batch, news.changed, news.silent));
+      return { epoch, term: schedulerTerm(db), refused };
+    },
+    snapshot: (signal) => snapshot(db, look, feed, hosts, epoch, signal),
+    changes: (request, signal) => feed.read(request, signal),
+    token: async () => feed.token(),
+    pageOfTasks: async (page) => pageOfTasks(db, look(), page),
+    pageOfElements: async (page) => pageOfElements(db, page),
+    listHosts: async () => hosts.list(),
+    async counts(user) {
+      const rows = db.sql("SELECT state, sum(n) AS n FROM task_counts WHERE ? IN ('', user) GROUP BY state").all(user);
+      return rows.map((row) => ({ state: Number(row["state"]), n: Number(row["n"]) }));
+    },
+    nextCommit: (signal, ms) => feed.next(signal, ms),
+    lastRevision: () => feed.last,
+    lastNumber: () => counters.number,
+    async housekeeping() {
+      if (feed.isPurgeDue(now())) {
+        await write(() => feed.purge(now()));
+        await yieldToEventLoop();
+        return feed.isPurgeDue(now());
+      }
+      return arePagesDue(db) && write(() => giveBackPages(db));
+    },
+    close() {
+      commit.close();
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      db.close();
+    },
+  };
+}
