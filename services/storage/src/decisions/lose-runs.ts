@@ -6,7 +6,7 @@ import { chargeOf, sumUp } from "./record/charge.ts";
 import { killCode, outcomeCode, overCode, pendingCode } from "./record/codes.ts";
 import { splitList } from "./record/feed-row.ts";
 import { unlessUnreadable } from "./record/damage.ts";
-import { leaseOf } from "./record/lease-column.ts";
+import { leaseOf } from "./record/loss-columns.ts";
 import { lifeOf } from "./record/task-life.ts";
 import { count } from "../domain/array-record.ts";
 import { afterLoss, hostDeclaredLost, hostLost, leaseHasPassed } from "../domain/loss.ts";

@@ -84,7 +84,7 @@ function claimElement(records: Records, spec: SpecColumns, placement: Placement,
   claim(array, (index) => records.hasRecord(array, index));
   array.state = runningCode;
   array.dirty = true;
-  put(records, spec, placement, freshTask(spec.number, idx, spec.user, placedCode, array.leaseMs));
+  put(records, spec, placement, freshTask(spec.number, idx, spec.user, placedCode, array.loss));
 }
 
 function placeRecord(

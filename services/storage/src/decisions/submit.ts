@@ -4,7 +4,7 @@ import type { SubmitResult } from "@berth/contracts/store";
 import { RunSpec } from "@berth/contracts/types";
 import { pendingCode } from "./record/codes.ts";
 import { encodeDependencies, encodeHead } from "./record/feed-row.ts";
-import { leaseColumn } from "./record/lease-column.ts";
+import { lossColumns } from "./record/loss-columns.ts";
 import { checked, specHash } from "./record/new-task.ts";
 import type { CheckedSpec } from "./record/new-task.ts";
 import { newArray } from "../domain/array-record.ts";
@@ -89,7 +89,7 @@ function insert(records: Records, number: number, runSpec: CheckedSpec, clientKe
   const array = range && newArray(range, spec.array!.maxLive);
   const parents = [...new Set(spec.dependencies.map(({ taskId }) => splitTaskId(taskId).number))];
   records.add(columns, {
-    leaseMs: leaseColumn(hostLeaseOf(spec)),
+    loss: lossColumns(hostLeaseOf(spec)),
     array,
     // The files are in the task's directory; each run would carry them otherwise.
     runSpec: RunSpec.encode(spec.files.length > 0 ? { ...runSpec, spec: { ...spec, files: [] } } : runSpec).finish(),

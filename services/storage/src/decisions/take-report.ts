@@ -19,7 +19,7 @@ import {
 } from "./record/codes.ts";
 import { splitList } from "./record/feed-row.ts";
 import { unlessUnreadable } from "./record/damage.ts";
-import { leaseOf } from "./record/lease-column.ts";
+import { leaseOf } from "./record/loss-columns.ts";
 import { phaseFromWire } from "./record/report-phase.ts";
 import { lifeOf, readId } from "./record/task-life.ts";
 import { count } from "../domain/array-record.ts";

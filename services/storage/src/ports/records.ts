@@ -3,6 +3,7 @@ import type { ArrayRecord } from "../domain/array-record.ts";
 import type { Charge } from "../decisions/record/charge.ts";
 import type { SpecColumns, TaskColumns } from "../decisions/record/columns.ts";
 import type { Salvaged } from "../decisions/record/damage.ts";
+import type { LossColumns } from "../decisions/record/loss-columns.ts";
 
 /** An array while a decision works on it. It is changed in place, and written once, when its decision is over. */
 export interface OpenArray extends ArrayRecord {
@@ -13,8 +14,8 @@ export interface OpenArray extends ArrayRecord {
   requestBy: string;
   /** Set where the array as a whole was ended otherwise than by its elements. */
   verdict: { readonly outcome: Outcome; readonly code: string; readonly message: string } | undefined;
-  /** Of each of its runs; see leaseColumn. */
-  readonly leaseMs: number;
+  /** Of each of its runs. */
+  readonly loss: LossColumns;
   cpuMs: number;
   wallMs: number;
   /** Set by who changes it. */
@@ -51,8 +52,8 @@ export interface ClientKey {
 
 /** What a new task is stored as, beside its spec. */
 export interface NewRecord {
-  /** Of each of its runs; see leaseColumn. */
-  readonly leaseMs: number;
+  /** Of each of its runs. */
+  readonly loss: LossColumns;
   readonly array: ArrayRecord | undefined;
   /** The spec as it was given, encoded. */
   readonly runSpec: Uint8Array;

@@ -1,4 +1,5 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
+import type { LossColumns } from "../../decisions/record/loss-columns.ts";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
 import { recordUnreadable } from "../../decisions/record/damage.ts";
 
@@ -6,7 +7,7 @@ import { recordUnreadable } from "../../decisions/record/damage.ts";
 export const indexesAChunk = 1_000;
 
 /** What of an ended element's record is not the same for all of its array. */
-export type FoldedRow = Omit<TaskColumns, "number" | "user" | "state" | "request" | "lease_ms">;
+export type FoldedRow = Omit<TaskColumns, "number" | "user" | "state" | "request" | keyof LossColumns>;
 
 type Name = keyof FoldedRow;
 type Value = string | number | null;

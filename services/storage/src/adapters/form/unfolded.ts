@@ -1,4 +1,5 @@
 import { overCode, stateCode } from "../../decisions/record/codes.ts";
+import { noLease } from "../../decisions/record/loss-columns.ts";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
 import type { FoldedRow } from "./folded-chunk.ts";
 
@@ -11,5 +12,5 @@ export const unfolded = (row: FoldedRow, whole: Pick<TaskColumns, "number" | "us
   user: whole.user,
   state: whole.state === archivedCode ? archivedCode : overCode,
   request: 0,
-  lease_ms: 0,
+  ...noLease,
 });

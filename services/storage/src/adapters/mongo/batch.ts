@@ -109,7 +109,7 @@ export class Batch implements Records {
   }
 
   leasedOn(host: string): TaskDoc[] {
-    return this.liveOn(host).filter((task) => (task.lease_ms ?? 0) !== 0);
+    return this.liveOn(host).filter((task) => task.lease_ms !== 0);
   }
 
   #now(tasks: readonly TaskDoc[]): TaskDoc[] {
@@ -221,14 +221,14 @@ export class Batch implements Records {
     this.announce(row, this.spec(number)!, array);
   }
 
-  add(spec: SpecColumns, { leaseMs, array, runSpec, clientKey, parents }: NewRecord): void {
+  add(spec: SpecColumns, { loss, array, runSpec, clientKey, parents }: NewRecord): void {
     const { number, user } = spec;
     const key = clientKey && clientKeyOf(user, clientKey.key);
     const doc: SpecDoc = { ...spec, _id: number, run_spec: runSpec, ...(key === undefined ? {} : { client_key: key }) };
     this.changes.specs.set(number, doc);
     if (key !== undefined) this.changes.keys.set(key, { _id: key, number, spec_hash: clientKey!.spec_hash });
     const unsettled = array ? { unsettled: 1 as const } : {};
-    const row = freshTask(number, -1, user, pendingCode, leaseMs);
+    const row = freshTask(number, -1, user, pendingCode, loss);
     this.announce({ ...row, ...unsettled, ...(parents.length > 0 ? { parents } : {}) }, doc, array);
   }
 

@@ -46,8 +46,10 @@ export interface IndexForm {
 
 export type CollectionName = keyof typeof collections;
 
-/** The form that this version reads and writes; another one is not opened. */
-export const formVersion = 1;
+/**
+ * The version of the documents that this version writes. It reads earlier ones, too: 1 had no `retry_on`, see toTask. A database of a later one is not opened.
+ */
+export const formVersion = 2;
 
 /** How far an array is; in the document of the array itself. */
 export interface ArrayDoc {

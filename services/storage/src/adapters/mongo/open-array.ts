@@ -21,7 +21,7 @@ export function openArray(whole: TaskDoc, array: ArrayDoc): OpenArray {
     verdict: undefined,
     cpuMs: array.cpu_ms,
     wallMs: array.wall_ms,
-    leaseMs: whole.lease_ms ?? 0,
+    loss: whole,
     dirty: false,
   };
   checkArray(whole.number, open);

@@ -34,6 +34,9 @@ export async function prepare(
     );
   for (const name of Object.keys(collections) as CollectionName[]) await makeCollection(calls, name);
   if (!known) await makeWriter(calls, given ? given() : localTime);
+  // From now on earlier versions refuse to start on it: they would take a lease that fails for one that is retried.
+  if (known && known.form < formVersion)
+    await calls.findOneAndUpdate("meta", { _id: "writer", form: known.form }, { $set: { form: formVersion } });
   const writer = (await writerOf(calls))!;
   return { writer, copy: randomBytes(6).toString("hex") };
 }

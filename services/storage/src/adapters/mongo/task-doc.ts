@@ -3,10 +3,11 @@ import type { TaskDoc } from "./collections.ts";
 import { indexOf } from "./collections.ts";
 import { freshTask } from "../../decisions/record/columns.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { fromSignedLease } from "../../decisions/record/loss-columns.ts";
 import { checkTask, salvage, shownRow, unlessUnreadable } from "../../decisions/record/damage.ts";
 
-/** What an index or a filter looks at; it is always said. */
-const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host"]);
+/** What an index or a filter looks at is always said; so is `retry_on`, because without it a record is of an earlier version. */
+const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host", "retry_on"]);
 
 /** What a document does not say: half of a record is nothing yet, or nothing at all. */
 const defaults = Object.entries(freshTask(0, -1, "", 0)).filter(([name]) => !said.has(name));
@@ -21,7 +22,8 @@ export function fromTask(task: TaskDoc): Document {
 
 /** A record as it was. Throws RECORD_UNREADABLE where it is damaged. */
 export function toTask(doc: Document): TaskDoc {
-  const task = { ...unsaid, ...doc } as unknown as TaskDoc;
+  const stored = { ...unsaid, ...doc } as unknown as TaskDoc;
+  const task = stored.retry_on === undefined ? { ...stored, ...fromSignedLease(stored.lease_ms) } : stored;
   checkTask(task);
   return task;
 }

@@ -8,7 +8,7 @@ export function insertTask(
   db: Database,
   revision: number,
   spec: SpecColumns,
-  { leaseMs, runSpec, clientKey, array }: NewRecord,
+  { loss, runSpec, clientKey, array }: NewRecord,
 ): void {
   const { number } = spec;
   if (clientKey)
@@ -37,13 +37,9 @@ export function insertTask(
     runSpec,
     clientKey?.key ?? null,
   );
-  db.sql("INSERT INTO tasks (number, idx, user, state, attempt, revision, lease_ms) VALUES (?, -1, ?, ?, 0, ?, ?)").run(
-    number,
-    spec.user,
-    pendingCode,
-    revision,
-    leaseMs,
-  );
+  db.sql(
+    "INSERT INTO tasks (number, idx, user, state, attempt, revision, lease_ms, retry_on) VALUES (?, -1, ?, ?, 0, ?, ?, ?)",
+  ).run(number, spec.user, pendingCode, revision, loss.lease_ms, loss.retry_on);
   if (!array) return;
   const { first, last, step } = array.range;
   db.sql(

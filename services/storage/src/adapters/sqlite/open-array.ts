@@ -44,7 +44,7 @@ export function openArray(db: Database, number: number, record: () => TaskColumn
     request: whole.request,
     requestBy: whole.request_by,
     verdict: undefined,
-    leaseMs: whole.lease_ms ?? 0,
+    loss: whole,
     cpuMs: row.cpu_ms,
     wallMs: row.wall_ms,
     dirty: false,

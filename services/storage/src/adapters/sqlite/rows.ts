@@ -32,6 +32,7 @@ const changing = [
   "oom_kills",
   "enforced",
   "lease_ms",
+  "retry_on",
 ] as const satisfies readonly (keyof TaskColumns)[];
 
 export const rowColumns = ["number", "idx", "user", ...changing].join(", ");
@@ -69,6 +70,7 @@ export function toRow(values: readonly unknown[]): TaskColumns {
     oom_kills: values[27] as number | null,
     enforced: values[28] as string,
     lease_ms: values[29] as number,
+    retry_on: values[30] as string,
   };
 }
 

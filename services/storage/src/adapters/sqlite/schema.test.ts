@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqlite } from "@berth/database";
 import { RunSpec } from "@berth/contracts/types";
-import { aNewTask } from "@berth/test-support";
+import { aHost, aNewTask } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
 import { encodeHead } from "../../decisions/record/feed-row.ts";
 import { migrations } from "./schema.ts";
@@ -57,6 +57,48 @@ describe("migrations", () => {
         expect(await store.countTasks({ user: "" })).toMatchObject({ byState: { pending: 1, over: 0, archived: 0 } });
         const [again] = await store.submit([{ task: aNewTask({ clientKey: "k" }), number: 0 }]);
         expect(again).toMatchObject({ taskId: "4", existing: false });
+      } finally {
+        store.close();
+      }
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  it("put the sign of a lease into words, and leave a number alone with which no program can count", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-schema-"));
+    try {
+      const path = join(dir, "storage.db");
+      const old = openSqlite(path, { migrations: migrations.slice(0, 4) });
+      const runSpec = RunSpec.encode(aNewTask().runSpec!).finish();
+      for (const [number, lease] of [900_000n, -900_000n, 0n, -(2n ** 63n)].entries()) {
+        old
+          .sql(
+            `INSERT INTO specs (number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, run_spec)
+             VALUES (?, 'ada', 'p', 'n', 0, 1, 1, 1000, 1, 0, ?, ?)`,
+          )
+          .run(number + 1, encodeHead({ user: "ada" }), runSpec);
+        old
+          .sql(
+            "INSERT INTO tasks (number, idx, user, state, attempt, revision, host, lease_ms) VALUES (?, -1, 'ada', 3, 1, 1, 'h1', ?)",
+          )
+          .run(number + 1, lease);
+      }
+      old.close();
+      const db = openSqlite(path, { migrations });
+      const columns = db.sql("SELECT lease_ms, retry_on FROM tasks WHERE number < 4 ORDER BY number").all();
+      const store = sqliteTaskStore(db, { now: () => now });
+      try {
+        expect(columns).toEqual([
+          { lease_ms: 900_000, retry_on: "lost" },
+          { lease_ms: 900_000, retry_on: "" },
+          { lease_ms: 0, retry_on: "" },
+        ]);
+        await store.syncHosts({ hosts: [aHost("h1")], silentHostIds: [], silentAfterMs: 0 });
+        const run = (taskId: string) => ({ epoch: store.epoch, taskId, attempt: 1 });
+        const request = { hostId: "h1", by: "root", listenedMs: 0, marginMs: 0 };
+        expect(await store.loseRuns(request)).toEqual({ retried: [run("1")], lost: [run("2"), run("3")] });
+        expect(await store.get({ taskId: "4", user: "" })).toMatchObject({ reason: { code: "RECORD_UNREADABLE" } });
       } finally {
         store.close();
       }

@@ -138,4 +138,14 @@ export const migrations: readonly Migration[] = [
       `ALTER TABLE tasks ADD COLUMN oom_kills INTEGER`,
     ],
   },
+  {
+    version: 5,
+    up: [
+      // After which ends a task is retried, in words (LossColumns); before, it was the sign of lease_ms. A number that no program can count with stays: it
+      // harms its own task alone.
+      `ALTER TABLE tasks ADD COLUMN retry_on TEXT NOT NULL DEFAULT ''`,
+      `UPDATE tasks SET retry_on = iif(lease_ms > 0, 'lost', ''), lease_ms = abs(lease_ms)
+       WHERE lease_ms <> 0 AND lease_ms BETWEEN ${Number.MIN_SAFE_INTEGER} AND ${Number.MAX_SAFE_INTEGER}`,
+    ],
+  },
 ];

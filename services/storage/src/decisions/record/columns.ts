@@ -1,5 +1,8 @@
+import { noLease } from "./loss-columns.ts";
+import type { LossColumns } from "./loss-columns.ts";
+
 /** A record of a task, an array or an element, as both databases have it. */
-export interface TaskColumns {
+export interface TaskColumns extends LossColumns {
   readonly number: number;
   readonly idx: number;
   readonly user: string;
@@ -30,8 +33,6 @@ export interface TaskColumns {
   readonly stderr_lost_bytes?: number | null;
   readonly oom_kills?: number | null;
   readonly enforced: string;
-  /** Of records that may live: see leaseColumn. */
-  readonly lease_ms?: number;
 }
 
 /** What the change feed tells of a task beside its unchanging head. */
@@ -49,7 +50,7 @@ export type FeedColumns = Omit<
   | "stderr_lost_bytes"
   | "oom_kills"
   | "enforced"
-  | "lease_ms"
+  | keyof LossColumns
 >;
 
 export const feedColumns =
@@ -96,7 +97,7 @@ export const freshRow = (number: number, idx: number, state: number): FeedColumn
 });
 
 /** A record that was never placed. */
-export const freshTask = (number: number, idx: number, user: string, state: number, leaseMs = 0) => ({
+export const freshTask = (number: number, idx: number, user: string, state: number, loss = noLease) => ({
   ...freshRow(number, idx, state),
   user,
   revision: 0,
@@ -110,5 +111,6 @@ export const freshTask = (number: number, idx: number, user: string, state: numb
   stderr_lost_bytes: null,
   oom_kills: null,
   enforced: "",
-  lease_ms: leaseMs,
+  lease_ms: loss.lease_ms,
+  retry_on: loss.retry_on,
 });
