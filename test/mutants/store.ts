@@ -15,15 +15,15 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: "chunk-forgets",
     what: "a chunk that is added to loses what was in it",
-    file: "services/storage/src/adapters/sqlite/fold.ts",
-    find: "const rows: FoldedRow[] = before\n",
-    replace: "const rows: FoldedRow[] = before && due.length < 0\n",
+    file: "services/storage/src/adapters/form/folded-chunk.ts",
+    find: "const rows = [...known, ...added]",
+    replace: "const rows = [...added]",
     tests: contract,
   },
   {
     name: "folds-what-lives",
     what: "elements that live are folded with their neighbours",
-    file: "services/storage/src/adapters/sqlite/fold.ts",
+    file: "services/storage/src/decisions/fold.ts",
     find: "row.state === overCode && (all || ",
     replace: "(all || ",
     tests: contract,
@@ -31,7 +31,7 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: "folded-is-unknown",
     what: "a report of a folded run finds no record",
-    file: "services/storage/src/adapters/sqlite/batch.ts",
+    file: "services/storage/src/adapters/sqlite/records.ts",
     find: "return idx < 0 ? undefined : readFolded(this.#db, number, idx);",
     replace: "return idx < 0 || readFolded(this.#db, number, idx) ? undefined : undefined;",
     tests: contract,

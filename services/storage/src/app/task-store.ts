@@ -5,6 +5,7 @@ import { isLossDue, loseRuns } from "../decisions/lose-runs.ts";
 import { commitPlan, planNeeds } from "../decisions/plan.ts";
 import { stateOf } from "../decisions/record/codes.ts";
 import { requestNeeds, requestOne } from "../decisions/request.ts";
+import { archiveNeeds, archiveOne, deleteNeeds, deleteOne } from "../decisions/retire.ts";
 import { submitNeeds, submitOne } from "../decisions/submit.ts";
 import { applyReport, reportNeeds } from "../decisions/take-report.ts";
 import { changeLimit } from "../decisions/update.ts";
@@ -14,6 +15,7 @@ import { listTasks } from "./list-tasks.ts";
 import { logStateOf, takeEach, visibleTo } from "./store-answers.ts";
 
 const nothing = () => {};
+const countTrue = (results: readonly boolean[]): number => results.filter(Boolean).length;
 
 /** The store of tasks over a database: which decision answers which call. The same for every engine. */
 export function makeTaskStore(engine: Engine): TaskStore {
@@ -64,8 +66,11 @@ export function makeTaskStore(engine: Engine): TaskStore {
     },
     fold: (limit) => engine.fold(limit),
     expired: (afterMs, limit) => engine.expired(afterMs, limit),
-    archive: (taskIds) => engine.archive(taskIds),
-    deleteRecords: (afterMs, limit) => engine.deleteRecords(afterMs, limit),
+    archive: async (taskIds) => countTrue(await engine.writeEach(taskIds, archiveNeeds, archiveOne)),
+    async deleteRecords(afterMs, limit) {
+      const { numbers, more } = await engine.deletable(afterMs, limit);
+      return { done: countTrue(await engine.writeEach(numbers, deleteNeeds, deleteOne)), more };
+    },
     syncHosts: (request) => engine.syncHosts(request),
     acquireLease: (request) => engine.write({ decide: (records) => acquireLease(records, request) }),
     releaseLease: (request) => engine.write({ decide: (records) => releaseLease(records, request) }),

@@ -33,16 +33,7 @@ export interface PageRequest {
  */
 export interface Engine extends Pick<
   TaskStore,
-  | "epoch"
-  | "fold"
-  | "expired"
-  | "archive"
-  | "deleteRecords"
-  | "syncHosts"
-  | "listHosts"
-  | "snapshot"
-  | "changes"
-  | "nextCommit"
+  "epoch" | "fold" | "expired" | "syncHosts" | "listHosts" | "snapshot" | "changes" | "nextCommit"
 > {
   /** Resolves with what was decided, once it is durable. */
   write<T>(write: Write<T>): Promise<T>;
@@ -62,6 +53,8 @@ export interface Engine extends Pick<
   silenceOf(hostId: string): Promise<(at: number) => number>;
   /** How many tasks of a user (empty: of all) are in each state; a state may come several times. */
   counts(user: string): Promise<readonly { readonly state: number; readonly n: number }[]>;
+  /** Numbers of tasks that were archived and ended `afterMs` ago, at most `limit`, the oldest first and from where the last call stopped. */
+  deletable(afterMs: number, limit: number): Promise<{ readonly numbers: readonly number[]; readonly more: boolean }>;
   /** The feed's token of now. */
   token(): Promise<string>;
   /** Tasks and whole arrays, newest first. */

@@ -79,6 +79,8 @@ export interface Foreseen {
   /** Tasks that have a place on a host. */
   liveOn(hostId: string): void;
   clientKey(user: string, key: string): void;
+  /** What goes with a task's record when it is deleted, and whether a pending task waits for it. */
+  removal(number: number): void;
 }
 
 /** Sums over many tasks, added to the database once a transaction. */
@@ -135,6 +137,13 @@ export interface Records {
 
   /** Stores a task's or element's new form under a revision of its own, and puts it into the feed. `array` is given with an array's own record. */
   announce(row: TaskColumns, spec: SpecColumns, array?: ArrayRecord): TaskColumns;
+
+  /** Whether all elements of an array are folded; true for a task. */
+  isSettled(number: number): boolean;
+  /** Whether a pending task waits for the outcome of that one. */
+  isWaitedFor(number: number): boolean;
+  /** Deletes an archived task: record, spec, client key, attempts. What an array leaves of chunks and attempts is removed later, in steps. */
+  remove(spec: SpecColumns): void;
 
   /** What can be read of a damaged record; undefined where there is none. */
   salvaged(number: number, idx: number): Salvaged | undefined;

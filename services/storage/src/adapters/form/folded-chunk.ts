@@ -66,6 +66,16 @@ interface Body {
   readonly columns: Readonly<Record<string, Column>>;
 }
 
+/** A chunk as it is stored, of what was in it and what is added. `outcomes`: a bit for each outcome in it. */
+export function chunkOfRows(known: Iterable<FoldedRow>, added: readonly FoldedRow[]) {
+  const rows = [...known, ...added].toSorted((a, b) => a.idx - b.idx);
+  return {
+    n: rows.length,
+    outcomes: rows.reduce((bits, row) => bits | (1 << row.outcome), 0),
+    body: encodeChunk(rows),
+  };
+}
+
 /** Rows by index, some ten bytes each. A column that a later version adds is missing in older bodies, and has to say what that means. */
 export function encodeChunk(rows: readonly FoldedRow[]): Uint8Array {
   const columns = Object.fromEntries(names.map((name) => [name, encodeColumn(name, rows)]));

@@ -1,8 +1,8 @@
 import { AppError } from "@berth/core";
 import type { Housekeeping } from "../../app/keep-house.ts";
 import type { Engine } from "../../ports/engine.ts";
-import { decide } from "./batch.ts";
-import type { Batch } from "./batch.ts";
+import { decide } from "./records.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import { commitLoop } from "./commit-loop.ts";
 import { DatabaseClock } from "./database-clock.ts";
@@ -17,7 +17,7 @@ import { withAppErrors } from "./calls.ts";
 import type { MongoOptions } from "./options.ts";
 import { Purge } from "./purge.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { archiveNeeds, archiveOne, HouseClock, deleteNeeds, deleteOne, endedBefore } from "./retention.ts";
+import { HouseClock, endedBefore } from "./retention.ts";
 import type { Place } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
@@ -72,11 +72,11 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
     onRetry,
     patienceMs: options.patienceMs ?? 10_000,
   });
-  const loop = commitLoop<Call>(async (batch) => {
+  const loop = commitLoop<Call>(async (together) => {
     const from = performance.now();
     try {
-      const outcomes = await commit(batch);
-      onCommit(batch.length, performance.now() - from);
+      const outcomes = await commit(together);
+      onCommit(together.length, performance.now() - from);
       return outcomes;
     } catch (error) {
       // An error of a call itself says nothing of the database: nobody may keep hosts from being silent by it.
@@ -85,29 +85,29 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
     }
   });
 
-  const write = <T>(needs: Call["needs"], fn: (batch: Batch) => T, weight = 1): Promise<T> =>
+  const write = <T>(needs: Call["needs"], fn: (records: MongoRecords) => T, weight = 1): Promise<T> =>
     loop.run({ needs, decide: fn }, weight) as Promise<T>;
   const needNothing = () => {};
   /** Items that are results of their own. */
   const writeEach = <I, R>(
     items: readonly I[],
     needs: (needs: Needs, item: I) => void,
-    fn: (batch: Batch, item: I) => R,
+    fn: (records: MongoRecords, item: I) => R,
   ): Promise<R[]> =>
     Promise.all(
       items.map((item) =>
         write(
           (all) => needs(all, item),
-          (batch) => fn(batch, item),
+          (records) => fn(records, item),
         ),
       ),
     );
 
   /** Answers from documents that are read for it; writes nothing. */
-  async function inspect<T>(needs: Call["needs"], fn: (batch: Batch) => T, session?: Session): Promise<T> {
+  async function inspect<T>(needs: Call["needs"], fn: (records: MongoRecords) => T, session?: Session): Promise<T> {
     return answer(new Work(calls, opened, hosts.known, clock.now(), session, specs), needs, fn);
   }
-  async function answer<T>(work: Work, needs: Call["needs"], fn: (batch: Batch) => T): Promise<T> {
+  async function answer<T>(work: Work, needs: Call["needs"], fn: (records: MongoRecords) => T): Promise<T> {
     const all = new Needs();
     needs(all);
     await work.load(all);
@@ -122,7 +122,7 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
   const hostsNow = async () => hosts.at((await lookNow()).hosts_revision);
   /** So long ago by a clock that is believed; undefined while it is not. */
   const longAgo = (afterMs: number): Promise<number | undefined> =>
-    write(needNothing, (batch) => (houseClock.believes(batch) ? batch.at - afterMs : undefined));
+    write(needNothing, (records) => (houseClock.believes(records) ? records.at - afterMs : undefined));
 
   let deletedUpTo: Place | undefined;
   const engine: MongoEngine = {
@@ -135,7 +135,7 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
       const known = await hosts.at(writer.hosts_revision);
       return answer(new Work(calls, writer, known, clock.now(), undefined, specs), foresee, fn);
     },
-    reserveNumber: () => write(needNothing, (batch) => batch.nextNumber()),
+    reserveNumber: () => write(needNothing, (records) => records.nextNumber()),
     async silenceOf(hostId) {
       const isKnown = (await hostsNow()).has(hostId);
       const silentMs = isKnown ? (await hosts.silentMs([hostId])).get(hostId)! : 0;
@@ -148,17 +148,14 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
         ? []
         : (await endedBefore(calls, 0, before, limit)).map(({ key }) => String(Number(key)));
     },
-    archive: async (taskIds) => (await writeEach(taskIds, archiveNeeds, archiveOne)).filter(Boolean).length,
-    async deleteRecords(afterMs, limit) {
+    async deletable(afterMs, limit) {
       const before = await longAgo(afterMs);
-      if (before === undefined) return { done: 0, more: false };
-      if (await removeLeftovers(calls)) return { done: 0, more: true };
+      if (before === undefined) return { numbers: [], more: false };
+      if (await removeLeftovers(calls)) return { numbers: [], more: true };
       // From where the last step was: what a pending task waits for is stepped over, and holds up nothing behind it.
       const found = await endedBefore(calls, 1, before, limit, deletedUpTo);
       deletedUpTo = found.length === limit ? found.at(-1) : undefined;
-      const numbers = found.map(({ key }) => Number(key));
-      const done = (await writeEach(numbers, deleteNeeds, deleteOne)).filter(Boolean).length;
-      return { done, more: deletedUpTo !== undefined };
+      return { numbers: found.map(({ key }) => Number(key)), more: deletedUpTo !== undefined };
     },
     async syncHosts(request) {
       const writer = await lookNow();

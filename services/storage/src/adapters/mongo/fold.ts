@@ -1,15 +1,15 @@
+import { foldable } from "../../decisions/fold.ts";
 import { overCode } from "../../decisions/record/codes.ts";
 import { shownRow, unlessUnreadable } from "../../decisions/record/damage.ts";
-import { encodeChunk } from "../form/folded-chunk.ts";
-import type { FoldedRow } from "../form/folded-chunk.ts";
+import { chunkOfRows } from "../form/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
 import type { Document } from "mongodb";
 import { openArray } from "./open-array.ts";
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls } from "./calls.ts";
 import { chunkOf, lastOf, rowsOf } from "./chunks.ts";
 import { afterElements, chunkKey, indexOf, taskKey } from "./collections.ts";
-import type { ArrayDoc, ChunkDoc, TaskDoc } from "./collections.ts";
+import type { ArrayDoc, TaskDoc } from "./collections.ts";
 import { toTask } from "./task-doc.ts";
 import type { Call } from "./transactions.ts";
 
@@ -92,7 +92,7 @@ export class Folder {
         for (const record of keys) needs.tasks.add(record);
         needs.chunks.add(key);
       },
-      decide: (batch) => foldChunk(batch, number, keys, key, batch.at - afterMs),
+      decide: (records) => foldChunk(records, number, keys, key, records.at - afterMs),
     };
     return Number(await this.#write(call, keys.length));
   }
@@ -105,11 +105,11 @@ export class Folder {
     await this.#write(
       {
         needs: (needs) => needs.tasks.add(taskKey(number, -1)),
-        decide(batch) {
-          const whole = batch.task(number, -1);
+        decide(records) {
+          const whole = records.task(number, -1);
           if (!whole?.unsettled) return;
           const { unsettled: _, ...rest } = whole;
-          batch.keep({ ...rest, phase: 0 });
+          records.keep({ ...rest, phase: 0 });
         },
       },
       1,
@@ -124,35 +124,31 @@ function sound(doc: Document): Array {
   return whole;
 }
 
-function foldChunk(batch: Batch, number: number, keys: readonly string[], key: string, endedBefore: number): number {
-  const whole = unlessUnreadable(() => batch.task(number, -1));
+function foldChunk(
+  records: MongoRecords,
+  number: number,
+  keys: readonly string[],
+  key: string,
+  endedBefore: number,
+): number {
+  const whole = unlessUnreadable(() => records.task(number, -1));
   if (!whole) return 0;
-  // The whole array may be long over by our clock, whatever its hosts' clocks said.
-  const all = whole.state >= overCode && (whole.ended_at ?? 0) <= endedBefore;
-  const due = keys
-    .flatMap((key) => readable(batch, number, key) ?? [])
-    .filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
+  const elements = keys.flatMap((key) => readable(records, number, key) ?? []);
+  const due = foldable(elements, whole, endedBefore);
   if (due.length === 0) return 0;
-  const before = batch.chunk(key);
+  const before = records.chunk(key);
   const known = unlessUnreadable(() => (before ? [...rowsOf(before).values()] : []));
   if (!known) return 0; // a damaged chunk stays as it is, and what would go into it a record
-  const rows: FoldedRow[] = [...known, ...due].toSorted((a, b) => a.idx - b.idx);
-  const chunk: ChunkDoc = {
-    _id: key,
-    n: rows.length,
-    outcomes: rows.reduce((bits, row) => bits | (1 << row.outcome), 0),
-    body: encodeChunk(rows),
-  };
-  batch.changes.chunks.set(key, chunk);
-  for (const { _id } of due) batch.changes.tasks.set(_id, undefined);
+  records.changes.chunks.set(key, { _id: key, ...chunkOfRows(known, due) });
+  for (const { _id } of due) records.changes.tasks.set(_id, undefined);
   return due.length;
 }
 
 /** A record; of a damaged one what can be read. */
-function readable(batch: Batch, number: number, key: string): TaskDoc | undefined {
-  const task = unlessUnreadable(() => batch.record(key) ?? "gone");
+function readable(records: MongoRecords, number: number, key: string): TaskDoc | undefined {
+  const task = unlessUnreadable(() => records.record(key) ?? "gone");
   if (task === "gone") return undefined;
   if (task) return task;
-  const found = batch.salvaged(number, indexOf(key));
+  const found = records.salvaged(number, indexOf(key));
   return found && { ...shownRow(found), _id: key };
 }

@@ -3,7 +3,7 @@ import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store
 import { maySpeakFor } from "../../domain/host-name.ts";
 import { hostChange } from "../../decisions/record/feed-row.ts";
 import { feedForm, saidOf } from "../form/host-form.ts";
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls, Query, Session } from "./calls.ts";
 import { hostOf, isReadable } from "./host-doc.ts";
 import type { HostDoc } from "./collections.ts";
@@ -68,7 +68,7 @@ export class Hosts {
   async sync(
     request: SyncHostsRequest,
     revision: number,
-    inTransaction: (fn: (batch: Batch) => readonly Host[]) => Promise<readonly Host[]>,
+    inTransaction: (fn: (records: MongoRecords) => readonly Host[]) => Promise<readonly Host[]>,
   ): Promise<number[]> {
     const known = await this.at(revision);
     const refused = await this.#refused(request.hosts, known);
@@ -78,7 +78,7 @@ export class Hosts {
     const silent = await this.#silent(request, known);
     const late =
       changed.length > 0 || silent.length > 0
-        ? await inTransaction((batch) => this.#write(batch, changed, silent, known))
+        ? await inTransaction((records) => this.#write(records, changed, silent, known))
         : [];
     return request.hosts.flatMap((host, at) => (refused.has(at) || late.includes(host) ? at : []));
   }
@@ -182,25 +182,25 @@ export class Hosts {
 
   /** In the transaction. Answers the hosts of which another agent took the name since they were judged by `known`: these are not written. */
   #write(
-    batch: Batch,
+    records: MongoRecords,
     changed: readonly Host[],
     silent: readonly string[],
     known: ReadonlyMap<string, HostDoc>,
   ): readonly Host[] {
     const late: Host[] = [];
     for (const host of changed) {
-      const holder = this.#agentOf(batch.host(host.id));
+      const holder = this.#agentOf(records.host(host.id));
       if (holder !== this.#agentOf(known.get(host.id)) && !maySpeakFor(holder, host.agentId ?? "", 0)) {
         late.push(host);
         continue;
       }
-      const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: batch.at };
-      putHost(batch, { ...base, revision: batch.nextRevision() });
+      const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: records.at };
+      putHost(records, { ...base, revision: records.nextRevision() });
     }
     for (const id of silent) {
-      const host = batch.host(id);
-      if (host && !host.silent && !batch.changes.hosts.has(id))
-        putHost(batch, { ...host, silent: true, revision: batch.nextRevision() });
+      const host = records.host(id);
+      if (host && !host.silent && !records.changes.hosts.has(id))
+        putHost(records, { ...host, silent: true, revision: records.nextRevision() });
     }
     return late;
   }
@@ -243,9 +243,9 @@ export class Hosts {
 }
 
 /** In a transaction: stores a host and announces it. */
-export function putHost(batch: Pick<Batch, "changes" | "row">, host: HostDoc): void {
-  batch.changes.hosts.set(host._id, host);
-  batch.row(host.revision, null, changeOf(host));
+export function putHost(records: Pick<MongoRecords, "changes" | "row">, host: HostDoc): void {
+  records.changes.hosts.set(host._id, host);
+  records.row(host.revision, null, changeOf(host));
 }
 
 const changeOf = (host: HostDoc): Buffer =>

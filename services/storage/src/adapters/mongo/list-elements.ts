@@ -34,7 +34,7 @@ export async function pageOfElements(
   const number = readId(request.arrayId)?.number ?? 0;
   const { whole, spec } = await inspect(
     (needs) => needs.task(number, -1),
-    (batch) => ({ whole: batch.task(number, -1), spec: batch.spec(number) }),
+    (records) => ({ whole: records.task(number, -1), spec: records.spec(number) }),
   );
   if (!whole?.array || !spec) return { tasks: [], nextPageToken: "" };
   const array = openArray(whole, whole.array);

@@ -5,7 +5,7 @@ import { overCode, stateCode } from "../../decisions/record/codes.ts";
 import { readPlace } from "../../decisions/list-filter.ts";
 import type { Page, PageRequest } from "../../ports/engine.ts";
 import { shortMessage } from "../../decisions/record/task-message.ts";
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls, Query } from "./calls.ts";
 import { taskKey } from "./collections.ts";
 import { unlessUnreadable } from "../../decisions/record/damage.ts";
@@ -18,7 +18,7 @@ const readsAtOnce = 200;
 
 export interface ListDeps {
   readonly calls: MongoCalls;
-  inspect<T>(needs: (needs: Needs) => void, decide: (batch: Batch) => T): Promise<T>;
+  inspect<T>(needs: (needs: Needs) => void, decide: (records: MongoRecords) => T): Promise<T>;
 }
 
 /** Tasks and whole arrays, newest first. */
@@ -31,7 +31,7 @@ export async function pageOfTasks(deps: ListDeps, { request, size, wanted }: Pag
       (needs) => {
         for (const number of numbers) needs.task(number, -1);
       },
-      (batch) => numbers.map((number) => unlessUnreadable(() => findTask(batch, `${number}`))),
+      (records) => numbers.map((number) => unlessUnreadable(() => findTask(records, `${number}`))),
     );
     for (const [at, number] of numbers.entries()) {
       looked += 1;

@@ -35,6 +35,11 @@ export class Needs implements Foreseen {
     this.keys.add(clientKeyOf(user, key));
   }
 
+  removal(number: number): void {
+    this.waitedFor.add(number);
+    this.history.add(taskKey(number, -1));
+  }
+
   /** A task, with its array where it is an element, and what never changes of it. */
   task(number: number, idx: number): void {
     this.specs.add(number);

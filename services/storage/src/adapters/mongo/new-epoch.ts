@@ -1,7 +1,7 @@
 import { pendingCode, stateOf } from "../../decisions/record/codes.ts";
 import { databaseRestored } from "../../domain/loss.ts";
 import { isLive } from "@berth/core";
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls } from "./calls.ts";
 import type { WriterDoc } from "./collections.ts";
 import { giveUp } from "../../decisions/lose-runs.ts";
@@ -42,7 +42,7 @@ export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: stri
 export async function giveUpRestored(
   calls: MongoCalls,
   writer: WriterDoc,
-  write: (needs: Call["needs"], decide: (batch: Batch) => number) => Promise<number>,
+  write: (needs: Call["needs"], decide: (records: MongoRecords) => number) => Promise<number>,
 ): Promise<number> {
   const { renewed_at: upTo } = writer;
   if (upTo === undefined) return 0;
@@ -58,11 +58,12 @@ export async function giveUpRestored(
       (needs) => {
         for (const { number, idx } of rows) needs.task(number, idx);
       },
-      (batch) => {
+      (records) => {
         const live = rows
-          .flatMap(({ _id }) => unlessUnreadable(() => batch.record(_id)) ?? [])
+          .flatMap(({ _id }) => unlessUnreadable(() => records.record(_id)) ?? [])
           .filter((row) => row.revision <= upTo && isLive(stateOf(row.state)));
-        for (const row of live) unlessUnreadable(() => giveUp(batch, row, { retry: false, reason: databaseRestored }));
+        for (const row of live)
+          unlessUnreadable(() => giveUp(records, row, { retry: false, reason: databaseRestored }));
         return live.length;
       },
     );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls } from "./calls.ts";
 import type { Feed } from "./feed.ts";
 import { deletedAfterMs } from "./feed.ts";
@@ -31,7 +31,7 @@ function aFeed(keepMs: number) {
     elapsed: () => nowMs,
     async write(_, decide) {
       const counters = { purgedUpTo: mark };
-      decide({ counters } as Batch);
+      decide({ counters } as MongoRecords);
       for (let id = mark + 1; id <= counters.purgedUpTo; id++) markedAt.set(id, nowMs);
       mark = counters.purgedUpTo;
     },

@@ -1,4 +1,4 @@
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls } from "./calls.ts";
 import { deletedAfterMs } from "./feed.ts";
 import type { Feed, FeedLimits } from "./feed.ts";
@@ -15,7 +15,7 @@ export interface PurgeDeps {
   readonly limits: FeedLimits;
   /** The database's clock. */
   now(): number;
-  write(needs: Call["needs"], decide: (batch: Batch) => void): Promise<void>;
+  write(needs: Call["needs"], decide: (records: MongoRecords) => void): Promise<void>;
   /** Our own clock, in ms; it only measures how long a mark has been there. */
   readonly elapsed?: () => number;
 }
@@ -72,8 +72,8 @@ export class Purge {
     if (upTo <= marked) return false;
     await write(
       () => {},
-      (batch) => {
-        batch.counters.purgedUpTo = Math.max(batch.counters.purgedUpTo, upTo);
+      (records) => {
+        records.counters.purgedUpTo = Math.max(records.counters.purgedUpTo, upTo);
       },
     );
     return old.length === atMost && tooOld === old.at(-1);

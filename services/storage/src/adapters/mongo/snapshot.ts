@@ -4,7 +4,7 @@ import { overCode, pendingCode } from "../../decisions/record/codes.ts";
 import { taskChange } from "../../decisions/record/feed-row.ts";
 import { recordUnreadable, unlessUnreadable } from "../../decisions/record/damage.ts";
 import { openArray } from "./open-array.ts";
-import type { Batch } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
 import { findNeeds, findTask } from "../../decisions/find-task.ts";
@@ -19,7 +19,7 @@ export interface SnapshotDeps {
   readonly hosts: Hosts;
   token(seq: number): string;
   /** Answers from documents that are read for it, in that session. */
-  inspect<T>(needs: (needs: Needs) => void, decide: (batch: Batch) => T, session: Session): Promise<T>;
+  inspect<T>(needs: (needs: Needs) => void, decide: (records: MongoRecords) => T, session: Session): Promise<T>;
 }
 
 /** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
@@ -53,17 +53,18 @@ function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, 
   };
   return deps.inspect(
     needs,
-    (batch) => {
+    (records) => {
       const waits = rows.map((row) =>
-        (unlessUnreadable(() => dependenciesOf(batch, row)) ?? []).filter((taskId) => !told.has(taskId)),
+        (unlessUnreadable(() => dependenciesOf(records, row)) ?? []).filter((taskId) => !told.has(taskId)),
       );
-      batch.foresee((wanted) => {
+      records.foresee((wanted) => {
         for (const taskId of waits.flat()) findNeeds(wanted, taskId);
       });
       // Run again where a parent was not in hand yet: what was told is known only at its end.
       const toldNow = new Set<string>();
       const changes = rows.flatMap(
-        (row, at) => unlessUnreadable(() => [...parentsOf(batch, waits[at]!, toldNow), liveChange(batch, row)]) ?? [],
+        (row, at) =>
+          unlessUnreadable(() => [...parentsOf(records, waits[at]!, toldNow), liveChange(records, row)]) ?? [],
       );
       for (const parent of toldNow) told.add(parent);
       return changes;
@@ -72,12 +73,12 @@ function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, 
   );
 }
 
-const liveChange = (batch: Batch, row: TaskDoc): Buffer =>
-  taskChange(row.revision, row, batch.spec(row.number)!, row.array && openArray(row, row.array));
+const liveChange = (records: MongoRecords, row: TaskDoc): Buffer =>
+  taskChange(row.revision, row, records.spec(row.number)!, row.array && openArray(row, row.array));
 
 /** Ids of what a pending task waits for. */
-function dependenciesOf(batch: Batch, row: TaskDoc): string[] {
-  const { deps } = batch.spec(row.number)!;
+function dependenciesOf(records: MongoRecords, row: TaskDoc): string[] {
+  const { deps } = records.spec(row.number)!;
   if (deps === null || row.state !== pendingCode) return [];
   try {
     return TaskRow.decode(deps).dependencies.map(({ taskId }) => taskId);
@@ -87,10 +88,10 @@ function dependenciesOf(batch: Batch, row: TaskDoc): string[] {
 }
 
 /** Feed rows of parents that are over; those that live have rows of their own. */
-function parentsOf(batch: Batch, taskIds: readonly string[], toldNow: Set<string>): Buffer[] {
+function parentsOf(records: MongoRecords, taskIds: readonly string[], toldNow: Set<string>): Buffer[] {
   return taskIds.flatMap((taskId) => {
     if (toldNow.has(taskId)) return [];
-    const found = unlessUnreadable(() => findTask(batch, taskId));
+    const found = unlessUnreadable(() => findTask(records, taskId));
     if (!found || found.row.state < overCode) return [];
     toldNow.add(taskId);
     return [taskChange(found.row.revision, found.row, found.spec, found.array)];

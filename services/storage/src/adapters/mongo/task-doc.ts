@@ -1,10 +1,16 @@
 import type { Document } from "mongodb";
-import type { TaskDoc } from "./collections.ts";
-import { indexOf } from "./collections.ts";
+import type { ArrayDoc, TaskDoc } from "./collections.ts";
+import { indexOf, taskKey } from "./collections.ts";
+import { overCode, pendingCode, stateCode } from "../../decisions/record/codes.ts";
 import { freshTask } from "../../decisions/record/columns.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { fromSignedLease } from "../../decisions/record/loss-columns.ts";
 import { checkTask, salvage, shownRow, unlessUnreadable } from "../../decisions/record/damage.ts";
+
+const archivedCode = stateCode("archived");
+
+/** A record before it is stored. */
+export type TaskRecord = Omit<TaskDoc, "_id">;
 
 /** What an index or a filter looks at is always said; so is `retry_on`, because without it a record is of an earlier version. */
 const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host", "retry_on"]);
@@ -36,3 +42,21 @@ export const shownElement = (doc: Document, number: number, spec: SpecColumns): 
 /** Those that can be read. */
 export const toTasks = (docs: readonly Document[]): TaskDoc[] =>
   docs.flatMap((doc) => unlessUnreadable(() => toTask(doc)) ?? []);
+
+/** The document of a record: what its state says of it, for indexes to find it by. */
+export function indexed(row: TaskRecord, at: number, array: ArrayDoc | undefined): TaskDoc {
+  const { live: _, parents, ...columns } = row;
+  const isLiving = row.state < overCode;
+  const isOver = row.state === overCode && row.idx < 0;
+  return {
+    ...columns,
+    _id: taskKey(row.number, row.idx),
+    ...(isLiving ? { live: 1 as const } : {}),
+    ...(parents && row.state === pendingCode ? { parents } : {}),
+    ...(array ? { array } : {}),
+    ...(isOver && row.over_at === undefined ? { over_at: at } : {}),
+    // An array goes with its elements, when all of them are folded.
+    ...(row.state === archivedCode && row.idx < 0 ? { phase: 1 as const } : {}),
+    ...(isOver && row.phase === undefined && row.unsettled === undefined ? { phase: 0 as const } : {}),
+  };
+}

@@ -1,7 +1,7 @@
 import { AppError, commitFailed } from "@berth/core";
 import { sleep } from "@berth/runtime";
-import type { Batch } from "./batch.ts";
-import { decide } from "./batch.ts";
+import type { MongoRecords } from "./records.ts";
+import { decide } from "./records.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { HostDoc, WriterDoc } from "./collections.ts";
 import type { Outcome } from "./commit-loop.ts";
@@ -16,7 +16,7 @@ import { Work } from "./work.ts";
 /** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
 export interface Call {
   readonly needs: (needs: Needs) => void;
-  readonly decide: (batch: Batch) => unknown;
+  readonly decide: (records: MongoRecords) => unknown;
 }
 
 export interface TransactionDeps {

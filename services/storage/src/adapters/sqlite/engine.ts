@@ -3,8 +3,8 @@ import type { Database } from "@berth/database";
 import type { Housekeeping } from "../../app/keep-house.ts";
 import type { Engine } from "../../ports/engine.ts";
 import type { Records } from "../../ports/records.ts";
-import { Batch } from "./batch.ts";
-import type { Memory } from "./batch.ts";
+import { SqliteRecords } from "./records.ts";
+import type { Memory } from "./records.ts";
 import { yieldToEventLoop, ChangeFeed } from "./change-feed.ts";
 import type { FeedLimits } from "./change-feed.ts";
 import { epochOf, numberFloor } from "./epoch.ts";
@@ -14,7 +14,7 @@ import { HouseClock } from "./house-clock.ts";
 import { schedulerTerm } from "./leases.ts";
 import { pageOfElements } from "./list-elements.ts";
 import { pageOfTasks } from "./list-tasks.ts";
-import { archive, deleteRecords, expired, WaitedFor } from "./retention.ts";
+import { deletable, expired, WaitedFor } from "./retention.ts";
 import { snapshot } from "./snapshot.ts";
 import { arePagesDue, giveBackPages } from "./free-pages.ts";
 
@@ -68,19 +68,19 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
   });
 
   /** To answer a question; nothing is written. */
-  const look = (): Batch => new Batch(db, memory, now());
+  const look = (): SqliteRecords => new SqliteRecords(db, memory, now());
   const ask: Engine["ask"] = async (_, decide) => decide(look());
 
   /** One write: its own savepoint in the transaction that it shares, answered after the commit. */
-  async function write<T>(fn: (batch: Batch) => T, weight = 1): Promise<T> {
-    let batch!: Batch;
+  async function write<T>(fn: (records: SqliteRecords) => T, weight = 1): Promise<T> {
+    let records!: SqliteRecords;
     const result = await commit.run(() => {
-      batch = new Batch(db, memory, now());
-      const decided = fn(batch);
-      batch.flush();
+      records = new SqliteRecords(db, memory, now());
+      const decided = fn(records);
+      records.flush();
       return decided;
     }, weight);
-    batch.committed();
+    records.committed();
     return result;
   }
 
@@ -88,16 +88,16 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
     epoch,
     write({ decide, weight, isUrgent = false }) {
       if (!isUrgent) return write(decide, weight);
-      return write((batch) => {
+      return write((records) => {
         hasPlan = true;
-        return decide(batch);
+        return decide(records);
       }, weight);
     },
     async writeEach<I, R>(items: readonly I[], _: unknown, decide: (records: Records, item: I) => R): Promise<R[]> {
       const results: R[] = [];
       for (let at = 0; at < items.length; at += itemsAtOnce) {
         const some = items.slice(at, at + itemsAtOnce);
-        results.push(...(await write((batch) => some.map((item) => decide(batch, item)), some.length)));
+        results.push(...(await write((records) => some.map((item) => decide(records, item)), some.length)));
       }
       return results;
     },
@@ -105,21 +105,20 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
     askNow: ask,
     reserveNumber: async () => (counters.number += 1),
     silenceOf: async (hostId) => (at) => hosts.silentMs(hostId, at),
-    fold: (limit) => write((batch) => folder.step(limit, batch.at - foldAfterMs), limit),
+    fold: (limit) => write((records) => folder.step(limit, records.at - foldAfterMs), limit),
     expired: (afterMs, limit) =>
-      write((batch) => (clock.believes(batch.at) ? expired(db, batch.at - afterMs, limit) : [])),
-    archive: (taskIds) => write((batch) => archive(db, batch, taskIds), taskIds.length),
-    deleteRecords: (afterMs, limit) =>
+      write((records) => (clock.believes(records.at) ? expired(db, records.at - afterMs, limit) : [])),
+    deletable: (afterMs, limit) =>
       write(
-        (batch) =>
-          clock.believes(batch.at)
-            ? deleteRecords(db, batch, waitedFor, batch.at - afterMs, limit)
-            : { done: 0, more: false },
+        (records) =>
+          clock.believes(records.at)
+            ? deletable(db, waitedFor, records.at - afterMs, limit)
+            : { numbers: [], more: false },
         limit,
       ),
     async syncHosts(request) {
       const { refused, news } = hosts.see(request, now());
-      if (news) await write((batch) => hosts.write(batch, news.changed, news.silent));
+      if (news) await write((records) => hosts.write(records, news.changed, news.silent));
       return { epoch, term: schedulerTerm(db), refused };
     },
     snapshot: (signal) => snapshot(db, look, feed, hosts, epoch, signal),

@@ -6,7 +6,7 @@ import type { DatabaseMark } from "../../domain/database-life.ts";
 import { databaseRestored } from "../../domain/loss.ts";
 import { readHost, saidOf } from "../form/host-form.ts";
 import { uuidV7 } from "../form/uuid-v7.ts";
-import { Batch } from "./batch.ts";
+import { SqliteRecords } from "./records.ts";
 import { giveUp } from "../../decisions/lose-runs.ts";
 import { readableTasks } from "./task-rows.ts";
 import { lastRevision, readMeta, writeMeta } from "./meta.ts";
@@ -65,18 +65,18 @@ function renew(db: Database, now: number, before: string, why: string, number: n
     db,
     `FROM tasks INDEXED BY tasks_live WHERE state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode} AND host <> '' ORDER BY number, idx`,
   );
-  const batch = new Batch(
+  const records = new SqliteRecords(
     db,
     {
       counters: { revision: lastRevision(db), number: 0 },
       hosts: { journalOf: () => undefined, declareLost() {} },
-      waitedFor: { note() {} },
+      waitedFor: { note() {}, has: () => false },
     },
     now,
   );
   for (const { number: of, idx } of live)
-    unlessUnreadable(() => giveUp(batch, batch.task(of, idx)!, { retry: false, reason: databaseRestored }));
-  batch.flush();
+    unlessUnreadable(() => giveUp(records, records.task(of, idx)!, { retry: false, reason: databaseRestored }));
+  records.flush();
   forgetAgents(db);
   return { epoch, before, why, lost: live.length };
 }

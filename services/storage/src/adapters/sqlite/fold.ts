@@ -1,10 +1,10 @@
 import type { ArrayRange } from "@berth/core";
 import type { Database } from "@berth/database";
+import { foldable } from "../../decisions/fold.ts";
 import { overCode } from "../../decisions/record/codes.ts";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
 import { unlessUnreadable } from "../../decisions/record/damage.ts";
-import { encodeChunk, indexesAChunk } from "../form/folded-chunk.ts";
-import type { FoldedRow } from "../form/folded-chunk.ts";
+import { chunkOfRows, indexesAChunk } from "../form/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
 import { readArray } from "./open-array.ts";
 import { chunkRows } from "./folded-elements.ts";
@@ -70,9 +70,7 @@ export class Folder {
       this.#settle(array);
       return { done: 0, looked: 0, next: undefined };
     }
-    // The whole array may be long over by our clock, whatever its hosts' clocks said.
-    const all = state >= overCode && (ended_at ?? 0) <= endedBefore;
-    const due = rows.filter((row) => row.state === overCode && (all || (row.ended_at ?? 0) <= endedBefore));
+    const due = foldable(rows, array, endedBefore);
     if (due.length > 0) this.#fold(array, due, due.length === rows.length);
     const next = { number, idx: lastOf(array, chunkOf(array, rows[0]!.idx)) };
     return { done: due.length, looked: rows.length, next };
@@ -109,16 +107,12 @@ export class Folder {
     const db = this.#db;
     const chunk = chunkOf(array, due[0]!.idx);
     const before = db.sql("SELECT body FROM folded WHERE number = ? AND chunk = ?").get(array.number, chunk);
-    const rows: FoldedRow[] = before
-      ? [...chunkRows(db, array.number, chunk, before["body"] as Uint8Array).values(), ...due].toSorted(
-          (a, b) => a.idx - b.idx,
-        )
-      : [...due];
-    const outcomes = rows.reduce((bits, row) => bits | (1 << row.outcome), 0);
+    const known = before && chunkRows(db, array.number, chunk, before["body"] as Uint8Array).values();
+    const { n, outcomes, body } = chunkOfRows(known ?? [], due);
     db.sql(
       `INSERT INTO folded (number, chunk, n, outcomes, body) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET n = excluded.n, outcomes = excluded.outcomes, body = excluded.body`,
-    ).run(array.number, chunk, rows.length, outcomes, encodeChunk(rows));
+    ).run(array.number, chunk, n, outcomes, body);
     if (wholeRange) {
       const [first, last] = [due[0]!.idx, due.at(-1)!.idx];
       db.sql("DELETE FROM tasks WHERE number = ? AND idx >= ? AND idx <= ?").run(array.number, first, last);

@@ -6,7 +6,7 @@ import { maySpeakFor } from "../../domain/host-name.ts";
 import { hostChange } from "../../decisions/record/feed-row.ts";
 import { feedForm, readHost, saidOf } from "../form/host-form.ts";
 import type { KnownHost } from "../form/host-form.ts";
-import type { Batch } from "./batch.ts";
+import type { SqliteRecords } from "./records.ts";
 import { isOutOfRange } from "./task-rows.ts";
 
 /** How often the times at which hosts were seen reach the disk. They are news of the moment: nothing waits for them. */
@@ -105,14 +105,14 @@ export class HostTable {
   }
 
   /** In a transaction. The host counts as lost until it is heard of again. */
-  declareLost(batch: Batch, id: string, by: string): void {
+  declareLost(records: SqliteRecords, id: string, by: string): void {
     const known = this.#known.get(id);
     if (!known) return;
-    this.#put(batch, new Map([[id, { ...known, silent: true, lostBy: by, revision: batch.nextRevision() }]]));
+    this.#put(records, new Map([[id, { ...known, silent: true, lostBy: by, revision: records.nextRevision() }]]));
   }
 
   /** In a transaction. */
-  write(batch: Batch, changed: readonly Host[], silent: readonly string[]): void {
+  write(records: SqliteRecords, changed: readonly Host[], silent: readonly string[]): void {
     const news = new Map<string, KnownHost>();
     for (const host of changed) {
       news.set(host.id, {
@@ -120,23 +120,23 @@ export class HostTable {
         journalId: host.journalId,
         silent: false,
         lostBy: "",
-        seenAt: batch.at,
-        revision: batch.nextRevision(),
+        seenAt: records.at,
+        revision: records.nextRevision(),
       });
     }
     for (const id of silent) {
       const known = news.get(id) ?? this.#known.get(id);
-      if (known && !news.has(id)) news.set(id, { ...known, silent: true, revision: batch.nextRevision() });
+      if (known && !news.has(id)) news.set(id, { ...known, silent: true, revision: records.nextRevision() });
     }
-    this.#put(batch, news);
-    if (batch.at - this.#seenKeptAt >= keepSeenMs) {
+    this.#put(records, news);
+    if (records.at - this.#seenKeptAt >= keepSeenMs) {
       for (const [id, host] of this.#known)
         this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
-      this.#seenKeptAt = batch.at;
+      this.#seenKeptAt = records.at;
     }
   }
 
-  #put(batch: Batch, news: ReadonlyMap<string, KnownHost>): void {
+  #put(records: SqliteRecords, news: ReadonlyMap<string, KnownHost>): void {
     for (const [id, host] of news) {
       this.#db
         .sql(
@@ -144,9 +144,9 @@ export class HostTable {
            said = excluded.said, silent = excluded.silent, lost_by = excluded.lost_by, seen_at = excluded.seen_at, revision = excluded.revision`,
         )
         .run(id, host.said, host.silent ? 1 : 0, host.lostBy, host.seenAt, host.revision);
-      batch.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
+      records.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
     }
-    batch.afterCommit(() => {
+    records.afterCommit(() => {
       for (const [id, host] of news) this.#known.set(id, host);
     });
   }

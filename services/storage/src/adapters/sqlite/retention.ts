@@ -1,14 +1,8 @@
-import { arraySize } from "@berth/core";
 import { TaskRow } from "@berth/contracts/store";
 import type { Database } from "@berth/database";
-import { overCode, pendingCode, stateCode } from "../../decisions/record/codes.ts";
+import { overCode, pendingCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns } from "../../decisions/record/columns.ts";
-import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { readId } from "../../decisions/record/task-life.ts";
-import type { Step } from "../../ports/task-store.ts";
-import type { Batch } from "./batch.ts";
-
-const archivedCode = stateCode("archived");
 
 /** Chunks and attempts of a deleted array that go in one step: some ten milliseconds. */
 const chunksAtOnce = 200;
@@ -28,47 +22,23 @@ export function expired(db: Database, before: number, limit: number): string[] {
     .map((row) => String(row["number"]));
 }
 
-/** Marks ended tasks as archived, arrays with all that is in them. Answers how many were not before. */
-export function archive(db: Database, batch: Batch, taskIds: readonly string[]): number {
-  let done = 0;
-  for (const id of taskIds) {
-    const at = readId(id);
-    if (!at || at.idx >= 0) continue;
-    const sound = unlessUnreadable(() => look(batch, at.number)) ?? repaired(batch, at.number);
-    if (sound?.row?.state !== overCode || !sound.spec || !isSettled(db, at.number)) continue;
-    const { row, spec, array } = sound;
-    db.sql(`UPDATE expiry SET phase = ${archived} WHERE number = ?`).run(spec.number);
-    batch.announce({ ...row, state: archivedCode }, spec, array);
-    batch.sums.moved(spec.user, overCode, archivedCode, array ? arraySize(array.range) : 1);
-    done += 1;
-  }
-  return done;
-}
-
 /** An array is archived with all that is in it, when all of it is folded. */
-const isSettled = (db: Database, number: number): boolean =>
+export const isSettled = (db: Database, number: number): boolean =>
   (db.sql("SELECT settled FROM arrays WHERE number = ?").get(number)?.["settled"] ?? 1) === 1;
 
-function look(batch: Batch, number: number) {
-  const spec = batch.spec(number);
-  return { spec, row: batch.task(number, -1), array: spec?.is_array === 1 ? batch.array(number) : undefined };
-}
+export const markArchived = (db: Database, number: number): void => {
+  db.sql(`UPDATE expiry SET phase = ${archived} WHERE number = ?`).run(number);
+};
 
-/** What is over, and damaged, is replaced by what can be read of it; what may live stays until a kill ends it. */
-function repaired(batch: Batch, number: number) {
-  const found = batch.salvaged(number, -1);
-  if (!found || found.row.state !== overCode) return undefined;
-  batch.replace(found.row, found.spec, found.array);
-  return look(batch, number);
-}
-
-/**
- * Deletes records of archived tasks that ended before. An array's own record goes first: from then on nothing of it is found, and its chunks follow in steps.
- * The newest number stays: numbers go on from it.
- */
-export function deleteRecords(db: Database, batch: Batch, waitedFor: WaitedFor, before: number, limit: number): Step {
-  if (removeRest(db)) return { done: 0, more: true };
-  // From where the last step was: what a pending task waits for is stepped over, and holds up nothing behind it.
+/** Archived tasks that ended before, from where the last step was; first what is left of deleted arrays goes. The newest number stays: numbers go on from it. */
+export function deletable(
+  db: Database,
+  waitedFor: WaitedFor,
+  before: number,
+  limit: number,
+): { readonly numbers: readonly number[]; readonly more: boolean } {
+  if (removeRest(db)) return { numbers: [], more: true };
+  // What a pending task waits for is stepped over, and holds up nothing behind it.
   const { overAt, number: after } = waitedFor.place;
   const found = db
     .sql(
@@ -78,29 +48,20 @@ export function deleteRecords(db: Database, batch: Batch, waitedFor: WaitedFor, 
     .all(before, overAt, after, limit);
   const last = found.length === limit ? found.at(-1) : undefined;
   waitedFor.place = last ? { overAt: Number(last["over_at"]), number: Number(last["number"]) } : beginning;
-  let done = 0;
-  for (const { number } of found) {
-    const spec = unlessUnreadable(() => batch.spec(Number(number)));
-    if (!spec || waitedFor.has(spec.number, batch.at)) continue;
-    deleteOne(db, batch, spec);
-    done += 1;
-  }
-  return { done, more: last !== undefined };
+  return { numbers: found.map(({ number }) => Number(number)), more: last !== undefined };
 }
 
-function deleteOne(db: Database, batch: Batch, spec: SpecColumns): void {
-  const { number, user } = spec;
-  const array = spec.is_array === 1 ? unlessUnreadable(() => batch.array(number)) : undefined;
+/** Deletes a task's records and its key. Of an array its own record goes first: from then on nothing of it is found, and its chunks follow in steps. */
+export function removeRecords(db: Database, { number, user, is_array }: SpecColumns): void {
   const key = db.sql("SELECT client_key FROM specs WHERE number = ?").get(number)!["client_key"];
   if (key !== null)
     db.sql("DELETE FROM client_keys WHERE user = ? AND key = ? AND number = ?").run(user, String(key), number);
   for (const table of ["tasks", "specs", "arrays"]) db.sql(`DELETE FROM ${table} WHERE number = ?`).run(number);
-  if (spec.is_array === 1) db.sql(`UPDATE expiry SET phase = ${going} WHERE number = ?`).run(number);
+  if (is_array === 1) db.sql(`UPDATE expiry SET phase = ${going} WHERE number = ?`).run(number);
   else {
     db.sql("DELETE FROM attempts WHERE number = ?").run(number);
     db.sql("DELETE FROM expiry WHERE number = ?").run(number);
   }
-  batch.sums.moved(user, archivedCode, 0, array ? arraySize(array.range) : 1);
 }
 
 /** Removes some of what is left of an array that was deleted; false: nothing is left of any. */

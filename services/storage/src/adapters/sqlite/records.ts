@@ -1,6 +1,6 @@
 import type { Database } from "@berth/database";
 import { closeArray } from "../../decisions/close-array.ts";
-import { overCode, pendingCode, placedCode, stateIn, suspendedCode } from "../../decisions/record/codes.ts";
+import { overCode, pendingCode, placedCode, stateCode, stateIn, suspendedCode } from "../../decisions/record/codes.ts";
 import { freshRow } from "../../decisions/record/columns.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { checkCodes } from "../../decisions/record/damage.ts";
@@ -16,10 +16,12 @@ import type {
   Records,
   TaskKey,
 } from "../../ports/records.ts";
+import { readAttempt, readAttemptsBefore, writeAttempt } from "./attempt-rows.ts";
 import { readFolded } from "./folded-elements.ts";
 import type { HostTable } from "./host-table.ts";
 import { insertTask } from "./insert-task.ts";
 import { readLease, schedulerTerm, writeLease } from "./leases.ts";
+import { isSettled, markArchived, removeRecords } from "./retention.ts";
 import type { WaitedFor } from "./retention.ts";
 import { insertRow, rowColumns, toRow, updateRow } from "./rows.ts";
 import { RunningSums } from "./running-sums.ts";
@@ -37,9 +39,10 @@ export interface Counters {
 export interface Memory {
   readonly counters: Counters;
   readonly hosts: Pick<HostTable, "journalOf" | "declareLost">;
-  readonly waitedFor: Pick<WaitedFor, "note">;
+  readonly waitedFor: Pick<WaitedFor, "note" | "has">;
 }
 
+const archivedCode = stateCode("archived");
 const isLiveRow = `state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode}`;
 const liveOn = `FROM tasks INDEXED BY tasks_live WHERE ${isLiveRow} AND host = ? ORDER BY number, idx`;
 /** Live records on a host that have a lease; reads nothing of others. */
@@ -50,7 +53,7 @@ const waitingOf = `FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 
  * One write of the store, inside its savepoint: what a decision reads comes from the database, what it changes is written there at once, and read from there
  * again. What changes many times (arrays, sums) is written at the end.
  */
-export class Batch implements Records {
+export class SqliteRecords implements Records {
   readonly at: number;
   readonly sums: RunningSums;
   readonly #db: Database;
@@ -125,37 +128,16 @@ export class Batch implements Records {
     return rows;
   }
 
-  attempt({ number, idx }: TaskKey, attempt: number): AttemptRecord | undefined {
-    const query = this.#db.sql("SELECT * FROM attempts WHERE number = ? AND idx = ? AND attempt = ?");
-    return reading(number, idx, () => query.get(number, idx, attempt)) as unknown as AttemptRecord | undefined;
+  attempt(of: TaskKey, attempt: number): AttemptRecord | undefined {
+    return readAttempt(this.#db, of, attempt);
   }
 
-  attemptsBefore({ number, idx }: TaskKey, attempt: number): AttemptRecord[] {
-    const query = this.#db.sql("SELECT * FROM attempts WHERE number = ? AND idx = ? AND attempt < ? ORDER BY attempt");
-    return reading(number, idx, () => query.all(number, idx, attempt)) as unknown as AttemptRecord[];
+  attemptsBefore(of: TaskKey, attempt: number): AttemptRecord[] {
+    return readAttemptsBefore(this.#db, of, attempt);
   }
 
-  putAttempt({ number, idx }: TaskKey, kept: AttemptRecord): void {
-    this.#db
-      .sql(
-        `INSERT INTO attempts (number, idx, attempt, host, outcome, reason_code, reason_message, ended_at, cpu_ms, peak_memory_bytes, wall_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET host = excluded.host, outcome = excluded.outcome, reason_code = excluded.reason_code,
-         reason_message = excluded.reason_message, ended_at = excluded.ended_at, cpu_ms = excluded.cpu_ms, peak_memory_bytes = excluded.peak_memory_bytes,
-         wall_ms = excluded.wall_ms`,
-      )
-      .run(
-        number,
-        idx,
-        kept.attempt,
-        kept.host,
-        kept.outcome,
-        kept.reason_code,
-        kept.reason_message,
-        kept.ended_at,
-        kept.cpu_ms,
-        kept.peak_memory_bytes,
-        kept.wall_ms,
-      );
+  putAttempt(of: TaskKey, kept: AttemptRecord): void {
+    writeAttempt(this.#db, of, kept);
   }
 
   journalOf(hostId: string): string | undefined {
@@ -210,6 +192,7 @@ export class Batch implements Records {
 
   #tell(row: TaskColumns, spec: SpecColumns, array: ArrayRecord | undefined): void {
     this.announceEncoded(row.revision, spec.user, taskChange(row.revision, row, spec, array));
+    if (row.state === archivedCode && row.idx < 0) markArchived(this.#db, row.number);
     // By our clock: the host's says when it ended, and may be wrong by years.
     if (row.state === overCode && row.idx < 0)
       this.#db.sql("INSERT OR IGNORE INTO expiry (number, phase, over_at) VALUES (?, 0, ?)").run(row.number, this.at);
@@ -219,6 +202,21 @@ export class Batch implements Records {
     this.#db
       .sql("INSERT INTO changes (revision, at, user, row) VALUES (?, ?, ?, ?)")
       .run(revision, this.at, user, change);
+  }
+
+  isSettled(number: number): boolean {
+    return isSettled(this.#db, number);
+  }
+
+  isWaitedFor(number: number): boolean {
+    return this.#memory.waitedFor.has(number, this.at);
+  }
+
+  remove(spec: SpecColumns): void {
+    removeRecords(this.#db, spec);
+    this.#specs.delete(spec.number);
+    this.#arrays.delete(spec.number);
+    this.#rows.delete(spec.number);
   }
 
   salvaged(number: number, idx: number): Salvaged | undefined {

@@ -1,5 +1,5 @@
 import { isLive } from "@berth/core";
-import { overCode, pendingCode, stateOf } from "../../decisions/record/codes.ts";
+import { pendingCode, stateOf } from "../../decisions/record/codes.ts";
 import type { Salvaged } from "../../decisions/record/damage.ts";
 import { taskChange } from "../../decisions/record/feed-row.ts";
 import { closeArray } from "../../decisions/close-array.ts";
@@ -7,10 +7,12 @@ import type { ArrayRecord } from "../../domain/array-record.ts";
 import { chunkOf, unfold } from "./chunks.ts";
 import { arrayDoc, openArray } from "./open-array.ts";
 import type { AttemptRecord, Foreseen, NewRecord, OpenArray, Records, TaskKey } from "../../ports/records.ts";
-import type { ArrayDoc, AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
+import type { AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
 import { attemptKey, chunkKey, clientKeyOf, taskKey } from "./collections.ts";
 import { freshTask } from "../../decisions/record/columns.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
+import { indexed } from "./task-doc.ts";
+import type { TaskRecord } from "./task-doc.ts";
 import { bytes } from "./spec-doc.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 import { damagedSpec, livingElements, salvaged } from "./damaged-docs.ts";
@@ -20,14 +22,11 @@ import { Changes } from "./changes.ts";
 import { Needs, NotLoaded } from "./needs.ts";
 import type { Counters, Work } from "./work.ts";
 
-/** A record before it is stored. */
-export type TaskRecord = Omit<TaskDoc, "_id">;
-
 /** How many elements are looked for at once when a cursor has to step over those that were killed early. */
 const stepsAtOnce = 256;
 
 /** One call of a store within a transaction: what it changes counts only if it ends without an error. */
-export class Batch implements Records {
+export class MongoRecords implements Records {
   readonly at: number;
   readonly changes = new Changes();
   readonly counters: Counters;
@@ -192,7 +191,7 @@ export class Batch implements Records {
   /** Stores a task's or element's new form under a revision of its own, and announces it. */
   announce(row: Omit<TaskRecord, "revision">, spec: SpecDoc, array?: ArrayRecord): TaskDoc {
     const revision = this.nextRevision();
-    const doc = stored({ ...row, revision }, this.at, array && arrayDoc(array));
+    const doc = indexed({ ...row, revision }, this.at, array && arrayDoc(array));
     this.changes.tasks.set(doc._id, doc);
     this.row(revision, spec.user, taskChange(revision, doc, spec, array));
     return doc;
@@ -237,6 +236,19 @@ export class Batch implements Records {
     this.changes.tasks.set(doc._id, doc);
   }
 
+  isSettled(number: number): boolean {
+    return this.task(number, -1)?.unsettled === undefined;
+  }
+
+  remove({ number, is_array: isArray }: SpecColumns): void {
+    const key = this.spec(number)?.client_key;
+    if (key !== undefined && this.key(key)?.number === number) this.changes.keys.set(key, undefined);
+    if (isArray === 1) this.changes.remains.add(number);
+    else for (const { _id } of this.history(number, -1)) this.changes.attempts.set(_id, undefined);
+    this.changes.tasks.set(taskKey(number, -1), undefined);
+    this.changes.specs.set(number, undefined);
+  }
+
   row(revision: number, user: string | null, row: Buffer): void {
     this.changes.rows.push({ revision, user, row });
   }
@@ -253,36 +265,19 @@ export class Batch implements Records {
   }
 }
 
-/** The document of a record: what its state says of it, for indexes to find it by. */
-function stored(row: TaskRecord, at: number, array: ArrayDoc | undefined): TaskDoc {
-  const { live: _, parents, ...columns } = row;
-  const isLiving = row.state < overCode;
-  const isOver = row.state === overCode && row.idx < 0;
-  return {
-    ...columns,
-    _id: taskKey(row.number, row.idx),
-    ...(isLiving ? { live: 1 as const } : {}),
-    ...(parents && row.state === pendingCode ? { parents } : {}),
-    ...(array ? { array } : {}),
-    ...(isOver && row.over_at === undefined ? { over_at: at } : {}),
-    // An array goes with its elements, when all of them are folded.
-    ...(isOver && row.phase === undefined && row.unsettled === undefined ? { phase: 0 as const } : {}),
-  };
-}
-
 function* following(number: number, from: number, upTo: number, step: number): Generator<string> {
   for (let idx = from; idx <= upTo; idx += step) yield taskKey(number, idx);
 }
 
 /** Runs one call on what is in hand, and keeps what it changes; loads what is missing and runs it again. What it throws is its own: nothing of it is kept. */
-export async function decide<T>(work: Work, call: (batch: Batch) => T): Promise<T> {
+export async function decide<T>(work: Work, call: (records: MongoRecords) => T): Promise<T> {
   for (;;) {
-    const batch = new Batch(work);
+    const records = new MongoRecords(work);
     try {
-      const value = call(batch);
-      batch.flush();
-      work.changes.merge(batch.changes);
-      Object.assign(work.counters, batch.counters);
+      const value = call(records);
+      records.flush();
+      work.changes.merge(records.changes);
+      Object.assign(work.counters, records.counters);
       return value;
     } catch (error) {
       if (!(error instanceof NotLoaded)) throw error;
