@@ -63,7 +63,7 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: "unable-for-ever",
     what: "a task that its hosts are unable to start is tried once more than is said",
-    file: "services/storage/src/domain/news.ts",
+    file: "services/storage/src/domain/report-event.ts",
     find: "refused < refusedAtMost[blame]",
     replace: "refused <= refusedAtMost[blame]",
     tests: contract,

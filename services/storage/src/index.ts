@@ -8,6 +8,6 @@ export { migrations } from "./adapters/sqlite/schema.ts";
 export { diskFileStore } from "./adapters/disk/disk-file-store.ts";
 export { fileStoreService } from "./adapters/grpc/file-store-service.ts";
 export { taskStoreService } from "./adapters/grpc/task-store-service.ts";
-export { keepHouse } from "./app/keep-house.ts";
+export { runHousekeeping } from "./app/housekeeping.ts";
 export type { LogState, StoredTask, TaskStore } from "./ports/task-store.ts";
 export type { FileStore, NewFile, OpenFile, OutputStream, Owner } from "./ports/file-store.ts";

@@ -6,7 +6,7 @@ import { followRevokedHosts } from "./adapters/grpc/revoked-hosts.ts";
 import { servicesOf } from "./adapters/grpc/services.ts";
 import { storeMetrics } from "./adapters/metrics/store-metrics.ts";
 import { keepDrafts } from "./app/keep-drafts.ts";
-import { keepHouse } from "./app/keep-house.ts";
+import { runHousekeeping } from "./app/housekeeping.ts";
 import { readStorageConfig } from "./config.ts";
 import { openStore } from "./open-store.ts";
 
@@ -30,7 +30,7 @@ await runGrpcService(
       opened(store) {
         services = servicesOf(store, files, metrics, logger, { knowsAgents: trust.identity !== undefined });
         nowReady();
-        return Promise.all([keepHouse(store, logger, signal), keepDrafts(files, logger, signal)]);
+        return Promise.all([runHousekeeping(store, logger, signal), keepDrafts(files, logger, signal)]);
       },
       logger,
       problems,

@@ -2,7 +2,7 @@ import { singleInstanceLock } from "@berth/database";
 import type { Closing, Logger } from "@berth/runtime";
 import type { storeMetrics } from "./adapters/metrics/store-metrics.ts";
 import { openSqliteStore } from "./adapters/sqlite/open-store.ts";
-import type { Housekeeping } from "./app/keep-house.ts";
+import type { Housekeeping } from "./app/housekeeping.ts";
 import type { StorageConfig } from "./config.ts";
 import type { TaskStore } from "./ports/task-store.ts";
 

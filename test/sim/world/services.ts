@@ -4,7 +4,7 @@ import { fifoRanking } from "@berth/plugins";
 import { retry, silentLogger, sleep } from "@berth/runtime";
 import type { Logger } from "@berth/runtime";
 import { grpcPlanStore, natsDispatcher, policyWith, Scheduler } from "@berth/scheduler";
-import { keepHouse, sqliteTaskStore, taskStoreService } from "@berth/storage";
+import { runHousekeeping, sqliteTaskStore, taskStoreService } from "@berth/storage";
 import type { FileStore } from "@berth/storage";
 import { startWatching } from "@berth/watcher";
 import { simBus } from "./bus.ts";
@@ -41,7 +41,7 @@ export function startStorage(
   { logger, signal }: Omit<ProcessDeps, "store">,
 ): Started & { readonly service: StoreService } {
   const store = sqliteTaskStore(database, { now: Date.now });
-  return { service: taskStoreService(store, noFiles), running: keepHouse(store, logger, signal) };
+  return { service: taskStoreService(store, noFiles), running: runHousekeeping(store, logger, signal) };
 }
 
 /** Between the end of a run's lease and giving it up: more than clocks here may differ by within a lease. */

@@ -1,6 +1,6 @@
 import { invalidField } from "@berth/core";
 import type { ListTasksRequest } from "@berth/contracts/store";
-import { findNeeds, findTask } from "../decisions/find-task.ts";
+import { foreseeFind, findTask } from "../decisions/find-task.ts";
 import { filterOf } from "../decisions/list-filter.ts";
 import { unlessUnreadable } from "../decisions/record/damage.ts";
 import { shortMessage } from "../decisions/record/task-message.ts";
@@ -19,7 +19,7 @@ export async function listTasks(engine: Engine, request: ListTasksRequest): Prom
 function byId(engine: Engine, { request: { taskIds }, wanted }: PageRequest): Promise<Page> {
   return engine.ask(
     (look) => {
-      for (const id of taskIds) findNeeds(look, id);
+      for (const id of taskIds) foreseeFind(look, id);
     },
     (records) => ({
       tasks: taskIds.flatMap((id) => {

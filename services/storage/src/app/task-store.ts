@@ -1,13 +1,13 @@
-import { findNeeds, findTask, wholeMessage, wholeNeeds } from "../decisions/find-task.ts";
+import { foreseeFind, findTask, wholeMessage, foreseeWhole } from "../decisions/find-task.ts";
 import { acquireLease, releaseLease } from "../decisions/lease.ts";
-import { lookUpNeeds, lookUpRuns } from "../decisions/look-up.ts";
+import { foreseeLookUp, lookUpRuns } from "../decisions/look-up.ts";
 import { isLossDue, loseRuns } from "../decisions/lose-runs.ts";
-import { commitPlan, planNeeds } from "../decisions/plan.ts";
+import { commitPlan, foreseePlan } from "../decisions/plan.ts";
 import { stateOf } from "../decisions/record/codes.ts";
-import { requestNeeds, requestOne } from "../decisions/request.ts";
-import { archiveNeeds, archiveOne, deleteNeeds, deleteOne } from "../decisions/retire.ts";
-import { submitNeeds, submitOne } from "../decisions/submit.ts";
-import { applyReport, reportNeeds } from "../decisions/take-report.ts";
+import { foreseeRequest, requestOne } from "../decisions/request.ts";
+import { foreseeArchive, archiveOne, foreseeDelete, deleteOne } from "../decisions/retire.ts";
+import { foreseeSubmit, submitOne } from "../decisions/submit.ts";
+import { applyReport, foreseeReport } from "../decisions/take-report.ts";
 import { changeLimit } from "../decisions/update.ts";
 import type { Engine } from "../ports/engine.ts";
 import type { TaskStore } from "../ports/task-store.ts";
@@ -22,16 +22,16 @@ export function makeTaskStore(engine: Engine): TaskStore {
   const { epoch } = engine;
   const get: TaskStore["get"] = ({ taskId, user }) =>
     engine.ask(
-      (look) => wholeNeeds(look, taskId),
+      (look) => foreseeWhole(look, taskId),
       (records) => wholeMessage(records, visibleTo(user, taskId, findTask(records, taskId))),
     );
   return {
     epoch,
     reserveId: () => engine.reserveNumber(),
-    submit: (tasks) => engine.writeEach(tasks, submitNeeds, submitOne),
+    submit: (tasks) => engine.writeEach(tasks, foreseeSubmit, submitOne),
     commitPlan: (plan) =>
       engine.write({
-        foresee: (look) => planNeeds(look, plan),
+        foresee: (look) => foreseePlan(look, plan),
         decide: (records) => commitPlan(records, epoch, plan),
         weight: plan.placements.length + plan.ends.length,
         isUrgent: true,
@@ -39,17 +39,19 @@ export function makeTaskStore(engine: Engine): TaskStore {
     applyReports: ({ reports }) =>
       takeEach(reports, (report) =>
         engine.write({
-          foresee: (look) => reportNeeds(look, epoch, report),
+          foresee: (look) => foreseeReport(look, epoch, report),
           decide: (records) => applyReport(records, epoch, report),
           weight: report.statuses.length,
         }),
       ),
     request: async (request) => ({
-      results: await engine.writeEach(request.taskIds, requestNeeds, (records, id) => requestOne(records, id, request)),
+      results: await engine.writeEach(request.taskIds, foreseeRequest, (records, id) =>
+        requestOne(records, id, request),
+      ),
     }),
     async updateTask(request) {
       await engine.write({
-        foresee: (look) => requestNeeds(look, request.taskId),
+        foresee: (look) => foreseeRequest(look, request.taskId),
         decide: (records) => changeLimit(records, request),
       });
       return get({ taskId: request.taskId, user: "" });
@@ -66,10 +68,10 @@ export function makeTaskStore(engine: Engine): TaskStore {
     },
     fold: (limit) => engine.fold(limit),
     expired: (afterMs, limit) => engine.expired(afterMs, limit),
-    archive: async (taskIds) => countTrue(await engine.writeEach(taskIds, archiveNeeds, archiveOne)),
+    archive: async (taskIds) => countTrue(await engine.writeEach(taskIds, foreseeArchive, archiveOne)),
     async deleteRecords(afterMs, limit) {
       const { numbers, more } = await engine.deletable(afterMs, limit);
-      return { done: countTrue(await engine.writeEach(numbers, deleteNeeds, deleteOne)), more };
+      return { done: countTrue(await engine.writeEach(numbers, foreseeDelete, deleteOne)), more };
     },
     syncHosts: (request) => engine.syncHosts(request),
     acquireLease: (request) => engine.write({ decide: (records) => acquireLease(records, request) }),
@@ -83,7 +85,7 @@ export function makeTaskStore(engine: Engine): TaskStore {
     },
     lookUpRuns: (request) =>
       engine.askNow(
-        (look) => lookUpNeeds(look, epoch, request),
+        (look) => foreseeLookUp(look, epoch, request),
         (records) => lookUpRuns(records, epoch, request),
       ),
     listHosts: () => engine.listHosts(),
@@ -95,7 +97,7 @@ export function makeTaskStore(engine: Engine): TaskStore {
     },
     logState: (taskId) =>
       engine.ask(
-        (look) => findNeeds(look, taskId),
+        (look) => foreseeFind(look, taskId),
         (records) => {
           const found = findTask(records, taskId);
           return found && logStateOf(found);

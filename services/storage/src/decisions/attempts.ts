@@ -1,7 +1,7 @@
 import type { Reason } from "@berth/core";
 import { chargeOf } from "./record/charge.ts";
 import { outcomeCode } from "./record/codes.ts";
-import type { News } from "./news.ts";
+import type { ReportedStatus } from "./reported-status.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 import type { AttemptRecord, Records, TaskKey } from "../ports/records.ts";
 
@@ -10,7 +10,7 @@ export const lostBefore = (records: Records, row: TaskColumns): number =>
   records.attemptsBefore(row, row.attempt).filter(({ outcome }) => outcome === outcomeCode("lost")).length;
 
 /** Keeps an attempt that its host refused; nothing ran. */
-export function keepAttempt(records: Records, { attempt, hostId, reason }: News, task: TaskKey): void {
+export function keepAttempt(records: Records, { attempt, hostId, reason }: ReportedStatus, task: TaskKey): void {
   if (records.attempt(task, attempt)) return;
   records.putAttempt(task, {
     ...givenUp(attempt, hostId, reason, records.at),
@@ -30,7 +30,7 @@ const givenUp = (attempt: number, host: string, reason: Reason, endedAt: number)
 });
 
 /** What a run used that was superseded or given up is known only now; it was used all the same. Beside its task, whose end stands; once. */
-export function keepLateUse(records: Records, news: News, task: TaskKey, spec: SpecColumns): void {
+export function keepLateUse(records: Records, news: ReportedStatus, task: TaskKey, spec: SpecColumns): void {
   const { usage, endTime } = news.status;
   if (news.phase !== "ended" || !usage) return;
   const known = records.attempt(task, news.attempt);

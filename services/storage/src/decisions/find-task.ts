@@ -7,7 +7,7 @@ import { shortMessage, unrecordedRow, usageOf } from "./record/task-message.ts";
 import type { Found } from "./record/task-message.ts";
 import type { Foreseen, Records } from "../ports/records.ts";
 
-export function findNeeds(look: Foreseen, taskId: string): void {
+export function foreseeFind(look: Foreseen, taskId: string): void {
   const id = readId(taskId);
   if (id) look.task(id.number, id.idx);
 }
@@ -39,8 +39,8 @@ function findSound(records: Records, number: number, idx: number): Found | undef
   return row && { row, spec, array: undefined };
 }
 
-export function wholeNeeds(look: Foreseen, taskId: string): void {
-  findNeeds(look, taskId);
+export function foreseeWhole(look: Foreseen, taskId: string): void {
+  foreseeFind(look, taskId);
   const id = readId(taskId);
   if (id) look.runSpec(id.number);
 }

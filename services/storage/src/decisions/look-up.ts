@@ -7,7 +7,7 @@ import { unlessUnreadable } from "./record/damage.ts";
 import { readId } from "./record/task-life.ts";
 import type { Foreseen, Records } from "../ports/records.ts";
 
-export function lookUpNeeds(look: Foreseen, epoch: string, { runs, assign, specsOf }: LookUpRunsRequest): void {
+export function foreseeLookUp(look: Foreseen, epoch: string, { runs, assign, specsOf }: LookUpRunsRequest): void {
   for (const run of [...runs, ...assign, ...specsOf]) {
     const id = run.epoch === epoch ? readId(run.taskId) : undefined;
     if (id) look.task(id.number, id.idx);

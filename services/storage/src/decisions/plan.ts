@@ -11,7 +11,7 @@ import { freshTask } from "./record/columns.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 import type { Foreseen, OpenArray, Records } from "../ports/records.ts";
 
-export function planNeeds(look: Foreseen, { placements, ends }: CommitPlanRequest): void {
+export function foreseePlan(look: Foreseen, { placements, ends }: CommitPlanRequest): void {
   for (const { taskId, attempt } of placements) {
     const id = readId(taskId);
     if (!id) continue;

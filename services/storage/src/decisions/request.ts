@@ -14,7 +14,7 @@ import { endRecord } from "./plan.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 import type { Foreseen, OpenArray, Records } from "../ports/records.ts";
 
-export function requestNeeds(look: Foreseen, taskId: string): void {
+export function foreseeRequest(look: Foreseen, taskId: string): void {
   const id = readId(taskId);
   if (id) look.task(id.number, id.idx);
 }

@@ -6,7 +6,7 @@ import type { Foreseen, Records } from "../ports/records.ts";
 
 const archivedCode = stateCode("archived");
 
-export function archiveNeeds(look: Foreseen, taskId: string): void {
+export function foreseeArchive(look: Foreseen, taskId: string): void {
   const id = readId(taskId);
   if (id && id.idx < 0) look.task(id.number, -1);
 }
@@ -36,7 +36,7 @@ function repaired(records: Records, number: number) {
   return whole(records, number);
 }
 
-export function deleteNeeds(look: Foreseen, number: number): void {
+export function foreseeDelete(look: Foreseen, number: number): void {
   look.task(number, -1);
   look.removal(number);
 }

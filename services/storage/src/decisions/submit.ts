@@ -12,7 +12,7 @@ import type { StoredTask } from "../ports/task-store.ts";
 import type { SpecColumns } from "./record/columns.ts";
 import type { Foreseen, NewRecord, Records } from "../ports/records.ts";
 
-export function submitNeeds(look: Foreseen, { task }: StoredTask): void {
+export function foreseeSubmit(look: Foreseen, { task }: StoredTask): void {
   const user = task.runSpec?.identity?.user;
   if (user !== undefined && task.clientKey !== "") look.clientKey(user, task.clientKey);
   for (const { taskId } of task.runSpec?.spec?.dependencies ?? []) {

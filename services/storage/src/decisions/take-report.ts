@@ -24,14 +24,14 @@ import { phaseFromWire } from "./record/report-phase.ts";
 import { lifeOf, readId } from "./record/task-life.ts";
 import { count } from "../domain/array-record.ts";
 import { afterLoss } from "../domain/loss.ts";
-import { endOfUnable, eventOf, speaksAgainstHost } from "../domain/news.ts";
+import { endOfUnable, eventOf, speaksAgainstHost } from "../domain/report-event.ts";
 import { keepAttempt, keepLateUse, lostBefore } from "./attempts.ts";
 import { giveUp } from "./lose-runs.ts";
-import type { News } from "./news.ts";
+import type { ReportedStatus } from "./reported-status.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 import type { Foreseen, OpenArray, Records } from "../ports/records.ts";
 
-export function reportNeeds(look: Foreseen, epoch: string, { statuses }: ReportRequest): void {
+export function foreseeReport(look: Foreseen, epoch: string, { statuses }: ReportRequest): void {
   for (const { run } of statuses) {
     const id = run?.epoch === epoch ? readId(run.taskId) : undefined;
     if (id) look.task(id.number, id.idx);
@@ -81,7 +81,14 @@ function answer(records: Records, epoch: string, hostId: string, status: RunStat
   // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
   if (attempt === row.attempt && row.host !== hostId) return ReportAnswer.UNKNOWN;
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
-  const said: News = { hostId, status, phase, attempt, outcome, reason: status.reason ?? { code: "", message: "" } };
+  const said: ReportedStatus = {
+    hostId,
+    status,
+    phase,
+    attempt,
+    outcome,
+    reason: status.reason ?? { code: "", message: "" },
+  };
   const array = spec.is_array === 1 ? records.array(id.number) : undefined;
   if (retriesLost(records, said, row)) return ReportAnswer.COMMITTED;
   const news = phase === "refused" ? notForEver(records, said, row, array) : said;
@@ -110,7 +117,11 @@ function answer(records: Records, epoch: string, hostId: string, status: RunStat
 }
 
 /** Whether its host lost a run, and its task asked to be tried again then; elsewhere, if another host can take it. */
-function retriesLost(records: Records, { phase, outcome, attempt, reason, status }: News, row: TaskColumns): boolean {
+function retriesLost(
+  records: Records,
+  { phase, outcome, attempt, reason, status }: ReportedStatus,
+  row: TaskColumns,
+): boolean {
   if (phase !== "ended" || outcome !== "lost" || attempt !== row.attempt || !isLive(stateOf(row.state))) return false;
   const lease = leaseOf(row);
   if (lease?.after !== "retry") return false;
@@ -119,7 +130,12 @@ function retriesLost(records: Records, { phase, outcome, attempt, reason, status
 }
 
 /** A refusal; or the end of its task, where hosts were unable to start it too often. */
-function notForEver(records: Records, said: News, row: TaskColumns, array: OpenArray | undefined): News {
+function notForEver(
+  records: Records,
+  said: ReportedStatus,
+  row: TaskColumns,
+  array: OpenArray | undefined,
+): ReportedStatus {
   if (!speaksAgainstHost(said.reason)) return said;
   if (row.state !== placedCode || row.attempt !== said.attempt || lifeOf(row, array).request === "kill") return said;
   const earlier = records
@@ -133,7 +149,7 @@ function notForEver(records: Records, said: News, row: TaskColumns, array: OpenA
 /** Writes a move that the state machine allows, with the sums, and the array's side of it. */
 function takeIn(
   records: Records,
-  news: News,
+  news: ReportedStatus,
   row: TaskColumns,
   spec: SpecColumns,
   array: OpenArray | undefined,
@@ -157,7 +173,7 @@ function takeIn(
 
 function changed(
   records: Records,
-  news: News,
+  news: ReportedStatus,
   row: TaskColumns,
   array: OpenArray | undefined,
   isOver: boolean,
@@ -212,7 +228,7 @@ function changed(
 /** Back to pending; or, where its end was asked for meanwhile, over. */
 function refused(
   records: Records,
-  { reason }: News,
+  { reason }: ReportedStatus,
   row: TaskColumns,
   array: OpenArray | undefined,
   isOver: boolean,
@@ -236,5 +252,5 @@ function refused(
 }
 
 /** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
-const isGivenUp = (row: TaskColumns, { attempt, phase }: News): boolean =>
+const isGivenUp = (row: TaskColumns, { attempt, phase }: ReportedStatus): boolean =>
   phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;

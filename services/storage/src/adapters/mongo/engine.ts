@@ -1,5 +1,5 @@
 import { AppError } from "@berth/core";
-import type { Housekeeping } from "../../app/keep-house.ts";
+import type { Housekeeping } from "../../app/housekeeping.ts";
 import type { Engine } from "../../ports/engine.ts";
 import { decide } from "./records.ts";
 import type { MongoRecords } from "./records.ts";
@@ -17,7 +17,7 @@ import { withAppErrors } from "./calls.ts";
 import type { MongoOptions } from "./options.ts";
 import { Purge } from "./purge.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { HouseClock, endedBefore } from "./retention.ts";
+import { RetentionClock, endedBefore } from "./retention.ts";
 import type { Place } from "./retention.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
@@ -25,7 +25,7 @@ import { StaleSessions } from "./stale-sessions.ts";
 import { TaskCache } from "./task-cache.ts";
 import { transactions } from "./transactions.ts";
 import type { Call } from "./transactions.ts";
-import { Needs } from "./needs.ts";
+import { ToLoad } from "./to-load.ts";
 import { Work } from "./work.ts";
 
 export interface MongoEngine extends Engine, Housekeeping {
@@ -51,7 +51,7 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
   const hosts = new Hosts(calls, clock);
   clock.onSet = () => hosts.interrupted();
   const specs = new SpecCache();
-  const houseClock = new HouseClock(onClockJump);
+  const retentionClock = new RetentionClock(onClockJump);
 
   const staleSessions = new StaleSessions(calls, copy, clock);
   const commit = transactions({
@@ -85,32 +85,32 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
     }
   });
 
-  const write = <T>(needs: Call["needs"], fn: (records: MongoRecords) => T, weight = 1): Promise<T> =>
-    loop.run({ needs, decide: fn }, weight) as Promise<T>;
-  const needNothing = () => {};
+  const write = <T>(foresee: Call["foresee"], fn: (records: MongoRecords) => T, weight = 1): Promise<T> =>
+    loop.run({ foresee, decide: fn }, weight) as Promise<T>;
+  const foreseeNothing = () => {};
   /** Items that are results of their own. */
   const writeEach = <I, R>(
     items: readonly I[],
-    needs: (needs: Needs, item: I) => void,
+    foresee: (toLoad: ToLoad, item: I) => void,
     fn: (records: MongoRecords, item: I) => R,
   ): Promise<R[]> =>
     Promise.all(
       items.map((item) =>
         write(
-          (all) => needs(all, item),
+          (toLoad) => foresee(toLoad, item),
           (records) => fn(records, item),
         ),
       ),
     );
 
   /** Answers from documents that are read for it; writes nothing. */
-  async function inspect<T>(needs: Call["needs"], fn: (records: MongoRecords) => T, session?: Session): Promise<T> {
-    return answer(new Work(calls, opened, hosts.known, clock.now(), session, specs), needs, fn);
+  async function inspect<T>(foresee: Call["foresee"], fn: (records: MongoRecords) => T, session?: Session): Promise<T> {
+    return answer(new Work(calls, opened, hosts.known, clock.now(), session, specs), foresee, fn);
   }
-  async function answer<T>(work: Work, needs: Call["needs"], fn: (records: MongoRecords) => T): Promise<T> {
-    const all = new Needs();
-    needs(all);
-    await work.load(all);
+  async function answer<T>(work: Work, foresee: Call["foresee"], fn: (records: MongoRecords) => T): Promise<T> {
+    const toLoad = new ToLoad();
+    foresee(toLoad);
+    await work.load(toLoad);
     return decide(work, fn);
   }
   /** The writer document; a commit of another copy tells the time, too. */
@@ -122,12 +122,12 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
   const hostsNow = async () => hosts.at((await lookNow()).hosts_revision);
   /** So long ago by a clock that is believed; undefined while it is not. */
   const longAgo = (afterMs: number): Promise<number | undefined> =>
-    write(needNothing, (records) => (houseClock.believes(records) ? records.at - afterMs : undefined));
+    write(foreseeNothing, (records) => (retentionClock.believes(records) ? records.at - afterMs : undefined));
 
   let deletedUpTo: Place | undefined;
   const engine: MongoEngine = {
     epoch,
-    write: ({ foresee = needNothing, decide: fn, weight }) => write(foresee, fn, weight),
+    write: ({ foresee = foreseeNothing, decide: fn, weight }) => write(foresee, fn, weight),
     writeEach,
     ask: (foresee, fn) => inspect(foresee, fn),
     async askNow(foresee, fn) {
@@ -135,7 +135,7 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
       const known = await hosts.at(writer.hosts_revision);
       return answer(new Work(calls, writer, known, clock.now(), undefined, specs), foresee, fn);
     },
-    reserveNumber: () => write(needNothing, (records) => records.nextNumber()),
+    reserveNumber: () => write(foreseeNothing, (records) => records.nextNumber()),
     async silenceOf(hostId) {
       const isKnown = (await hostsNow()).has(hostId);
       const silentMs = isKnown ? (await hosts.silentMs([hostId])).get(hostId)! : 0;
@@ -159,7 +159,7 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
     },
     async syncHosts(request) {
       const writer = await lookNow();
-      const refused = await hosts.sync(request, writer.hosts_revision, (fn) => write(needNothing, fn));
+      const refused = await hosts.sync(request, writer.hosts_revision, (fn) => write(foreseeNothing, fn));
       return { epoch, term: writer.leases.find(({ name }) => name === "scheduler")?.term ?? 0, refused };
     },
     snapshot: (signal) =>
@@ -188,7 +188,7 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
     },
   };
   const purge = new Purge({ calls, feed, limits, now: () => clock.now(), write });
-  const folder = new Folder(calls, (call, weight) => write(call.needs, call.decide, weight));
+  const folder = new Folder(calls, (call, weight) => write(call.foresee, call.decide, weight));
   const lost = await giveUpRestored(calls, opened, write).catch(async (error: unknown) => {
     await feed.close();
     throw error;

@@ -87,10 +87,10 @@ export class Folder {
   async #fold(number: number, keys: readonly string[], chunk: number, afterMs: number): Promise<number> {
     const key = chunkKey(number, chunk);
     const call: Call = {
-      needs(needs) {
-        needs.tasks.add(taskKey(number, -1));
-        for (const record of keys) needs.tasks.add(record);
-        needs.chunks.add(key);
+      foresee(toLoad) {
+        toLoad.tasks.add(taskKey(number, -1));
+        for (const record of keys) toLoad.tasks.add(record);
+        toLoad.chunks.add(key);
       },
       decide: (records) => foldChunk(records, number, keys, key, records.at - afterMs),
     };
@@ -104,7 +104,7 @@ export class Folder {
     if ((await this.#calls.find("tasks", elements, { limit: 1, projection: { _id: 1 } })).length > 0) return;
     await this.#write(
       {
-        needs: (needs) => needs.tasks.add(taskKey(number, -1)),
+        foresee: (toLoad) => toLoad.tasks.add(taskKey(number, -1)),
         decide(records) {
           const whole = records.task(number, -1);
           if (!whole?.unsettled) return;

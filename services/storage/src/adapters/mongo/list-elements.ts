@@ -33,7 +33,7 @@ export async function pageOfElements(
 ): Promise<Page> {
   const number = readId(request.arrayId)?.number ?? 0;
   const { whole, spec } = await inspect(
-    (needs) => needs.task(number, -1),
+    (toLoad) => toLoad.task(number, -1),
     (records) => ({ whole: records.task(number, -1), spec: records.spec(number) }),
   );
   if (!whole?.array || !spec) return { tasks: [], nextPageToken: "" };

@@ -10,7 +10,7 @@ import type { MongoCalls, Query } from "./calls.ts";
 import { taskKey } from "./collections.ts";
 import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { findTask } from "../../decisions/find-task.ts";
-import type { Needs } from "./needs.ts";
+import type { ToLoad } from "./to-load.ts";
 
 /** How many records one call looks at before it answers with what it found, and how many it reads at once. */
 const looksAtOnce = 2_000;
@@ -18,7 +18,7 @@ const readsAtOnce = 200;
 
 export interface ListDeps {
   readonly calls: MongoCalls;
-  inspect<T>(needs: (needs: Needs) => void, decide: (records: MongoRecords) => T): Promise<T>;
+  inspect<T>(foresee: (toLoad: ToLoad) => void, decide: (records: MongoRecords) => T): Promise<T>;
 }
 
 /** Tasks and whole arrays, newest first. */
@@ -28,8 +28,8 @@ export async function pageOfTasks(deps: ListDeps, { request, size, wanted }: Pag
   for (let looked = 0; ;) {
     const { numbers, isLast } = await nextNumbers(deps.calls, request, before);
     const found = await deps.inspect(
-      (needs) => {
-        for (const number of numbers) needs.task(number, -1);
+      (toLoad) => {
+        for (const number of numbers) toLoad.task(number, -1);
       },
       (records) => numbers.map((number) => unlessUnreadable(() => findTask(records, `${number}`))),
     );

@@ -42,7 +42,7 @@ export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: stri
 export async function giveUpRestored(
   calls: MongoCalls,
   writer: WriterDoc,
-  write: (needs: Call["needs"], decide: (records: MongoRecords) => number) => Promise<number>,
+  write: (foresee: Call["foresee"], decide: (records: MongoRecords) => number) => Promise<number>,
 ): Promise<number> {
   const { renewed_at: upTo } = writer;
   if (upTo === undefined) return 0;
@@ -55,8 +55,8 @@ export async function giveUpRestored(
     const last = found.at(-1);
     if (!last) break;
     lost += await write(
-      (needs) => {
-        for (const { number, idx } of rows) needs.task(number, idx);
+      (toLoad) => {
+        for (const { number, idx } of rows) toLoad.task(number, idx);
       },
       (records) => {
         const live = rows

@@ -15,7 +15,7 @@ export interface PurgeDeps {
   readonly limits: FeedLimits;
   /** The database's clock. */
   now(): number;
-  write(needs: Call["needs"], decide: (records: MongoRecords) => void): Promise<void>;
+  write(foresee: Call["foresee"], decide: (records: MongoRecords) => void): Promise<void>;
   /** Our own clock, in ms; it only measures how long a mark has been there. */
   readonly elapsed?: () => number;
 }

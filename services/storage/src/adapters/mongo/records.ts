@@ -19,7 +19,7 @@ import { damagedSpec, livingElements, salvaged } from "./damaged-docs.ts";
 import { hostOf } from "./host-doc.ts";
 import { putHost } from "./hosts.ts";
 import { Changes } from "./changes.ts";
-import { Needs, NotLoaded } from "./needs.ts";
+import { ToLoad, NotLoaded } from "./to-load.ts";
 import type { Counters, Work } from "./work.ts";
 
 /** How many elements are looked for at once when a cursor has to step over those that were killed early. */
@@ -45,9 +45,9 @@ export class MongoRecords implements Records {
 
   /** Asks for much at once (specs, tasks, attempts) before it is looked at one by one: each lack runs the decision again from its beginning. */
   foresee(add: (look: Foreseen) => void): void {
-    const needs = new Needs();
-    add(needs);
-    if (!this.#work.holds(needs)) throw new NotLoaded(add);
+    const toLoad = new ToLoad();
+    add(toLoad);
+    if (!this.#work.holds(toLoad)) throw new NotLoaded(add);
   }
 
   nextRevision(): number {
@@ -281,7 +281,7 @@ export async function decide<T>(work: Work, call: (records: MongoRecords) => T):
       return value;
     } catch (error) {
       if (!(error instanceof NotLoaded)) throw error;
-      await work.load(error.needs);
+      await work.load(error.toLoad);
     }
   }
 }

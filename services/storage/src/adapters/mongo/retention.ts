@@ -4,7 +4,7 @@ import type { MongoRecords } from "./records.ts";
 import type { MongoCalls } from "./calls.ts";
 
 /** Whether the clock is believed for what removes things. All copies share when it was; each doubts from its own beginning. */
-export class HouseClock {
+export class RetentionClock {
   readonly #onDoubt: (believedAtMs: number, nowMs: number) => void;
   #doubt: Omit<ClockSeen, "believedAtMs"> = {};
 

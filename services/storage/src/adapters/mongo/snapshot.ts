@@ -7,10 +7,10 @@ import { openArray } from "./open-array.ts";
 import type { MongoRecords } from "./records.ts";
 import type { MongoCalls, Session } from "./calls.ts";
 import type { TaskDoc, WriterDoc } from "./collections.ts";
-import { findNeeds, findTask } from "../../decisions/find-task.ts";
+import { foreseeFind, findTask } from "../../decisions/find-task.ts";
 import type { Hosts } from "./hosts.ts";
 import { toTasks } from "./task-doc.ts";
-import type { Needs } from "./needs.ts";
+import type { ToLoad } from "./to-load.ts";
 
 const rowsAtOnce = 500;
 
@@ -19,7 +19,7 @@ export interface SnapshotDeps {
   readonly hosts: Hosts;
   token(seq: number): string;
   /** Answers from documents that are read for it, in that session. */
-  inspect<T>(needs: (needs: Needs) => void, decide: (records: MongoRecords) => T, session: Session): Promise<T>;
+  inspect<T>(foresee: (toLoad: ToLoad) => void, decide: (records: MongoRecords) => T, session: Session): Promise<T>;
 }
 
 /** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
@@ -48,17 +48,17 @@ export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncG
 }
 
 function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, session: Session): Promise<Buffer[]> {
-  const needs = (wanted: Needs) => {
-    for (const row of rows) wanted.specs.add(row.number);
+  const foresee = (toLoad: ToLoad) => {
+    for (const row of rows) toLoad.specs.add(row.number);
   };
   return deps.inspect(
-    needs,
+    foresee,
     (records) => {
       const waits = rows.map((row) =>
         (unlessUnreadable(() => dependenciesOf(records, row)) ?? []).filter((taskId) => !told.has(taskId)),
       );
       records.foresee((wanted) => {
-        for (const taskId of waits.flat()) findNeeds(wanted, taskId);
+        for (const taskId of waits.flat()) foreseeFind(wanted, taskId);
       });
       // Run again where a parent was not in hand yet: what was told is known only at its end.
       const toldNow = new Set<string>();

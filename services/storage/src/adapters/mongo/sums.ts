@@ -21,11 +21,11 @@ export class Sums {
   }
 
   /** A task takes (1) or leaves (-1) its place on a host. */
-  loaded(host: string, direction: 1 | -1, needs: { readonly cpu_milli: number; readonly memory_bytes: number }): void {
+  loaded(host: string, direction: 1 | -1, toLoad: { readonly cpu_milli: number; readonly memory_bytes: number }): void {
     this.#add(
       `load\0${host}`,
       { kind: "load", host },
-      { live: direction, cpu_milli: direction * needs.cpu_milli, memory_bytes: direction * needs.memory_bytes },
+      { live: direction, cpu_milli: direction * toLoad.cpu_milli, memory_bytes: direction * toLoad.memory_bytes },
     );
   }
 

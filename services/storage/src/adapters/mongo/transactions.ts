@@ -7,7 +7,7 @@ import type { HostDoc, WriterDoc } from "./collections.ts";
 import type { Outcome } from "./commit-loop.ts";
 import type { FeedRow } from "./changes.ts";
 import { epochChanged, isDuplicateKey, isPassing, isTransient, isUnanswered, isUnknownCommit } from "./errors.ts";
-import { Needs } from "./needs.ts";
+import { ToLoad } from "./to-load.ts";
 import type { SpecCache } from "./spec-cache.ts";
 import type { StaleSessions } from "./stale-sessions.ts";
 import type { TaskCache } from "./task-cache.ts";
@@ -15,7 +15,7 @@ import { Work } from "./work.ts";
 
 /** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
 export interface Call {
-  readonly needs: (needs: Needs) => void;
+  readonly foresee: (toLoad: ToLoad) => void;
   readonly decide: (records: MongoRecords) => unknown;
 }
 
@@ -164,9 +164,9 @@ class Attempt {
       specs,
       tasks.at(writer.turn),
     );
-    const needs = new Needs();
-    for (const call of this.#batch) call.needs(needs);
-    await work.load(needs);
+    const toLoad = new ToLoad();
+    for (const call of this.#batch) call.foresee(toLoad);
+    await work.load(toLoad);
     for (const call of this.#batch) {
       try {
         this.outcomes.push({ value: await decide(work, call.decide) });

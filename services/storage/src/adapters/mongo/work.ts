@@ -6,8 +6,8 @@ import type { CollectionName } from "./collections.ts";
 import { DamagedDocs } from "./damaged-docs.ts";
 import type { MongoCalls, Session, Write } from "./calls.ts";
 import { Changes } from "./changes.ts";
-import { are, missing, NotLoaded } from "./needs.ts";
-import type { Needs } from "./needs.ts";
+import { are, missing, NotLoaded } from "./to-load.ts";
+import type { ToLoad } from "./to-load.ts";
 import { toTask } from "./task-doc.ts";
 import { writesOf } from "./writes.ts";
 import { bytes, specProjection, toSpec } from "./spec-doc.ts";
@@ -74,7 +74,7 @@ export class Work {
 
   spec(number: number): SpecDoc | undefined {
     if (this.changes.specs.has(number)) return this.changes.specs.get(number);
-    if (!this.#specs.has(number)) throw new NotLoaded((needs) => needs.specs.add(number));
+    if (!this.#specs.has(number)) throw new NotLoaded((toLoad) => toLoad.specs.add(number));
     if (this.damaged.specs.has(number)) toSpec(this.damaged.specs.get(number)!);
     return this.#specs.get(number);
   }
@@ -89,16 +89,16 @@ export class Work {
   /** Throws NotLoaded, or RECORD_UNREADABLE where the spec as it was given is missing in the database. */
   needWhole(number: number): never {
     if (this.#loadedWhole.has(number)) throw recordUnreadable(number, -1, "run_spec");
-    throw new NotLoaded((needs) => needs.runSpecs.add(number));
+    throw new NotLoaded((toLoad) => toLoad.runSpecs.add(number));
   }
 
   /** `also`: other keys that will be asked for, should this one not be there. */
   task(key: string, also: Iterable<string> = []): TaskDoc | undefined {
     if (this.changes.tasks.has(key)) return this.changes.tasks.get(key);
     if (!this.#tasks.has(key)) {
-      throw new NotLoaded((needs) => {
-        needs.tasks.add(key);
-        for (const other of also) needs.tasks.add(other);
+      throw new NotLoaded((toLoad) => {
+        toLoad.tasks.add(key);
+        for (const other of also) toLoad.tasks.add(other);
       });
     }
     if (this.damaged.tasks.has(key)) toTask(this.damaged.tasks.get(key)!);
@@ -108,20 +108,20 @@ export class Work {
   chunk(key: string): ChunkDoc | undefined {
     const changed = this.changes.chunks.get(key);
     if (changed) return changed;
-    if (!this.#chunks.has(key)) throw new NotLoaded((needs) => needs.chunks.add(key));
+    if (!this.#chunks.has(key)) throw new NotLoaded((toLoad) => toLoad.chunks.add(key));
     return this.#chunks.get(key);
   }
 
   /** Records of an array's elements, of which those that are not over are all there. */
   elements(number: number): TaskDoc[] {
-    if (!this.#elements.has(number)) throw new NotLoaded((needs) => needs.elements.add(number));
+    if (!this.#elements.has(number)) throw new NotLoaded((toLoad) => toLoad.elements.add(number));
     const [from, upTo] = [taskKey(number, 0), afterElements(number)];
     return this.#inHand((key) => key >= from && key < upTo);
   }
 
   /** Records of a host, of which those that live are all there. */
   on(host: string): TaskDoc[] {
-    if (!this.#liveOn.has(host)) throw new NotLoaded((needs) => needs.hosts.add(host));
+    if (!this.#liveOn.has(host)) throw new NotLoaded((toLoad) => toLoad.hosts.add(host));
     return this.#inHand().filter((task) => task.host === host);
   }
 
@@ -132,27 +132,27 @@ export class Work {
 
   /** Whether a pending task waits for that one. */
   isWaitedFor(number: number): boolean {
-    if (!this.#waitedFor.has(number)) throw new NotLoaded((needs) => needs.waitedFor.add(number));
+    if (!this.#waitedFor.has(number)) throw new NotLoaded((toLoad) => toLoad.waitedFor.add(number));
     if (this.#waitedFor.get(number)) return true;
     return [...this.changes.tasks.values()].some((task) => task?.parents?.includes(number));
   }
 
   key(id: string): KeyDoc | undefined {
     if (this.changes.keys.has(id)) return this.changes.keys.get(id);
-    if (!this.#keys.has(id)) throw new NotLoaded((needs) => needs.keys.add(id));
+    if (!this.#keys.has(id)) throw new NotLoaded((toLoad) => toLoad.keys.add(id));
     return this.#keys.get(id);
   }
 
   attempt(id: string): AttemptDoc | undefined {
     if (this.changes.attempts.has(id)) return this.changes.attempts.get(id);
-    if (!this.#attempts.has(id)) throw new NotLoaded((needs) => needs.attemptIds.add(id));
+    if (!this.#attempts.has(id)) throw new NotLoaded((toLoad) => toLoad.attemptIds.add(id));
     return this.#attempts.get(id);
   }
 
   /** All earlier attempts of a task, in their order. */
   history(number: number, idx: number): AttemptDoc[] {
     const key = taskKey(number, idx);
-    if (!this.#history.has(key)) throw new NotLoaded((needs) => needs.history.add(key));
+    if (!this.#history.has(key)) throw new NotLoaded((toLoad) => toLoad.history.add(key));
     const of = (id: string) => id.startsWith(`${key}/`);
     const ids = new Set([...this.#attempts.keys(), ...this.changes.attempts.keys()].filter(of));
     return [...ids].sort().flatMap((id) => this.attempt(id) ?? []);
@@ -171,30 +171,30 @@ export class Work {
   }
 
   /** Whether all of that is in hand, as far as it can be asked for by its key. */
-  holds({ specs, tasks, attemptIds }: Needs): boolean {
+  holds({ specs, tasks, attemptIds }: ToLoad): boolean {
     return are(specs, this.#specs) && are(tasks, this.#tasks) && are(attemptIds, this.#attempts);
   }
 
   /** Reads what is not in hand, one after the other: a transaction has one question under way. */
-  async load(needs: Needs): Promise<void> {
-    const whole = [...needs.runSpecs].filter((number) => this.#specs.get(number)?.run_spec === undefined);
+  async load(toLoad: ToLoad): Promise<void> {
+    const whole = [...toLoad.runSpecs].filter((number) => this.#specs.get(number)?.run_spec === undefined);
     await this.#loadSpecs(whole, {});
     for (const number of whole) this.#loadedWhole.add(number);
     await this.#loadSpecs(
-      [...needs.specs].filter((number) => !this.#specs.has(number)),
+      [...toLoad.specs].filter((number) => !this.#specs.has(number)),
       { projection: specProjection },
     );
-    await this.#loadTasks([...needs.tasks].filter((key) => !this.#tasks.has(key)));
-    for (const number of needs.elements) await this.#loadElements(number);
-    for (const host of needs.hosts) await this.#loadLiveOn(host);
-    await this.#loadWaitedFor([...needs.waitedFor]);
-    const keys = [...needs.keys].filter((key) => !this.#keys.has(key));
+    await this.#loadTasks([...toLoad.tasks].filter((key) => !this.#tasks.has(key)));
+    for (const number of toLoad.elements) await this.#loadElements(number);
+    for (const host of toLoad.hosts) await this.#loadLiveOn(host);
+    await this.#loadWaitedFor([...toLoad.waitedFor]);
+    const keys = [...toLoad.keys].filter((key) => !this.#keys.has(key));
     for (const doc of await this.#byId("client_keys", keys)) {
       const key = doc as unknown as KeyDoc;
       this.#keys.set(key._id, { ...key, spec_hash: bytes(key.spec_hash) });
     }
     missing(this.#keys, keys);
-    await this.#loadAttempts(needs);
+    await this.#loadAttempts(toLoad);
   }
 
   /** All specs that it had in hand or made, once its transaction is committed. */
@@ -251,14 +251,14 @@ export class Work {
     for (const number of numbers) this.#waitedFor.set(number, parents.has(number));
   }
 
-  async #loadAttempts(needs: Needs): Promise<void> {
-    const chunks = [...needs.chunks].filter((key) => !this.#chunks.has(key));
+  async #loadAttempts(toLoad: ToLoad): Promise<void> {
+    const chunks = [...toLoad.chunks].filter((key) => !this.#chunks.has(key));
     for (const doc of await this.#byId("folded", chunks))
       this.#chunks.set(String(doc["_id"]), { ...(doc as unknown as ChunkDoc), body: bytes(doc["body"]) });
     missing(this.#chunks, chunks);
-    const ids = [...needs.attemptIds].filter((id) => !this.#attempts.has(id));
+    const ids = [...toLoad.attemptIds].filter((id) => !this.#attempts.has(id));
     const found = await this.#byId("attempts", ids);
-    for (const key of needs.history) {
+    for (const key of toLoad.history) {
       const filter = { _id: { $gte: `${key}/`, $lt: `${key}0` } };
       found.push(...(await this.calls.find("attempts", filter, {}, this.session)));
       this.#history.add(key);

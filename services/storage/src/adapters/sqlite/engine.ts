@@ -1,6 +1,6 @@
 import { groupCommit } from "@berth/database";
 import type { Database } from "@berth/database";
-import type { Housekeeping } from "../../app/keep-house.ts";
+import type { Housekeeping } from "../../app/housekeeping.ts";
 import type { Engine } from "../../ports/engine.ts";
 import type { Records } from "../../ports/records.ts";
 import { SqliteRecords } from "./records.ts";
@@ -10,7 +10,7 @@ import type { FeedLimits } from "./change-feed.ts";
 import { epochOf, numberFloor } from "./epoch.ts";
 import { Folder } from "./fold.ts";
 import { HostTable } from "./host-table.ts";
-import { HouseClock } from "./house-clock.ts";
+import { RetentionClock } from "./retention-clock.ts";
 import { schedulerTerm } from "./leases.ts";
 import { pageOfElements } from "./list-elements.ts";
 import { pageOfTasks } from "./list-tasks.ts";
@@ -53,7 +53,7 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
   const feed = new ChangeFeed(db, epoch, options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 });
   const hosts = new HostTable(db, now(), options.steadyMs ?? (() => performance.now()));
   const folder = new Folder(db);
-  const clock = new HouseClock(db, onClockJump);
+  const clock = new RetentionClock(db, onClockJump);
   const waitedFor = new WaitedFor(db);
   const stored = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
   const counters = { revision: feed.last, number: Math.max(stored, numberFloor(db)) };

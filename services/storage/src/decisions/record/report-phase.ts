@@ -1,5 +1,5 @@
 import { RunPhase } from "@berth/contracts/agent";
-import type { Phase } from "../../domain/news.ts";
+import type { Phase } from "../../domain/report-event.ts";
 
 const phases: Readonly<Record<string, Phase>> = {
   [RunPhase.ACCEPTED]: "accepted",

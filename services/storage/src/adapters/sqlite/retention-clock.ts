@@ -7,7 +7,7 @@ const keepEveryMs = 600_000;
 const clockKey = "clock_believed_at";
 
 /** Whether the clock is believed for what removes things; the last time that was is kept in the database. */
-export class HouseClock {
+export class RetentionClock {
   readonly #db: Database;
   readonly #onDoubt: (believedAtMs: number, nowMs: number) => void;
   #seen: ClockSeen;

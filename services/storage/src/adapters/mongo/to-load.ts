@@ -2,7 +2,7 @@ import type { Foreseen, TaskKey } from "../../ports/records.ts";
 import { attemptKey, clientKeyOf, taskKey } from "./collections.ts";
 
 /** What a write or a question has to have in hand before it decides anything. */
-export class Needs implements Foreseen {
+export class ToLoad implements Foreseen {
   readonly specs = new Set<number>();
   /** With the spec as it was given: long, and needed only to hand it out. */
   readonly runSpecs = new Set<number>();
@@ -50,11 +50,11 @@ export class Needs implements Foreseen {
 
 /** Something was asked for that is not in hand yet. Whoever runs the decision loads it and runs the decision again, from its beginning. */
 export class NotLoaded extends Error {
-  readonly needs: Needs;
-  constructor(add: (needs: Needs) => void) {
+  readonly toLoad: ToLoad;
+  constructor(add: (toLoad: ToLoad) => void) {
     super("not loaded");
-    this.needs = new Needs();
-    add(this.needs);
+    this.toLoad = new ToLoad();
+    add(this.toLoad);
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Outcome, Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
-import type { Phase } from "../domain/news.ts";
+import type { Phase } from "../domain/report-event.ts";
 
 /** One status with what is needed to take it in. */
-export interface News {
+export interface ReportedStatus {
   readonly hostId: string;
   readonly status: RunStatus;
   readonly phase: Phase;

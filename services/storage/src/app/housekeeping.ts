@@ -13,7 +13,7 @@ interface Log {
 const everyMs = 1_000;
 
 /** Purges the change feed in small steps until `signal` is aborted. Retries a failed step; rejects with EPOCH_CHANGED when the database was replaced. */
-export async function keepHouse(store: Housekeeping, logger: Log, signal: AbortSignal): Promise<void> {
+export async function runHousekeeping(store: Housekeeping, logger: Log, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       while (!signal.aborted && (await store.housekeeping())) continue;
