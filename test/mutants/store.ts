@@ -76,4 +76,28 @@ export const storeMutants: readonly Mutant[] = [
     replace: ") return said;",
     tests: contract,
   },
+  {
+    name: "archived-before-folded",
+    what: "an array is archived while some of its elements are records",
+    file: "services/storage/src/decisions/retire.ts",
+    find: " || !records.isSettled(id.number)) return false;",
+    replace: ") return false;",
+    tests: contract,
+  },
+  {
+    name: "deleted-while-waited-for",
+    what: "a record goes whose outcome a pending task waits for",
+    file: "services/storage/src/decisions/retire.ts",
+    find: " || records.isWaitedFor(number)) return false;",
+    replace: ") return false;",
+    tests: contract,
+  },
+  {
+    name: "signs-are-forgotten",
+    what: "a lease of an earlier version, which had a sign, is read as one that fails",
+    file: "services/storage/src/adapters/mongo/task-doc.ts",
+    find: "stored.retry_on === undefined ?",
+    replace: "stored.retry_on === null ?",
+    tests: ["test/contract/mongo-earlier-form.test.ts"],
+  },
 ];
