@@ -5,11 +5,11 @@ import type { ReportedStatus } from "./reported-status.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 import type { AttemptRecord, Records, TaskKey } from "../ports/records.ts";
 
-/** How many attempts of a task were lost, without the present one. */
+/** How many attempts of a task were lost before this one. */
 export const lostBefore = (records: Records, row: TaskColumns): number =>
   records.attemptsBefore(row, row.attempt).filter(({ outcome }) => outcome === outcomeCode("lost")).length;
 
-/** Keeps an attempt that its host refused; nothing ran. */
+/** Records an attempt that its host refused; nothing ran. */
 export function keepAttempt(records: Records, { attempt, hostId, reason }: ReportedStatus, task: TaskKey): void {
   if (records.attempt(task, attempt)) return;
   records.putAttempt(task, {
@@ -29,7 +29,7 @@ const givenUp = (attempt: number, host: string, reason: Reason, endedAt: number)
   ended_at: endedAt,
 });
 
-/** What a run used that was superseded or given up is known only now; it was used all the same. Beside its task, whose end stands; once. */
+/** Charges what a superseded or given-up run used, which becomes known only now. Recorded once, beside its task, whose end does not change. */
 export function keepLateUse(records: Records, news: ReportedStatus, task: TaskKey, spec: SpecColumns): void {
   const { usage, endTime } = news.status;
   if (news.phase !== "ended" || !usage) return;

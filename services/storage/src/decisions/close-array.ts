@@ -3,7 +3,7 @@ import type { TaskColumns } from "./record/columns.ts";
 import { arrayOutcome, isDone } from "../domain/array-record.ts";
 import type { OpenArray } from "../ports/records.ts";
 
-/** An array's own record after a decision changed it: over, where nothing is left to happen to it. `whole`: as it was. */
+/** The array's own record after a decision: over once no element is left to run. `whole`: the record before. */
 export function closeArray(array: OpenArray, whole: TaskColumns, at: number): TaskColumns {
   if (!isDone(array)) {
     const startedAt = array.live > 0 ? (whole.started_at ?? at) : whole.started_at;

@@ -13,8 +13,8 @@ export function foreseeFind(look: Foreseen, taskId: string): void {
 }
 
 /**
- * The record of a task, an array or an element, made up where an element has none; undefined where there is no such task. Of a damaged one what can be read, with
- * RECORD_UNREADABLE as its reason. Throws that for an element whose array is damaged.
+ * The record of a task, an array or an element; computed for an element that has none; undefined if there is no such task. A damaged record is shown as far as it can
+ * be read, with reason RECORD_UNREADABLE. Throws RECORD_UNREADABLE for an element whose array is damaged.
  */
 export function findTask(records: Records, taskId: string): Found | undefined {
   const id = readId(taskId);
@@ -45,11 +45,11 @@ export function foreseeWhole(look: Foreseen, taskId: string): void {
   if (id) look.runSpec(id.number);
 }
 
-/** The same with everything: the spec as it was given, mounts and earlier attempts. */
+/** The whole task: with the spec as submitted, mounts and earlier attempts. */
 export function wholeMessage(records: Records, found: Found): Task {
   const { row } = found;
   records.foresee((look) => look.attempts(row, row.attempt));
-  // Of one that was given up, its late use is kept, too.
+  // Includes the current attempt: if it was given up, its late usage is recorded there.
   const attempts = (unlessUnreadable(() => records.attemptsBefore(row, row.attempt + 1)) ?? []).map(
     (earlier): Attempt => ({
       attempt: earlier.attempt,

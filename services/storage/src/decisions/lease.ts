@@ -1,7 +1,7 @@
 import type { AcquireLeaseRequest, AcquireLeaseResponse, ReleaseLeaseRequest } from "@berth/contracts/store";
 import type { Records } from "../ports/records.ts";
 
-/** Takes or renews a lease. Only the database's clock counts; a new holder gets a new term, a holder that renews (late, too) keeps its own. */
+/** Acquires or renews a lease, by the database's clock. A new holder gets a new term; a holder that renews keeps its term, even after the lease has expired. */
 export function acquireLease(records: Records, { name, holder, ttlMs }: AcquireLeaseRequest): AcquireLeaseResponse {
   const lease = records.lease(name);
   const isHeld = lease !== undefined && lease.expires_at > records.at;
@@ -11,7 +11,7 @@ export function acquireLease(records: Records, { name, holder, ttlMs }: AcquireL
   return { held: true, term, holder };
 }
 
-/** Gives a lease back. Its term stays, so that the next holder's is larger. */
+/** Releases a lease. The term stays, so that the next holder's term is larger. */
 export function releaseLease(records: Records, { name, holder }: ReleaseLeaseRequest): void {
   const lease = records.lease(name);
   if (lease?.holder === holder) records.putLease({ ...lease, holder: "", expires_at: 0 });

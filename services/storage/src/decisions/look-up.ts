@@ -18,7 +18,7 @@ export function foreseeLookUp(look: Foreseen, epoch: string, { runs, assign, spe
   }
 }
 
-/** What is known of runs; and the assignments of those that their host should have and lacks. */
+/** Answers the state of runs, and the assignments that a host should have and lacks. */
 export function lookUpRuns(
   records: Records,
   epoch: string,
@@ -30,7 +30,7 @@ export function lookUpRuns(
       const row = taskOf(records, epoch, run);
       if (row?.state !== placedCode || row.attempt !== run.attempt || row.host !== hostId) return;
       if (row.request === killCode || (row.idx >= 0 && records.array(row.number)?.request === killCode)) return;
-      // A run that was placed for another journal may have been begun under that one: it is never offered again.
+      // A run placed for another journal may have started under it, so it is never assigned again.
       if (row.journal !== records.journalOf(hostId)) return;
       wanted.add(hostId, run.taskId, run.attempt, row.journal);
     });
@@ -42,7 +42,7 @@ export function lookUpRuns(
         wanted.add(hostId, run.taskId, run.attempt, row.journal);
     });
   }
-  // A run whose record cannot be read is left alone until a kill ends it.
+  // A run whose record cannot be read goes on until a kill ends it.
   const known = runs.map(
     (run) => unlessUnreadable(() => knowledge(records, epoch, hostId, run)) ?? RunKnowledge.UNKNOWN,
   );

@@ -15,7 +15,7 @@ import { lostBefore } from "./attempts.ts";
 import type { TaskColumns } from "./record/columns.ts";
 import type { OpenArray, Records } from "../ports/records.ts";
 
-/** Whether any run is to be given up: asked often, and nearly always answered with no. */
+/** Whether any run has to be given up. Called often; the answer is nearly always no. */
 export function isLossDue(
   records: Pick<Records, "at" | "leasedOn">,
   silentMs: number,
@@ -33,7 +33,7 @@ const silenceOf = (silentMs: number, { listenedMs, marginMs }: LoseRunsRequest):
   marginMs: Math.max(0, marginMs),
 });
 
-/** Gives up runs on a host: those whose lease and margin have passed, or, for an operator, all. `silentMs`: for how long no copy has heard of it. */
+/** Gives up runs on a host: those whose lease and margin have passed, or all of them if an operator (`by`) asks. `silentMs`: how long no store has heard from the host. */
 export function loseRuns(
   records: Records,
   epoch: string,
@@ -72,8 +72,8 @@ export const isDue = (row: TaskColumns, silence: Silence, now: number): boolean 
 const idOf = ({ number, idx }: TaskColumns): string => (idx < 0 ? `${number}` : `${number}.${idx}`);
 
 /**
- * Gives up a live record's attempt. True: its task waits again, and the attempt is kept with what it used. False: it is over. `status`: what its host said of
- * the loss, where it said so.
+ * Gives up a live record's attempt. Returns true if its task waits again (the attempt is then recorded with its usage), false if it is over. `status`: the host's own report of
+ * the loss, if there is one.
  */
 export function giveUp(
   records: Records,
@@ -135,7 +135,7 @@ function waiting(row: TaskColumns, reason: Reason): TaskColumns {
   };
 }
 
-/** One that is retried ends only because somebody asked for its end. */
+/** A task that is to be retried ends only if a kill was requested. */
 function over(
   row: TaskColumns,
   array: OpenArray | undefined,

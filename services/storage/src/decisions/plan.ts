@@ -15,7 +15,7 @@ export function foreseePlan(look: Foreseen, { placements, ends }: CommitPlanRequ
   for (const { taskId, attempt } of placements) {
     const id = readId(taskId);
     if (!id) continue;
-    // An element in its turn has no record yet.
+    // The element at the cursor has no record yet.
     look.task(id.number, attempt === 1 ? -1 : id.idx);
     look.runSpec(id.number);
   }
@@ -25,7 +25,7 @@ export function foreseePlan(look: Foreseen, { placements, ends }: CommitPlanRequ
   }
 }
 
-/** One plan. Throws `precondition` STALE_TERM before anything is changed where its maker no longer leads. */
+/** Commits a plan. Throws `precondition` STALE_TERM, with nothing changed, if the scheduler that made it no longer leads. */
 export function commitPlan(records: Records, epoch: string, plan: CommitPlanRequest): CommitPlanResponse {
   const term = records.schedulerTerm();
   if (plan.term !== term) {
@@ -54,10 +54,10 @@ export function commitPlan(records: Records, epoch: string, plan: CommitPlanRequ
   return { placementRefusals, endRefusals, assignments: assigned.byHost() };
 }
 
-/** What cannot be read is refused for itself. */
+/** Refuses a placement whose record cannot be read; the rest of the plan goes on. */
 const orUnreadable = (decide: () => string): string => unlessUnreadable(decide) ?? "RECORD_UNREADABLE";
 
-/** Places one run; answers why not, or "". */
+/** Places one run. Returns the reason for a refusal, or "". */
 function place(records: Records, spec: SpecColumns, placement: Placement, idx: number): string {
   if (idx < 0 || spec.is_array === 0) {
     const row = spec.is_array === 1 ? undefined : records.task(spec.number, idx);
@@ -79,7 +79,7 @@ function place(records: Records, spec: SpecColumns, placement: Placement, idx: n
   return isTurn ? "ARRAY_LIMIT" : "STALE_ATTEMPT";
 }
 
-/** Elements are claimed exactly along the cursor: one that is out of turn is of an older view, and refused. */
+/** Claims the element at the cursor. Any other element comes from an outdated view and is refused before this. */
 function claimElement(records: Records, spec: SpecColumns, placement: Placement, idx: number, array: OpenArray): void {
   claim(array, (index) => records.hasRecord(array, index));
   array.state = runningCode;
@@ -125,7 +125,7 @@ function put(records: Records, spec: SpecColumns, placement: Placement, row: Tas
   records.sums.loaded(placement.hostId, 1, spec);
 }
 
-/** Ends what is still pending: a task, an array of which nothing was begun, or an element that waits again. */
+/** Ends a pending task, an array that has not started, or an element that waits again. */
 function endPending(records: Records, end: End): string {
   const outcome = outcomeFromWire(end.outcome);
   const reason = end.reason ?? { code: "", message: "" };

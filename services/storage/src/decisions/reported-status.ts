@@ -2,7 +2,7 @@ import type { Outcome, Reason } from "@berth/core";
 import type { RunStatus } from "@berth/contracts/agent";
 import type { Phase } from "../domain/report-event.ts";
 
-/** One status with what is needed to take it in. */
+/** A run's status as an agent reported it, checked and translated. */
 export interface ReportedStatus {
   readonly hostId: string;
   readonly status: RunStatus;

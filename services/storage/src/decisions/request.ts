@@ -19,7 +19,7 @@ export function foreseeRequest(look: Foreseen, taskId: string): void {
   if (id) look.task(id.number, id.idx);
 }
 
-/** Notes what a user asks for of one task; what does not go is its result. */
+/** Stores a user's request for one task. A failure is returned as that task's result. */
 export function requestOne(records: Records, id: string, asked: RequestTasksRequest): RequestResult {
   try {
     return request(records, id, asked);
@@ -100,7 +100,7 @@ function requestRecord(
   return answer(row.state, 0);
 }
 
-/** Ends an element that the cursor has not reached: it gets a record, and the cursor will step over it. */
+/** Ends an element beyond the cursor: it gets a record, and the cursor will step over it. */
 function requestUnclaimed(
   records: Records,
   spec: SpecColumns,
@@ -129,7 +129,7 @@ function requestUnclaimed(
   return answer(overCode, killed);
 }
 
-/** A kill of an array ends what was not begun, as a range, and what waits again; what lives gets it through the array. */
+/** Kills an array: ends the unclaimed range and the elements that wait again. Running elements see the request through their array. */
 function requestArray(
   records: Records,
   spec: SpecColumns,

@@ -21,7 +21,7 @@ export function foreseeSubmit(look: Foreseen, { task }: StoredTask): void {
   }
 }
 
-/** Stores one task; what is wrong with it is its result. */
+/** Stores one task. A failure is returned as that task's result. */
 export function submitOne(records: Records, item: StoredTask): SubmitResult {
   try {
     const runSpec = checked(item);
@@ -91,7 +91,7 @@ function insert(records: Records, number: number, runSpec: CheckedSpec, clientKe
   records.add(columns, {
     loss: lossColumns(hostLeaseOf(spec)),
     array,
-    // The files are in the task's directory; each run would carry them otherwise.
+    // The files are in the task's directory already; left in the spec, each assignment would send them again.
     runSpec: RunSpec.encode(spec.files.length > 0 ? { ...runSpec, spec: { ...spec, files: [] } } : runSpec).finish(),
     clientKey,
     parents,

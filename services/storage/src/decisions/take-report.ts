@@ -38,7 +38,7 @@ export function foreseeReport(look: Foreseen, epoch: string, { statuses }: Repor
   }
 }
 
-/** One host's reports; an answer for each. */
+/** Applies one host's reports; returns an answer for each. */
 export function applyReport(records: Records, epoch: string, report: ReportRequest): ReportReply {
   records.foresee((look) => {
     for (const status of report.statuses) {
@@ -46,7 +46,7 @@ export function applyReport(records: Records, epoch: string, report: ReportReque
       if (row && !isPlainEnd(row, status)) look.attempts(row, row.attempt);
     }
   });
-  // A record that cannot be read keeps its own report waiting, until a kill ends it.
+  // A report about an unreadable record is answered with LATER until a kill ends the task.
   return {
     answers: report.statuses.map(
       (status) =>
@@ -57,7 +57,7 @@ export function applyReport(records: Records, epoch: string, report: ReportReque
 
 const concernsAttempts = ({ phase }: RunStatus): boolean => phase === RunPhase.ENDED || phase === RunPhase.REFUSED;
 
-/** The end of a run that nobody gave up: nothing of it is kept beside its record. */
+/** Whether it is the end of a run that was not given up, so that no attempt of it is recorded beside its task. */
 const isPlainEnd = (row: TaskColumns, { phase, outcome, run }: RunStatus): boolean =>
   phase === RunPhase.ENDED &&
   outcome !== WireOutcome.LOST &&
@@ -71,14 +71,14 @@ function recordOf(records: Records, epoch: string, { run }: RunStatus): TaskColu
 
 function answer(records: Records, epoch: string, hostId: string, status: RunStatus): ReportAnswer {
   const phase = phaseFromWire(status.phase);
-  if (!phase) return ReportAnswer.LATER; // of a newer agent: nothing is known to be false
+  if (!phase) return ReportAnswer.LATER; // a phase of a newer agent: neither true nor false here
   const id = status.run && status.run.epoch === epoch ? readId(status.run.taskId) : undefined;
   const spec = id && records.spec(id.number);
   if (!status.run || !spec || status.run.attempt < 1) return ReportAnswer.UNKNOWN;
   const { attempt } = status.run;
   const row = records.task(id.number, id.idx);
   if (!row || attempt > row.attempt) return ReportAnswer.UNKNOWN;
-  // The same run cannot be on two hosts: whoever says so has a copy of another's journal, and is not believed.
+  // The same run cannot be on two hosts: this agent has a copy of another host's journal, and its report is ignored.
   if (attempt === row.attempt && row.host !== hostId) return ReportAnswer.UNKNOWN;
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
   const said: ReportedStatus = {
@@ -129,7 +129,7 @@ function retriesLost(
   return true;
 }
 
-/** A refusal; or the end of its task, where hosts were unable to start it too often. */
+/** Applies a refusal; ends the task if too many hosts were unable to start it. */
 function notForEver(
   records: Records,
   said: ReportedStatus,
@@ -146,7 +146,7 @@ function notForEver(
   return end ? { ...said, phase: "ended", outcome: "failed", reason: end } : said;
 }
 
-/** Writes a move that the state machine allows, with the sums, and the array's side of it. */
+/** Writes a move that the state machine allows, with the sums and the array's counts. */
 function takeIn(
   records: Records,
   news: ReportedStatus,
@@ -225,7 +225,7 @@ function changed(
   }
 }
 
-/** Back to pending; or, where its end was asked for meanwhile, over. */
+/** Returns a task to pending; or ends it, if its kill was requested meanwhile. */
 function refused(
   records: Records,
   { reason }: ReportedStatus,
@@ -251,6 +251,6 @@ function refused(
   };
 }
 
-/** Whether that very run was given up before anybody knew what it used, and its task is over by that. */
+/** Whether this run was given up before its usage was known, and its task ended by that. */
 const isGivenUp = (row: TaskColumns, { attempt, phase }: ReportedStatus): boolean =>
   phase === "ended" && row.attempt === attempt && row.state >= overCode && row.wall_ms === null;

@@ -4,15 +4,15 @@ import { overCode } from "./record/codes.ts";
 import type { SpecColumns } from "./record/columns.ts";
 import { readId } from "./record/task-life.ts";
 
-/** What of a batch an update looks at and changes. */
+/** The part of `Records` that an update uses. */
 interface Open {
   spec(number: number): Pick<SpecColumns, "user" | "is_array"> | undefined;
   array(number: number): { readonly state: number; maxLive: number; dirty: boolean } | undefined;
 }
 
 /**
- * Changes what may be changed of a task that is not over: how many elements of an array may live at once. The limit is beside the spec, which stays as it was
- * given. Answers the number of the array that changed, if one did. Throws `not-found`, `denied`, `invalid` or `precondition`.
+ * Changes how many elements of an array may run at once, as long as it is not over. The limit is stored beside the spec, which does not change.
+ * Returns the number of the array if it changed. Throws `not-found`, `denied`, `invalid` or `precondition`.
  */
 export function changeLimit(batch: Open, { taskId, user, admin, maxLive }: UpdateTaskRequest): number | undefined {
   const metadata = { task_id: taskId };

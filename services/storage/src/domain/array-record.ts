@@ -1,10 +1,10 @@
 import { arraySize, hasIndex, killedReason, remainingFrom } from "@berth/core";
 import type { ArrayRange, Outcome, Reason } from "@berth/core";
 
-/** How far an array is. Changed in place within one transaction, written once at its end. */
+/** An array's progress. Changed in place during a transaction, written once at its end. */
 export interface ArrayRecord {
   readonly range: ArrayRange;
-  /** At most this many elements live at once; 0: no such limit. */
+  /** At most this many elements run at once; 0: no limit. */
   maxLive: number;
   /** Next index to be claimed; beyond `range.last` when none is left. Only grows. */
   cursor: number;
@@ -28,11 +28,11 @@ export const newArray = (range: ArrayRange, maxLive: number): ArrayRecord => ({
 /** Elements that were never touched. */
 export const unclaimed = (array: ArrayRecord): number => remainingFrom(array.range, array.cursor) - array.early;
 
-/** Whether nothing is left to happen to it. */
+/** Whether no element is left to run. */
 export const isDone = (array: ArrayRecord): boolean =>
   unclaimed(array) === 0 && array.live === 0 && array.waiting === 0;
 
-/** Whether one more element may live. */
+/** Whether one more element may run. */
 export const hasRoom = (array: ArrayRecord): boolean => array.maxLive === 0 || array.live < array.maxLive;
 
 /** What an element without a record is: not begun, or ended together with the array's unclaimed range; undefined where there is no such element. */
@@ -59,7 +59,7 @@ export function endEarly(
   else array.early += 1;
 }
 
-/** Ends all that was not claimed, as a range. Answers how many. */
+/** Ends the unclaimed range. Returns the number of elements in it. */
 export function endUnclaimed(array: ArrayRecord, outcome: Outcome): number {
   const ended = unclaimed(array);
   count(array, outcome, ended);
@@ -81,7 +81,7 @@ function advance(array: ArrayRecord, hasRecord: (index: number) => boolean): voi
   }
 }
 
-/** How an array ended of which all elements ended. */
+/** The outcome of an array whose elements have all ended. */
 export function arrayOutcome(
   array: ArrayRecord,
   killedBy: string | undefined,

@@ -1,20 +1,20 @@
-/** A step of the clock that is larger is not believed at once. */
+/** A larger step of the clock is not trusted at once. */
 const jumpMs = 86_400_000;
-/** How long a clock that jumped must go on as usual before it is believed. */
+/** How long a clock must run without a jump before it is trusted again. */
 const probationMs = 3_600_000;
 
-/** What is known of a clock by which things are removed for good. */
+/** What was observed of the clock that decides what is deleted. */
 export interface ClockSeen {
-  /** When it was believed last; undefined: never looked at. */
+  /** When it was last trusted; undefined: never read. */
   readonly believedAtMs: number | undefined;
-  /** Since when it tells a time that is not believed. */
+  /** Since when its time is not trusted. */
   readonly doubtSinceMs?: number | undefined;
   readonly lookedAtMs?: number | undefined;
 }
 
 /**
- * Takes a look at the clock. Where it jumped ahead by more than a day since it was believed last, it is believed again only after an hour in which it did not
- * jump: a wrong clock removes nothing that somebody would miss, and a database that was closed for a month loses an hour.
+ * Reads the clock. If it jumped ahead by more than a day, it is trusted again only after an hour without a jump. So a wrong clock deletes nothing, and a database
+ * that was closed for a month waits for an hour.
  */
 export function lookAtClock(seen: ClockSeen, nowMs: number): ClockSeen & { readonly believed: boolean } {
   const { believedAtMs, doubtSinceMs, lookedAtMs } = seen;

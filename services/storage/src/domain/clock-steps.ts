@@ -2,13 +2,13 @@
 const stepMs = 1_000;
 
 /**
- * Notices when the clock by which the database counts was set, by one that cannot be set. A length between a time of before and one of after is no length: by a
- * clock that went half an hour ahead, every host would not have been heard for half an hour.
+ * Detects that the wall clock was set, by comparing it with a monotonic clock. Durations across such a step are invalid: after a clock went half an hour ahead,
+ * every host would seem silent for half an hour.
  */
 export class ClockSteps {
   #distanceMs: number | undefined;
 
-  /** Whether it was set since the last look. */
+  /** Whether it was set since the last call. */
   wasSet(dayMs: number, steadyMs: number): boolean {
     const distanceMs = dayMs - steadyMs;
     const before = this.#distanceMs;

@@ -1,15 +1,15 @@
-/** What tells one life of a database from another. */
+/** What distinguishes a database from its restored copy. */
 export interface DatabaseMark {
   readonly epoch: string;
-  /** Of its last durable change. */
+  /** Revision of its last durable change. */
   readonly revision: number;
   /** Largest task number given out. */
   readonly number: number;
-  /** Of its file. */
+  /** Inode of its file. */
   readonly inode: string;
 }
 
-/** A database as it is found when it is opened. */
+/** A database as found when it is opened. */
 export interface FoundDatabase extends Omit<DatabaseMark, "number"> {
   /** The epoch before this one; empty: there was none. */
   readonly epochBefore: string;

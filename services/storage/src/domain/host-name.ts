@@ -1,4 +1,4 @@
-/** An agent that was heard within this time keeps its host name from others: a living one is heard every eleven seconds at the least, and at once when a second one asks. */
+/** An agent heard within this time keeps its host name. A live agent is heard at least every eleven seconds, and at once when a second agent asks. */
 export const keepsNameMs = 15_000;
 
 /**

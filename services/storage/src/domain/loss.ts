@@ -1,26 +1,26 @@
 import { formatDuration } from "@berth/core";
 import type { HostLease, Reason } from "@berth/core";
 
-/** A task that was lost so often is not tried again: rather the task is the cause. */
+/** After so many losses a task is not retried: the task itself is probably the cause. */
 export const lostRetriesAtMost = 5;
 
-/** What is known of a host that is not heard. All by the database's clock, but for what the asker says of itself. */
+/** How long a host has been silent, by the database's clock; `listenedMs` by the caller's. */
 export interface Silence {
-  /** Since anybody last heard of it; a store counts its own start as having heard of all. */
+  /** Since any store last heard from it; a store's own start counts as having heard from all hosts. */
   readonly silentMs: number;
-  /** How long the asker has listened in vain. */
+  /** How long the caller has listened without hearing from it. */
   readonly listenedMs: number;
   readonly marginMs: number;
 }
 
-/** Whether a run's lease and the margin have passed: its host, if it lives, has frozen it. `placedAgoMs`: since it was placed; its lease cannot have begun before. */
+/** Whether a run's lease and the margin have passed; then its host, if alive, has frozen the run. `placedAgoMs`: time since the placement, before which no lease can have begun. */
 export function leaseHasPassed(lease: HostLease | undefined, silence: Silence, placedAgoMs: number): boolean {
   if (!lease) return false;
   const allowedMs = lease.leaseMs + silence.marginMs;
   return Math.min(silence.silentMs, silence.listenedMs, placedAgoMs) > allowedMs;
 }
 
-/** What becomes of a task whose run is lost: it waits for another host, if it asks for that and was not lost too often; else it is over. */
+/** What happens to a task whose run is lost: it waits for another host if its lease says so and it was not lost too often; otherwise it is over. */
 export function afterLoss(
   lease: HostLease | undefined,
   reason: Reason,

@@ -1,10 +1,10 @@
 import { blameOf } from "@berth/core";
 import type { Outcome, Reason, StateKind, TaskEvent } from "@berth/core";
 
-/** How far an agent says that a run is. */
+/** The phase of a run, as its agent reports it. */
 export type Phase = "accepted" | "preparing" | "running" | "suspended" | "ended" | "refused";
 
-/** What an agent's word means for a task in that state; undefined where it is no move: the run is merely on its way. */
+/** The task event that a reported phase means in that state; undefined if it is no move (the run is still being prepared). */
 export function eventOf(
   phase: Phase,
   state: StateKind,
@@ -27,16 +27,16 @@ export function eventOf(
   }
 }
 
-/** Whether the task should rather not come back to the host that refused it. */
+/** Whether the task should avoid the host that refused it. */
 export const speaksAgainstHost = (reason: Reason): boolean => blameOf(reason.code) !== "moment";
 
 /**
- * A task that was refused so often is not tried again: rather the task is the cause. Its host rests after each, up to half a minute, for everybody or for that user:
- * one host alone is asked for minutes, or for seconds.
+ * After so many refusals a task is not retried: the task itself is probably the cause. After each refusal the scheduler rests the host, for all users or for that user, up to
+ * half a minute; so a cluster of one host is asked for minutes, or for seconds.
  */
 export const refusedAtMost = { host: 20, user: 4 } as const;
 
-/** Why a task ends with one more refusal; undefined: it goes back to the queue. `earlier`: why its earlier attempts were refused. */
+/** The reason with which a task ends after one more refusal; undefined if it goes back to the queue. `earlier`: reasons of earlier refusals. */
 export function endOfUnable(reason: Reason, earlier: readonly Reason[]): Reason | undefined {
   const blame = blameOf(reason.code);
   if (blame === "moment") return undefined;

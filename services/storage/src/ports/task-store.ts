@@ -30,25 +30,25 @@ import type {
 import type { Task } from "@berth/contracts/types";
 
 /**
- * The truth about tasks. It speaks the messages of `berth.store.v1`: they are its contract, each is written and read once
- * on its way, and a second adapter speaks the same.
+ * The authoritative store of tasks. Its messages are those of `berth.store.v1`, so each is encoded and decoded once
+ * on its way, for every engine.
  *
  * Each write is one transaction, answered after it is durable; writes that come together may share a commit. Each may be
  * repeated: a repeat finds the first one's work. A write that fails with `unavailable` may have been done or not.
  */
 export interface TaskStore {
-  /** Life of the database: made when it was created or restored. */
+  /** Identifies the database's life: new when it is created or restored. */
   readonly epoch: string;
 
   /** Reserves an id, so that files can be in place before the task exists. Not durable: an id that was not used may come again after a restart. */
   reserveId(): Promise<number>;
   /** Stores tasks, each on its own; results in their order. A task's `number` comes from reserveId, or is 0. Input files must have been put in place: they are not stored. */
   submit(tasks: readonly StoredTask[]): Promise<SubmitResult[]>;
-  /** Commits what still holds of a plan. Rejects with `precondition` STALE_TERM, and then nothing of it is done. */
+  /** Commits the placements of a plan that are still valid. Rejects with `precondition` STALE_TERM, and then nothing is changed. */
   commitPlan(plan: CommitPlanRequest): Promise<CommitPlanResponse>;
-  /** Commits what agents report. */
+  /** Commits reports of agents. */
   applyReports(request: ApplyReportsRequest): Promise<ApplyReportsResponse>;
-  /** Notes what a user asks for. */
+  /** Stores requests of a user. */
   request(request: RequestTasksRequest): Promise<RequestTasksResponse>;
   /** Changes what may be changed of a task that is not over. Rejects with `not-found`, `denied`, `invalid` or `precondition`. */
   updateTask(request: UpdateTaskRequest): Promise<Task>;
@@ -62,7 +62,7 @@ export interface TaskStore {
   archive(taskIds: readonly string[]): Promise<number>;
   /** Deletes records of archived tasks that ended `afterMs` ago, with their keys; usage by day stays. */
   deleteRecords(afterMs: number, limit: number): Promise<Step>;
-  /** Stores what agents say of their hosts; what did not change is not written. */
+  /** Stores reports of agents about their hosts; unchanged reports are not written. */
   syncHosts(request: SyncHostsRequest): Promise<SyncHostsResponse>;
 
   acquireLease(request: AcquireLeaseRequest): Promise<AcquireLeaseResponse>;
@@ -85,7 +85,7 @@ export interface TaskStore {
   nextCommit(signal: AbortSignal, ms: number): Promise<void>;
 }
 
-/** What a step of something long did, and whether more is to do. */
+/** What one step of longer work did, and whether more is left. */
 export interface Step {
   readonly done: number;
   readonly more: boolean;

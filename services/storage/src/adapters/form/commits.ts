@@ -1,4 +1,4 @@
-/** Who waits for the next commit, with or without a row in the feed. */
+/** The callers that wait for the next commit, with or without a row in the feed. */
 export class Commits {
   #count = 0;
   readonly #waiters = new Set<() => void>();

@@ -6,13 +6,13 @@ import { recordUnreadable } from "../../decisions/record/damage.ts";
 /** How many indexes of an array's range one chunk stands for. */
 export const indexesAChunk = 1_000;
 
-/** What of an ended element's record is not the same for all of its array. */
+/** The columns of an ended element that differ between elements of an array. */
 export type FoldedRow = Omit<TaskColumns, "number" | "user" | "state" | "request" | keyof LossColumns>;
 
 type Name = keyof FoldedRow;
 type Value = string | number | null;
 
-/** Column by column, so that like stands beside like. Later ones are told as distances from earlier ones. */
+/** Stored by column, so that similar values are adjacent. Some columns are delta-encoded against earlier ones. */
 const names = [
   "idx",
   "attempt",
@@ -41,7 +41,7 @@ const names = [
   "enforced",
 ] as const satisfies readonly Name[];
 
-/** What a number is told from: what is known of its own row so far, and the row before. */
+/** The base of a delta: the columns of this row read so far, and the previous row. */
 const bases: Partial<Record<Name, (row: Partial<FoldedRow>, before: FoldedRow | undefined) => number>> = {
   idx: (_, before) => before?.idx ?? 0,
   revision: (_, before) => before?.revision ?? 0,
@@ -51,10 +51,10 @@ const bases: Partial<Record<Name, (row: Partial<FoldedRow>, before: FoldedRow | 
   wall_ms: (row) => (row.ended_at ?? 0) - (row.started_at ?? row.ended_at ?? 0),
 };
 
-/** What a column means that an older version did not write. */
+/** The value of a column that an older version did not write. */
 const absent: Column = { all: null };
 
-/** A column: one value for all rows, or one a row; texts as positions in a list. */
+/** A column: one value for all rows, or one per row; texts as positions in a list. */
 interface Column {
   readonly all?: Value;
   readonly each?: readonly (number | null)[];
@@ -76,7 +76,7 @@ export function chunkOfRows(known: Iterable<FoldedRow>, added: readonly FoldedRo
   };
 }
 
-/** Rows by index, some ten bytes each. A column that a later version adds is missing in older bodies, and has to say what that means. */
+/** Rows by index, about ten bytes each. A column that a later version adds is missing in older bodies and needs a default. */
 export function encodeChunk(rows: readonly FoldedRow[]): Uint8Array {
   const columns = Object.fromEntries(names.map((name) => [name, encodeColumn(name, rows)]));
   const body: Body = { n: rows.length, columns };

@@ -11,7 +11,7 @@ export interface KnownHost {
   revision: number;
 }
 
-/** What matters of an agent's word. `used` counts only for runs that the database does not know: of its own it knows better. */
+/** The fields of a host report that we store. `used` covers only runs unknown to the database; the rest is summed here. */
 export const saidOf = (host: Host): Buffer =>
   Buffer.from(
     Host.encode({
@@ -44,7 +44,7 @@ function statusOf({ silent, lostBy }: KnownHost): Pick<Host, "status" | "reason"
   return { status: HostStatus.SILENT, reason: { code: "HOST_SILENT", message } };
 }
 
-/** What an agent said last; undefined where the bytes are damaged. */
+/** The agent's last report; undefined if the bytes are damaged. */
 export function readHost(said: Uint8Array): Host | undefined {
   try {
     return Host.decode(said);

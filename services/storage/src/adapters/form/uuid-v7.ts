@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-/** Time first, then random: epochs of one cluster sort by their making. */
+/** Time first, then random: epochs of one cluster sort by their creation time. */
 export function uuidV7(at: number): string {
   const bytes = randomBytes(16);
   bytes.writeUIntBE(at, 0, 6);

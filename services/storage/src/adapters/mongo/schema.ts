@@ -8,7 +8,7 @@ import { isDuplicateKey, isExistingCollection } from "./errors.ts";
 import { uuidV7 } from "../form/uuid-v7.ts";
 
 /**
- * Makes what is missing of the database's form; several copies may do so at once. Throws `precondition` DATABASE_FORM where a newer version of Berth has
+ * Creates missing collections and indexes. Safe to run from several stores at once. Throws `precondition` DATABASE_FORM where a newer version of Berth has
  * changed it, and NO_TRANSACTIONS where the server is no replica set.
  */
 export async function prepare(

@@ -44,7 +44,7 @@ export interface TransactionDeps {
 }
 
 const copyForgottenMs = 86_400_000;
-/** Another copy that wrote so lately is given a moment after each of our writes: whoever is refused would else never find the document free. */
+/** If another store wrote in the last minute, pause after each write. Without the pause a store that lost the race would starve. */
 const neighbourMs = 60_000;
 const longestPauseMs = 15;
 

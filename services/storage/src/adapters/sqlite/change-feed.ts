@@ -8,7 +8,7 @@ import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 const rowsAtOnce = 500;
 const rowsSkipped = 5_000;
 
-/** With no news, a reader hears that often that there is none. */
+/** Interval of empty parts to a reader without new rows. */
 const heartbeatMs = 5_000;
 
 const purgedKey = "purged_up_to";
@@ -18,7 +18,7 @@ export interface FeedLimits {
   readonly keepRows: number;
 }
 
-/** The feed's rows are in the database, written with what they announce; here is reading, waking and purging. */
+/** Reads and purges the feed's rows, and wakes its readers. The rows are written together with the change that they announce. */
 export class ChangeFeed {
   readonly #db: Database;
   readonly #epoch: string;
@@ -109,7 +109,7 @@ export class ChangeFeed {
     if (upTo < 0) return;
     this.#db.sql("DELETE FROM changes WHERE revision <= ?").run(upTo);
     writeMeta(this.#db, purgedKey, String(upTo));
-    // Even if this is not committed: a reader that is sent to start again too early is only slower.
+    // Set before the commit. If the commit fails, some readers start again for nothing; that is only slower.
     this.#purgedUpTo = upTo;
   }
 
@@ -132,5 +132,5 @@ const startAgain: ChangesResponse = { token: "", changes: [], startAgain: true }
 
 export const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Lets everything else have its turn. */
+/** Lets other work of the event loop run. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

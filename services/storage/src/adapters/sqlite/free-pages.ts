@@ -1,9 +1,9 @@
 import type { Database } from "@berth/database";
 
-/** So much is kept for what comes next: 16 MB, and a quarter of the file. */
+/** Free pages to keep for reuse: 16 MB and a quarter of the file. */
 const keptPages = 4_096;
 const keptShare = 4;
-/** Some 5 ms of the event loop. */
+/** About 5 ms of the event loop. */
 const pagesAtOnce = 250;
 
 /** Whether many pages are used by nothing any more; never where the file was made without a way to give them back. */

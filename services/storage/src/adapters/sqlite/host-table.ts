@@ -9,7 +9,7 @@ import type { KnownHost } from "../form/host-form.ts";
 import type { SqliteRecords } from "./records.ts";
 import { isOutOfRange } from "./task-rows.ts";
 
-/** How often the times at which hosts were seen reach the disk. They are news of the moment: nothing waits for them. */
+/** How often the times at which hosts were seen are written to disk; nothing waits for them. */
 const keepSeenMs = 10_000;
 
 /** The hosts, with a copy in memory: an agent says every ten seconds what nearly never changes, and each placement asks for the journal. */
@@ -156,7 +156,7 @@ export class HostTable {
     return [...this.#known.values()].map((host) => hostChange(host.revision, Host.encode(feedForm(host)).finish()));
   }
 
-  /** With what is used there now. */
+  /** All hosts, with their current usage. */
   list(): ListHostsResponse {
     const loads = new Map(
       this.#db

@@ -29,7 +29,7 @@ import { livingElements, replaceRecord, salvaged } from "./salvage.ts";
 import { openArray } from "./open-array.ts";
 import { encodedSpec, readableTasks, reading, readSpec } from "./task-rows.ts";
 
-/** What was given out last. The only writer of the database owns the only one. A failed transaction leaves gaps, which nobody minds. */
+/** The last revision and number given out, owned by the only writer. A failed transaction leaves gaps, which do no harm. */
 export interface Counters {
   revision: number;
   number: number;
@@ -60,7 +60,7 @@ export class SqliteRecords implements Records {
   readonly #memory: Memory;
   readonly #specs = new Map<number, SpecColumns | undefined>();
   readonly #arrays = new Map<number, OpenArray | undefined>();
-  /** Records as they are stored: what of them changes is told from that. */
+  /** Records as they are stored; a write updates the columns that differ. */
   readonly #rows = new Map<number | string, TaskColumns>();
   #afterCommit: (() => void)[] | undefined;
 
@@ -71,7 +71,7 @@ export class SqliteRecords implements Records {
     this.sums = new RunningSums(db);
   }
 
-  /** All is at hand. */
+  /** Every read is answered at once here. */
   foresee(): void {}
 
   nextRevision(): number {
@@ -106,7 +106,7 @@ export class SqliteRecords implements Records {
     return array;
   }
 
-  /** Folded ones are all before the cursor. */
+  /** Folded elements are all before the cursor. */
   hasRecord({ number }: { readonly number: number }, idx: number): boolean {
     return this.#db.sql("SELECT 1 FROM tasks WHERE number = ? AND idx = ?").get(number, idx) !== undefined;
   }

@@ -6,7 +6,7 @@ import { readMeta, writeMeta } from "./meta.ts";
 const keepEveryMs = 600_000;
 const clockKey = "clock_believed_at";
 
-/** Whether the clock is believed for what removes things; the last time that was is kept in the database. */
+/** Tells whether the clock may be trusted to delete by; the last trusted time is stored in the database. */
 export class RetentionClock {
   readonly #db: Database;
   readonly #onDoubt: (believedAtMs: number, nowMs: number) => void;

@@ -22,7 +22,7 @@ export function expired(db: Database, before: number, limit: number): string[] {
     .map((row) => String(row["number"]));
 }
 
-/** An array is archived with all that is in it, when all of it is folded. */
+/** Whether an array is over and all its elements are folded; true for a task. */
 export const isSettled = (db: Database, number: number): boolean =>
   (db.sql("SELECT settled FROM arrays WHERE number = ?").get(number)?.["settled"] ?? 1) === 1;
 
@@ -84,7 +84,7 @@ function removeRest(db: Database): boolean {
   return true;
 }
 
-/** None where they are damaged: then that task is not started either. */
+/** Empty if they are damaged; then the task is not started either. */
 function parentsOf(deps: Uint8Array): number[] {
   try {
     return TaskRow.decode(deps).dependencies.flatMap(({ taskId }) => readId(taskId)?.number ?? []);
@@ -95,7 +95,7 @@ function parentsOf(deps: Uint8Array): number[] {
 
 const beginning = { overAt: Number.MIN_SAFE_INTEGER, number: 0 };
 
-/** How long a task that was waited for is still taken to be. */
+/** How long the set of awaited tasks is used before it is read again. */
 const lookAgainMs = 600_000;
 
 /** Tasks that a pending one waits for: their outcome is needed as long as that one may be judged again, by a new scheduler. */

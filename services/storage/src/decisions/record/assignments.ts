@@ -10,7 +10,7 @@ interface Gathered {
   readonly assignments: Assignment[];
 }
 
-/** Gathers assignments ready to send: each spec once a host, and read and decoded once in all. `encodedSpec`: of a task's number. */
+/** Collects assignments ready to send: each spec once per host, read and decoded once in all. `encodedSpec`: reads the spec of a task's number. */
 export function gatherAssignments(encodedSpec: (number: number) => Uint8Array, epoch: string, term: number) {
   const hosts = new Map<string, Gathered>();
   const specs = new Map<number, RunSpec>();

@@ -3,7 +3,7 @@ import type { RunStatus } from "@berth/contracts/agent";
 /** Three hundred years of one cpu: no agent that tells the truth comes near to it. */
 const mostMs = 1e13;
 
-/** An agent's word with numbers and times that can be stored and summed up: what cannot be is bounded, and a time that is none left out. */
+/** An agent's report with numbers and times that can be stored and summed up: large numbers are bounded, invalid times left out. */
 export function believable(status: RunStatus): RunStatus {
   const { usage, startTime, endTime } = status;
   const isPlain = (!usage || (isTime(usage.cpuMs) && isTime(usage.wallMs))) && isDate(startTime) && isDate(endTime);

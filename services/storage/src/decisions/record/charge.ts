@@ -1,7 +1,7 @@
 import type { Usage } from "@berth/contracts/types";
 import type { SpecColumns } from "./columns.ts";
 
-/** What a finished run is charged with. */
+/** The usage that a finished run is charged with. */
 export interface Charge {
   readonly user: string;
   readonly project: string;
@@ -17,7 +17,7 @@ type Payer = Pick<SpecColumns, "user" | "project" | "cpu_milli" | "memory_bytes"
 /** Sums of what agents say stay safe integers. */
 export const sumUp = (n: number): number => Math.min(Math.round(n), Number.MAX_SAFE_INTEGER);
 
-/** What a run of that spec is charged with that used so much. */
+/** The charge for a run of that spec with that usage. */
 export const chargeOf = (spec: Payer, usage: Usage, endedAt: number): Charge => ({
   user: spec.user,
   project: spec.project,

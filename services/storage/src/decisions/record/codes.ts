@@ -2,7 +2,7 @@ import type { Outcome, StateKind, TaskRequest } from "@berth/core";
 import { outcomeToWire, requestToWire, stateToWire } from "@berth/contracts";
 import { Outcome as WireOutcome, TaskRequest as WireRequest, TaskState as WireState } from "@berth/contracts/types";
 
-/** Words as the database keeps them; 0 is none. A word that is added and has no number here does not compile; a number never changes. */
+/** Words as numbers in the database; 0 means none. A new word without a number does not compile; a number never changes. */
 const stateCodes: Readonly<Record<StateKind, number>> = {
   pending: 1,
   placed: 2,

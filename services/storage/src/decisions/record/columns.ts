@@ -28,14 +28,14 @@ export interface TaskColumns extends LossColumns {
   readonly wall_ms: number | null;
   readonly stdout_bytes: number | null;
   readonly stderr_bytes: number | null;
-  /** At least so many bytes of output are lost; null, or missing in older records, where none are. */
+  /** At least this many bytes of output are lost; null, or missing in older records, if none are. */
   readonly stdout_lost_bytes?: number | null;
   readonly stderr_lost_bytes?: number | null;
   readonly oom_kills?: number | null;
   readonly enforced: string;
 }
 
-/** What the change feed tells of a task beside its unchanging head. */
+/** The columns that the change feed shows beside a task's constant head. */
 export type FeedColumns = Omit<
   TaskColumns,
   | "user"
@@ -75,7 +75,7 @@ export interface SpecColumns {
 export const specColumns =
   "number, user, project, name, is_array, uid, gid, cpu_milli, memory_bytes, created_at, head, deps";
 
-/** What the feed tells of a task that was never placed. */
+/** The feed's columns of a task that was never placed. */
 export const freshRow = (number: number, idx: number, state: number): FeedColumns => ({
   number,
   idx,
@@ -96,7 +96,7 @@ export const freshRow = (number: number, idx: number, state: number): FeedColumn
   ended_at: null,
 });
 
-/** A record that was never placed. */
+/** A record of a task that was never placed. */
 export const freshTask = (number: number, idx: number, user: string, state: number, loss = noLease) => ({
   ...freshRow(number, idx, state),
   user,

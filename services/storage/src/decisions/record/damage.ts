@@ -8,8 +8,8 @@ import type { SpecColumns, TaskColumns } from "./columns.ts";
 import { decodeHead, encodeHead } from "./feed-row.ts";
 
 /**
- * A record that cannot be read harms its own task alone: whoever reads many leaves it out, whoever asks for it alone is told this, and a kill replaces it by one
- * that can be read. `what`: the columns that are damaged.
+ * The error for a damaged record. It harms its own task alone: a read of many records leaves it out, a read of this one gets this error, and a kill replaces it with
+ * a readable record. `what`: the columns that are damaged.
  */
 export const recordUnreadable = (number: number, idx: number, what: string, cause?: unknown): AppError => {
   const id = idx < 0 ? `${number}` : `${number}.${idx}`;
@@ -29,7 +29,7 @@ const unreadable = "RECORD_UNREADABLE";
 export const isUnreadable = (error: unknown): error is AppError =>
   error instanceof AppError && error.reason === unreadable;
 
-/** What `read` answers; undefined where the record that it reads is unreadable. */
+/** The result of `read`; undefined if the record that it reads is damaged. */
 export function unlessUnreadable<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -52,7 +52,7 @@ export interface Salvaged {
   readonly faults: readonly string[];
 }
 
-/** A stored number that a program can count with; undefined where it is none. */
+/** A stored number as a safe integer; undefined if it is not one. */
 function whole(value: unknown): number | undefined {
   const number =
     typeof value === "bigint"
@@ -96,7 +96,7 @@ export function checkTask(row: TaskColumns): void {
   if (faults.length > 0) throw recordUnreadable(row.number, row.idx, faults.join(", "));
 }
 
-/** The same for a row whose numbers the database has looked at already. */
+/** The same for a row whose numbers the database has checked already. */
 export function checkCodes({ number, idx, state, outcome, request }: TaskColumns): void {
   if (stateOf(state) !== undefined && codes["outcome"]!(outcome) && codes["request"]!(request)) return;
   throw recordUnreadable(number, idx, "state, outcome, request");
@@ -202,7 +202,7 @@ function endedOf(stored: unknown): [never, number][] | undefined {
   }
 }
 
-/** As people see it: what stands in its place until a kill ends it. */
+/** The damaged record as users see it until a kill ends it. */
 export function shownRow({ row, faults }: Salvaged): TaskColumns {
   if (faults.length === 0 || row.state >= overCode) return row;
   const { code, message } = toReason(recordUnreadable(row.number, row.idx, faults.join(", ")));

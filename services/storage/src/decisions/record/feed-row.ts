@@ -8,7 +8,7 @@ import type { FeedColumns, SpecColumns } from "./columns.ts";
 
 const empty: TaskRow = TaskRow.decode(new Uint8Array());
 
-/** The part of a feed row that never changes. Protobuf merges it with the rest when both stand one after the other. */
+/** The part of a feed row that never changes. Protobuf merges it with the rest if one follows the other. */
 export const encodeHead = (row: Partial<TaskRow>): Uint8Array => TaskRow.encode({ ...empty, ...row }).finish();
 
 /** Separately, because it is sent only while pending. */
@@ -63,7 +63,7 @@ export function taskChange(
 const pendingPart = TaskRow.encode({ ...empty, state: wireState(pendingCode) }).finish();
 const idTag = (1 << 3) | 2;
 
-/** The same for a single task that waits and was never placed: of a hundred thousand that wait nearly all are. */
+/** The same for a pending single task that was never placed: nearly all pending tasks are such. */
 export function freshChange(revision: number, number: number, spec: Pick<SpecColumns, "head" | "deps">): Buffer {
   const text = `${number}`;
   const id = Buffer.allocUnsafe(2 + text.length);
@@ -107,5 +107,5 @@ function writeVarint(bytes: Buffer, at: number, value: number): number {
   return next;
 }
 
-/** Lists of token-safe words are kept with commas between them. */
+/** Lists of token-safe words are stored with commas between them. */
 export const splitList = (list: string): string[] => (list === "" ? [] : list.split(","));
