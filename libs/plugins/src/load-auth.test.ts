@@ -39,6 +39,7 @@ describe("loadAuth", () => {
   });
 
   it("says what is wrong with one that is not there or not one", async () => {
+    await expect(load("constructor")).rejects.toMatchObject({ reason: "AUTH_PROVIDER_NOT_FOUND" });
     await expect(load("no-such-package")).rejects.toMatchObject({ code: "invalid", reason: "AUTH_PROVIDER_NOT_FOUND" });
     await expect(load(module("a.mjs", "export const other = 1;"))).rejects.toMatchObject({
       reason: "AUTH_PROVIDER_INVALID",

@@ -27,5 +27,7 @@ export async function loadAuth(
     builtIn: Object.keys(builtIn),
     methods: ["getName", "bindCredentials", "bindApi", "getUser", "getVolumes", "getQuotas", "canRun"] as const,
   };
-  return builtIn[name]?.() ?? importPlugin<AuthPlugin>(kind, name, context);
+  return (
+    (Object.hasOwn(builtIn, name) ? builtIn[name] : undefined)?.() ?? importPlugin<AuthPlugin>(kind, name, context)
+  );
 }

@@ -13,7 +13,8 @@ export async function loadRanking(
   config: Readonly<Record<string, unknown>>,
   logger: PluginLogger,
 ): Promise<RankingPolicy> {
-  const policy = builtIn[name]?.() ?? (await importPlugin<RankingPolicy>(kind, name));
+  const policy =
+    (Object.hasOwn(builtIn, name) ? builtIn[name] : undefined)?.() ?? (await importPlugin<RankingPolicy>(kind, name));
   policy.setLogger(logger);
   policy.setConfig(config);
   return policy;

@@ -44,7 +44,8 @@ describe("loadRanking", () => {
   });
 
   it("says what is wrong with one that is not there or not one", async () => {
-    await expect(load("no-such-package")).rejects.toMatchObject({ code: "invalid", reason: "RANKING_NOT_FOUND" });
+    for (const name of ["no-such-package", "constructor"])
+      await expect(load(name)).rejects.toMatchObject({ code: "invalid", reason: "RANKING_NOT_FOUND" });
     await expect(load(module("a.mjs", "export const other = 1;"))).rejects.toMatchObject({
       reason: "RANKING_INVALID",
       message: expect.stringContaining("rankingPolicy") as string,
