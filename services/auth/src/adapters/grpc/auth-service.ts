@@ -136,10 +136,12 @@ export function authService({
     },
     getUser: async ({ user }) => ({ user: toWireUser(await known(user)) }),
     async listDisabledUsers({ among }) {
-      if (provider.disabledUsers) return { users: [...(await provider.disabledUsers())] };
+      const listed = (await provider.disabledUsers?.()) ?? [];
+      if (provider.getName() === "local") return { users: [...listed] };
+      // A provider may list some only: not those who were removed, or who left a group.
       const asked = among.slice(0, mostOwners);
       const found = await Promise.all(asked.map((name) => provider.getUser(name)));
-      return { users: asked.filter((_, at) => found[at]?.disabled ?? true) };
+      return { users: [...new Set([...listed, ...asked.filter((_, at) => found[at]?.disabled ?? true)])] };
     },
     async createUser({ user, password, first }) {
       checkOwnUsers();
