@@ -43,6 +43,12 @@ describe("LoginGuard", () => {
     for (let n = 0; n < 100; n++) guard.begin("bob", "10.0.0.1", n).succeeded();
   });
 
+  it("counts none that nobody could decide", () => {
+    const guard = new LoginGuard();
+    for (let n = 0; n < 100; n++) guard.begin("ann", "10.0.0.1", n).undecided();
+    expect(guard.begin("ann", "10.0.0.1", 100).pauseMs).toBe(0);
+  });
+
   it("forgets", () => {
     const guard = new LoginGuard();
     guesses(guard, 60_000, () => ["ann", ""]);

@@ -22,6 +22,8 @@ export interface LoginAttempt {
   /** The pause that begins if this attempt fails, in milliseconds; 0 where none does. */
   readonly pauseMs: number;
   succeeded(): void;
+  /** Nobody could say whether the password is right, so it is not counted. */
+  undecided(): void;
 }
 
 /** Limits guesses of passwords per account and per address by pauses that double with each further failure. */
@@ -50,6 +52,7 @@ export class LoginGuard {
     const undo = mine.map((counter) => counter.fail(nowMs));
     return {
       pauseMs: Math.max(0, ...mine.map((counter) => counter.untilMs - nowMs)),
+      undecided: () => undo.forEach((one) => one()),
       succeeded: () => {
         for (const one of undo) one();
         this.#knownHomes.delete(home);

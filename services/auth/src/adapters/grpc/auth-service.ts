@@ -104,7 +104,10 @@ export function authService({
     async login({ user: name, password, address }) {
       // Directories compare names without case and outer spaces: each way to write one counts for the same account.
       const attempt = guard.begin(name.trim().toLowerCase(), address, performance.now());
-      const user = await provider.bindCredentials(name, password);
+      const user = await provider.bindCredentials(name, password).catch((error: unknown) => {
+        attempt.undecided();
+        throw error;
+      });
       if (!user) {
         const about = { user: name.slice(0, 40), address, pauseMs: attempt.pauseMs };
         if (attempt.pauseMs > 0) logger.warn("audit: many wrong passwords; logins pause", about);
