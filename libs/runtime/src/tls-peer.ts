@@ -21,8 +21,8 @@ interface TlsSocketLike {
 const known = new WeakMap<ServerHttp2Session, TlsPeer | "nobody">();
 
 /**
- * The peer of a session. Its certificate is read once. Undefined without TLS, without a certificate, and after the certificate has expired, even on an open
- * connection.
+ * The peer of a session. Its certificate is read once. Undefined without TLS and without a certificate. A connection whose certificate has expired is closed once
+ * its open calls have ended.
  */
 export function tlsPeerOf(session: ServerHttp2Session | undefined): TlsPeer | undefined {
   if (!session) return undefined;
@@ -31,7 +31,10 @@ export function tlsPeerOf(session: ServerHttp2Session | undefined): TlsPeer | un
     peer = read(session.socket as TlsSocketLike) ?? "nobody";
     known.set(session, peer);
   }
-  return peer === "nobody" || peer.notAfter.getTime() < Date.now() ? undefined : peer;
+  if (peer === "nobody") return undefined;
+  // The client has a renewed certificate by now, which it shows on a new connection.
+  if (peer.notAfter.getTime() < Date.now()) session.close();
+  return peer;
 }
 
 function read(socket: TlsSocketLike): TlsPeer | undefined {

@@ -98,6 +98,12 @@ export function admitByCertificate(cluster: string, isRevoked: IsRevoked): Admit
     if (!peer || peer.identity.cluster !== cluster)
       throw new AppError("unauthenticated", "NO_CERTIFICATE", "this call needs a certificate of this cluster");
     const { identity } = peer;
+    if (peer.notAfter.getTime() < Date.now())
+      throw new AppError(
+        "unavailable",
+        "NO_CERTIFICATE",
+        `the certificate of ${nameOf(identity)} on this connection has expired`,
+      );
     if (!mayCall(identity.role, path))
       throw new AppError("denied", "NOT_FOR_THIS_IDENTITY", `${nameOf(identity)} may not call ${path}`);
     if (identity.role === "agent" && isRevoked(peer.keyHash))
