@@ -107,7 +107,7 @@ export async function startInitialisedCluster(
     logOf,
     async [Symbol.asyncDispose]() {
       for (const name of running.keys()) await stop(name);
-      for (const name of running.keys()) killKeepers(join(dir, "data", name, "keepers"));
+      for (const name of running.keys()) killKeepers(join(dir, name, "keepers"));
       rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
       await database?.remove();
     },
