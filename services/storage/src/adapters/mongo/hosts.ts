@@ -1,11 +1,12 @@
-import { Host } from "@berth/contracts/types";
+import type { Host } from "@berth/contracts/types";
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
-import { maySpeakFor } from "../../domain/host-name.ts";
-import { hostChange } from "../../decisions/record/feed-row.ts";
-import { feedForm, saidOf } from "../form/host-form.ts";
+import { changedHosts, isNameTaken, notYetSilent, recordsAfter, refusedAgents } from "../../decisions/host-news.ts";
+import type { HostNews } from "../../decisions/host-news.ts";
+import { hostRow, listedHost } from "../../decisions/record/host-record.ts";
+import type { HostRecord } from "../../decisions/record/host-record.ts";
 import type { MongoRecords } from "./records.ts";
 import type { MongoCalls, Query, Session } from "./calls.ts";
-import { hostOf, isReadable } from "./host-doc.ts";
+import { agentOf, isReadable, recordOf } from "./host-doc.ts";
 import type { HostDoc } from "./collections.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import { bytes } from "./spec-doc.ts";
@@ -60,41 +61,33 @@ export class Hosts {
     this.#listeningSince = this.#clock.now();
   }
 
-  #agentOf(host: HostDoc | undefined): string | undefined {
-    return host && (hostOf(host)?.agentId ?? "");
-  }
-
   /** Stores news of hosts, and answers the positions of agents that may not speak for theirs. */
   async sync(
     request: SyncHostsRequest,
     revision: number,
-    inTransaction: (fn: (records: MongoRecords) => readonly Host[]) => Promise<readonly Host[]>,
+    inTransaction: (fn: (records: MongoRecords) => ReadonlySet<string>) => Promise<ReadonlySet<string>>,
   ): Promise<number[]> {
     const known = await this.at(revision);
+    const recordNow = (id: string) => recordOf(known.get(id));
     const refused = await this.#refused(request.hosts, known);
     const accepted = request.hosts.filter((_, at) => !refused.has(at));
     this.#see(accepted);
-    const changed = this.#news(accepted, known);
-    const silent = await this.#silent(request, known);
-    const late =
+    const changed = changedHosts(accepted, recordNow);
+    const silent = await this.#silent(request, notYetSilent(request.silentHostIds, recordNow));
+    const taken =
       changed.length > 0 || silent.length > 0
-        ? await inTransaction((records) => this.#write(records, changed, silent, known))
-        : [];
-    return request.hosts.flatMap((host, at) => (refused.has(at) || late.includes(host) ? at : []));
+        ? await inTransaction((records) => write(records, { changed, silent }, known))
+        : new Set();
+    return request.hosts.flatMap(({ id }, at) => (refused.has(at) || taken.has(id) ? at : []));
   }
 
-  /** Positions of agents that may not speak for their host, because another was heard lately, by any copy. */
+  /** Positions of agents that may not speak for their host; only where that depends on when it was heard, by any copy, the database is asked. */
   async #refused(hosts: readonly Host[], known: ReadonlyMap<string, HostDoc>): Promise<ReadonlySet<number>> {
-    const others = hosts.filter(({ id, agentId }) => !maySpeakFor(this.#agentOf(known.get(id)), agentId ?? "", 0));
-    const silentMs = others.length === 0 ? undefined : await this.silentMs(others.map(({ id }) => id));
-    const agents = new Map<string, string | undefined>();
-    const refused = new Set<number>();
-    hosts.forEach(({ id, agentId = "" }, at) => {
-      const holder = agents.get(id) ?? this.#agentOf(known.get(id));
-      const may = maySpeakFor(holder, agentId, agents.has(id) ? 0 : (silentMs?.get(id) ?? 0));
-      if (may) agents.set(id, agentId);
-      else refused.add(at);
-    });
+    const holderOf = (id: string) => agentOf(known.get(id));
+    const byName = refusedAgents(hosts, holderOf, () => 0);
+    if (byName.size === 0) return byName;
+    const silentMs = await this.silentMs([...byName].map((at) => hosts[at]!.id));
+    const refused = refusedAgents(hosts, holderOf, (id) => silentMs.get(id) ?? 0);
     if (refused.size > 0) this.#noteDuplicates([...refused].map((at) => hosts[at]!.id));
     return refused;
   }
@@ -164,50 +157,16 @@ export class Hosts {
     return (id) => Math.max(told.get(id) ?? 0, this.#seen.get(id) ?? 0);
   }
 
-  /** What of an agent's words has to be written. */
-  #news(hosts: readonly Host[], known: ReadonlyMap<string, HostDoc>): readonly Host[] {
-    return hosts.filter((host) => {
-      const before = known.get(host.id);
-      return !before || before.silent || !saidOf(host).equals(before.said);
-    });
-  }
-
-  /** Who has been silent for so long, of those that are said to be. */
-  async #silent(request: SyncHostsRequest, known: ReadonlyMap<string, HostDoc>): Promise<readonly string[]> {
-    const asked = request.silentHostIds.filter((id) => known.get(id)?.silent === false);
-    if (asked.length === 0) return [];
-    const silentMs = await this.silentMs(asked);
-    return asked.filter((id) => silentMs.get(id)! >= request.silentAfterMs);
-  }
-
-  /** In the transaction. Answers the hosts of which another agent took the name since they were judged by `known`: these are not written. */
-  #write(
-    records: MongoRecords,
-    changed: readonly Host[],
-    silent: readonly string[],
-    known: ReadonlyMap<string, HostDoc>,
-  ): readonly Host[] {
-    const late: Host[] = [];
-    for (const host of changed) {
-      const holder = this.#agentOf(records.host(host.id));
-      if (holder !== this.#agentOf(known.get(host.id)) && !maySpeakFor(holder, host.agentId ?? "", 0)) {
-        late.push(host);
-        continue;
-      }
-      const base = { _id: host.id, said: saidOf(host), silent: false, lost_by: "", seen_at: records.at };
-      putHost(records, { ...base, revision: records.nextRevision() });
-    }
-    for (const id of silent) {
-      const host = records.host(id);
-      if (host && !host.silent && !records.changes.hosts.has(id))
-        putHost(records, { ...host, silent: true, revision: records.nextRevision() });
-    }
-    return late;
+  /** Who has been silent for so long, of those that can become it. */
+  async #silent({ silentAfterMs }: SyncHostsRequest, ids: readonly string[]): Promise<readonly string[]> {
+    if (ids.length === 0) return [];
+    const silentMs = await this.silentMs(ids);
+    return ids.filter((id) => silentMs.get(id)! >= silentAfterMs);
   }
 
   /** Encoded `Change`s of all hosts. */
   changes(hosts: ReadonlyMap<string, HostDoc>): Buffer[] {
-    return [...hosts.values()].map((host) => changeOf(host));
+    return [...hosts.values()].map((host) => hostRow(host.revision, recordOf(host)));
   }
 
   /** With what is used there now. */
@@ -225,37 +184,45 @@ export class Hosts {
     const loads = new Map(sums.map((sum) => [String(sum["host"]), sum]));
     return {
       hosts: [...hosts].map(([id, known]) => {
-        const host = feedForm(knownForm(known, Math.max(known.seen_at, seen(id))));
         const load = loads.get(id);
-        const duplicate = duplicateAt.get(id);
-        return {
-          ...host,
-          duplicateTime: duplicate === undefined ? undefined : new Date(duplicate),
-          used: {
-            cpuMilli: Number(load?.["cpu_milli"] ?? 0) + (host.used?.cpuMilli ?? 0),
-            memoryBytes: Number(load?.["memory_bytes"] ?? 0) + (host.used?.memoryBytes ?? 0),
-          },
-          liveTasks: Number(load?.["live"] ?? 0),
+        const used = {
+          live: Number(load?.["live"] ?? 0),
+          cpuMilli: Number(load?.["cpu_milli"] ?? 0),
+          memoryBytes: Number(load?.["memory_bytes"] ?? 0),
         };
+        const record = { ...recordOf(known), seenAt: Math.max(known.seen_at, seen(id)) };
+        return listedHost(record, used, duplicateAt.get(id));
       }),
     };
   }
 }
 
-/** In a transaction: stores a host and announces it. */
-export function putHost(records: Pick<MongoRecords, "changes" | "row">, host: HostDoc): void {
-  records.changes.hosts.set(host._id, host);
-  records.row(host.revision, null, changeOf(host));
+/**
+ * In the transaction. Answers the hosts of which another agent took the name since they were judged by `known`: these are not written. Only another copy of the
+ * store can have given it away.
+ */
+function write(
+  records: MongoRecords,
+  { changed, silent }: HostNews,
+  known: ReadonlyMap<string, HostDoc>,
+): ReadonlySet<string> {
+  const isTaken = ({ id, agentId = "" }: Host) =>
+    isNameTaken(agentOf(records.host(id)), agentOf(known.get(id)), agentId);
+  const taken = new Set(changed.filter(isTaken).map(({ id }) => id));
+  const news = { changed: changed.filter(({ id }) => !taken.has(id)), silent };
+  const after = recordsAfter(news, (id) => recordOf(records.host(id)), records.at);
+  for (const [id, record] of after) putHost(records, id, record);
+  return taken;
 }
 
-const changeOf = (host: HostDoc): Buffer =>
-  hostChange(host.revision, Host.encode(feedForm(knownForm(host, host.seen_at))).finish());
-
-const knownForm = (host: HostDoc, seenAt: number) => ({
-  said: bytes(host.said),
-  journalId: "",
-  silent: host.silent,
-  lostBy: host.lost_by,
-  seenAt,
-  revision: host.revision,
-});
+/** In a transaction: stores a host and announces it. */
+export function putHost(
+  records: Pick<MongoRecords, "changes" | "row" | "nextRevision">,
+  id: string,
+  record: HostRecord,
+): void {
+  const { said, silent, lostBy, seenAt } = record;
+  const revision = records.nextRevision();
+  records.changes.hosts.set(id, { _id: id, said, silent, lost_by: lostBy, seen_at: seenAt, revision });
+  records.row(revision, null, hostRow(revision, record));
+}

@@ -3,6 +3,7 @@ import { pendingCode, stateOf } from "../../decisions/record/codes.ts";
 import type { Salvaged } from "../../decisions/record/damage.ts";
 import { taskChange } from "../../decisions/record/feed-row.ts";
 import { closeArray } from "../../decisions/close-array.ts";
+import { declaredLost } from "../../decisions/host-news.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
 import { chunkOf, unfold } from "./chunks.ts";
 import { arrayDoc, openArray } from "./open-array.ts";
@@ -16,7 +17,7 @@ import type { TaskRecord } from "./task-doc.ts";
 import { bytes } from "./spec-doc.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 import { damagedSpec, livingElements, salvaged } from "./damaged-docs.ts";
-import { hostOf } from "./host-doc.ts";
+import { hostOf, recordOf } from "./host-doc.ts";
 import { putHost } from "./hosts.ts";
 import { Changes } from "./changes.ts";
 import { ToLoad, NotLoaded } from "./to-load.ts";
@@ -165,7 +166,7 @@ export class MongoRecords implements Records {
 
   declareLost(hostId: string, by: string): void {
     const host = this.host(hostId);
-    if (host) putHost(this, { ...host, silent: true, lost_by: by, revision: this.nextRevision() });
+    if (host) putHost(this, hostId, declaredLost(recordOf(host), by));
   }
 
   schedulerTerm(): number {

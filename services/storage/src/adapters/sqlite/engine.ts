@@ -118,8 +118,8 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
       ),
     async syncHosts(request) {
       const { refused, news } = hosts.see(request, now());
-      if (news) await write((records) => hosts.write(records, news.changed, news.silent));
-      return { epoch, term: schedulerTerm(db), refused };
+      if (news) await write((records) => hosts.write(records, news));
+      return { epoch, term: schedulerTerm(db), refused: [...refused] };
     },
     snapshot: (signal) => snapshot(db, look, feed, hosts, epoch, signal),
     changes: (request, signal) => feed.read(request, signal),

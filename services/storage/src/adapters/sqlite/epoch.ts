@@ -4,7 +4,7 @@ import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { whyRestored } from "../../domain/database-life.ts";
 import type { DatabaseMark } from "../../domain/database-life.ts";
 import { databaseRestored } from "../../domain/loss.ts";
-import { readHost, saidOf } from "../form/host-form.ts";
+import { readHost, saidOf } from "../../decisions/record/host-record.ts";
 import { uuidV7 } from "../form/uuid-v7.ts";
 import { SqliteRecords } from "./records.ts";
 import { giveUp } from "../../decisions/lose-runs.ts";

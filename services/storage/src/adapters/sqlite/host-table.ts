@@ -1,16 +1,20 @@
 import type { ListHostsResponse, SyncHostsRequest } from "@berth/contracts/store";
-import { Host } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
 import { ClockSteps } from "../../domain/clock-steps.ts";
-import { maySpeakFor } from "../../domain/host-name.ts";
-import { hostChange } from "../../decisions/record/feed-row.ts";
-import { feedForm, readHost, saidOf } from "../form/host-form.ts";
-import type { KnownHost } from "../form/host-form.ts";
+import { changedHosts, declaredLost, notYetSilent, recordsAfter, refusedAgents } from "../../decisions/host-news.ts";
+import type { HostNews } from "../../decisions/host-news.ts";
+import { hostRow, listedHost, readHost } from "../../decisions/record/host-record.ts";
+import type { HostRecord } from "../../decisions/record/host-record.ts";
 import type { SqliteRecords } from "./records.ts";
 import { isOutOfRange } from "./task-rows.ts";
 
 /** How often the times at which hosts were seen are written to disk; nothing waits for them. */
 const keepSeenMs = 10_000;
+
+interface KnownHost extends HostRecord {
+  readonly journalId: string;
+  readonly revision: number;
+}
 
 /** The hosts, with a copy in memory: an agent says every ten seconds what nearly never changes, and each placement asks for the journal. */
 export class HostTable {
@@ -71,64 +75,49 @@ export class HostTable {
     this.#heardAt.clear();
   }
 
-  /** Notes who was seen, and answers the positions of agents that may not speak for their host, and what of the request has to be written; undefined: nothing. */
+  /**
+   * Notes who was seen, and answers the positions of agents that may not speak for their host, and what of the request has to be written; undefined: nothing.
+   * An agent has the name from here on, before that is written: no other process can give it to another one.
+   */
   see(
     request: SyncHostsRequest,
     now: number,
-  ): {
-    readonly refused: number[];
-    readonly news: { readonly changed: readonly Host[]; readonly silent: readonly string[] } | undefined;
-  } {
-    const changed: Host[] = [];
-    const refused: number[] = [];
+  ): { readonly refused: readonly number[]; readonly news: HostNews | undefined } {
     this.#lookAtClock(now);
-    request.hosts.forEach((host, at) => {
-      const agentId = host.agentId ?? "";
-      if (!maySpeakFor(this.#agents.get(host.id), agentId, this.silentMs(host.id, now))) {
-        refused.push(at);
-        this.#duplicateAt.set(host.id, now);
-        return;
-      }
-      this.#agents.set(host.id, agentId);
-      const known = this.#known.get(host.id);
-      if (known) known.seenAt = now;
-      this.#heardAt.set(host.id, now);
-      if (!known || known.silent || !known.said.equals(saidOf(host))) changed.push(host);
-    });
-    const silent = request.silentHostIds.filter((id) => {
+    const refused = refusedAgents(
+      request.hosts,
+      (id) => this.#agents.get(id),
+      (id) => this.silentMs(id, now),
+    );
+    request.hosts.forEach(({ id, agentId }, at) => {
+      if (refused.has(at)) return void this.#duplicateAt.set(id, now);
+      this.#agents.set(id, agentId ?? "");
+      this.#heardAt.set(id, now);
       const known = this.#known.get(id);
-      return known && !known.silent && this.silentMs(id, now) >= request.silentAfterMs;
+      if (known) this.#known.set(id, { ...known, seenAt: now });
     });
-    if (changed.length === 0 && silent.length === 0 && now - this.#seenKeptAt < keepSeenMs)
-      return { refused, news: undefined };
-    return { refused, news: { changed, silent } };
-  }
-
-  /** In a transaction. The host counts as lost until it is heard of again. */
-  declareLost(records: SqliteRecords, id: string, by: string): void {
-    const known = this.#known.get(id);
-    if (!known) return;
-    this.#put(records, new Map([[id, { ...known, silent: true, lostBy: by, revision: records.nextRevision() }]]));
+    const news = {
+      changed: changedHosts(
+        request.hosts.filter((_, at) => !refused.has(at)),
+        this.#recordOf,
+      ),
+      silent: notYetSilent(request.silentHostIds, this.#recordOf).filter(
+        (id) => this.silentMs(id, now) >= request.silentAfterMs,
+      ),
+    };
+    const isNothingDue = news.changed.length === 0 && news.silent.length === 0 && now - this.#seenKeptAt < keepSeenMs;
+    return { refused: [...refused], news: isNothingDue ? undefined : news };
   }
 
   /** In a transaction. */
-  write(records: SqliteRecords, changed: readonly Host[], silent: readonly string[]): void {
-    const news = new Map<string, KnownHost>();
-    for (const host of changed) {
-      news.set(host.id, {
-        said: saidOf(host),
-        journalId: host.journalId,
-        silent: false,
-        lostBy: "",
-        seenAt: records.at,
-        revision: records.nextRevision(),
-      });
-    }
-    for (const id of silent) {
-      const known = news.get(id) ?? this.#known.get(id);
-      if (known && !news.has(id)) news.set(id, { ...known, silent: true, revision: records.nextRevision() });
-    }
-    this.#put(records, news);
+  declareLost(records: SqliteRecords, id: string, by: string): void {
+    const known = this.#known.get(id);
+    if (known) this.#put(records, new Map([[id, declaredLost(known, by)]]));
+  }
+
+  /** In a transaction. */
+  write(records: SqliteRecords, news: HostNews): void {
+    this.#put(records, recordsAfter(news, this.#recordOf, records.at));
     if (records.at - this.#seenKeptAt >= keepSeenMs) {
       for (const [id, host] of this.#known)
         this.#db.sql("UPDATE hosts SET seen_at = ? WHERE id = ?").run(host.seenAt, id);
@@ -136,24 +125,30 @@ export class HostTable {
     }
   }
 
-  #put(records: SqliteRecords, news: ReadonlyMap<string, KnownHost>): void {
-    for (const [id, host] of news) {
+  readonly #recordOf = (id: string): HostRecord | undefined => this.#known.get(id);
+
+  #put(records: SqliteRecords, hosts: ReadonlyMap<string, HostRecord>): void {
+    const written = new Map<string, KnownHost>();
+    for (const [id, { said, silent, lostBy, seenAt }] of hosts) {
+      const revision = records.nextRevision();
       this.#db
         .sql(
           `INSERT INTO hosts (id, said, silent, lost_by, seen_at, revision) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
            said = excluded.said, silent = excluded.silent, lost_by = excluded.lost_by, seen_at = excluded.seen_at, revision = excluded.revision`,
         )
-        .run(id, host.said, host.silent ? 1 : 0, host.lostBy, host.seenAt, host.revision);
-      records.announceEncoded(host.revision, null, hostChange(host.revision, Host.encode(feedForm(host)).finish()));
+        .run(id, said, silent ? 1 : 0, lostBy, seenAt, revision);
+      const record = { said, silent, lostBy, seenAt };
+      records.announceEncoded(revision, null, hostRow(revision, record));
+      written.set(id, { ...record, revision, journalId: readHost(said)?.journalId ?? "" });
     }
     records.afterCommit(() => {
-      for (const [id, host] of news) this.#known.set(id, host);
+      for (const [id, host] of written) this.#known.set(id, host);
     });
   }
 
   /** Encoded `Change`s of all hosts. */
   changes(): Buffer[] {
-    return [...this.#known.values()].map((host) => hostChange(host.revision, Host.encode(feedForm(host)).finish()));
+    return [...this.#known.values()].map((host) => hostRow(host.revision, host));
   }
 
   /** All hosts, with their current usage. */
@@ -167,18 +162,13 @@ export class HostTable {
     const hosts = [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       hosts: hosts.map(([id, known]) => {
-        const host = feedForm(known);
         const load = loads.get(id);
-        const duplicateAt = this.#duplicateAt.get(id);
-        return {
-          ...host,
-          duplicateTime: duplicateAt === undefined ? undefined : new Date(duplicateAt),
-          used: {
-            cpuMilli: Number(load?.["cpu_milli"] ?? 0) + (host.used?.cpuMilli ?? 0),
-            memoryBytes: Number(load?.["memory_bytes"] ?? 0) + (host.used?.memoryBytes ?? 0),
-          },
-          liveTasks: Number(load?.["live"] ?? 0),
+        const sums = {
+          live: Number(load?.["live"] ?? 0),
+          cpuMilli: Number(load?.["cpu_milli"] ?? 0),
+          memoryBytes: Number(load?.["memory_bytes"] ?? 0),
         };
+        return listedHost(known, sums, this.#duplicateAt.get(id));
       }),
     };
   }
