@@ -1,5 +1,9 @@
 export type { Accounts, StoredKey } from "./ports/accounts.ts";
 export { migrations, sqliteAccounts } from "./adapters/sqlite/accounts.ts";
+export type { HostKey, HostKeys, HostToken } from "./ports/host-keys.ts";
+export type { HostAuthority } from "./ports/host-authority.ts";
+export { joinHosts, type HostMembership } from "./app/join-hosts.ts";
+export { sqliteHostKeys } from "./adapters/sqlite/host-keys.ts";
 export { openMongoAccounts, type MongoAccounts } from "./adapters/mongo/accounts.ts";
 export { apiKeys } from "./adapters/local/api-keys.ts";
 export { createUser } from "./adapters/local/create-user.ts";

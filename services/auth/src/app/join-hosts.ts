@@ -47,9 +47,13 @@ export function joinHosts({ keys, authority, onRevoked, now, logger }: JoinHosts
     if (known && known.notAfter > now()) return known;
     const hash = hashOf(token);
     const found = hash === undefined ? undefined : await keys.token(hash);
-    if (!found || found.expiresAt <= now() || !(await keys.useToken(found.hash, keyHash))) throw badToken();
+    if (!found || found.expiresAt <= now()) throw badToken();
     const name = found.host || host;
     if (!isToken(name)) throw invalidField("host", "must be 1 to 64 of [A-Za-z0-9_-]");
+    // Else a token for one host would end that host's key, and certify this one.
+    if (known && known.host !== name)
+      throw invalidField("csr_pem", `is of the key of host ${known.host}; to join as ${name}, make a new key`);
+    if (!(await keys.useToken(found.hash, keyHash))) throw badToken();
     if (found.host !== "" && (await keys.revoke(name, keyHash, now()))) await onRevoked();
     const key = { hash: keyHash, host: name, busKey, notAfter: new Date(now().getTime() + firstMoments) };
     await keys.addKey(key);

@@ -14,18 +14,19 @@ interface KeyDoc {
   readonly _id: string;
   readonly host: string;
   readonly bus_key: string;
+  /** Its number among the keys of its host. */
+  readonly number: number;
   readonly not_after: Date;
-  readonly revoked: boolean;
   readonly revoked_at: Date | null;
 }
 
 const duplicateKey = 11_000;
+/** Another copy may add a key at the same moment; the next look sees it. */
+const looks = 10;
 
-/** A host has one key that is not revoked, whichever copy of auth adds it. */
+/** Whoever adds a host's next key has seen that all before it are revoked, and of several copies one adds it: so a host has one key that is not revoked. */
 export const createHostKeyIndexes = (db: Db): Promise<string> =>
-  db
-    .collection("host_keys")
-    .createIndex({ host: 1 }, { unique: true, partialFilterExpression: { revoked: false }, name: "live_host" });
+  db.collection("host_keys").createIndex({ host: 1, number: 1 }, { unique: true });
 
 /** `answered` maps what the driver throws. */
 export function mongoHostKeys(db: Db, answered: <T>(call: Promise<T>) => Promise<T>): HostKeys {
@@ -51,12 +52,17 @@ export function mongoHostKeys(db: Db, answered: <T>(call: Promise<T>) => Promise
       return found ? toKey(found) : undefined;
     },
     async addKey({ hash, host, busKey, notAfter }) {
-      const document = { _id: hash, host, bus_key: busKey, not_after: notAfter, revoked: false, revoked_at: null };
-      try {
-        await answered(keys.insertOne(document));
-      } catch (error) {
-        if (!isDuplicate(error)) throw error;
-        if (!(await answered(keys.findOne({ _id: hash })))) throw hostJoined(host);
+      for (let look = 1; ; look++) {
+        if (await answered(keys.findOne({ _id: hash }))) return;
+        const earlier = await answered(keys.find({ host }).toArray());
+        if (earlier.some((key) => key.revoked_at === null)) throw hostJoined(host);
+        const fields = { host, number: earlier.length, bus_key: busKey, not_after: notAfter, revoked_at: null };
+        try {
+          await answered(keys.insertOne({ _id: hash, ...fields }));
+          return;
+        } catch (error) {
+          if (!isDuplicate(error) || look === looks) throw error;
+        }
       }
     },
     async extendKey(hash, notAfter) {
@@ -64,14 +70,14 @@ export function mongoHostKeys(db: Db, answered: <T>(call: Promise<T>) => Promise
     },
     async revoke(host, except, at) {
       const others = { host, _id: { $ne: except } };
-      await answered(keys.updateMany({ ...others, revoked: false }, { $set: { revoked: true, revoked_at: at } }));
+      await answered(keys.updateMany({ ...others, revoked_at: null }, { $set: { revoked_at: at } }));
       return (await answered(keys.findOne(others))) !== null;
     },
     revoked: async (now) =>
       (
         await answered(
           keys
-            .find({ revoked: true, not_after: { $gt: now } })
+            .find({ revoked_at: { $ne: null }, not_after: { $gt: now } })
             .sort({ _id: 1 })
             .toArray(),
         )
