@@ -1,12 +1,15 @@
 import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { experimental } from "@grpc/grpc-js";
 import { createAuthority, createRequest, openAuthority, requestKeyHash } from "@berth/identity";
 import type { CertificateAuthority } from "@berth/identity";
+import type { AppError } from "@berth/core";
+import { serviceDnsName } from "@berth/contracts";
 import type { Identity, ServiceRole } from "@berth/contracts";
 import { AuthServiceService } from "@berth/contracts/auth";
 import { AppendLogRequest, FileStoreServiceService, TaskStoreServiceService } from "@berth/contracts/store";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Metadata } from "nice-grpc-common";
 import { Closing } from "./closing.ts";
 import { callerKey } from "./grpc-admission.ts";
@@ -33,9 +36,18 @@ function write(name: string, pem: string, ca = authority.certificatePem): string
   return path;
 }
 
-async function agentPem(host: string, by = authority, of = cluster): Promise<{ pem: string; keyHash: string }> {
+async function agentPem(
+  host: string,
+  by = authority,
+  of = cluster,
+  lifeMs?: number,
+): Promise<{ pem: string; keyHash: string }> {
   const { keyPem, csrPem } = await createRequest();
-  const { certificatePem } = await by.issueHost(csrPem, { cluster: of, role: "agent", host }, { now });
+  const { certificatePem } = await by.issueHost(
+    csrPem,
+    { cluster: of, role: "agent", host },
+    { now, ...(lifeMs ? { lifeMs } : {}) },
+  );
   return { pem: keyPem + certificatePem, keyHash: await requestKeyHash(csrPem) };
 }
 
@@ -169,6 +181,33 @@ describe("trust by certificates", () => {
     expect(files.identity.role).toBe("storage");
     put(await servicePem("storage", authority, cluster, 2 * 86_400_000));
     await expect.poll(() => files.notAfter.getTime()).toBeLessThan(before);
+  });
+
+  it("ends a connection whose certificate has ended, and its client comes again with the renewed one", async () => {
+    const address = await serve();
+    const { pem } = await agentPem("brief", authority, cluster, 60_000);
+    const path = write("brief", pem);
+    const files = openIdentity(path, { closing, logger: silentLogger, everyMs: 10 });
+    const credentials = experimental.createCertificateProviderChannelCredentials(files, files);
+    const channel = grpcChannel(address, { closing, credentials, serverName: serviceDnsName("storage") });
+    const client = grpcClient(FileStoreServiceService, channel, { service: "storage", deadlineMs: 2_000 });
+    const append = () =>
+      client.appendLog(AppendLogRequest.fromPartial({})).then(
+        () => "answered",
+        (error: AppError) => `${error.reason}: ${error.message}`,
+      );
+    expect(await append()).toBe("answered");
+    vi.useFakeTimers({ toFake: ["Date"], now: files.notAfter.getTime() - 1_000 });
+    try {
+      expect(await append()).toBe("answered");
+      vi.setSystemTime(files.notAfter.getTime() + 1);
+      expect(await append()).toBe("NO_CERTIFICATE: the certificate of agent/brief on this connection has expired");
+      writeFileSync(join(path, "new"), (await agentPem("brief")).pem, { mode: 0o600 });
+      renameSync(join(path, "new"), join(path, "identity.pem"));
+      await expect.poll(append).toBe("answered");
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("refuses a file that others may read, and an identity of another role", async () => {
