@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ListHostsResponse } from "@berth/contracts/api";
 import { HostStatus } from "@berth/contracts/types";
@@ -71,6 +71,15 @@ describe("a machine with a token", () => {
     const once = await token();
     const first = await join_("again", once, "--name", "again");
     expect(first, first.stderr).toMatchObject({ code: 0 });
+    const keyOf = () => readFileSync(join(etc("again"), "identity/identity.pem"), "utf8").split("-----BEGIN CERT")[0];
+    const key = keyOf();
+    expect(await join_("again", once, "--name", "again")).toEqual(first);
+    expect(keyOf()).toBe(key);
+    // By a new token it is a new machine, which may take the place of the one before, and nothing of that one is left.
+    const place = await join_("again", await token("--host", "again"));
+    expect(place, place.stderr).toMatchObject({ code: 0 });
+    expect(keyOf()).not.toBe(key);
+    expect(readdirSync(etc("again")).filter((name) => name.startsWith("joining-"))).toHaveLength(1);
     // Another machine, that is another directory.
     expect(await join_("thief", once, "--name", "thief")).toMatchObject({
       code: 4,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "@berth/core";
 import type { HostCredentials } from "@berth/contracts/types";
@@ -28,7 +28,7 @@ export interface JoinedHost {
   readonly expiresAt: Date;
 }
 
-/** What the machine keeps while it joins: with the same token it asks with the same keys, whatever became of the first answer. */
+/** What the machine keeps of a token: with the same one it asks with the same keys, whatever became of the first answer. */
 interface Attempt {
   readonly keyPem: string;
   readonly csrPem: string;
@@ -111,6 +111,8 @@ function write(options: JoinOptions, attempt: Attempt, given: HostCredentials, a
       .map(([name, value]) => `${name}=${value}\n`)
       .join(""),
   );
-  rmSync(attemptFile);
+  // This one stays, so that the same token answers this machine again.
+  for (const name of readdirSync(dir))
+    if (name.startsWith("joining-") && join(dir, name) !== attemptFile) rmSync(join(dir, name));
   return { host: given.host, cluster: given.clusterId, envFile, expiresAt: given.expireTime ?? new Date(0) };
 }
