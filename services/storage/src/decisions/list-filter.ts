@@ -1,7 +1,7 @@
 import { invalidField } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest } from "@berth/contracts/store";
-import { outcomeCode, stateCode } from "./record/codes.ts";
+import { outcomeCode, overCode, stateCode } from "./record/codes.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 
 export type Wanted = (row: TaskColumns, spec: SpecColumns) => boolean;
@@ -17,6 +17,10 @@ export function filterOf(request: ListTasksRequest): Wanted {
     (outcomes.size === 0 || outcomes.has(row.outcome)) &&
     (request.name === "" || (prefix === undefined ? spec.name === request.name : spec.name.startsWith(prefix)));
 }
+
+/** Whether a list request asks for nothing that is over. */
+export const asksOnlyLive = ({ states }: Pick<ListTasksRequest, "states">): boolean =>
+  states.length > 0 && states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
 
 /** A page token is the place where the next page begins; the filter comes with each request. */
 export function readPlace(token: string, fallback: number): number {

@@ -3,9 +3,6 @@ import type { LossColumns } from "../../decisions/record/loss-columns.ts";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
 import { recordUnreadable } from "../../decisions/record/damage.ts";
 
-/** How many indexes of an array's range one chunk stands for. */
-export const indexesAChunk = 1_000;
-
 /** The columns of an ended element that differ between elements of an array. */
 export type FoldedRow = Omit<TaskColumns, "number" | "user" | "state" | "request" | keyof LossColumns>;
 

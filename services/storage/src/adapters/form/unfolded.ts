@@ -14,3 +14,12 @@ export const unfolded = (row: FoldedRow, whole: Pick<TaskColumns, "number" | "us
   request: 0,
   ...noLease,
 });
+
+/** Those of a chunk between two indexes, both included. */
+export const unfoldedBetween = (
+  chunk: ReadonlyMap<number, FoldedRow>,
+  whole: Pick<TaskColumns, "number" | "user" | "state">,
+  from: number,
+  upTo: number,
+): TaskColumns[] =>
+  [...chunk.values()].filter(({ idx }) => idx >= from && idx <= upTo).map((row) => unfolded(row, whole));

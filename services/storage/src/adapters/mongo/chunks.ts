@@ -1,5 +1,4 @@
-import type { ArrayRange } from "@berth/core";
-import { chunkByIndex, indexesAChunk } from "../form/folded-chunk.ts";
+import { chunkByIndex } from "../form/folded-chunk.ts";
 import type { FoldedRow } from "../form/folded-chunk.ts";
 import { unfolded } from "../form/unfolded.ts";
 import { taskKey } from "./collections.ts";
@@ -21,10 +20,3 @@ export function unfold(chunk: ChunkDoc | undefined, whole: TaskDoc, idx: number)
   const row = chunk && rowsOf(chunk).get(idx);
   return row && { ...unfolded(row, whole), _id: taskKey(whole.number, idx) };
 }
-
-export const chunkOf = (range: ArrayRange, idx: number): number =>
-  Math.floor((idx - range.first) / range.step / indexesAChunk);
-
-/** The last index that a chunk may hold. */
-export const lastOf = (range: ArrayRange, chunk: number): number =>
-  range.first + ((chunk + 1) * indexesAChunk - 1) * range.step;

@@ -1,8 +1,6 @@
-import { stateFromWire } from "@berth/contracts";
 import type { ListTasksRequest } from "@berth/contracts/store";
 import type { Task } from "@berth/contracts/types";
-import { overCode, stateCode } from "../../decisions/record/codes.ts";
-import { readPlace } from "../../decisions/list-filter.ts";
+import { asksOnlyLive, readPlace } from "../../decisions/list-filter.ts";
 import type { Page, PageRequest } from "../../ports/engine.ts";
 import { shortMessage } from "../../decisions/record/task-message.ts";
 import type { MongoRecords } from "./records.ts";
@@ -47,11 +45,11 @@ export async function pageOfTasks(deps: ListDeps, { request, size, wanted }: Pag
 /** The next tasks by number, downwards, each range bounded by equality on what comes before it in its index. */
 async function nextNumbers(
   calls: MongoCalls,
-  { user, states }: ListTasksRequest,
+  request: ListTasksRequest,
   before: number,
 ): Promise<{ readonly numbers: readonly number[]; readonly isLast: boolean }> {
-  const liveOnly =
-    states.length > 0 && states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
+  const { user } = request;
+  const liveOnly = asksOnlyLive(request);
   const options = { sort: { _id: -1 as const }, limit: readsAtOnce, projection: { _id: 1 } };
   if (user === "" && !liveOnly) {
     // By their specs: by their records, a million elements would stand between two of them.

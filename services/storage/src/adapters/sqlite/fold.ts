@@ -4,7 +4,8 @@ import { foldable } from "../../decisions/fold.ts";
 import { overCode } from "../../decisions/record/codes.ts";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
 import { unlessUnreadable } from "../../decisions/record/damage.ts";
-import { chunkOfRows, indexesAChunk } from "../form/folded-chunk.ts";
+import { chunkOf, lastOf } from "../../domain/chunk-range.ts";
+import { chunkOfRows } from "../form/folded-chunk.ts";
 import type { Step } from "../../ports/task-store.ts";
 import { readArray } from "./open-array.ts";
 import { chunkRows } from "./folded-elements.ts";
@@ -126,10 +127,3 @@ export class Folder {
     if (!record) this.#db.sql("UPDATE arrays SET settled = 1 WHERE number = ?").run(array.number);
   }
 }
-
-export const chunkOf = (range: ArrayRange, idx: number): number =>
-  Math.floor((idx - range.first) / range.step / indexesAChunk);
-
-/** The last index that a chunk may hold. */
-export const lastOf = (range: ArrayRange, chunk: number): number =>
-  range.first + ((chunk + 1) * indexesAChunk - 1) * range.step;

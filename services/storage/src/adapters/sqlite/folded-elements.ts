@@ -1,6 +1,7 @@
 import type { Database } from "@berth/database";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
-import { chunkByIndex, indexesAChunk } from "../form/folded-chunk.ts";
+import { indexesAChunk } from "../../domain/chunk-range.ts";
+import { chunkByIndex } from "../form/folded-chunk.ts";
 import type { FoldedRow } from "../form/folded-chunk.ts";
 import { unfolded } from "../form/unfolded.ts";
 

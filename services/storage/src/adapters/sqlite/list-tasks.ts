@@ -1,10 +1,9 @@
-import { stateFromWire } from "@berth/contracts";
 import type { Task } from "@berth/contracts/types";
 import type { Database } from "@berth/database";
-import { overCode, stateCode } from "../../decisions/record/codes.ts";
+import { overCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns, TaskColumns } from "../../decisions/record/columns.ts";
 import { checkCodes, unlessUnreadable } from "../../decisions/record/damage.ts";
-import { readPlace } from "../../decisions/list-filter.ts";
+import { asksOnlyLive, readPlace } from "../../decisions/list-filter.ts";
 import type { Wanted } from "../../decisions/list-filter.ts";
 import { shortMessage } from "../../decisions/record/task-message.ts";
 import type { Found } from "../../decisions/record/task-message.ts";
@@ -21,9 +20,7 @@ type Row = TaskColumns & SpecColumns;
 
 /** Tasks and whole arrays, newest first. */
 export function pageOfTasks(db: Database, records: Records, { request, size, wanted }: PageRequest): Page {
-  const liveOnly =
-    request.states.length > 0 &&
-    request.states.every((state) => stateCode(stateFromWire(state) ?? "archived") < overCode);
+  const liveOnly = asksOnlyLive(request);
   const index = liveOnly
     ? request.user === ""
       ? "tasks_live"
