@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   chownSync,
@@ -114,6 +115,40 @@ describe("uploadOutput", () => {
         chownSync(path, 20_001, 20_001);
       }),
     ).toBe("its own");
+  });
+
+  it("waits for free descriptors before it tells the end of a task that printed", () => {
+    print("result");
+    // A process of its own: with few descriptors no test runner works.
+    const program = `
+      import { closeSync, openSync } from "node:fs";
+      const { uploadOutput } = await import(${JSON.stringify(join(import.meta.dirname, "upload-output.ts"))});
+      const sink = { size: async () => 0, append: async (run, stream, offset, bytes) => (text += Buffer.from(bytes), offset + bytes.length) };
+      const logger = { debug() {} };
+      const { root, ended } = JSON.parse(process.argv[1]);
+      const taken = [];
+      let text = "";
+      try { for (;;) taken.push(openSync("/dev/null")); } catch {}
+      const deliver = uploadOutput({ root, sink, logger, signal: new AbortController().signal, everyMs: 5 });
+      let free = false;
+      deliver([ended], () => process.stdout.write(JSON.stringify({ free, text })));
+      setTimeout(() => { free = true; taken.forEach((file) => closeSync(file)); }, 50);
+    `;
+    const { stdout, stderr } = spawnSync(
+      "sh",
+      [
+        "-c",
+        'ulimit -n 100; exec "$0" "$@"',
+        process.execPath,
+        "--input-type=module",
+        "-e",
+        program,
+        JSON.stringify({ root, ended }),
+      ],
+      { encoding: "utf8" },
+    );
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual({ free: true, text: "result" });
   });
 
   it("makes no call for a task that wrote nothing", async () => {

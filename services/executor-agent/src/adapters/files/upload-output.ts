@@ -5,7 +5,7 @@ import type { Run } from "@berth/core";
 import type { DriverEvent, LogSink } from "@berth/plugins";
 import type { AgentDeps } from "../../app/agent-deps.ts";
 import type { Logger } from "../../ports/logger.ts";
-import { ownDirectories } from "./own-directories.ts";
+import { codeOf, ownDirectories } from "./own-directories.ts";
 
 const streams = ["stdout", "stderr"] as const;
 type Stream = (typeof streams)[number];
@@ -119,8 +119,9 @@ function readPiece(path: string, offset: number, owner: number | undefined): Uin
   let file: number;
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
-    return new Uint8Array(); // it wrote nothing
+  } catch (error) {
+    if (isHostFault(error)) throw error; // the output exists: try again
+    return new Uint8Array(); // the task wrote nothing, or made its output unreadable
   }
   try {
     const found = fstatSync(file);
@@ -131,3 +132,7 @@ function readPiece(path: string, offset: number, owner: number | undefined): Uin
     closeSync(file);
   }
 }
+
+/** Errors of this host that pass, and that no task can cause for a file of its own. */
+const hostFaults: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
+const isHostFault = (error: unknown): boolean => hostFaults.has(codeOf(error));
