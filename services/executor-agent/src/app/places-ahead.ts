@@ -2,14 +2,14 @@ import { runKey } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { Owner, TaskFiles, TaskPlace } from "../ports/task-files.ts";
 
-/** Runs that are taken over together, of which each is worth its time; of more, the disk serves all at once anyway. */
+/** With more new runs at once, making places ahead saves no time, because one disk sync of the journal serves all of them. */
 const mostTogether = 4;
-/** Runs that never start, such as those that are stopped before, leave theirs here until so many have come. */
+/** Most unused places to remember. Runs that are stopped before their start leave theirs. */
 const mostKept = 64;
 
 /**
- * Places of runs that are made while the journal is put on disk, which costs as long. It is the one thing that is done before that: a directory says nothing of a
- * run, and is there already where the run is offered again.
+ * Makes the places of runs (directory, output files) while the journal is synced to disk, which takes about as long. Nothing else may happen before that sync. A
+ * place may, because an empty directory does not mean that the run began, and if the run is offered again its place exists already.
  */
 export class PlacesAhead implements Pick<TaskFiles, "prepare"> {
   readonly #files: Pick<TaskFiles, "prepare">;
@@ -19,7 +19,7 @@ export class PlacesAhead implements Pick<TaskFiles, "prepare"> {
     this.#files = files;
   }
 
-  /** What cannot be made is tried again at the start, which tells why. */
+  /** Ignores failures: the start tries again, and reports the reason. */
   make(wanted: readonly { readonly run: Run; readonly owner: Owner }[]): void {
     if (wanted.length > mostTogether) return;
     for (const { run, owner } of wanted) {

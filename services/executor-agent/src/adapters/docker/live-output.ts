@@ -8,17 +8,17 @@ import { FrameSplitter } from "./log-frames.ts";
 import { LogWriter } from "./log-writer.ts";
 import { noNote, OutputNotes } from "./output-note.ts";
 
-/** Waits in memory for the sink; past that much the container's writes block. */
+/** Most bytes in memory that wait for the sink. Above it the container's writes block. */
 const mostWaitingBytes = 1024 * 1024;
-/** Engines wait 2 s after a container's end until its output is read, and drop the rest: the container must not be blocked as long as that. */
+/** Longest time for which the container is blocked. Engines drop output that is not read within 2 s of the container's end. */
 const mostBlockedMs = 1000;
 
-/** How the copying of a live stream ended. closed: by the engine, at the container's end or its own. given_up: the sink took too long. stopped: by close. */
+/** How the copy of a live stream ended. closed: by the engine, at the container's end or the engine's own. given_up: the sink took too long. stopped: by `close`. */
 export type LiveEnd = "closed" | "given_up" | "stopped";
 
 /**
- * Copies what one container writes, from its start on and byte for byte, into the sink. The engine hands it out as it comes, and lets the container wait where we
- * fall behind: nothing is lost however fast it writes. Where this agent dies, the engine goes on without it.
+ * Copies the output of one container into the sink, byte for byte and from its start. The engine sends it as it comes, and blocks the container's writes if the
+ * agent is slower, so nothing is lost. If the agent dies, the container continues unblocked.
  */
 export class LiveOutput {
   readonly #deps: OutputDeps;
@@ -32,7 +32,7 @@ export class LiveOutput {
   #blocked = false;
   readonly ended: Promise<LiveEnd>;
 
-  /** `stream`: of an attach from before the container's start. */
+  /** `stream`: attached before the container's start. */
   constructor(deps: OutputDeps, run: Run, stream: IncomingMessage) {
     this.#deps = deps;
     this.#run = run;
@@ -41,12 +41,12 @@ export class LiveOutput {
     this.ended = this.#copy();
   }
 
-  /** Since when nothing came, in milliseconds. */
+  /** Milliseconds since the last output; 0 while the sink blocks the stream. */
   get idleMs(): number {
     return this.#blocked ? 0 : performance.now() - this.#lastChunkAt;
   }
 
-  /** Lets go. What the sink has by now is noted; the rest is read from the engine's log. */
+  /** Stops copying, and notes how much the sink has. The rest is read from the engine's log. */
   async close(): Promise<void> {
     this.#stop.abort(new Error("closed"));
     this.#stream.destroy();
@@ -54,7 +54,7 @@ export class LiveOutput {
     if (this.#writer) this.#note(this.#writer, true);
   }
 
-  /** After `closed`: resolves when the sink has all of it; tries until it succeeds or is aborted. */
+  /** After `closed`: resolves when the sink has all output; retries until it succeeds or is aborted. */
   async stored(signal: AbortSignal): Promise<Record<"stdout" | "stderr", number>> {
     const writer = await this.#opened(signal);
     while (writer.waitingBytes > 0) {
@@ -97,10 +97,10 @@ export class LiveOutput {
     }
   }
 
-  /** One flush at a time takes all that waits, also what comes meanwhile. */
+  /** Runs one flush at a time, which also takes bytes that arrive during it. */
   #flush(writer: LogWriter, signal: AbortSignal): Promise<void> {
     this.#flushing ??= this.#flushAll(writer, signal).finally(() => (this.#flushing = undefined));
-    // Its failure is told where it is awaited.
+    // The callers that await it get the failure.
     this.#flushing.catch(() => {});
     return this.#flushing;
   }
@@ -124,7 +124,7 @@ export class LiveOutput {
     await sleep(backoffMs(attempt, Math.random, { baseMs: 100, maxMs: 5000 }), signal);
   }
 
-  /** While it waits, the container's writes are blocked. */
+  /** Waits for `work`, at most `mostBlockedMs`. Meanwhile the container's writes are blocked. */
   async #within<T>(work: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     this.#blocked = true;

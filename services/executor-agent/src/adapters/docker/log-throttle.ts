@@ -2,19 +2,19 @@ import type { IncomingMessage } from "node:http";
 import { EngineError } from "./engine-client.ts";
 import type { EngineClient } from "./engine-client.ts";
 
-/** The container may be so far ahead of the log's reader, and after that by half of what was read: a backlog from before becomes less. */
+/** How far the container may be ahead of the log's reader. It may write half a byte more per byte that is read, so an older backlog shrinks. */
 const aheadBytes = 1024 * 1024;
 /**
- * Engines drop what nobody took within 2 s of a container's end: up to 64 KiB in the container's pipe and as much in the engine's hands. So each chunk, of 32 KiB and
- * more, is taken after this time in any case.
+ * Longest wait per chunk. Engines drop output that is not read within 2 s of a container's end: up to 64 KiB in the container's pipe and as much in the engine. A
+ * chunk has 32 KiB or more, so at this rate all of it is read in time.
  */
 const chunkMs = 250;
-/** A reader that gets no further for so long waits for its sink: the log is there for that. */
+/** If the reader makes no progress for this long, its sink is blocked, and the throttle stops: the log is the buffer for that case. */
 const patienceMs = 1000;
 
 /**
- * Makes a running container wait for the reader of the engine's log, so that the log does not throw away what was not read. It takes the live stream and drops
- * it, as fast as the reader comes along; where the reader stands still, it lets the container go.
+ * Slows a running container down to the speed of the log's reader, because the engine deletes old parts of a log, read or not. It attaches to the live stream and
+ * discards it at the reader's speed. If the reader stalls, it detaches, and the container continues unblocked.
  */
 export class LogThrottle {
   readonly #readBytes: () => number;
@@ -28,7 +28,7 @@ export class LogThrottle {
     this.#readBytes = readBytes;
   }
 
-  /** Does nothing where the engine does not let us attach: then the container is not throttled. */
+  /** Does nothing if the engine refuses the attach; then the container is not throttled. */
   async start(client: EngineClient, containerId: string): Promise<void> {
     try {
       this.#stream = await client.attach(containerId, this.#stop.signal);
@@ -39,7 +39,7 @@ export class LogThrottle {
     void this.#run(this.#stream).catch(() => {});
   }
 
-  /** The reader got further. */
+  /** To be called when the reader has made progress. */
   advanced(): void {
     this.#advancedAt = performance.now();
     this.#progress.resolve();

@@ -4,17 +4,17 @@ import type { LogEntry } from "./log-frames.ts";
 
 type Stream = LogEntry["stream"];
 
-/** Enough to find the place again in the engine's log. */
+/** Enough bytes to find the position in the engine's log again. */
 const tailBytes = 1024;
 
-/** One output of a run on its way to the sink. */
+/** One output of a run, with the bytes that the sink does not have yet. */
 class Output {
-  /** Bytes that were handed in, over all lives of the agent. */
+  /** Bytes that were written to this object, including those of earlier agent processes. */
   offset: number;
-  /** Bytes that the sink has; more than offset where an earlier life got further than it could note. */
+  /** Bytes that the sink has; more than offset if an earlier agent process died before it noted its position. */
   stored: number;
   waiting = 0;
-  /** The last bytes that were handed in and are stored. */
+  /** The last bytes that were written here and are in the sink. */
   tail: Buffer = Buffer.alloc(0);
   #pieces: Uint8Array[] = [];
 
@@ -24,7 +24,7 @@ class Output {
   }
 
   add(bytes: Uint8Array): void {
-    // Only where nothing waits can the sink be ahead.
+    // The sink can be ahead only if nothing waits.
     const known = Math.min(Math.max(0, this.stored - this.offset), bytes.length);
     this.offset += bytes.length;
     if (known > 0) this.#remember(bytes.subarray(0, known));
@@ -33,13 +33,13 @@ class Output {
     this.waiting += bytes.length - known;
   }
 
-  /** All that waits, as one piece. */
+  /** All waiting bytes, as one buffer. */
   gathered(): Uint8Array {
     if (this.#pieces.length > 1) this.#pieces = [Buffer.concat(this.#pieces)];
     return this.#pieces[0]!;
   }
 
-  /** The sink has so much now. More may have been added since it was asked. */
+  /** The sink has `stored` bytes now. Since that append began, more may have been added here. */
   storedUpTo(stored: number): void {
     let done = Math.min(stored - this.stored, this.waiting);
     this.stored = stored;
@@ -62,7 +62,7 @@ class Output {
   }
 }
 
-/** Puts a run's output into the sink, each byte once, at its offset. Bytes may be handed in while a flush is under way. */
+/** Appends a run's output to the sink, each byte once, at its offset. `write` may be called during a flush. */
 export class LogWriter {
   readonly #run: Run;
   readonly #sink: LogSink;
@@ -74,7 +74,7 @@ export class LogWriter {
     this.#outputs = outputs;
   }
 
-  /** Goes on at these offsets; what the sink has beyond them is skipped when it comes again. */
+  /** Continues at these offsets. Bytes that the sink has beyond them are skipped when they are written again. */
   static async open(run: Run, sink: LogSink, offsets: Readonly<Record<Stream, number>>): Promise<LogWriter> {
     const [stdout, stderr] = await Promise.all([sink.size(run, "stdout"), sink.size(run, "stderr")]);
     return new LogWriter(run, sink, {
@@ -83,24 +83,24 @@ export class LogWriter {
     });
   }
 
-  /** Goes on after whatever the sink has. */
+  /** Continues at the end of what the sink has. */
   static async openAtEnd(run: Run, sink: LogSink): Promise<LogWriter> {
     const [stdout, stderr] = await Promise.all([sink.size(run, "stdout"), sink.size(run, "stderr")]);
     return new LogWriter(run, sink, { stdout: new Output(stdout, stdout), stderr: new Output(stderr, stderr) });
   }
 
-  /** Bytes that were handed in, over all lives. */
+  /** Bytes that were written, including those of earlier agent processes. */
   get offsets(): Record<Stream, number> {
     return { stdout: this.#outputs.stdout.offset, stderr: this.#outputs.stderr.offset };
   }
 
-  /** Bytes that were handed in and are stored. */
+  /** Bytes that were written and are in the sink. */
   get storedOffsets(): Record<Stream, number> {
     const { stdout, stderr } = this.#outputs;
     return { stdout: stdout.offset - stdout.waiting, stderr: stderr.offset - stderr.waiting };
   }
 
-  /** The last bytes before the stored offsets; empty where nothing was handed in since it was opened. */
+  /** The last bytes before the stored offsets; empty if nothing was written since `open`. */
   get tails(): Record<Stream, Buffer> {
     return { stdout: this.#outputs.stdout.tail, stderr: this.#outputs.stderr.tail };
   }
@@ -109,7 +109,7 @@ export class LogWriter {
     return this.#outputs.stdout.waiting + this.#outputs.stderr.waiting;
   }
 
-  /** Whether the sink has less than it was said to: what is missing must be read again from the beginning. */
+  /** Whether the sink has less than the offset given to `open`. Then the output must be read again from the beginning. */
   get sinkFellBack(): boolean {
     return Object.values(this.#outputs).some(({ stored, offset }) => stored < offset);
   }
@@ -118,12 +118,12 @@ export class LogWriter {
     if (bytes.length > 0) this.#outputs[stream].add(bytes);
   }
 
-  /** The output that lost bytes are counted on where nobody knows whose they were. */
+  /** The output to which lost bytes are counted if it is unknown which one they were of. */
   get mainStream(): Stream {
     return this.#outputs.stdout.offset === 0 && this.#outputs.stderr.offset > 0 ? "stderr" : "stdout";
   }
 
-  /** Resolves when the sink has everything that was handed in. One at a time. */
+  /** Resolves when the sink has all bytes that were written. Do not call it twice at once. */
   async flush(): Promise<void> {
     await this.#flush("stdout");
     await this.#flush("stderr");

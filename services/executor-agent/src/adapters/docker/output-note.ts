@@ -1,22 +1,22 @@
-/** How far a driver has read the output that its engine keeps, as text of its own, by run. Written soon, not at once: reading twice does no harm. */
+/** A driver's positions in its engine's log, one text per run. They are written to disk with a delay, because reading a part twice does no harm. */
 export interface LogPositions {
   get(key: string): string | undefined;
   set(key: string, position: string): void;
 }
 
-/** A figure for each output. */
+/** One value per output. */
 export type Each<T> = Readonly<Record<"stdout" | "stderr", T>>;
 
-/** What is noted of a run's output, so that the agent's next life goes on where this one stopped. */
+/** How far a run's output was read, so that the next agent process continues there. */
 export interface OutputNote {
   /** Bytes that the sink has. */
   readonly offsets: Each<number>;
-  /** At least so many bytes are lost. */
+  /** Lower bound of lost bytes. */
   readonly lost: Each<number>;
-  /** The place in the engine's log, where that was read. */
+  /** The position in the engine's log, if the log was read. */
   readonly cursor?: string;
   readonly lineEnds?: string;
-  /** Where the live stream was copied: the last bytes before the offsets, in base64, by which the place in the log is found where it cannot be counted. */
+  /** If the live stream was copied: the last bytes before the offsets, in base64. They locate the position in the log when counting bytes cannot. */
   readonly tails?: Each<string>;
   readonly atMs?: number;
 }
@@ -29,7 +29,7 @@ export const parseNote = (text: string | undefined): OutputNote =>
 const noteEveryMs = 500;
 const noteEveryBytes = 4 * 1024 * 1024;
 
-/** Writes one run's notes, not too often. */
+/** Writes one run's notes, at most one per `noteEveryMs` or `noteEveryBytes`. */
 export class OutputNotes {
   readonly #positions: LogPositions;
   readonly #key: string;
@@ -45,7 +45,7 @@ export class OutputNotes {
     return parseNote(this.#positions.get(this.#key));
   }
 
-  /** `bytes`: the sum of the offsets. `now`: also where the last one was written just before. */
+  /** `bytes`: the sum of the offsets. `now`: write even if the last note is recent. */
   write(bytes: number, note: () => OutputNote, now = false): void {
     const at = performance.now();
     if (!now && at - this.#notedAt < noteEveryMs && bytes - this.#notedBytes < noteEveryBytes) return;

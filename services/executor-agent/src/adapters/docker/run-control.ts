@@ -18,20 +18,20 @@ export interface RunControlDeps {
   readonly isLocal: boolean;
 }
 
-/** What is done to a run between its start and its end. */
+/** The driver's calls for a run that was started: signals, usage, ports. */
 export function runControl({ table, client, meter, starter, sampler, isLocal }: RunControlDeps) {
   const running = (run: Run): HeldContainer | undefined => {
     const held = table.get(run);
     return held?.phase === "running" ? held : undefined;
   };
 
-  /** The first process's death ends the others a moment later, in which they may make a step. What stands still cannot end, so the pids are theirs. */
+  /** Kills each process of a paused container, because after the death of the first one the others may run for a moment. A paused process cannot end, so no pid was reused. */
   async function killEach(id: string): Promise<void> {
     for (const pid of await client.pids(id).catch(() => [])) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // another user's engine: then it is ended as others are
+        // The engine belongs to another user. The engine's own kill follows.
       }
     }
   }
@@ -42,15 +42,15 @@ export function runControl({ table, client, meter, starter, sampler, isLocal }: 
       if (!held || held.phase === "over") return;
       held.killed = signal;
       if (held.phase !== "running") return starter.cancel(held);
-      // What it used so far may be gone after its end.
+      // The engine may not know the usage any more after the end.
       await sampler.sample(held);
       const id = held.containerId!;
       if (held.paused && signal === "KILL" && isLocal) await killEach(id);
       await client.kill(id, `SIG${signal}`).catch(rethrow);
       if (held.paused) {
-        // The signal waits in it, so that a KILL ends it without one more step.
+        // A KILL is pending by now, so the processes end when they are resumed, without another step.
         await client.unpause(id).catch(rethrow);
-        // Some engines refuse it while it is paused.
+        // Some engines refuse a kill while the container is paused.
         if (signal === "KILL") await client.kill(id, "SIGKILL").catch(rethrow);
       }
       held.paused = false;

@@ -19,20 +19,20 @@ export interface RunEnderDeps {
   readonly outages: Outages;
   readonly logger: Logger;
   readonly stop: AbortSignal;
-  /** When the engine's machine was booted; undefined where that is not known. */
+  /** When the engine's machine was booted; undefined if unknown. */
   readonly bootedAt: Date | undefined;
   readonly events: RunEvents;
   readonly outputOf: OutputOf;
 }
 
-/** As an engine that goes down ends what runs; also its word for "I was not there". */
+/** Exit codes that may mean "the engine stopped", not "the task failed": 137 and 143 (killed at shutdown), 255 (the engine did not see the end). */
 const engineStopCodes: ReadonlySet<number> = new Set([137, 143, 255]);
-/** What the runtime says where the kernel refuses the words and variables. */
+/** Message of the container runtime if the kernel refuses the arguments and environment as too long. */
 const tooLong = /^(?:standard_init_linux\.go:\d+: )?exec (?:\S+: |user process caused: )argument list too long\n$/;
-/** What docker's init says where it cannot execute the command, and nothing else is said. */
+/** The whole stderr if docker's init cannot execute the command. */
 const initFailure = /^\[FATAL tini \(\d+\)\] exec .+ failed: (.+)\n?$/;
 
-/** Finds out how a run ended, once its output is with the sink. */
+/** Finds out how a run ended, and reports it after the sink has all its output. */
 export class RunEnder {
   readonly #deps: RunEnderDeps;
 
@@ -40,7 +40,7 @@ export class RunEnder {
     this.#deps = deps;
   }
 
-  /** It may have ended: an event, the end of its output or a look said so. Whoever comes first looks into it. */
+  /** Call it when a run may have ended. Concurrent calls for one run share one inspection; a call during it causes another one afterwards. */
   check(held: HeldContainer): void {
     if (held.phase !== "running") return;
     held.lookAgain = held.ending;
@@ -49,7 +49,7 @@ export class RunEnder {
     this.#end(held)
       .catch((error: unknown) => {
         if (!this.#deps.stop.aborted)
-          this.#deps.logger.error("the end of a run could not be told", { run: held.key, error });
+          this.#deps.logger.error("the end of a run could not be reported", { run: held.key, error });
       })
       .finally(() => {
         held.ending = false;
@@ -57,7 +57,7 @@ export class RunEnder {
       });
   }
 
-  /** The engine says so, some moments late and maybe once for several processes: the kernel's own count is read while the container is there. */
+  /** To be called at the engine's event, which comes late and maybe once for several processes. So the kernel's count is read too, while the container exists. */
   noteOutOfMemory(held: HeldContainer): void {
     held.oomKills += 1;
     void this.#deps.meter.oomKills(held.run, held.containerId!).then((count = 0) => {
@@ -68,14 +68,14 @@ export class RunEnder {
   async #end(held: HeldContainer): Promise<void> {
     const { stop, meter } = this.#deps;
     const details = await this.#inspect(held);
-    // The engine went away and came back under it.
+    // Only the connection broke: the engine restarted and the container still runs.
     if (details?.State.Running) return this.#deps.outputOf(held).goOn(() => this.check(held));
     const engineStayed = !details || !this.#deps.outages.around(new Date(details.State.FinishedAt));
     const sizes = await this.#deps.outputOf(held).finish(stop, engineStayed);
     if (details === undefined) {
       const reason: Reason = {
         code: "CONTAINER_REMOVED",
-        message: "its container was removed, and nobody saw its end",
+        message: "its container was removed before the agent saw its end",
       };
       return this.#deps.events.ended(held, {
         kind: "lost",
@@ -87,7 +87,7 @@ export class RunEnder {
       });
     }
     const at = new Date(details.State.FinishedAt);
-    // The engine notes a start after it was made; by then a short run may be over.
+    // The engine records a start after it has happened; by then a short run may be over.
     const noted = startedAt(details) ?? held.startedAt;
     const began = noted && noted > at ? at : noted;
     const { ExitCode: exitCode } = details.State;
@@ -121,7 +121,7 @@ export class RunEnder {
     });
   }
 
-  /** Undefined: it is gone. An engine that does not answer is waited for. */
+  /** Undefined if the container does not exist. Waits for an engine that does not answer. */
   async #inspect(held: HeldContainer): Promise<ContainerDetails | undefined> {
     const { client, stop, outages } = this.#deps;
     for (let failures = 1; ; failures += 1) {
@@ -136,21 +136,22 @@ export class RunEnder {
     }
   }
 
-  /** Before a boot comes a shutdown, which ends what runs. An end by memory is the run's own. */
+  /** Whether the shutdown before the machine's last boot ended it. A run that ran out of memory ended for its own reason. */
   #byShutdown({ ExitCode, OOMKilled }: ContainerState, at: Date): boolean {
     const { bootedAt } = this.#deps;
     return bootedAt !== undefined && at < bootedAt && engineStopCodes.has(ExitCode) && !OOMKilled;
   }
 
+  /** Whether a stopping engine ended it. */
   async #byEngine(held: HeldContainer, { ExitCode, OOMKilled }: ContainerState, at: Date): Promise<boolean> {
     const { client, outages } = this.#deps;
     if (!engineStopCodes.has(ExitCode) || OOMKilled || held.oomKills > 0 || held.killed !== undefined) return false;
-    // A stopping engine takes no new connections before it ends what runs.
+    // A stopping engine first refuses new connections, then ends its containers.
     if (!(await client.takesConnections())) outages.begin();
     return outages.around(at);
   }
 
-  /** The runtime and docker's init say only in the task's own stderr that they could not execute its command. */
+  /** Why the command was not executed. The container runtime and docker's init report that only in the task's stderr. */
   async #notExecuted(held: HeldContainer, exitCode: number, sizes: OutputSizes): Promise<Reason | undefined> {
     const { stdoutBytes, stderrBytes } = sizes;
     if (![1, 126, 127].includes(exitCode) || stdoutBytes > 0 || stderrBytes === 0 || stderrBytes > 5000)
@@ -172,12 +173,12 @@ export class RunEnder {
   }
 }
 
-/** ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: programs end by these, and hardly any returns their codes on purpose. */
+/** ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: signals of crashes. Hardly any program returns their codes on purpose. */
 const crashes: ReadonlySet<number> = new Set([4, 5, 6, 7, 8, 11, 31]);
 
 /**
- * The engine tells a signal only as 128 + n, which a program may return as well. Taken for one are what we sent, what the kernel sent for want of memory, and
- * the signals of a crash; any other code stays a code.
+ * The signal that ended the run. The engine reports a signal only as exit code 128 + n, which a program may also return. So a code counts as a signal only if the
+ * agent sent that signal, if the kernel killed the run for its memory, or if the signal is one of a crash.
  */
 function signalOf({ killed }: HeldContainer, exitCode: number, outOfMemory: boolean): number | undefined {
   if (exitCode === 137 && (killed === "KILL" || outOfMemory)) return 9;

@@ -2,21 +2,21 @@ import type { DriverEvent } from "@berth/plugins";
 import { EventQueue } from "../event-queue.ts";
 import type { HeldContainer } from "./held-container.ts";
 
-/** Docker's init says only some milliseconds after the start that there is no such command; until then it is not told as started. */
+/** Delay of the started event, because docker's init reports a missing command only some milliseconds after the start. */
 const tellStartAfterMs = 100;
 
-/** Tells what happens to runs, each start once and before its end. */
+/** Emits the driver's events, each start once and before its end. */
 export class RunEvents {
   readonly #queue = new EventQueue();
   readonly #timers = new Set<NodeJS.Timeout>();
-  /** Runs of earlier lives of the agent; told first. */
+  /** Runs that an earlier agent process started; emitted first. */
   readonly #found: DriverEvent[] = [];
 
   found(event: Extract<DriverEvent, { kind: "found" }>): void {
     this.#found.push(event);
   }
 
-  /** Whether the run was found, and so needs no word of its start. */
+  /** Whether the run was found, so that no started event is needed. */
   wasFound({ run }: HeldContainer): boolean {
     return this.#found.some((event) => event.run === run);
   }
@@ -30,7 +30,7 @@ export class RunEvents {
     held.begun.resolve(event);
   }
 
-  /** Not while its end is looked into: that may show that it never began. */
+  /** Emits the start after the delay, and not while the run's end is inspected, which may show that it never began. */
   startedSoon(held: HeldContainer): void {
     this.later(tellStartAfterMs, () => (held.ending ? this.startedSoon(held) : this.#started(held)));
   }
@@ -42,7 +42,7 @@ export class RunEvents {
     this.#queue.push(event);
   }
 
-  /** Does it after a time, unless closed before. */
+  /** Calls `work` after a time, unless the timers are stopped before. */
   later(ms: number, work: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
@@ -51,12 +51,12 @@ export class RunEvents {
     this.#timers.add(timer);
   }
 
-  /** For the one reader. */
+  /** The events; for one reader only. */
   batches(signal: AbortSignal): AsyncIterable<readonly DriverEvent[]> {
     return this.#queue.batches(this.#found, signal);
   }
 
-  /** Nothing that waits for its time happens any more. */
+  /** Cancels all delayed work. */
   stopTimers(): void {
     for (const timer of this.#timers) clearTimeout(timer);
   }

@@ -9,7 +9,7 @@ import type { HeldContainer } from "./held-container.ts";
 import { LiveOutput } from "./live-output.ts";
 import { LogThrottle } from "./log-throttle.ts";
 
-/** The output of a run whose container is there; made where there is none yet. */
+/** Returns the output object of a run whose container exists; creates it at the first call. */
 export type OutputOf = (held: HeldContainer) => RunOutput;
 
 export interface OutputSizes {
@@ -18,14 +18,14 @@ export interface OutputSizes {
   readonly lostOutput?: LostOutput | undefined;
 }
 
-/** As long as there is more than this to read, following the log would only fall behind. */
+/** While a read returns more than this, the log is read again and not followed: following would fall behind. */
 const behindBytes = 256 * 1024;
-/** The engine hands out the rest of a container's output at its end; where it says nothing for so long, it never will. */
+/** The engine sends the rest of a container's output at its end. After a silence of this length the rest will not come. */
 const silentMs = 10_000;
 
 /**
- * One container's output on its way to the sink. It is copied live where this agent was there from the container's start; after the agent's death, where the
- * engine went away under it, or where the sink did not keep up, it is read from the engine's log.
+ * Brings one container's output to the sink. If this agent process started the container, the output is copied live. After a restart of agent or engine, or if
+ * the sink was too slow, it is read from the engine's log.
  */
 export class RunOutput {
   readonly #deps: OutputDeps;
@@ -45,7 +45,7 @@ export class RunOutput {
     this.#log = new EngineLog(deps, run, containerId, () => this.#throttle?.advanced());
   }
 
-  /** Before the container is started for the first time. Where the engine refuses, its log is read instead; throws EngineError where it does not answer. */
+  /** Call it before the container's first start. If the engine refuses, its log is read instead. Throws EngineError if the engine does not answer. */
   async attach(signal: AbortSignal): Promise<void> {
     if (this.#live) return;
     try {
@@ -57,7 +57,7 @@ export class RunOutput {
     }
   }
 
-  /** Reads along until stopped or finished. `onEnd`: the engine ended the stream, so the container may have ended too. */
+  /** Copies output until stopped or finished. Calls `onEnd` when the engine ended the stream, because the container may have ended too. */
   follow(onEnd: () => void): void {
     this.#following ??= this.#follow(onEnd).catch((error: unknown) => {
       if (!this.#stop.signal.aborted)
@@ -65,7 +65,7 @@ export class RunOutput {
     });
   }
 
-  /** The live stream ended, and the container has not: the log has the rest. */
+  /** Continues from the log, because the live stream ended before the container. */
   goOn(onEnd: () => void): void {
     if (!this.#live || this.#outlivedStream) return;
     this.#outlivedStream = true;
@@ -73,7 +73,7 @@ export class RunOutput {
     this.follow(onEnd);
   }
 
-  /** Lets go; what was read is noted. */
+  /** Stops reading, and notes how far it was read. */
   async close(): Promise<void> {
     this.#stop.abort();
     this.#throttle?.stop();
@@ -82,8 +82,8 @@ export class RunOutput {
   }
 
   /**
-   * The container ended: reads the rest. Resolves when the sink has all of it; tries until it succeeds or is aborted. `engineStayed`: the engine was there to the
-   * container's end, so that the end of the live stream is the output's.
+   * Reads the rest after the container's end. Resolves when the sink has all of it; retries until it succeeds or is aborted. `engineStayed`: the engine ran until
+   * the container's end, so that the end of the live stream is the end of the output.
    */
   async finish(signal: AbortSignal, engineStayed: boolean): Promise<OutputSizes> {
     const live = this.#live;
@@ -95,7 +95,7 @@ export class RunOutput {
     return this.#finishFromLog(signal);
   }
 
-  /** Whether all output came. */
+  /** Whether the live stream had all output. */
   async #liveEnd(live: LiveOutput, signal: AbortSignal): Promise<boolean> {
     const { promise: silent, resolve } = Promise.withResolvers<"silent">();
     const watch = setInterval(() => (live.idleMs > silentMs || signal.aborted) && resolve("silent"), 250);
@@ -137,7 +137,7 @@ export class RunOutput {
       if (end !== "given_up" && !this.#outlivedStream) return onEnd();
       await this.#live.close();
     }
-    // Where the sink did not keep up, the log is there to let the container go on.
+    // No throttle after a slow sink: there the log is read so that the container is not blocked.
     if (!this.#live || this.#outlivedStream) {
       this.#throttle = new LogThrottle(() => this.#log.takenBytes);
       await this.#throttle.start(this.#deps.client, this.#containerId);

@@ -34,16 +34,16 @@ export interface RunStarterDeps {
   readonly outputOf: OutputOf;
 }
 
-/** Thrown where the image must be fetched first: that waits outside the queue. */
+/** Thrown if the image must be pulled first, which happens outside the queue. */
 class ImageMissing extends Error {}
 
-/** A container of before the agent's last death may be about to start: its engine was asked to, and answers nobody. */
+/** A container that an earlier agent process asked the engine to start may start within this time. */
 const settlingMs = 1500;
 const pullsForOneRun = 2;
-/** Shorter runs are looked at once, at their end. */
+/** Shorter runs are not followed; their output is read once, at their end. */
 const followAfterMs = 300;
 
-/** Brings runs from waiting to running, or says why not. */
+/** Creates and starts containers, or reports why a run was not started. */
 export class RunStarter {
   readonly #deps: RunStarterDeps;
   readonly #pulled = new Map<string, number>();
@@ -56,7 +56,7 @@ export class RunStarter {
     this.#deps.queue.add(held.key, () => this.#start(held));
   }
 
-  /** Makes a run that waits not start at all; one that is being started is left to its start, which looks again. */
+  /** Ends a run that waits for its start. A run in the middle of its start is left alone, because the start checks for a kill at its end. */
   cancel(held: HeldContainer): void {
     if (held.phase !== "waiting" && held.phase !== "created") return;
     this.#deps.queue.remove(held.key);
@@ -82,7 +82,7 @@ export class RunStarter {
     }
   }
 
-  /** Resolves with the container's details where it was there before. */
+  /** Creates the container. Resolves with its details if it existed before. */
   async #create(held: HeldContainer, task: TaskToRun): Promise<ContainerDetails | undefined> {
     const { client, site, stop } = this.#deps;
     const mounts = await Promise.all(
@@ -103,21 +103,21 @@ export class RunStarter {
     });
   }
 
-  /** The user knows the volume by where it is mounted; where it lies on this host is for the agent's log only. */
+  /** The checked source of a mount. Messages to the user name the mount's target; only the agent's log names its path on this host. */
   async #sourceOf(held: HeldContainer, { source, target }: TaskToRun["mounts"][number]): Promise<string> {
     try {
       return await safeSource(source, this.#deps.agentUid);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       this.#deps.logger.warn("a volume is not mounted", { run: held.key, error });
-      const why = error.reason === "VOLUME_MISSING" ? "is not there on this host" : "could be exchanged by others";
+      const why = error.reason === "VOLUME_MISSING" ? "does not exist on this host" : "could be exchanged by others";
       throw AppError.received(error.code, error.reason, `the volume for ${target} is not mounted: it ${why}`, {
         cause: error,
       });
     }
   }
 
-  /** The name is taken: by this run itself, after an answer that was lost, or by somebody else. */
+  /** The name is taken: by this run's own container, if the engine's answer was lost, or by another container. */
   async #adopt(held: HeldContainer, name: string): Promise<ContainerDetails> {
     const { client, site, stop } = this.#deps;
     for (let waitedMs = 0; ; waitedMs += 250) {
@@ -138,7 +138,7 @@ export class RunStarter {
     let asked = false;
     await this.#whileEngineIsAway(held, async () => {
       if (asked) {
-        // An earlier call may have been carried out; started again, a container that ended would run twice.
+        // An earlier call may have started it. A second start of a container that has ended would run it twice.
         const details = await client.inspect(id, stop);
         if (startedAt(details)) return;
       } else await this.#deps.outputOf(held).attach(stop);
@@ -148,13 +148,13 @@ export class RunStarter {
     this.#started(held, new Date(), false);
   }
 
-  /** Its process runs, or ran. `over`: it has ended already. */
+  /** The container's process was started. `over`: it has ended already. */
   #started(held: HeldContainer, at: Date, over: boolean): void {
     const { client, table, events, ender, sampler, outputOf, logger } = this.#deps;
     table.started(held, at);
     events.startedSoon(held);
     sampler.afterStart(held, events);
-    // The kill came while the start was under way.
+    // The kill came during the start.
     if (held.killed)
       client
         .kill(held.containerId!, `SIG${held.killed}`)
@@ -220,7 +220,7 @@ export class RunStarter {
       throw new AppError("denied", "IDENTITY_NOT_POSSIBLE", "nothing runs as root of this host");
   }
 
-  /** An engine that is not reached is waited for: the run is neither refused nor failed for it. */
+  /** Repeats `work` while the engine cannot be reached. The run is neither refused nor failed for that. */
   async #whileEngineIsAway<T>(held: HeldContainer, work: () => Promise<T>): Promise<T> {
     for (let failures = 1; ; failures += 1) {
       try {
@@ -237,7 +237,7 @@ export class RunStarter {
   }
 }
 
-/** When its process started; undefined where it never did. The engine writes the year 1 for never. */
+/** When the container's process started; undefined if it never did, for which the engine writes the year 1. */
 export function startedAt({ State }: ContainerDetails): Date | undefined {
   if (State.Status === "created" || State.StartedAt.startsWith("0001-")) return undefined;
   return new Date(State.StartedAt);
