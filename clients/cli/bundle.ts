@@ -2,10 +2,11 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import { join, relative, resolve } from "node:path";
 import type { rolldown as Rolldown } from "rolldown";
 import type { BundleManifest } from "./src/fresh-bundle.ts";
+import { fromSource } from "./src/from-source.ts";
 
 /** Bundles the program of `berth`, so that it starts in half the time. `npm ci` runs it; without the bundler (a production install) nothing is made. */
 const root = resolve(import.meta.dirname, "../..");
-/** Beside `src`, so that what is found relative to a file is found from both. */
+/** Beside `src`, so that paths relative to `clients/cli` are the same from both. */
 const dist = resolve(process.argv[2] ?? join(import.meta.dirname, "dist"));
 
 const bundler = await import("rolldown").catch(() => undefined);
@@ -17,14 +18,14 @@ async function bundle(rolldown: typeof Rolldown): Promise<void> {
   const build = await rolldown({
     input: join(import.meta.dirname, "src/program.ts"),
     platform: "node",
-    // What main.ts loads from source.
-    external: [/\/commands\/(up|down|serve|demo|init|agent)\.ts$/],
+    // main.ts loads these from their source.
+    external: [new RegExp(`/commands/(${[...fromSource].join("|")})\\.ts$`)],
     plugins: [{ name: "sources", moduleParsed: ({ id }) => void (id.startsWith(root) && sources.add(id)) }],
   });
-  // Each bundle has a directory of its own: a command that is running loads the rest of its own one.
+  // Each bundle has its own directory, because a running command may still load parts of its bundle.
   const name = `bundle-${process.pid}-${Date.now()}`;
   mkdirSync(join(dist, name), { recursive: true });
-  // CommonJS: of a built-in module, import() and import make a copy of all exports first.
+  // CommonJS, because `import` of a built-in module first copies all its exports.
   const { output } = await build.write({
     dir: join(dist, name),
     format: "cjs",
@@ -33,7 +34,7 @@ async function bundle(rolldown: typeof Rolldown): Promise<void> {
   });
   await build.close();
   const program = output.find((file) => file.type === "chunk" && file.isEntry)!;
-  // Packages change only when they are installed, which rewrites their list.
+  // Packages change only at an installation, which rewrites their list.
   const ours = [...sources].filter((path) => !path.includes("/node_modules/"));
   const inputs = [...ours, join(root, "node_modules/.package-lock.json"), join(import.meta.dirname, "package.json")];
   const manifest: BundleManifest = {

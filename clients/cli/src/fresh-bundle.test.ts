@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { commandTable } from "./command-table.ts";
 import { freshBundle } from "./fresh-bundle.ts";
+import { fromSource } from "./from-source.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 let dir: string;
@@ -31,19 +33,26 @@ describe("freshBundle", () => {
   });
 });
 
-/** The bundle that `npm ci` makes, made in a directory of this test's. */
+/** The bundle that `npm ci` makes, in a directory of this test. */
 describe("the bundled program", () => {
-  it("says what the source says", () => {
+  let bundle: string;
+  beforeAll(() => {
     execFileSync(process.execPath, [join(import.meta.dirname, "../bundle.ts"), join(dir, "made")]);
-    const bundle = freshBundle(join(dir, "made"), root)!;
-    for (const args of [["--help"], ["submit", "--help"], ["user", "--help"]]) {
-      const run = (program: string): string =>
-        execFileSync(process.execPath, [
-          "--input-type=module",
-          "--eval",
-          `const { runProgram } = await import(${JSON.stringify(program)}); await runProgram(${JSON.stringify(args)});`,
-        ]).toString();
-      expect(run(bundle)).toBe(run(join(import.meta.dirname, "program.ts")));
-    }
+    bundle = freshBundle(join(dir, "made"), root)!;
+  });
+  const run = (program: string, args: readonly string[]): string =>
+    execFileSync(process.execPath, [
+      "--input-type=module",
+      "--eval",
+      `const { runProgram } = await import(${JSON.stringify(program)}); await runProgram(${JSON.stringify(args)});`,
+    ]).toString();
+
+  it("prints what the source prints", () => {
+    for (const args of [["--help"], ["submit", "--help"], ["user", "--help"]])
+      expect(run(bundle, args)).toBe(run(join(import.meta.dirname, "program.ts"), args));
+  });
+
+  it.each(Object.keys(commandTable).filter((name) => !fromSource.has(name)))("has all parts of berth %s", (name) => {
+    expect(run(bundle, [name, "--help"])).toContain(`Usage: berth ${name}`);
   });
 });

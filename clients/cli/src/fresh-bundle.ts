@@ -5,13 +5,13 @@ import { join } from "node:path";
 export interface BundleManifest {
   /** The module with `runProgram`, relative to the bundle's directory. */
   readonly program: string;
-  /** Every file that the bundle was made of, relative to the repository, as it was then. */
+  /** Every source file of the bundle, relative to the repository, with its size and time when it was bundled. */
   readonly inputs: readonly (readonly [path: string, bytes: number, mtimeMs: number])[];
 }
 
 /**
- * The bundled program in `dir`, if it was made of the files that are here now: loading one file in place of two hundred halves the time of a small command.
- * Undefined where there is none, or where a file was changed since; the program is loaded from its source then.
+ * Path of the bundled program in `dir`. A bundle halves the time of a small command, because Node loads one file instead of two hundred. Undefined if there is no
+ * bundle or a source file has changed since; then the program is loaded from its source.
  */
 export function freshBundle(dir: string, root: string): string | undefined {
   try {

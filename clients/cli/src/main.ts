@@ -1,11 +1,9 @@
 import { join, resolve } from "node:path";
 import { freshBundle } from "./fresh-bundle.ts";
+import { fromSource } from "./from-source.ts";
 import type { runProgram } from "./program.ts";
 
-/** Commands about this machine: they load services and find files beside their source, so they are not in the bundle. */
-const fromSource = new Set(["up", "down", "serve", "demo", "init", "agent"]);
-
-// Nothing heavy is imported before it is known what is asked: `berth version` takes as long as Node takes to start.
+// Imports nothing large before the command is known, so that `berth version` takes as long as the start of Node.
 const args = process.argv.slice(2);
 const [first, ...rest] = args;
 
@@ -21,7 +19,7 @@ if ((first === "version" || first === "--version" || first === "-V") && rest.eve
 }
 
 async function loadProgram(): Promise<{ runProgram: typeof runProgram }> {
-  // The command may stand behind `help` or `--server ADDRESS`.
+  // The command may follow `help` or `--server ADDRESS`.
   const mayBundle = !args.slice(0, 3).some((word) => fromSource.has(word));
   const bundle = mayBundle
     ? freshBundle(join(import.meta.dirname, "../dist"), resolve(import.meta.dirname, "../../.."))
