@@ -9,13 +9,14 @@ import { note, print, printJson } from "./output/print.ts";
 export function registerMembership(host: Command, caller: Caller): void {
   host
     .command("token")
+    .summary("make a token with which one machine can join")
     .description(
-      "Makes a one-time token by which a machine joins as a host, and shows it once. It belongs to the first machine that uses it.",
+      "Makes a token with which one machine can join as a host, and shows it once. The first machine that uses it owns it.",
     )
-    .option("--ttl <time>", "how long it may be used, as 1h or 30m", "1h")
+    .option("--ttl <time>", "time in which it can be used, as 1h or 30m", "1h")
     .option(
       "--host <name>",
-      "only for that host, also in place of the machine that joined as it before (default: any new host)",
+      "only for this host name; replaces the machine that has it now (default: any new host)",
       "",
     )
     .option("--json", "answer in JSON")
@@ -30,8 +31,9 @@ export function registerMembership(host: Command, caller: Caller): void {
     });
   host
     .command("revoke")
+    .summary("revoke all credentials of a host")
     .description(
-      "Ends all credentials of a host within seconds: it reads, reports and sends nothing any more. Its runs are as of a host that is not heard; see berth host lost.",
+      "Revokes all credentials of a host. Within seconds it can neither read, report nor send anything. Its runs are treated as those of a silent host; see berth host lost.",
     )
     .argument("<name>", "the host, as it joined")
     .option("--json", "answer in JSON")
@@ -40,7 +42,7 @@ export function registerMembership(host: Command, caller: Caller): void {
       if (options.json) printJson({ host: name });
       else
         note(
-          `${name} is revoked; what runs there runs on until its agent is stopped: berth host lost ${name} gives it up`,
+          `${name} is revoked; its tasks run on until its agent is stopped; to give them up: berth host lost ${name}`,
         );
     });
 }

@@ -21,21 +21,21 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   program
     .command("agent")
-    .summary("make this machine a host of a cluster")
-    .description("Work on the agent of this machine.")
+    .description("Makes this machine a host of a cluster.")
     .command("join")
+    .summary("join a cluster with a token")
     .description(
-      "Makes this machine a host of a cluster, by a token that an admin made there with berth host token. Its keys are made here and stay here. " +
-        "It may be said again with the same token on the same machine, whatever became of the first time.",
+      "Makes this machine a host of a cluster. An admin there makes the token with berth host token. The host's keys are made on this machine and never leave it. " +
+        "If it fails or is interrupted, repeat it with the same token.",
     )
     .argument("<server>", "host:port of the cluster's gateway; several with commas")
-    .argument("<token>", "as berth host token showed it")
+    .argument("<token>", "from berth host token")
     .option("--name <host>", "name of this host in the cluster (default: the token's, else the machine's own)")
-    .option("--dir <dir>", "where its identity and settings are kept", "/etc/berth/agent")
-    .option("--data-dir <dir>", "where it keeps its journal", "/var/lib/berth/agent")
-    .option("--files-dir <dir>", "the tasks' files, where this machine sees the same directory as storage")
+    .option("--dir <dir>", "directory for its identity and settings", "/etc/berth/agent")
+    .option("--data-dir <dir>", "directory for its journal", "/var/lib/berth/agent")
+    .option("--files-dir <dir>", "the tasks' files, if this machine shares that directory with storage")
     .addOption(new Option("--driver <name>", "what runs the tasks").choices(["docker", "process"]).default("docker"))
-    .option("--start", "become its agent at once, in the foreground")
+    .option("--start", "then run the agent in the foreground")
     .option("--json", "answer in JSON")
     .action(async (gateway: string, token: string, options: Options) => {
       const joined = await joinHost({

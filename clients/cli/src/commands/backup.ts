@@ -10,10 +10,12 @@ import { installationRoot } from "./up.ts";
 export function register(program: Command, { env }: Caller): void {
   program
     .command("backup")
-    .argument("<dir>", "a new directory is made in it, named after the time")
-    .description("save the databases, credentials and settings of the cluster of this machine, also while it is up")
-    .option("--data <dir>", "its data directory")
-    .option("--json", "print one JSON document")
+    .argument("<dir>", "directory in which the backup gets a directory of its own, named by the time")
+    .description(
+      "Saves databases, credentials and settings of this machine's cluster. The cluster may be up. Files of tasks are not saved.",
+    )
+    .option("--data <dir>", "the cluster's data directory")
+    .option("--json", "answer in JSON")
     .action(async (into: string, flags: { readonly data?: string; readonly json?: boolean }) => {
       const layout = layoutOf(flags.data || defaultDataDir(env), env);
       mkdirSync(into, { recursive: true });
@@ -27,7 +29,7 @@ export function register(program: Command, { env }: Caller): void {
       if (flags.json) return printJson({ dir, bytes, ...manifest });
       const filesDir = `${layout.data}/files`;
       print(`Saved in ${dir} (${(bytes / 1e6).toFixed(1)} MB); it holds secrets.`);
-      if (manifest.mongo) print("Tasks and users are in MongoDB, and not in it: use mongodump --oplog.");
-      print(`Files of tasks are not in it; they are in ${filesDir}.\nTo put it back: berth restore ${dir}`);
+      if (manifest.mongo) print("Tasks and users are in MongoDB, and not in the backup: use mongodump --oplog.");
+      print(`Files of tasks are not in it; they are in ${filesDir}.\nTo restore it: berth restore ${dir}`);
     });
 }

@@ -23,74 +23,74 @@ const atMostMs = 180_000;
 
 /** `npm start`: a cluster on this machine, and a demo on real input. Exit code 0 only if its answer is right. */
 export function register(program: Command, { env }: Caller): void {
-  withUpOptions(program.command("demo").description("bring a cluster up and run a demo on real input")).action(
-    async (flags: UpFlags) => {
-      const { layout, cluster } = await upFrom(flags, env);
-      const progress = terminalProgress();
-      const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
-      const berth = connectBerth({ address: server, credential: key, patienceMs: 30_000 });
-      try {
-        const texts = prepareTexts(layout, installationRoot);
-        const folder = `words-${process.pid}-${Date.now()}`;
-        progress.step(
-          `counting the words of ${texts.files.length} texts from ${texts.from}: an array of ${texts.files.length} tasks, then one that merges`,
+  withUpOptions(
+    program.command("demo").description("Starts a cluster on this machine and runs a demo on real input."),
+  ).action(async (flags: UpFlags) => {
+    const { layout, cluster } = await upFrom(flags, env);
+    const progress = terminalProgress();
+    const { server, key } = JSON.parse(readFileSync(layout.clientFile, "utf8")) as ClientFile;
+    const berth = connectBerth({ address: server, credential: key, patienceMs: 30_000 });
+    try {
+      const texts = prepareTexts(layout, installationRoot);
+      const folder = `words-${process.pid}-${Date.now()}`;
+      progress.step(
+        `counting the words of ${texts.files.length} texts from ${texts.from}: an array of ${texts.files.length} tasks, then one that merges`,
+      );
+      const count = await berth.tasks.submitTask(
+        SubmitTaskRequest.fromPartial({
+          spec: {
+            name: "count-words",
+            script: countScript(folder),
+            resources: small,
+            volumes: [{ name: "texts", readOnly: true }, { name: "scratch" }],
+            array: { first: 1, last: texts.files.length, step: 1 },
+          },
+          requestId: `demo-count-${folder}`,
+        }),
+      );
+      const merge = await berth.tasks.submitTask(
+        SubmitTaskRequest.fromPartial({
+          spec: {
+            name: "merge",
+            script: mergeScript(folder),
+            resources: small,
+            volumes: [{ name: "scratch" }],
+            dependencies: [{ kind: "KIND_AFTER_OK", taskId: count.taskId }],
+          },
+          requestId: `demo-merge-${folder}`,
+        }),
+      );
+      const [array, merged] = await untilOver(
+        berth,
+        [count.taskId, merge.taskId],
+        { signal: AbortSignal.timeout(atMostMs) },
+        (task) => showProgress(progress, task),
+      );
+      const answer = await outputOf(berth, merge.taskId);
+      const wanted = `${texts.words} words in ${texts.files.length} texts`;
+      const right = merged?.outcome === Outcome.SUCCEEDED && answer.trim() === wanted;
+      progress.done(`array ${count.taskId} and merge ${merge.taskId} are over`);
+      const elements = await elementsOf(berth, count.taskId);
+      if (flags.json)
+        printJson({
+          right,
+          answer: answer.trim(),
+          wanted,
+          array: count.taskId,
+          merge: merge.taskId,
+          driver: cluster.driver,
+        });
+      else print(story(answer, [...elements, merged!]));
+      if (!right)
+        throw new AppError(
+          "internal",
+          "DEMO_WRONG",
+          `the demo's answer is ${JSON.stringify(answer.trim())}, not ${JSON.stringify(wanted)}; array ${array?.outcome}, merge ${merged?.outcome}: ${merged?.reason?.message ?? ""}`,
         );
-        const count = await berth.tasks.submitTask(
-          SubmitTaskRequest.fromPartial({
-            spec: {
-              name: "count-words",
-              script: countScript(folder),
-              resources: small,
-              volumes: [{ name: "texts", readOnly: true }, { name: "scratch" }],
-              array: { first: 1, last: texts.files.length, step: 1 },
-            },
-            requestId: `demo-count-${folder}`,
-          }),
-        );
-        const merge = await berth.tasks.submitTask(
-          SubmitTaskRequest.fromPartial({
-            spec: {
-              name: "merge",
-              script: mergeScript(folder),
-              resources: small,
-              volumes: [{ name: "scratch" }],
-              dependencies: [{ kind: "KIND_AFTER_OK", taskId: count.taskId }],
-            },
-            requestId: `demo-merge-${folder}`,
-          }),
-        );
-        const [array, merged] = await untilOver(
-          berth,
-          [count.taskId, merge.taskId],
-          { signal: AbortSignal.timeout(atMostMs) },
-          (task) => showProgress(progress, task),
-        );
-        const answer = await outputOf(berth, merge.taskId);
-        const wanted = `${texts.words} words in ${texts.files.length} texts`;
-        const right = merged?.outcome === Outcome.SUCCEEDED && answer.trim() === wanted;
-        progress.done(`array ${count.taskId} and merge ${merge.taskId} are over`);
-        const elements = await elementsOf(berth, count.taskId);
-        if (flags.json)
-          printJson({
-            right,
-            answer: answer.trim(),
-            wanted,
-            array: count.taskId,
-            merge: merge.taskId,
-            driver: cluster.driver,
-          });
-        else print(story(answer, [...elements, merged!]));
-        if (!right)
-          throw new AppError(
-            "internal",
-            "DEMO_WRONG",
-            `the demo's answer is ${JSON.stringify(answer.trim())}, not ${JSON.stringify(wanted)}; array ${array?.outcome}, merge ${merged?.outcome}: ${merged?.reason?.message ?? ""}`,
-          );
-      } finally {
-        berth.close();
-      }
-    },
-  );
+    } finally {
+      berth.close();
+    }
+  });
 }
 
 function showProgress(progress: Progress, task: Task): void {

@@ -27,11 +27,11 @@ const shown = 20;
 export function register(program: Command, { env }: Caller): void {
   program
     .command("down")
-    .description("stop the cluster of this machine; refuses while tasks run")
-    .option("--data <dir>", "its data directory")
-    .addOption(new Option("--kill", "kill what runs").conflicts("keep"))
-    .option("--keep", "leave what runs running, with the agent that looks after it")
-    .option("--json", "print one JSON document")
+    .description("Stops the cluster of this machine. Refuses while tasks run.")
+    .option("--data <dir>", "the cluster's data directory")
+    .addOption(new Option("--kill", "kill the running tasks").conflicts("keep"))
+    .option("--keep", "let tasks and the agent run on; only the other services are stopped")
+    .option("--json", "answer in JSON")
     .action(async (flags: DownFlags) => {
       const layout = layoutOf(flags.data || defaultDataDir(env), env);
       if (!isUp(layout)) {

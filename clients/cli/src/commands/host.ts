@@ -17,19 +17,17 @@ interface Options {
 }
 
 export function register(program: Command, caller: Caller): void {
-  const host = program
-    .command("host")
-    .summary("let machines join, revoke them, declare one lost")
-    .description("Work on one machine.");
+  const host = program.command("host").description("Lets machines join as hosts, revokes hosts, or declares one lost.");
   registerMembership(host, caller);
   host
     .command("lost")
+    .summary("declare a host lost that will not come back")
     .description(
-      "Declares a machine lost that will not come back. Its tasks run again elsewhere, where they asked for that with --on-host-lost retry; the others are over as lost. " +
-        "If it lives after all, what runs there runs on until it is heard again, and is ended then.",
+      "Declares a host lost that will not come back. Its tasks with --on-host-lost retry run again elsewhere; the others end as lost. " +
+        "If the host is alive after all, its runs continue until it is heard again, and are ended then.",
     )
-    .argument("<name>", "the machine, as berth hosts names it")
-    .option("--force", "also if it was heard lately")
+    .argument("<name>", "the host, as in berth hosts")
+    .option("--force", "even if it was heard a moment ago")
     .option("-y, --yes", "do not ask")
     .option("--json", "answer in JSON")
     .action(async (name: string, options: Options) => {

@@ -9,7 +9,6 @@ import { note, printJson } from "../output/print.ts";
 export function register(program: Command, caller: Caller): void {
   program
     .command("hosts")
-    .summary("the machines")
     .description("Lists the machines that run tasks; with a name, everything known of one.")
     .argument("[name]", "one machine")
     .option("--json", "answer in JSON")

@@ -27,26 +27,25 @@ const gather = (name: string, all: string[]): string[] => [...all, name];
 export function register(program: Command): void {
   program
     .command("init")
-    .summary("make certificates, bus accounts and the first admin of a cluster of several machines")
     .description(
-      "Makes a new cluster: its certificate authority, for each copy of a service an identity and settings, the configuration of nats-server, and the first admin. " +
-        "It starts nothing and asks nothing. Addresses are host:port, with commas where a service has copies; what no option says is at --address, at the usual port.",
+      "Makes a new cluster of several machines. Writes its certificate authority, identity and settings of each copy of a service, the configuration of nats-server, and the first admin. " +
+        "Starts nothing and asks no questions. Addresses are host:port; separate copies of a service by commas. A service without an option is at --address, on its usual port.",
     )
-    .argument("[dir]", "where it is written, and where each machine keeps its part", "/etc/berth")
+    .argument("[dir]", "directory to write to; the same path holds its part on each machine", "/etc/berth")
     .option("--cluster <id>", "name of the cluster", "berth")
-    .option("--address <host>", "this machine, as the others reach it (default: its host name)")
+    .option("--address <host>", "name or address of this machine for the others (default: its host name)")
     .option("--storage <addresses>", "storage; several only with --database")
     .option("--auth <addresses>", "auth")
     .option("--scheduler <addresses>", "scheduler")
     .option("--watcher <addresses>", "watcher")
-    .option("--gateway <addresses>", "gateway, the public door")
+    .option("--gateway <addresses>", "gateway, the public service")
     .option("--nats <address>", "nats-server")
     .option("--database <url>", "mongodb://host/name of a replica set (default: SQLite)")
     .option("--data-dir <dir>", "parent of the services' data directories", "/var/lib/berth")
-    .option("--files-dir <dir>", "the tasks' files, where hosts see the same directory as storage")
+    .option("--files-dir <dir>", "the tasks' files, if hosts share that directory with storage")
     .option(
       "--public-name <name>",
-      "one more name or address by which people reach the gateways; may be repeated",
+      "another name or address of the gateways for their users; may be repeated",
       gather,
       [],
     )
@@ -54,7 +53,7 @@ export function register(program: Command): void {
     .option("--uid <n>", "numeric user id that the admin's tasks run as", readUid, 20_000)
     .option(
       "--renew <dir>",
-      "make the services' certificates anew; <dir> is auth's directory, which holds the authority",
+      "only renew the services' certificates; <dir> is auth's directory, which has the authority",
     )
     .option("--json", "answer in JSON")
     .action(async (dir: string, options: Options) => {

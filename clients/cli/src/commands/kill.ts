@@ -22,7 +22,6 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   program
     .command("kill")
-    .summary("end tasks")
     .description(
       "Ends tasks: one that waits at once, one that runs with TERM and, after its grace time, KILL. Killing one that is over is no error.",
     )

@@ -22,7 +22,6 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   program
     .command("login")
-    .summary("keep a key for a server on this machine")
     .description(
       "Logs in to a server with name and password, or with an API key, and keeps an API key made for this machine; never the password.",
     )

@@ -20,7 +20,6 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   program
     .command("logs")
-    .summary("what a task wrote")
     .description("Shows what a task or an element wrote: its standard output on ours, its standard error on ours.")
     .argument("<id>", "as 17 or 17.4")
     .option("-f, --follow", "go on until the task is over")

@@ -22,7 +22,6 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   program
     .command("ls")
-    .summary("list tasks")
     .description("Lists my tasks that wait or run, newest first; with the id of an array, its elements.")
     .argument("[array]", "id of an array")
     .option("-a, --all", "ended ones too")

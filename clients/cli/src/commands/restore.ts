@@ -7,12 +7,12 @@ import { terminalProgress } from "../output/terminal-progress.ts";
 export function register(program: Command, { env }: Caller): void {
   program
     .command("restore")
-    .argument("<backup>", "a directory that berth backup made")
+    .argument("<backup>", "a directory made by berth backup")
     .description(
-      "put a backup in the place of the databases, credentials and settings of this machine's cluster, which is down",
+      "Restores databases, credentials and settings of this machine's cluster from a backup. The cluster must be down. Replaced files are kept beside them.",
     )
-    .option("--data <dir>", "its data directory; an empty one becomes that cluster")
-    .option("--json", "print one JSON document")
+    .option("--data <dir>", "the cluster's data directory; may be empty")
+    .option("--json", "answer in JSON")
     .action(async (backup: string, flags: { readonly data?: string; readonly json?: boolean }) => {
       const data = flags.data || defaultDataDir(env);
       const { manifest, replaced } = await restoreBackup(data, backup, {

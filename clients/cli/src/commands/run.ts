@@ -22,7 +22,6 @@ import { mergeWishes, toSpec } from "../task-input/task-wish.ts";
 export function register(program: Command, caller: Caller): void {
   const command = program
     .command("run")
-    .summary("submit a task and follow it; exit code is the task's")
     .description(`Submits a task, shows its output and ends with its exit code.\n${commandHelp}`)
     .argument("[command...]", "-- and a command, or a script file and its arguments")
     .passThroughOptions();

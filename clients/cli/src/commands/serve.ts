@@ -18,9 +18,8 @@ function serviceNamed(text: string): ServedName {
 export function register(program: Command, caller: Caller): void {
   program
     .command("serve")
-    .summary("run one service here, for a cluster of several machines")
     .description(
-      "Becomes one service, in the foreground, with the settings of the files and, stronger, of the environment (BERTH_LISTEN, BERTH_STORAGE, …). Addresses may be lists: copies of a service find each other's clients that way.",
+      "Runs one service in the foreground. Settings come from the --env files and from the environment (BERTH_LISTEN, BERTH_STORAGE, …), which overrides them. Addresses of services with copies are lists with commas.",
     )
     .addArgument(
       new Argument(
@@ -34,7 +33,7 @@ export function register(program: Command, caller: Caller): void {
       (file, all: string[]) => [...all, file],
       [],
     )
-    .option("--listen <address>", "where it serves, as 10.0.0.1:7001 or unix:/path (BERTH_LISTEN)")
+    .option("--listen <address>", "address to serve on, as 10.0.0.1:7001 or unix:/path (BERTH_LISTEN)")
     .addOption(
       new Option(
         "--log <format>",

@@ -13,7 +13,6 @@ import { arrayOf, clock, commandWords, cpuOf, memoryOf, progressWords, stateWord
 export function register(program: Command, caller: Caller): void {
   program
     .command("show")
-    .summary("everything known of a task")
     .description("Shows everything known of a task, an array or an element.")
     .argument("<id>", "as 17 or 17.4")
     .option("--json", "answer in JSON")

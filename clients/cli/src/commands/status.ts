@@ -16,7 +16,6 @@ const states = stateNames.filter((state) => state !== "archived");
 export function register(program: Command, caller: Caller): void {
   program
     .command("status")
-    .summary("services, hosts and queue; exit code 0 only if all is well")
     .description("Shows services, hosts and queue in one screen. Exit code 0 only if all is well.")
     .option("--json", "answer in JSON")
     .action(async (options: { json?: boolean }) => {

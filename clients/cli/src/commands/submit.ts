@@ -22,7 +22,6 @@ Options on the command line hold for all lines; what a line says wins.`;
 export function register(program: Command, caller: Caller): void {
   const command = program
     .command("submit")
-    .summary("submit tasks and return")
     .description(`Submits a task, or one per line of standard input, and prints the id of each.\n${commandHelp}`)
     .argument("[command...]", "-- and a command, a script file and its arguments, or - for standard input")
     .addHelpText("after", linesHelp)

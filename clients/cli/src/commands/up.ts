@@ -58,22 +58,26 @@ export function withUpOptions(command: Command): Command {
         .argParser(databaseUrl)
         .default("", "SQLite"),
     )
-    .option("--json", "print one JSON document");
+    .option("--json", "answer in JSON");
 }
 
 export function register(program: Command, { env }: Caller): void {
-  withUpOptions(program.command("up").description("start a cluster on this machine, or find it up")).action(
-    async (flags: UpFlags) => {
-      const { cluster, data, wasUp, layout } = await upFrom(flags, env);
-      const server = `127.0.0.1:${cluster.gatewayPort}`;
-      sayWhichCluster(layout.clientFile, server, env);
-      if (flags.json) printJson({ server, data, driver: cluster.driver, wasUp });
-      else
-        print(
-          `${wasUp ? "The cluster is up already" : "The cluster is up"}: ${server}, driver ${cluster.driver}, data in ${data}\nTry: berth run -- echo hello`,
-        );
-    },
-  );
+  withUpOptions(
+    program
+      .command("up")
+      .description(
+        "Starts a cluster on this machine; makes it first if there is none. If it runs already, shows how to use it.",
+      ),
+  ).action(async (flags: UpFlags) => {
+    const { cluster, data, wasUp, layout } = await upFrom(flags, env);
+    const server = `127.0.0.1:${cluster.gatewayPort}`;
+    sayWhichCluster(layout.clientFile, server, env);
+    if (flags.json) printJson({ server, data, driver: cluster.driver, wasUp });
+    else
+      print(
+        `${wasUp ? "The cluster is up already" : "The cluster is up"}: ${server}, driver ${cluster.driver}, data in ${data}\nTry: berth run -- echo hello`,
+      );
+  });
 }
 
 /** Someone who brings a cluster up here means to use it, also after a login elsewhere. */

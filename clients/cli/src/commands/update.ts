@@ -15,7 +15,6 @@ interface Options {
 export function register(program: Command, caller: Caller): void {
   program
     .command("update")
-    .summary("change an array while it runs")
     .description("Changes how many elements of an array run at once. Lowering it stops nothing that runs.")
     .argument("<id>", "the array, as 17")
     .option("--array-limit <n>", "at most this many elements at once; none: no limit")

@@ -12,7 +12,6 @@ import { isOver, stateWords } from "../output/task-words.ts";
 export function register(program: Command, caller: Caller): void {
   program
     .command("wait")
-    .summary("wait until tasks are over")
     .description(
       "Waits until all are over, tells how each ended, and exits with the code of the first of them, as named, that did not succeed.",
     )

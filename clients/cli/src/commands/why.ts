@@ -10,7 +10,6 @@ import { print, printJson } from "../output/print.ts";
 export function register(program: Command, caller: Caller): void {
   program
     .command("why")
-    .summary("why a task waits")
     .description("Says why a task waits and its place in the queue; of one that does not wait, where it is.")
     .argument("<id>", "as 17 or 17.4")
     .option("--json", "answer in JSON")

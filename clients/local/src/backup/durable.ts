@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, writeFileSync } from "node:fs";
 
-/** A new file of mode 0600 that is on disk when this returns. */
+/** Creates a file of mode 0600 and syncs its content to disk. Throws if the file exists. */
 export function writeDurably(path: string, content: string | Buffer): void {
   const fd = openSync(path, "wx", 0o600);
   try {
@@ -11,7 +11,7 @@ export function writeDurably(path: string, content: string | Buffer): void {
   }
 }
 
-/** Names in a directory survive a loss of power only after this. */
+/** Syncs a directory, or a file, to disk. New and renamed names survive a power failure only after a sync of their directory. */
 export function syncDirectory(path: string): void {
   const fd = openSync(path, "r");
   try {

@@ -10,14 +10,14 @@ import { syncDirectory, writeDurably } from "./durable.ts";
 import { digestOf, manifestName } from "./manifest.ts";
 import type { BackupFile, Manifest } from "./manifest.ts";
 
-/** Databases of services, below the data directory. In this order: who submitted a task is known in a later copy of the users. */
+/** Databases of services, below the data directory. Users are copied after tasks, so that the copy has the owner of each task. */
 const databases = ["storage/storage.db", "auth/auth.db"] as const;
-/** Files that belong to a cluster and are small. */
+/** The cluster's other files, besides secrets. */
 const others = ["cluster.json", "client.json", "volumes.json", "auth/token-key.pem"] as const;
 
 /**
- * Saves what a cluster on this machine must not lose into a new directory below `into`: databases as of a moment, while they are in use, with credentials and settings;
- * not the files of tasks. The directory appears when it is whole. Throws `precondition` NO_CLUSTER, `internal` BACKUP_FAILED.
+ * Saves databases, credentials and settings of this machine's cluster into a new directory below `into`, but not the files of tasks. The databases may be in use; each
+ * copy is of one moment. The directory appears only when it is complete. Throws `precondition` NO_CLUSTER, `internal` BACKUP_FAILED.
  */
 export async function makeBackup(
   layout: Layout,
@@ -31,8 +31,8 @@ export async function makeBackup(
   const dir = join(into, `berth-${stamp}`);
   const draft = `${dir}.unfinished`;
   if (existsSync(dir)) throw new AppError("conflict", "BACKUP_EXISTS", `${dir} is there already`);
-  rmSync(draft, { recursive: true, force: true }); // of a backup of this very second that was cut off
-  mkdirSync(draft, { mode: 0o700 }); // not a directory that another program made
+  rmSync(draft, { recursive: true, force: true }); // left by a backup that was interrupted in this very second
+  mkdirSync(draft, { mode: 0o700 }); // fails if another program has just made it
   try {
     const mongo = cluster.database !== undefined;
     const files: BackupFile[] = [];
@@ -50,7 +50,7 @@ export async function makeBackup(
       await add(path);
     }
     const secrets = readdirSync(layout.secrets)
-      .filter((name) => name !== "nats.conf") // made again at each start
+      .filter((name) => name !== "nats.conf") // generated at each start
       .map((name) => `secrets/${name}`);
     for (const path of [...others, ...secrets]) {
       const from = join(layout.data, path);

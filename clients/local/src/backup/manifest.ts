@@ -5,20 +5,20 @@ import { AppError } from "@berth/core";
 
 /** A file of a backup. */
 export interface BackupFile {
-  /** Below the backup, and below the data directory that it came from. */
+  /** Relative to the backup and to the data directory. */
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
 }
 
-/** What `backup.json` says of the directory in which it lies. */
+/** Content of a backup's `backup.json`. */
 export interface Manifest {
-  /** 1; a Berth that knows less refuses. */
+  /** Version of the layout, now 1. An older Berth refuses a larger number. */
   readonly form: number;
   readonly clusterId: string;
   /** ISO 8601. */
   readonly madeAt: string;
-  /** Whether storage and auth keep their data in MongoDB, of which nothing is here. */
+  /** Whether storage and auth use MongoDB, whose data is not in the backup. */
   readonly mongo: boolean;
   readonly files: readonly BackupFile[];
 }
@@ -26,7 +26,7 @@ export interface Manifest {
 export const manifestName = "backup.json";
 const knownForm = 1;
 
-/** The manifest of a backup, with every file checked. Throws `invalid` BACKUP_UNREADABLE or BACKUP_DAMAGED, naming the file. */
+/** Reads the manifest of a backup and verifies every file. Throws `invalid` BACKUP_UNREADABLE or BACKUP_DAMAGED, naming the file. */
 export async function readBackup(dir: string): Promise<Manifest> {
   const manifest = parse(dir);
   for (const { path, bytes, sha256 } of manifest.files) {

@@ -13,11 +13,11 @@ import { syncDirectory, writeDurably } from "./durable.ts";
 import { readBackup } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
 
-/** Lies in a data directory while a backup is put there: half of it must not be started. */
+/** Marks a data directory in which a restore has begun and not ended, because half a backup must not be started. */
 const markName = "restoring.json";
 const logs = ["-wal", "-shm"];
 
-/** Throws `precondition` RESTORE_UNFINISHED where a backup was put into a data directory only in part. */
+/** Throws `precondition` RESTORE_UNFINISHED if a restore into this data directory was interrupted. */
 export function refuseUnfinishedRestore(layout: Layout): void {
   const path = join(layout.data, markName);
   if (!existsSync(path)) return;
@@ -25,13 +25,13 @@ export function refuseUnfinishedRestore(layout: Layout): void {
   throw new AppError(
     "precondition",
     "RESTORE_UNFINISHED",
-    `a backup was put here only in part; repeat it: berth restore ${from} --data ${layout.data}`,
+    `a restore of a backup was interrupted here; repeat it: berth restore ${from} --data ${layout.data}`,
   );
 }
 
 /**
- * Puts a backup into a data directory whose cluster is down, or that is empty. What was there moves to `replaced-…` beside it. It may be repeated where it was cut off. Storage
- * begins a new epoch by itself, because its file is another one. Throws `precondition` CLUSTER_UP or OTHER_CLUSTER, `invalid` as `readBackup`.
+ * Restores a backup into a data directory that is empty or whose cluster is down. Replaced files are moved to `replaced-…` below it. Repeat it if it was
+ * interrupted. Storage then begins a new epoch, because its database is another file. Throws `precondition` CLUSTER_UP or OTHER_CLUSTER, `invalid` as `readBackup`.
  */
 export async function restoreBackup(
   data: string,
@@ -57,9 +57,7 @@ export async function restoreBackup(
       );
     progress.step("restoring");
     const mark = join(layout.data, markName);
-    rmSync(mark, { force: true });
-    writeDurably(mark, JSON.stringify({ from: source }));
-    syncDirectory(layout.data);
+    writeMark(mark, source);
     const replaced = join(layout.data, `replaced-${now.toISOString().replaceAll(/[-:]|\.\d+/g, "")}`);
     for (const { path } of manifest.files) {
       for (const each of [path, ...(path.endsWith(".db") ? logs.map((end) => path + end) : [])])
@@ -76,7 +74,7 @@ export async function restoreBackup(
   }
 }
 
-/** The agent may run on with its tasks; it keeps no data of the cluster's. */
+/** Throws if a process of the cluster runs. The agent may run, because it has no file of the backup open. */
 function refuseLive(layout: Layout): void {
   const live = ["supervisor", ...serviceNames].filter((name) => name !== "agent" && findProcess(layout.run, name));
   if (live.length > 0)
@@ -93,19 +91,28 @@ function moveAside(path: string, to: string): void {
   renameSync(path, to);
 }
 
-/** Whole or not at all. */
+/** Replaces the mark of an earlier restore by a rename, so that the directory is marked at every moment from the first restore to the end of the last one. */
+function writeMark(mark: string, source: string): void {
+  const draft = `${mark}.new`;
+  rmSync(draft, { force: true });
+  writeDurably(draft, JSON.stringify({ from: source }));
+  renameSync(draft, mark);
+  syncDirectory(dirname(mark));
+}
+
+/** Copies a file by way of a draft and a rename, so that no half of it is ever in place. */
 function putInPlace(from: string, to: string): void {
   const draft = `${to}.restoring`;
   rmSync(draft, { force: true });
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-  writeDurably(draft, ""); // with the right mode before the content is there
+  writeDurably(draft, ""); // mode 0600 before it has content
   copyFileSync(from, draft);
   syncDirectory(draft);
   renameSync(draft, to);
   syncDirectory(dirname(to));
 }
 
-/** On another machine nats-server may be elsewhere. */
+/** Finds nats-server again if the backup is of another machine, where its path differs. */
 async function keepNats(layout: Layout, progress: Progress): Promise<void> {
   const cluster = readClusterFile(layout);
   if (!cluster || existsSync(cluster.natsServer)) return;
