@@ -1,6 +1,6 @@
 import type { AttemptDoc, ChunkDoc, HostDoc, KeyDoc, LeaseDoc, TaskDoc } from "./collections.ts";
 import type { SpecDoc } from "./spec-doc.ts";
-import { Sums } from "./sums.ts";
+import { RunningSums } from "../../decisions/record/running-sums.ts";
 
 export interface FeedRow {
   readonly revision: number;
@@ -18,7 +18,7 @@ export class Changes {
   readonly remains = new Set<number>();
   readonly hosts = new Map<string, HostDoc>();
   readonly leases = new Map<string, LeaseDoc>();
-  readonly sums = new Sums();
+  readonly sums = new RunningSums();
   readonly rows: FeedRow[] = [];
 
   merge(other: Changes): void {

@@ -1,5 +1,6 @@
 import { AppError } from "@berth/core";
 import type { Housekeeping } from "../../app/housekeeping.ts";
+import { RetentionClock } from "../../domain/retention-clock.ts";
 import type { Engine } from "../../ports/engine.ts";
 import { decide } from "./records.ts";
 import type { MongoRecords } from "./records.ts";
@@ -17,8 +18,8 @@ import { withAppErrors } from "./calls.ts";
 import type { MongoOptions } from "./options.ts";
 import { Purge } from "./purge.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { RetentionClock, endedBefore } from "./retention.ts";
-import type { Place } from "./retention.ts";
+import { endedBefore } from "./ended-before.ts";
+import type { Place } from "./ended-before.ts";
 import { SpecCache } from "./spec-cache.ts";
 import { snapshot } from "./snapshot.ts";
 import { StaleSessions } from "./stale-sessions.ts";
@@ -122,7 +123,11 @@ export async function mongoEngine(given: MongoCalls, options: MongoOptions = {})
   const hostsNow = async () => hosts.at((await lookNow()).hosts_revision);
   /** So long ago by a clock that is believed; undefined while it is not. */
   const longAgo = (afterMs: number): Promise<number | undefined> =>
-    write(foreseeNothing, (records) => (retentionClock.believes(records) ? records.at - afterMs : undefined));
+    write(foreseeNothing, ({ at, counters }) => {
+      const { believed, believedAtMs } = retentionClock.look(counters.believedAt, at);
+      counters.believedAt = believedAtMs;
+      return believed ? at - afterMs : undefined;
+    });
 
   let deletedUpTo: Place | undefined;
   const engine: MongoEngine = {

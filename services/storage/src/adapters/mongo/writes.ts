@@ -2,6 +2,7 @@ import type { Write } from "./calls.ts";
 import type { Changes } from "./changes.ts";
 import type { CollectionName, TaskDoc } from "./collections.ts";
 import { fromTask } from "./task-doc.ts";
+import { sumWrites } from "./sum-writes.ts";
 
 /** Which documents were there before: they are replaced, others are inserted. */
 export interface Before {
@@ -34,7 +35,7 @@ export function writesOf(changes: Changes, at: Date, before: Before): readonly (
       })),
     ],
     ["changes", rows.map(({ revision, user, row }) => insert({ _id: revision, at, user, row }))],
-    ["sums", sums.writes()],
+    ["sums", sumWrites(sums)],
   ];
 }
 

@@ -10,7 +10,7 @@ import type { FeedLimits } from "./change-feed.ts";
 import { epochOf, numberFloor } from "./epoch.ts";
 import { Folder } from "./fold.ts";
 import { HostTable } from "./host-table.ts";
-import { RetentionClock } from "./retention-clock.ts";
+import { KeptRetentionClock } from "./retention-clock.ts";
 import { schedulerTerm } from "./leases.ts";
 import { pageOfElements } from "./list-elements.ts";
 import { pageOfTasks } from "./list-tasks.ts";
@@ -53,7 +53,7 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
   const feed = new ChangeFeed(db, epoch, options.feed ?? { keepMs: dayMs, keepRows: 1_000_000 });
   const hosts = new HostTable(db, now(), options.steadyMs ?? (() => performance.now()));
   const folder = new Folder(db);
-  const clock = new RetentionClock(db, onClockJump);
+  const clock = new KeptRetentionClock(db, onClockJump);
   const waitedFor = new WaitedFor(db);
   const stored = Number(db.sql("SELECT max(number) AS last FROM specs").get()?.["last"] ?? 0);
   const counters = { revision: feed.last, number: Math.max(stored, numberFloor(db)) };

@@ -24,7 +24,8 @@ import { readLease, schedulerTerm, writeLease } from "./leases.ts";
 import { isSettled, markArchived, removeRecords } from "./retention.ts";
 import type { WaitedFor } from "./retention.ts";
 import { insertRow, rowColumns, toRow, updateRow } from "./rows.ts";
-import { RunningSums } from "./running-sums.ts";
+import { RunningSums } from "../../decisions/record/running-sums.ts";
+import { writeSums } from "./write-sums.ts";
 import { livingElements, replaceRecord, salvaged } from "./salvage.ts";
 import { openArray } from "./open-array.ts";
 import { encodedSpec, readableTasks, reading, readSpec } from "./task-rows.ts";
@@ -55,7 +56,7 @@ const waitingOf = `FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 
  */
 export class SqliteRecords implements Records {
   readonly at: number;
-  readonly sums: RunningSums;
+  readonly sums = new RunningSums();
   readonly #db: Database;
   readonly #memory: Memory;
   readonly #specs = new Map<number, SpecColumns | undefined>();
@@ -68,7 +69,6 @@ export class SqliteRecords implements Records {
     this.#db = db;
     this.#memory = memory;
     this.at = at;
-    this.sums = new RunningSums(db);
   }
 
   /** Every read is answered at once here. */
@@ -248,7 +248,7 @@ export class SqliteRecords implements Records {
   /** Writes what was gathered. Last thing in the transaction. */
   flush(): void {
     for (const array of this.#arrays.values()) if (array?.dirty) this.#writeArray(array);
-    this.sums.flush();
+    writeSums(this.#db, this.sums);
   }
 
   #writeArray(array: OpenArray): void {

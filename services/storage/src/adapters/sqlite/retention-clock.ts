@@ -1,32 +1,29 @@
 import type { Database } from "@berth/database";
-import { lookAtClock } from "../../domain/clock-doubt.ts";
-import type { ClockSeen } from "../../domain/clock-doubt.ts";
+import { RetentionClock } from "../../domain/retention-clock.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 
 const keepEveryMs = 600_000;
 const clockKey = "clock_believed_at";
 
-/** Tells whether the clock may be trusted to delete by; the last trusted time is stored in the database. */
-export class RetentionClock {
+/** The clock that things are deleted by, with the time at which it was last trusted in the database. */
+export class KeptRetentionClock {
   readonly #db: Database;
-  readonly #onDoubt: (believedAtMs: number, nowMs: number) => void;
-  #seen: ClockSeen;
+  readonly #clock: RetentionClock;
+  #believedAtMs: number | undefined;
   #keptAt: number;
 
   constructor(db: Database, onDoubt: (believedAtMs: number, nowMs: number) => void) {
     this.#db = db;
-    this.#onDoubt = onDoubt;
+    this.#clock = new RetentionClock(onDoubt);
     const kept = readMeta(db, clockKey);
     this.#keptAt = kept === undefined ? -Infinity : Number(kept);
-    this.#seen = { believedAtMs: kept === undefined ? undefined : Number(kept) };
+    this.#believedAtMs = kept === undefined ? undefined : Number(kept);
   }
 
   /** To be called in a transaction. */
   believes(now: number): boolean {
-    const before = this.#seen;
-    const { believed, ...seen } = lookAtClock(before, now);
-    this.#seen = seen;
-    if (!believed && before.doubtSinceMs === undefined) this.#onDoubt(seen.believedAtMs!, now);
+    const { believed, believedAtMs } = this.#clock.look(this.#believedAtMs, now);
+    this.#believedAtMs = believedAtMs;
     if (believed && Math.abs(now - this.#keptAt) >= keepEveryMs) {
       writeMeta(this.#db, clockKey, String(now));
       this.#keptAt = now;
