@@ -10,7 +10,8 @@ export const tasks = singles + elements;
 export class Model {
   readonly ids: string[];
   readonly lives: TaskLife[];
-  readonly hosts: string[];
+  /** Where each attempt of each was placed. */
+  readonly hosts: Map<number, string>[];
   /** How often each was lost, and went back to pending by that. */
   readonly losses: number[];
   arrayKilled = false;
@@ -19,7 +20,7 @@ export class Model {
   constructor(ids: string[]) {
     this.ids = ids;
     this.lives = ids.map(() => ({ state: { kind: "pending", attempt: 0 }, request: undefined }));
-    this.hosts = ids.map(() => "h1");
+    this.hosts = ids.map(() => new Map());
     this.losses = ids.map(() => 0);
   }
 

@@ -91,7 +91,7 @@ export function modelTests(make: MakeDatabase, usualRuns: number): void {
         if (model.atLimit(at) && move(model.effective(at), event).kind === "moved")
           return expect(refusal).toBe("ARRAY_LIMIT");
         const answer = model.apply(at, event);
-        if (answer.kind === "moved") model.hosts[at] = each.host;
+        if (answer.kind === "moved") model.hosts[at]!.set(wanted, each.host);
         return expect(refusal).toBe(answer.kind === "refused" ? answer.why : "");
       }
       case "end": {
@@ -125,7 +125,7 @@ export function modelTests(make: MakeDatabase, usualRuns: number): void {
           wanted,
           phases[phase],
           phase === "ended" ? { outcome: outcomeToWire(each.outcome), reason } : { reason },
-          model.hosts[at],
+          model.hosts[at]!.get(wanted),
         );
         const { state } = model.lives[at]!;
         if (

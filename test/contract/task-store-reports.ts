@@ -1,5 +1,5 @@
 import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
-import { Outcome, TaskRequest, TaskState } from "@berth/contracts/types";
+import { OnHostLost, Outcome, TaskRequest, TaskState } from "@berth/contracts/types";
 import { aStatus } from "@berth/test-support";
 import { expect, it } from "vitest";
 import { Harness } from "./task-store-harness.ts";
@@ -128,6 +128,28 @@ export function reportTests(make: MakeDatabase): void {
     expect(task).toMatchObject({ state: TaskState.RUNNING, attempt: 2 });
     expect(task.exitCode).toBeUndefined();
     expect(task.attempts).toMatchObject([{ attempt: 1, usage: { cpuMs: 20, wallMs: 50 } }]);
+  });
+
+  it("lets no host speak of an older attempt that was another's", async () => {
+    await using h = await Harness.open(make);
+    const usage = { cpuMs: 999, wallMs: 999 };
+    const refused = await placed(h);
+    await h.refused(refused);
+    const lost = await h.submit({ onHostLost: OnHostLost.RETRY, hostLeaseMs: 60_000 });
+    expect(await h.place(lost, 1)).toBe("");
+    expect(await h.report(lost, 1, RunPhase.RUNNING)).toBe(COMMITTED);
+    await h.store.loseRuns({ hostId: "h1", by: "ann", listenedMs: 0, marginMs: 0 });
+    for (const id of [refused, lost]) {
+      expect(await h.place(id, 2, "h2")).toBe("");
+      for (const phase of [RunPhase.ACCEPTED, RunPhase.RUNNING, RunPhase.ENDED, RunPhase.REFUSED])
+        expect(await h.report(id, 1, phase, { usage }, "h2")).toBe(UNKNOWN);
+      expect((await h.get(id)).attempts).toMatchObject([{ attempt: 1, hostId: "h1", usage: undefined }]);
+      expect(await h.report(id, 1, RunPhase.RUNNING)).toBe(SUPERSEDED);
+      expect(await h.report(id, 1, RunPhase.ENDED, { usage: { cpuMs: 20, wallMs: 50 } })).toBe(SUPERSEDED);
+      expect((await h.get(id)).attempts).toMatchObject([
+        { attempt: 1, hostId: "h1", usage: { cpuMs: 20, wallMs: 50 } },
+      ]);
+    }
   });
 
   it("takes reports of many hosts together, each run on its own", async () => {

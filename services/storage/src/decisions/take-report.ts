@@ -42,8 +42,8 @@ export function foreseeReport(look: Foreseen, epoch: string, { statuses }: Repor
 export function applyReport(records: Records, epoch: string, report: ReportRequest): ReportReply {
   records.foresee((look) => {
     for (const status of report.statuses) {
-      const row = concernsAttempts(status) && unlessUnreadable(() => recordOf(records, epoch, status));
-      if (row && !isPlainEnd(row, status)) look.attempts(row, row.attempt);
+      const row = unlessUnreadable(() => recordOf(records, epoch, status));
+      if (row && looksAtAttempts(row, status)) look.attempts(row, row.attempt);
     }
   });
   // A report about an unreadable record is answered with LATER until a kill ends the task.
@@ -55,7 +55,11 @@ export function applyReport(records: Records, epoch: string, report: ReportReque
   };
 }
 
-const concernsAttempts = ({ phase }: RunStatus): boolean => phase === RunPhase.ENDED || phase === RunPhase.REFUSED;
+/** Whether it tells of an earlier attempt, or of an end that is looked at beside the attempts before it. */
+const looksAtAttempts = (row: TaskColumns, status: RunStatus): boolean =>
+  (status.run?.attempt ?? 0) < row.attempt ||
+  status.phase === RunPhase.REFUSED ||
+  (status.phase === RunPhase.ENDED && !isPlainEnd(row, status));
 
 /** Whether it is the end of a run that was not given up, so that no attempt of it is recorded beside its task. */
 const isPlainEnd = (row: TaskColumns, { phase, outcome, run }: RunStatus): boolean =>
@@ -79,7 +83,8 @@ function answer(records: Records, epoch: string, hostId: string, status: RunStat
   const row = records.task(id.number, id.idx);
   if (!row || attempt > row.attempt) return ReportAnswer.UNKNOWN;
   // The same run cannot be on two hosts: this agent has a copy of another host's journal, and its report is ignored.
-  if (attempt === row.attempt && row.host !== hostId) return ReportAnswer.UNKNOWN;
+  const host = attempt === row.attempt ? row.host : hostOfEarlier(records, row, attempt);
+  if (host !== undefined && host !== hostId) return ReportAnswer.UNKNOWN;
   const outcome = outcomeFromWire(status.outcome) ?? "lost";
   const said: ReportedStatus = {
     hostId,
@@ -115,6 +120,13 @@ function answer(records: Records, epoch: string, hostId: string, status: RunStat
       return ReportAnswer.COMMITTED;
   }
 }
+
+/**
+ * Where an earlier attempt was placed; undefined where what was kept of it is damaged or was never kept. Then any host is answered: a run that was followed by
+ * another has to stop, wherever it is.
+ */
+const hostOfEarlier = (records: Records, row: TaskColumns, attempt: number): string | undefined =>
+  unlessUnreadable(() => records.attempt(row, attempt)?.host);
 
 /** Whether its host lost a run, and its task asked to be tried again then; elsewhere, if another host can take it. */
 function retriesLost(

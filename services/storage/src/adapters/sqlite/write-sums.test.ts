@@ -1,4 +1,4 @@
-import { RunPhase } from "@berth/contracts/agent";
+import { ReportAnswer, RunPhase } from "@berth/contracts/agent";
 import { openSqlite } from "@berth/database";
 import { aHost, aNewTask, aStatus } from "@berth/test-support";
 import { describe, expect, it } from "vitest";
@@ -13,12 +13,12 @@ describe("the daily usage", () => {
     const { term } = await store.acquireLease({ name: "scheduler", holder: "test", ttlMs: 60_000 });
     const place = (taskId: string, attempt: number) =>
       store.commitPlan({ term, placements: [{ taskId, attempt, hostId: "h1", journalId: "journal-h1" }], ends: [] });
-    const report = (taskId: string, attempt: number, phase: RunPhase, day: number) =>
+    const report = (taskId: string, attempt: number, phase: RunPhase, day: number, hostId = "h1") =>
       store.applyReports({
         reports: [
           {
-            hostId: "h1",
-            journalId: "journal-h1",
+            hostId,
+            journalId: `journal-${hostId}`,
             statuses: [
               aStatus(store.epoch, taskId, attempt, phase, {
                 endTime: new Date(Date.UTC(2026, 10, day, 23, 59)),
@@ -28,6 +28,7 @@ describe("the daily usage", () => {
           },
         ],
       });
+    const answers = async (told: ReturnType<typeof report>) => (await told).replies[0]!.answers;
     const wishes = { cpuMilli: 2_000, memoryBytes: 512 * 1024 * 1024 };
     const tasks = [
       aNewTask({ ...wishes, project: "words" }),
@@ -41,6 +42,7 @@ describe("the daily usage", () => {
     await place(a!, 2);
     await report(a!, 2, RunPhase.ENDED, 24);
     await report(a!, 2, RunPhase.ENDED, 24); // its answer was lost
+    expect(await answers(report(a!, 1, RunPhase.ENDED, 24, "h2"))).toEqual([ReportAnswer.UNKNOWN]); // it never was there
     await report(a!, 1, RunPhase.ENDED, 24); // ran all the same
     await report(a!, 1, RunPhase.ENDED, 24);
     await place(b!, 1);
