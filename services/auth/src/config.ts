@@ -6,7 +6,7 @@ function fromJson(text: string, context: z.RefinementCtx): Record<string, unknow
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   } catch {
-    // Said below.
+    // Reported below.
   }
   context.addIssue({ code: "custom", message: "must be a JSON object" });
   return z.NEVER;
@@ -14,11 +14,11 @@ function fromJson(text: string, context: z.RefinementCtx): Record<string, unknow
 
 const shape = {
   ...serverKeys,
-  /** `mongodb://…/name`, as the storage's: users, keys and the key that signs tokens are there, in the database `name_auth`, and any number of copies may run on it. */
+  /** `mongodb://…/name`, as for storage. Users, keys and the key that signs tokens are then in the database `name_auth`, which any number of copies may share. */
   database: mongoUrl().optional(),
-  /** For auth.db and the key that signs tokens. */
+  /** Directory of auth.db and of the key that signs tokens. */
   dataDir: z.string().min(1),
-  /** Who knows the users: `local`, `ldap`, `system`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
+  /** The provider of users: `local`, `ldap`, `system`, or a module that exports `authPlugin` (libs/plugins/src/load-auth.ts), as a path or an installed package. */
   authProvider: z.string().min(1).default("local"),
   /** Settings of `ldap` (adapters/ldap/settings.ts), `system` (adapters/system/system-provider.ts) or of such a module, as JSON. */
   authProviderConfig: z.union([z.string().transform(fromJson), z.record(z.string(), z.unknown())]).default({}),
@@ -31,11 +31,11 @@ const shape = {
     .min(3_000)
     .max(365 * 86_400_000)
     .default(7 * 86_400_000),
-  /** Of the cluster, for hosts that join: its name, and where they find nats-server and storage. */
+  /** For hosts that join: name of the cluster, and addresses of nats-server and storage. */
   clusterId: z.string().optional(),
   natsUrl: z.string().optional(),
   storage: z.string().optional(),
-  /** File of `berth init` with the first admin; read while there is none. */
+  /** File of `berth init` with the first admin; read only while there is no admin. */
   firstAdmin: z.string().min(1).optional(),
   /** JSON list of the site's volumes: `[{name, path, mount?, mode}]`; none without it. */
   volumesFile: z.string().optional(),

@@ -34,7 +34,7 @@ await runGrpcService("auth", readAuthConfig, async ({ config, logger, trust, pro
       const ownerOfKey = async (key: string) => (await keys.find(key))?.user;
       const context = { config: config.authProviderConfig, logger, ownerOfKey };
       const ldap = async () => {
-        // Loaded only where it is used.
+        // Loaded only if it is used.
         const { openLdap } = await import("./adapters/ldap/open-ldap.ts");
         return openLdap({ ...context, siteVolumes, closing });
       };

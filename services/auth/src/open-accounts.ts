@@ -10,14 +10,14 @@ import type { AuthConfig } from "./config.ts";
 import type { Accounts } from "./ports/accounts.ts";
 import type { HostKeys } from "./ports/host-keys.ts";
 
-/** Opens the accounts of the configuration: in the MongoDB that `database` names, with the key that signs tokens; or SQLite and a file in the data directory. */
+/** Opens the accounts and the key that signs tokens: in the MongoDB that `database` names, or in SQLite and a file in the data directory. */
 export async function openAccounts(
   { database: url, dataDir }: AuthConfig,
   closing: Closing,
 ): Promise<{ readonly accounts: Accounts; readonly hostKeys: HostKeys; readonly tokenKey: string }> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   if (url !== undefined) {
-    // Loaded only where it is used: a start on SQLite does not pay for it.
+    // Loaded only if it is used, because it slows a start on SQLite.
     const { openMongoAccounts } = await import("./adapters/mongo/accounts.ts");
     const opened = await openMongoAccounts(url);
     closing.add(() => opened.close());

@@ -8,7 +8,7 @@ import type { HostMembership } from "./app/join-hosts.ts";
 import type { AuthConfig } from "./config.ts";
 import type { HostKeys } from "./ports/host-keys.ts";
 
-/** Membership of hosts, where the settings name an authority. Keeps the bus' account without those that are revoked. */
+/** Opens the membership of hosts; undefined if the settings name no authority. Keeps nats-server's list of revoked hosts up to date. */
 export async function openHosts(
   config: AuthConfig,
   keys: HostKeys,

@@ -5,9 +5,9 @@ import { z } from "zod";
 const days = 86_400_000;
 
 const shape = {
-  /** Its `listen` is where the public API is served. */
+  /** `listen` is the address of the public API. */
   ...serverKeys,
-  /** Addresses of the others; several with commas. */
+  /** Addresses of the other services; several with commas. */
   storage: z.string().min(1),
   auth: z.string().min(1),
   scheduler: z.string().min(1),
@@ -23,7 +23,7 @@ const shape = {
   /** Time between TERM and KILL of a task that names none, in milliseconds. */
   graceMs: z.coerce.number().int().min(1).max(3_600_000).default(10_000),
   /**
-   * Default lease in milliseconds for tasks that ask to be retried or to fail when their host is lost: how long a run continues while its host is not heard.
+   * Default lease in milliseconds for tasks that ask to be retried or to fail when their host is lost: how long a run continues without an answer to its host.
    */
   hostLeaseMs: z.coerce
     .number()
@@ -31,11 +31,11 @@ const shape = {
     .min(minHostLeaseMs)
     .max(7 * days)
     .default(defaultHostLeaseMs),
-  /** Streams that one user may have open at this gateway. */
+  /** Most open streams per user at this gateway. */
   maxStreams: z.coerce.number().int().min(1).default(200),
-  /** How many connections one address may have open here. Behind a proxy or NAT, all its clients share this. */
+  /** Most connections per client address. Clients behind one proxy or NAT share it. */
   maxConnectionsPerAddress: z.coerce.number().int().min(1).default(1_000),
-  /** How long a resolved user or volume is remembered, in milliseconds. */
+  /** How long a resolved user or volume is cached, in milliseconds. */
   resolveTtlMs: z.coerce.number().int().min(0).default(3_000),
 };
 

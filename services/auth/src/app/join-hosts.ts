@@ -8,21 +8,21 @@ import type { HostKey, HostKeys } from "../ports/host-keys.ts";
 export interface JoinHostsDeps {
   readonly keys: HostKeys;
   readonly authority: HostAuthority;
-  /** Called after keys were revoked: others than this service have to know. */
+  /** Called after keys were revoked, so that nats-server can be told. */
   readonly onRevoked: () => Promise<void>;
   readonly now: () => Date;
   readonly logger: Logger;
 }
 
 export interface JoinRequest {
-  /** Empty where the key is a host's already. */
+  /** May be empty if the key belongs to a host already. */
   readonly token: string;
   readonly csrPem: string;
   readonly busKey: string;
   readonly host: string;
 }
 
-/** How machines become hosts, stay hosts, and cease to be. */
+/** Lets machines join as hosts, renews their certificates, and revokes them. */
 export interface HostMembership {
   createToken(wish: { host: string; ttlMs: number; by: string }): Promise<{ token: string; expiresAt: Date }>;
   join(request: JoinRequest): Promise<IssuedIdentity & { readonly host: string }>;
@@ -32,12 +32,12 @@ export interface HostMembership {
 
 const leastTtlMs = 1_000;
 const mostTtlMs = 30 * 86_400_000;
-/** Before its key is known, nothing that was said of a first certificate counts; it only must not look ended. */
+/** Validity of a new key until its first certificate is issued. It only has to be in the future. */
 const firstMoments = 60_000;
 
 /**
- * A token belongs to the first key that uses it, so a machine that did not get its answer asks again with the same key and gets it; another machine does not. A key
- * that is a host's gets new certificates for as long as its last one has not ended and nobody revoked it.
+ * A token belongs to the first key that uses it. So a machine whose answer was lost repeats its request with the same key, and no other machine can use the token. A
+ * host's key gets new certificates until it is revoked or its last certificate has expired.
  */
 export function joinHosts({ keys, authority, onRevoked, now, logger }: JoinHostsDeps): HostMembership {
   async function admit(keyHash: string, { token, host, busKey }: JoinRequest): Promise<HostKey> {
@@ -81,11 +81,11 @@ export function joinHosts({ keys, authority, onRevoked, now, logger }: JoinHosts
       if (!authority.isBusKey(request.busKey)) throw invalidField("bus_key", "must be the public nkey of a user");
       const keyHash = await authority.keyHashOf(request.csrPem);
       const { host, busKey } = await admit(keyHash, request);
-      // One key on the bus for one key of the host: what revokes one revokes the other.
+      // A host's key has exactly one key on the bus, so that revoking one revokes the other.
       if (busKey !== request.busKey) throw invalidField("bus_key", "must be the one with which this key joined");
       const issued = await authority.issue(host, request.csrPem, busKey, now());
       await keys.extendKey(keyHash, issued.expiresAt);
-      // Revoked at the same moment: its end may have been written after the list of revoked keys was read.
+      // Checked again, because a revocation during this call may have read the list before this certificate's end was stored.
       if ((await keys.key(keyHash))?.revokedAt)
         throw new AppError("denied", "HOST_REVOKED", `the credentials of host ${host} are revoked`);
       return { ...issued, host };
@@ -102,7 +102,7 @@ export function joinHosts({ keys, authority, onRevoked, now, logger }: JoinHosts
   };
 }
 
-/** Hash of a token's secret; undefined where it looks like none. */
+/** Hash of a token's secret; undefined if the text is no token. */
 function hashOf(token: string): string | undefined {
   const secret = /^berth-join_[0-9a-f]{64}_([A-Za-z0-9_-]{43})$/.exec(token)?.[1];
   return secret === undefined ? undefined : createHash("sha256").update(secret).digest("hex");

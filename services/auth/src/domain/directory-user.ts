@@ -1,7 +1,7 @@
 import type { AuthUser } from "@berth/plugins";
 import { isCleanPath } from "./new-user.ts";
 
-/** What a directory says of a person, as text. */
+/** A person's attributes in a directory, as text. */
 export interface DirectoryPerson {
   readonly name: string;
   readonly uid: string;
@@ -14,7 +14,7 @@ export interface DirectoryPerson {
 /** A group that the person belongs to. */
 export interface DirectoryGroup {
   readonly name: string;
-  /** Empty for one that has no number; it counts for roles alone. */
+  /** Empty if the group has no number. It then only decides about roles. */
   readonly gid: string;
 }
 
@@ -25,12 +25,12 @@ export interface DirectoryRules {
   readonly mayUse: readonly string[] | undefined;
 }
 
-const largestId = 4_294_967_293; // the last two have meanings of their own
+const largestId = 4_294_967_293; // the last two have special meanings
 const mostGroups = 64;
 
 /**
- * The user that a directory's person is, or why that person cannot be one. Whoever writes in the directory must not become root here, so uid and gid 0
- * are refused, and group 0 is left out.
+ * Returns a directory's person as a user, or why that person cannot be one. Uid and gid 0 are refused and group 0 is left out, because write access to the directory
+ * must not give root here.
  */
 export function directoryUser(
   person: DirectoryPerson,

@@ -1,28 +1,28 @@
 import { AppError } from "@berth/core";
 
-/** How many wrong passwords cost no pause, how long a pause may become, and how soon one failure is forgotten. */
+/** How many failures cause no pause, the longest pause, and the time after which one failure is forgotten. */
 interface Rule {
   readonly free: number;
   readonly longestMs: number;
   readonly forgetMs: number;
 }
 
-/** Of an account, from addresses that it never logged in from. */
+/** For an account at addresses from which it never logged in. */
 const accountRule: Rule = { free: 5, longestMs: 60_000, forgetMs: 60_000 };
-/** Of an address, over all accounts that never logged in from it. Many users may share an address, so more is free. */
+/** For an address, over all accounts that never logged in from it. Many users may share an address, so more failures are free. */
 const addressRule: Rule = { free: 20, longestMs: 60_000, forgetMs: 10_000 };
-/** Of an account from an address that it did log in from: guesses from elsewhere do not lock its owner out. */
+/** For an account at an address from which it logged in before, so that guesses from elsewhere do not lock its owner out. */
 const homeRule: Rule = { free: 10, longestMs: 30_000, forgetMs: 30_000 };
 const firstPauseMs = 1_000;
-/** Entries of each kind. When more are needed, the one that was used least lately goes. */
+/** Most entries per kind. Above it the least recently used one is removed. */
 const mostEntries = 10_000;
 
 /** One attempt to log in, counted as a failure until it succeeds. */
 export interface LoginAttempt {
-  /** The pause that begins if this attempt fails, in milliseconds; 0 where none does. */
+  /** The pause that begins if this attempt fails, in milliseconds; 0 for none. */
   readonly pauseMs: number;
   succeeded(): void;
-  /** Nobody could say whether the password is right, so it is not counted. */
+  /** The provider could not check the password, so the attempt is not counted. */
   undecided(): void;
 }
 
@@ -33,7 +33,7 @@ export class LoginGuard {
   readonly #homes = new Counters(homeRule);
   readonly #knownHomes = new Set<string>();
 
-  /** Throws `quota` TOO_MANY_LOGINS during a pause. An attempt that is refused is not counted. `address` may be empty where it is not known. */
+  /** Throws `quota` TOO_MANY_LOGINS during a pause. An attempt that is refused is not counted. `address` is empty if unknown. */
   begin(account: string, address: string, nowMs: number): LoginAttempt {
     const home = `${account} ${address}`;
     const mine = this.#knownHomes.has(home)
@@ -73,7 +73,7 @@ class Counter {
     this.#rule = rule;
   }
 
-  /** Counts a failure and begins a pause where it is one too many. The result takes both back. */
+  /** Counts a failure, and begins a pause if there are too many. Call the result to undo both. */
   fail(nowMs: number): () => void {
     const { free, longestMs, forgetMs } = this.#rule;
     this.#failures = Math.max(0, this.#failures - (nowMs - this.#countedMs) / forgetMs) + 1;
@@ -105,7 +105,7 @@ class Counters {
   }
 }
 
-/** An IPv6 customer has a whole /64, so it counts as one address. */
+/** A /64 of IPv6 counts as one address, because one customer has all of it. */
 function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=[\d.]+$)/i, "");
   if (!plain.includes(":")) return plain;

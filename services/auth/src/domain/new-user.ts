@@ -1,6 +1,6 @@
 import { AppError, invalidField } from "@berth/core";
 
-/** A user as an admin wishes them. */
+/** A new user, as an admin asks for it. */
 export interface NewUser {
   readonly name: string;
   /** 0: the next free one. */
@@ -13,10 +13,10 @@ export interface NewUser {
   readonly email: string;
 }
 
-/** Uids that Berth gives out by itself start here, far from what systems and directories usually give. */
+/** First uid that Berth chooses, far above those that systems and directories usually choose. */
 export const firstUid = 20_000;
 
-const largestId = 4_294_967_293; // the last two have meanings of their own
+const largestId = 4_294_967_293; // the last two have special meanings
 
 /** Throws `invalid`, naming field and rule. */
 export function checkNewUser(user: NewUser): void {
@@ -71,7 +71,7 @@ function checkId(id: number, field: string): void {
     throw invalidField(field, `must be a numeric id from 1 to ${largestId}, or 0 for the next free one`, "INVALID_ID");
 }
 
-/** Absolute, and the same after normalising. */
+/** Whether a path is absolute and equal to its normalised form. */
 export const isCleanPath = (path: string): boolean =>
   path.length <= 4096 &&
   /^(\/[^/\u0000-\u001f]+)+$/.test(path) &&

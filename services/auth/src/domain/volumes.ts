@@ -12,7 +12,7 @@ export interface SiteVolume {
   readonly mode: "ro" | "rw";
 }
 
-/** What of the list the user may ask for; without those whose template needs what the user lacks. */
+/** The volumes that the user may ask for. Those whose template needs something that the user lacks are left out. */
 export const offered = (site: readonly SiteVolume[], user: AuthUser): VolumeGrant[] =>
   site.flatMap((volume) => {
     const grant = grantOf(volume, user);
@@ -61,7 +61,7 @@ function grantOf(volume: SiteVolume, user: AuthUser): VolumeGrant | undefined {
   return { name: volume.name, source, target, readOnly: volume.mode === "ro" };
 }
 
-/** Undefined where the user has nothing to fill in, or the result is no clean path. */
+/** Undefined if the user lacks a value for the template, or if the result is no normalised path. */
 function fill(template: string, user: AuthUser): string | undefined {
   const filled = template.replaceAll(/\$(USER|UID|HOME)\b/g, (_, variable: string) =>
     variable === "USER" ? user.name : variable === "UID" ? String(user.uid) : user.home,

@@ -1,7 +1,7 @@
 import { AppError } from "@berth/core";
 import type { AuthUser } from "@berth/plugins";
 
-/** An API key as it is kept: the secret is not. */
+/** An API key as it is stored, without its secret. */
 export interface StoredKey {
   readonly id: string;
   readonly user: string;
@@ -20,17 +20,17 @@ export interface Accounts {
     passwordHash: string,
   ): Promise<AuthUser>;
   user(name: string): Promise<AuthUser | undefined>;
-  /** Empty where the user has only keys. */
+  /** Empty if the user has only keys. */
   passwordHash(name: string): Promise<string | undefined>;
-  /** Undefined where there is no such user. */
+  /** Undefined if there is no such user. */
   setDisabled(name: string, disabled: boolean): Promise<AuthUser | undefined>;
-  /** Names of the users who are. */
+  /** Names of disabled users. */
   disabled(): Promise<readonly string[]>;
   /** Names of the admins who are not disabled. */
   admins(): Promise<readonly string[]>;
   addKey(key: StoredKey): Promise<void>;
   key(id: string): Promise<StoredKey | undefined>;
-  /** By time. */
+  /** Sorted by creation time. */
   keysOf(user: string): Promise<StoredKey[]>;
   /** Whether the user had such a key. */
   removeKey(user: string, id: string): Promise<boolean>;

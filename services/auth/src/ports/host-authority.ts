@@ -1,4 +1,4 @@
-/** What a host is given for its keys. */
+/** The credentials issued to a host. */
 export interface IssuedIdentity {
   readonly certificatePem: string;
   readonly busJwt: string;
@@ -8,7 +8,7 @@ export interface IssuedIdentity {
 /** Signs the identities of hosts. */
 export interface HostAuthority {
   readonly certificatePem: string;
-  /** By which a machine that joins knows the cluster. */
+  /** Fingerprint by which a joining machine verifies the cluster. */
   readonly fingerprint: string;
   /** SHA-256 of the key of a request that the key itself has signed. Throws `invalid` BAD_CSR. */
   keyHashOf(csrPem: string): Promise<string>;

@@ -1,10 +1,10 @@
 import { AppError } from "@berth/core";
 
-/** A one-time token by which a machine joins, as it is kept: the token itself is not. */
+/** A one-time token for a joining machine, as it is stored, without its secret. */
 export interface HostToken {
   /** SHA-256 of its secret, in hexadecimal. */
   readonly hash: string;
-  /** The only host it is for; empty: any that nobody is. */
+  /** The host name that it is for; empty: any name that no host has. */
   readonly host: string;
   readonly createdBy: string;
   readonly expiresAt: Date;
@@ -26,14 +26,14 @@ export interface HostKey {
 export interface HostKeys {
   addToken(token: HostToken): Promise<void>;
   token(hash: string): Promise<HostToken | undefined>;
-  /** Gives a token to the first key that uses it. False where it belongs to another key already. */
+  /** Binds a token to the first key that uses it. False if it is bound to another key. */
   useToken(hash: string, keyHash: string): Promise<boolean>;
   key(hash: string): Promise<HostKey | undefined>;
-  /** Adds a key, or does nothing where it is there. Rejects with `conflict` HOST_JOINED where its host has another one. */
+  /** Adds a key, unless it exists. Rejects with `conflict` HOST_JOINED if its host has another one. */
   addKey(key: Omit<HostKey, "revokedAt">): Promise<void>;
-  /** Remembers the end of a new certificate; never an earlier one. */
+  /** Stores the end of a new certificate, unless a later one is stored. */
   extendKey(hash: string, notAfter: Date): Promise<void>;
-  /** Revokes the keys of a host except one. Answers whether there were any. */
+  /** Revokes all keys of a host except one. Resolves with whether there were any. */
   revoke(host: string, except: string, at: Date): Promise<boolean>;
   /** Keys that are revoked, and whose last certificate ends after `now`. */
   revoked(now: Date): Promise<readonly HostKey[]>;

@@ -12,8 +12,8 @@ import type { TaskCallsDeps } from "./task-calls.ts";
 export type ApiDeps = TaskCallsDeps & FileCallsDeps & HostCallsDeps & SessionCallsDeps;
 
 /**
- * The public API without its transport. A door — gRPC is one — asks `authorize` who calls, then calls the handler of the method as `(caller, request, signal)`.
- * A handler answers a promise, or an async iterable where the method answers a stream; it throws AppErrors.
+ * The public API without its transport. A transport such as gRPC gets the caller from `authorize`, then calls the handler of the method as `(caller, request, signal)`.
+ * A handler returns a promise, or an async iterable if the method returns a stream; it throws AppErrors.
  */
 export interface Api {
   readonly authorize: Authorize;

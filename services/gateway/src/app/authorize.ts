@@ -9,7 +9,7 @@ const nobody: SessionCaller = { user: "", admin: false, keyId: "" };
 const rules: Readonly<Record<string, Access>> = access;
 
 /**
- * Checks the `authorization` header of a call to the method at this path, and answers the caller; undefined for a method open to everyone. Throws, or rejects with,
+ * Checks the `authorization` header of a call to the method at this path. Returns the caller; undefined for a method open to everyone. Throws, or rejects with,
  * `unauthenticated` NO_CREDENTIALS, errors of `Sessions`, or `denied` ADMINS_ONLY, also for a method that is not in the table.
  */
 export type Authorize = (method: string, authorization: string | undefined) => Promise<SessionCaller> | SessionCaller;
@@ -26,7 +26,7 @@ export function makeAuthorize(sessions: Sessions): Authorize {
     if (isForAnyone(method)) return nobody;
     const credential = bearer(authorization);
     const known = sessions.knownCaller(credential);
-    // Without a promise where nobody is asked: this is on the way of each call.
+    // Synchronous if auth need not be asked, because every call passes here.
     return known ? checked(method, known) : sessions.callerOf(credential).then((caller) => checked(method, caller));
   };
 }

@@ -5,7 +5,7 @@ import { Cache } from "@berth/runtime";
 import type { GrpcClient } from "@berth/runtime";
 import type { SessionCaller } from "../domain/caller.ts";
 
-/** What a valid access token says. */
+/** Claims of a valid access token. */
 export interface TokenClaims extends SessionCaller {
   readonly expiresAtMs: number;
 }
@@ -13,7 +13,7 @@ export interface TokenClaims extends SessionCaller {
 export interface Sessions {
   /** The caller with this credential, an access token or an API key. Throws `unauthenticated` BAD_TOKEN, TOKEN_EXPIRED, BAD_KEY or SESSION_ENDED. */
   callerOf(credential: string): Promise<SessionCaller>;
-  /** What `callerOf` would answer from memory alone; undefined where it has to ask or verify. */
+  /** The result of `callerOf` if it is cached; undefined if auth must be asked or a signature verified. */
   knownCaller(credential: string): SessionCaller | undefined;
   /** Asks auth again about sessions of this key; other gateways do so within `sessionCacheMs`. */
   forgetKey(user: string, id: string): void;

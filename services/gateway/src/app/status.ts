@@ -7,9 +7,9 @@ import type { GrpcClient } from "@berth/runtime";
 /** A service that can be asked whether it serves. */
 export interface Peer {
   readonly name: string;
-  /** Rejects where it does not answer in time. */
+  /** Rejects if it does not answer in time. */
   serving(signal: AbortSignal): Promise<boolean>;
-  /** What of its work fails, and what it does at present; both empty if the service does not report that. */
+  /** Its current problems and activities; both empty if the service does not report them. */
   work(signal: AbortSignal): Promise<{ readonly problems: ServiceProblem[]; readonly activity: string }>;
 }
 

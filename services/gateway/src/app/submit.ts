@@ -29,14 +29,14 @@ export interface SubmitDeps {
   readonly largestHosts: LargestHosts;
   readonly defaults: SubmitDefaults;
   readonly checks: Pick<RequestChecks, "submitTask">;
-  /** Of the call that submits; undefined while tracing is off. */
+  /** Trace context of the submitting call; undefined while tracing is off. */
   traceparent(): string | undefined;
 }
 
 /** The submit use case: check, resolve, store. */
 export interface Submits {
   one(caller: Caller, request: SubmitTaskRequest): Promise<SubmitTaskResponse>;
-  /** A result each, in order. */
+  /** One result per task, in order. */
   many(caller: Caller, requests: readonly SubmitTaskRequest[]): Promise<SubmitTasksResult[]>;
 }
 

@@ -19,11 +19,11 @@ export interface Watched {
   readonly token: string;
   /** Only this user's; empty: everybody's. */
   readonly user: string;
-  /** Only these, and elements of those that are arrays; empty: all. */
+  /** Only these tasks, and the elements of these arrays; empty: all. */
   readonly taskIds: readonly string[];
 }
 
-/** A sign of life at least this often. */
+/** Longest time between two messages to the client. */
 const heartbeatMs = 5_000;
 /** The store sends a message every 5 s. If a copy does not for this long, the watch continues at another copy. */
 const silenceMs = 12_000;

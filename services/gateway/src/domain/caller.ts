@@ -14,13 +14,13 @@ export interface SessionCaller extends Caller {
 
 /** The caller as API handlers see it. */
 export interface ApiCaller extends SessionCaller {
-  /** IP address that the call came from; empty where there is none. */
+  /** IP address of the client; empty on a Unix socket. */
   readonly address: string;
 }
 
 /**
- * Whose tasks a list or watch is about: "" is the caller's own, "*" everybody's. Answers the user to filter by, "" for no filter.
- * Throws `denied` NOT_YOURS where that is another's and the caller is no admin.
+ * Whose tasks a list or watch shows: "" means the caller's own, "*" all users'. Returns the user to filter by, "" for no filter.
+ * Throws `denied` NOT_YOURS for another user's tasks unless the caller is an admin.
  */
 export function userFilter(asked: string, caller: Caller): string {
   if (asked === "" || asked === caller.user) return caller.user;
@@ -31,7 +31,7 @@ export function userFilter(asked: string, caller: Caller): string {
 /** Filter for reading one task by id: admins read everybody's. */
 export const ownerFilter = (caller: Caller): string => (caller.admin ? "" : caller.user);
 
-/** Whose API keys a call is about; empty is the caller's own. Throws `denied` NOT_YOURS where they are another's and the caller is no admin. */
+/** Whose API keys a call is about; empty means the caller's own. Throws `denied` NOT_YOURS for another user's keys unless the caller is an admin. */
 export function ownerOfKeys(asked: string, caller: Caller): string {
   if (asked === "" || asked === caller.user) return caller.user;
   if (!caller.admin) throw forAdmins("see and revoke other users' keys");

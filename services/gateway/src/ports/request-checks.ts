@@ -1,6 +1,6 @@
 import type { SubmitTaskRequest } from "@berth/contracts/api";
 
-/** Requests that are looked at before anything is done for them. */
+/** Requests that are validated before anything else. */
 export type CheckedRequest =
   | "getTask"
   | "listTasks"
@@ -18,8 +18,8 @@ export type CheckedRequest =
   | "revokeKey"
   | "setUserDisabled";
 
-/** Looks at what a client sent. Each throws `invalid` for the first fault, naming the field as the .proto does, and the rule. */
+/** Validates requests. Each method throws `invalid` for the first fault, naming the field as in the .proto, and the rule. */
 export interface RequestChecks extends Readonly<Record<CheckedRequest, (request: unknown) => void>> {
-  /** One task; `within` leads to it in a batch. */
+  /** One task; `within` is its path in a batch. */
   submitTask(request: SubmitTaskRequest, within: readonly PropertyKey[]): void;
 }

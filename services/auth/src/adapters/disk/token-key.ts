@@ -1,11 +1,11 @@
 import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
-/** The key that signs tokens: made once and kept in a file that only its owner can read. */
+/** The key that signs tokens. It is made at the first start, in a file that only its owner can read. */
 export function tokenKeyIn(path: string, make: () => string): string {
   const found = readIfThere(path);
   if (found !== undefined) return found;
   const pem = make();
-  // Whole or not at all, and never over a key that is there: a half-written one would lock everybody out at the next start.
+  // A link to a complete draft: it never replaces a key, and a half-written key would refuse all users after the next start.
   const part = `${path}.${process.pid}.part`;
   writeFileSync(part, pem, { mode: 0o600, flush: true });
   try {

@@ -15,7 +15,7 @@ export interface AuthServiceDeps {
   readonly guard: LoginGuard;
   readonly logger: Logger;
   readonly now: () => Date;
-  /** Whether a file of that name was put into the data directory; removes it. */
+  /** Whether the data directory has a file of that name. Removes the file. */
   provesDataAccess(name: string): boolean;
   readonly provider: AuthPlugin;
   readonly signer: TokenSigner;
@@ -26,11 +26,11 @@ export interface AuthServiceDeps {
 
 const sessionEnded = (why: string): AppError => new AppError("denied", "SESSION_ENDED", why);
 
-/** So many owners of tasks are looked up in one call. */
+/** Most owners of tasks that one call may look up. */
 const mostOwners = 10_000;
 const longestTtlMs = 10 * 365 * 86_400_000;
 
-/** AuthService: for other services, who have shown the cluster's secret. */
+/** AuthService, for other services of the cluster only. */
 export function authService({
   provider,
   signer,
@@ -50,7 +50,7 @@ export function authService({
       });
     return user;
   }
-  /** The key by which a session began, if it still holds. Throws `denied` SESSION_ENDED where it does not. */
+  /** The key with which a session began. Throws `denied` SESSION_ENDED if the key is revoked or has expired. */
   async function liveKey(user: string, id: string): Promise<StoredKey | undefined> {
     if (id === "") return undefined;
     const key = await accounts.key(id);
@@ -72,7 +72,7 @@ export function authService({
     logger.warn("audit: an admin is made by somebody with access to the data directory", { user: name, admins });
   }
 
-  /** Users are added and disabled here only where they are Berth's own. */
+  /** Throws unless the provider is `local`, because other providers add and disable their users themselves. */
   function checkOwnUsers(): void {
     if (provider.getName() === "local") return;
     throw new AppError(
@@ -102,7 +102,7 @@ export function authService({
 
   return {
     async login({ user: name, password, address }) {
-      // Directories compare names without case and outer spaces: each way to write one counts for the same account.
+      // Directories ignore case and outer spaces of names, so all spellings of a name count for one account.
       const attempt = guard.begin(name.trim().toLowerCase(), address, performance.now());
       const user = await provider.bindCredentials(name, password).catch((error: unknown) => {
         attempt.undecided();
@@ -120,7 +120,7 @@ export function authService({
     async exchangeKey({ key }) {
       const user = await provider.bindApi(key);
       if (!user) throw new AppError("denied", "BAD_KEY", "this API key is unknown, revoked or out of date");
-      // A key of a provider with keys of its own is not among ours, and has no end that we know of.
+      // Providers may have keys of their own, which are not in our list and have no expiry that we know.
       return session(user, await keys.find(key));
     },
     async checkSession({ user: name, keyId }) {
@@ -141,7 +141,7 @@ export function authService({
     async listDisabledUsers({ among }) {
       const listed = (await provider.disabledUsers?.()) ?? [];
       if (provider.getName() === "local") return { users: [...listed] };
-      // A provider may list some only: not those who were removed, or who left a group.
+      // A provider's list may be incomplete: removed users, or users who left a group, are missing.
       const asked = among.slice(0, mostOwners);
       const found = await Promise.all(asked.map((name) => provider.getUser(name)));
       return { users: [...new Set([...listed, ...asked.filter((_, at) => found[at]?.disabled ?? true)])] };

@@ -22,7 +22,7 @@ export const toWireUser = (user: AuthUser): User => ({
   disabled: user.disabled,
 });
 
-/** A wish for a new user; no role means the lesser one. */
+/** The request for a new user. Without a role the user is no admin. */
 export const fromWireUser = (user: User): NewUser => ({
   name: user.name,
   uid: user.identity?.uid ?? 0,

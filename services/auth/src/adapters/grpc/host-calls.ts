@@ -4,7 +4,7 @@ import type { ServiceImplementation } from "@berth/runtime";
 import type { HostMembership } from "../../app/join-hosts.ts";
 import { LoginGuard } from "../../domain/login-guard.ts";
 
-/** What a host is told beside its credentials. */
+/** Settings that a host gets with its credentials. */
 export interface HostSettings {
   readonly authorityPem: string;
   readonly clusterId: string;
@@ -17,7 +17,7 @@ type HostCalls = Pick<
   "createHostToken" | "joinHost" | "revokeHost" | "listRevokedHostKeys"
 >;
 
-/** The part of AuthService about hosts. Without an authority all is refused but the list of revoked keys, which is empty. */
+/** The part of AuthService about hosts. Without an authority the list of revoked keys is empty, and all other calls are refused. */
 export function hostCalls(
   given: { readonly hosts: HostMembership; readonly settings: HostSettings } | undefined,
 ): HostCalls {
@@ -37,7 +37,7 @@ export function hostCalls(
     },
     async joinHost({ address, ...request }) {
       const { hosts, settings } = known();
-      // Nobody guesses a token; this bounds what signatures of strangers' requests cost.
+      // Not against guesses, which are hopeless: it limits the cpu for verifying strangers' signatures.
       const attempt = guard.begin(`host at ${address}`, address, performance.now());
       const { host, certificatePem, busJwt, expiresAt } = await hosts.join(request);
       attempt.succeeded();

@@ -6,8 +6,8 @@ import type { BusAccounts, StoredBusKeys } from "@berth/identity";
 import type { HostAuthority } from "../../ports/host-authority.ts";
 
 /**
- * The authority that `berth init` wrote into `dir`: it signs certificates and accounts of hosts. Throws `invalid` BAD_AUTHORITY where a file is missing, or may be
- * read by others.
+ * Opens the authority that `berth init` wrote into `dir`. It signs certificates and bus accounts of hosts. Throws `invalid` BAD_AUTHORITY if a file is missing, or if
+ * other users may read it.
  */
 export async function openHostAuthority(
   dir: string,

@@ -3,18 +3,18 @@ import type { AuthUser } from "@berth/plugins";
 import type { StoredKey } from "../../ports/accounts.ts";
 import { SignJWT, calculateJwkThumbprint, exportJWK, importPKCS8 } from "jose";
 
-/** Makes access tokens. */
+/** Signs access tokens. */
 export interface TokenSigner {
-  /** A JWT with sub, role and the key by which it was got, and when it ends: never after that key. */
+  /** A JWT with sub, role and the API key of the session, and its expiry, which is never after that of the key. */
   sign(user: AuthUser, key?: Pick<StoredKey, "id" | "expiresAt">): Promise<{ accessToken: string; expiresAt: Date }>;
-  /** JSON of a JWK set with what verifies them. */
+  /** The public key, as JSON of a JWK set. */
   readonly jwksJson: string;
 }
 
-/** Short, so that a service that only verifies tokens is not wrong for long. The gateway asks within seconds whether user and key still hold. */
+/** Short, because a service that only verifies the signature does not notice a revocation. The gateway asks auth every few seconds. */
 export const tokenLifeMs = 15 * 60_000;
 
-/** Signs with an Ed25519 key, as PEM: all copies of a cluster have the same. */
+/** Signs with an Ed25519 key in PEM. All copies of auth have the same key. */
 export async function edDsaSigner(pem: string, now: () => Date): Promise<TokenSigner> {
   const privateKey = await importPKCS8(pem, "EdDSA");
   const publicJwk = await exportJWK(createPublicKey(pem));

@@ -17,11 +17,11 @@ import { atOnce } from "../at-once.ts";
 import { serverIdentity } from "./settings.ts";
 import type { LdapSettings } from "./settings.ts";
 
-/** What the provider asks of a directory. Everything fails with `unavailable` LDAP_AWAY where no server gives an answer. */
+/** The provider's queries to a directory. Each rejects with `unavailable` LDAP_AWAY if no server answers. */
 export interface Directory {
-  /** Entries below `base` with these attributes; undefined where there are more than `most`, or more than the server gives. */
+  /** Entries below `base` with these attributes; undefined if there are more than `most`, or more than the server returns. */
   search(base: string, filter: Filter, attributes: readonly string[], most: number): Promise<Entry[] | undefined>;
-  /** Whether that is the password of `dn`. An empty one never is: directories take it for an anonymous visit. */
+  /** Whether that is the password of `dn`. False for an empty one, with which a server would accept an anonymous bind. */
   isPassword(dn: string, password: string): Promise<boolean>;
   close(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export interface Directory {
 interface Connection {
   readonly client: Client;
   readonly isOpen: () => boolean;
-  /** Waits for an operation, and no longer than the connection lasts or the settings allow: the library waits for ever where a connection ends during StartTLS. */
+  /** Waits for an operation until the connection ends or the timeout passes, because the library waits for ever if a connection ends during StartTLS. */
   within<T>(operation: Promise<T>): Promise<T>;
   close(): void;
 }
@@ -50,7 +50,7 @@ const noes = [
 const proofsAtOnce = 8;
 const proofsWaiting = 100;
 
-/** A directory behind one connection that searches, and one for each password that is proved. */
+/** A directory, with one connection for searches and one more per password check. */
 export function openDirectory(settings: LdapSettings): Directory {
   let searching: Promise<Connection> | undefined;
   const proving = atOnce(proofsAtOnce, proofsWaiting);
@@ -81,7 +81,7 @@ export function openDirectory(settings: LdapSettings): Directory {
         } catch (error) {
           if (error instanceof NoSuchObjectError) return [];
           if (error instanceof SizeLimitExceededError) return undefined;
-          // A server may close an idle connection in the moment in which it is used.
+          // The server may have closed the idle connection at the moment of its use.
           if (attempt === 1 && !(error instanceof ResultCodeError) && !connection.isOpen()) continue;
           connection.close();
           throw away(settings, error);
@@ -109,7 +109,7 @@ export function openDirectory(settings: LdapSettings): Directory {
   };
 }
 
-/** The first server that answers and lets `begin` finish. */
+/** Connects to the first server at which `begin` succeeds. */
 async function connectAny(
   settings: LdapSettings,
   begin: (connection: Connection) => Promise<void>,

@@ -17,8 +17,8 @@ const mostGroups = 1_000;
 const mostDisabled = 10_000;
 
 /**
- * People of an LDAP directory: found by any of the site's login attributes, proved by a bind as themselves. API keys and volumes are Berth's own. What the directory
- * says of a person counts for `cacheMs`.
+ * The provider of an LDAP directory. It finds a person by one of the site's login attributes, and checks the password by a bind as that person. API keys and volumes
+ * are Berth's own. The directory's answers are cached for `cacheMs`.
  */
 export function ldapProvider(deps: {
   readonly settings: LdapSettings;
@@ -86,7 +86,7 @@ export function ldapProvider(deps: {
   async function lookUp(name: string): Promise<AuthUser | undefined> {
     const entry = await find(name, [attributes.name]);
     const user = entry && (await userOf(entry));
-    // Directories compare without case; our names are exact.
+    // Directories ignore case; names in Berth do not.
     return user?.name === name ? user : undefined;
   }
 
@@ -124,9 +124,9 @@ export function ldapProvider(deps: {
   };
 }
 
-/** The first value of an attribute; empty where it has none. */
+/** The first value of an attribute; empty if it has none. */
 function first(entry: Entry, attribute: string): string {
-  // Servers answer attribute names in the schema's case, whatever case was asked for.
+  // Servers return attribute names in the case of their schema, not in that of the query.
   const key = Object.keys(entry).find((each) => each.toLowerCase() === attribute.toLowerCase());
   const value = key === undefined ? undefined : entry[key];
   const one = Array.isArray(value) ? value[0] : value;

@@ -5,7 +5,7 @@ import { openDirectory } from "./directory.ts";
 import { ldapProvider } from "./ldap-provider.ts";
 import { readLdapSettings } from "./settings.ts";
 
-/** The provider `ldap` with the site's settings; throws `invalid` LDAP_SETTINGS. It connects when it is first asked, so a directory that is away does not hold up the start. */
+/** The provider `ldap` with the site's settings; throws `invalid` LDAP_SETTINGS. It connects at the first query, so a directory that is unreachable does not delay the start. */
 export function openLdap(deps: {
   readonly config: Readonly<Record<string, unknown>>;
   readonly ownerOfKey: (key: string) => Promise<string | undefined>;

@@ -20,25 +20,25 @@ const url = z.string().transform((text, context) => {
 const shape = z.strictObject({
   /** The directory's servers, tried in this order: `ldaps://…`, or `ldap://…`, which is upgraded by StartTLS before any other request. */
   urls: z.array(url).min(1).max(8),
-  /** A file of the authorities that may have signed the servers' certificates; default: those that the machine trusts. */
+  /** PEM file of the authorities that sign the servers' certificates; default: those that this machine trusts. */
   ca: z.string().optional(),
-  /** Speaks plain text. Only with servers on this machine's loopback address. */
+  /** Use no TLS. Only for servers on this machine's loopback address. */
   plainText: z.boolean().default(false),
   /** The account that searches; anonymous without it. */
   bindDn: dn.optional(),
   /** A file with that account's password. */
   bindPasswordFile: z.string().optional(),
   people: z.strictObject({
-    /** Where people are searched, at any depth. */
+    /** Base of the search for people, at any depth. */
     base: dn,
-    /** Who is a person. */
+    /** Filter that matches people. */
     filter: filter.default("(objectClass=posixAccount)"),
-    /** Attributes by which people name themselves when they log in. */
+    /** Attributes that people may type as their name at login. */
     loginAttributes: z.array(attribute).min(1).max(4).default(["uid", "mail"]),
-    /** Who is known, and may neither log in nor run tasks: a filter as `(shadowExpire=1)`. */
+    /** Filter for people who may neither log in nor run tasks, as `(shadowExpire=1)`. */
     disabledFilter: filter.optional(),
   }),
-  /** In which attribute of a person each thing stands. */
+  /** Attribute names of a person's data. */
   attributes: z
     .strictObject({
       name: attribute.default("uid"),
@@ -48,14 +48,14 @@ const shape = z.strictObject({
       email: attribute.default("mail"),
     })
     .prefault({}),
-  /** Without it people have their own group only, and none of them is an admin. */
+  /** Without it people have only their own group, and none is an admin. */
   groups: z
     .strictObject({
       base: dn,
       filter: filter.default("(objectClass=posixGroup)"),
-      /** Names its members. */
+      /** Attribute that lists the members. */
       memberAttribute: attribute.default("memberUid"),
-      /** How it names them: by login name, or by distinguished name. */
+      /** Whether that lists login names or distinguished names. */
       memberIs: z.enum(["name", "dn"]).default("name"),
       nameAttribute: attribute.default("cn"),
       gidAttribute: attribute.default("gidNumber"),
@@ -65,7 +65,7 @@ const shape = z.strictObject({
       mayUse: z.array(z.string().min(1)).min(1).optional(),
     })
     .optional(),
-  /** How long one answer of the directory may take, in milliseconds. */
+  /** Timeout of one query, in milliseconds. */
   timeoutMs: z.number().int().min(100).max(60_000).default(5_000),
   /** How long entries of the directory are cached, in milliseconds. A person who is removed there is noticed after this time. */
   cacheMs: z.number().int().min(0).max(300_000).default(10_000),
@@ -73,7 +73,7 @@ const shape = z.strictObject({
 
 export interface LdapSettings extends z.output<typeof shape> {
   readonly bindPassword: string;
-  /** PEM of `ca`. */
+  /** Content of the file `ca`. */
   readonly authorities: string | undefined;
 }
 
@@ -115,7 +115,7 @@ function readSecret(path: string, faults: string[]): string {
   }
 }
 
-/** Who must answer there, by the certificate. */
+/** Host name that the server's certificate must have. */
 export const serverIdentity = (server: URL): { readonly host: string; readonly servername?: string } => {
   const host = server.hostname.replace(/^\[|\]$/g, "");
   return isIP(host) ? { host } : { host, servername: host };

@@ -2,11 +2,11 @@ import { createHash, randomBytes, randomInt, timingSafeEqual } from "node:crypto
 import { formatApiKey, parseApiKey } from "../../domain/api-key.ts";
 import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 
-/** Makes, finds and ends API keys. */
+/** Creates, finds and revokes API keys. */
 export interface ApiKeys {
   /** The key itself is returned only here. The caller checks that the user exists. */
   create(user: string, name: string, ttlMs: number): Promise<{ key: string; info: StoredKey }>;
-  /** The live key with that secret. */
+  /** The key with that secret, if it is neither revoked nor expired. */
   find(key: string): Promise<StoredKey | undefined>;
 }
 
@@ -29,7 +29,7 @@ export function apiKeys(accounts: Accounts, now: () => Date): ApiKeys {
   };
 }
 
-/** One round of SHA-256 is enough: the secret is 32 random bytes, so there is nothing to guess that a slow hash would make dearer. */
+/** One round of SHA-256. A slow hash would add nothing, because 32 random bytes cannot be guessed. */
 const fingerprint = (secret: string): Buffer => createHash("sha256").update(secret).digest();
 
 const randomId = (): string =>

@@ -28,7 +28,7 @@ export async function createUser(
   return deps.accounts.addUser({ ...rest, disabled: false, createdAt: deps.now() }, ids, passwordHash);
 }
 
-/** So that a uid of our choice is not one of this machine's. A uid that an admin gives may well be: that is how a system's own users keep theirs. */
+/** Uids of this machine, which Berth does not choose for new users. An admin may give one of them, so that the machine's own users keep theirs. */
 function uidsOfThisMachine(): ReadonlySet<number> {
   try {
     return new Set(

@@ -14,8 +14,8 @@ const file = z.object({
 });
 
 /**
- * Adds the admin that `berth init` has chosen, with the API key that it made, where no admin exists. Safe to repeat, and after a death between the two: the key alone
- * opens nothing. Throws `invalid` CONFIG_INVALID where the file is none.
+ * Adds the admin and the API key that `berth init` prepared, if there is no admin. Safe to repeat, also after a death between the two writes, because a key without its
+ * user gives no access. Throws `invalid` CONFIG_INVALID if the file is malformed.
  */
 export async function addFirstAdmin(path: string, accounts: Accounts, logger: Logger, now: Date): Promise<void> {
   if ((await accounts.admins()).length > 0) return;
@@ -35,7 +35,7 @@ export async function addFirstAdmin(path: string, accounts: Accounts, logger: Lo
     const user = { name, groups: [], role: "admin" as const, home: "", email: "", disabled: false, createdAt: now };
     await accounts.addUser(user, () => ({ uid, gid: uid }), "");
   } catch (error) {
-    // Another copy of auth did the same at the same moment.
+    // Another copy of auth has just added the admin.
     if ((await accounts.admins()).length > 0) return;
     throw error;
   }

@@ -30,7 +30,7 @@ export function localProvider(deps: {
     getUser: (login) => accounts.user(login),
     getVolumes: async (user, requested) =>
       requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
-    // As GO-Docker's own providers: a middling priority and no limits.
+    // Like GO-Docker's own providers: medium priority and no limits.
     getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
     canRun: async ({ user }) => !user.disabled,
     disabledUsers: () => accounts.disabled(),

@@ -7,7 +7,7 @@ import type { Accounts, StoredKey } from "../../ports/accounts.ts";
 import type { HostKeys } from "../../ports/host-keys.ts";
 import { createHostKeyIndexes, mongoHostKeys } from "./host-keys.ts";
 
-/** The form as data: collections, and their indexes beside `_id`. */
+/** The schema: collections, and their indexes besides `_id`. */
 const indexes = {
   users: [{ key: { uid: 1 as const }, unique: true }],
   api_keys: [{ key: { user: 1 as const, created_at: 1 as const }, unique: false }],
@@ -29,7 +29,7 @@ interface KeyDoc {
   readonly expires_at: Date | null;
 }
 
-/** Another copy may take the uid that was chosen; the next choice sees it. */
+/** Most tries to choose a free uid. Another copy may take the chosen one first. */
 const choices = 10;
 const duplicateKey = 11_000;
 
@@ -53,7 +53,7 @@ export async function openMongoAccounts(url: string): Promise<MongoAccounts> {
       appName: "berth-auth",
       serverSelectionTimeoutMS: 5_000,
       connectTimeoutMS: 5_000,
-      socketTimeoutMS: 30_000, // without it a call whose answer is lost on its way would never end
+      socketTimeoutMS: 30_000, // without it a call whose answer was lost would never end
       ignoreUndefined: true,
     });
     const opened = await client.connect();
@@ -77,7 +77,7 @@ export async function openMongoAccounts(url: string): Promise<MongoAccounts> {
   }
 }
 
-/** Its own, named after the storage's. */
+/** Name of auth's database, derived from storage's. */
 const databaseOf = (client: MongoClient): string => {
   const named = client.db().databaseName;
   return `${named === "test" ? "berth" : named}_auth`;
@@ -150,7 +150,7 @@ async function addUser(
       await users.insertOne(document);
       return { ...user, uid, gid };
     } catch (error) {
-      // Another copy took the name or uid in between; the next try finds out which.
+      // Another copy took the name or the uid. The next try finds out which.
       if (codeOf(error) !== duplicateKey || choice === choices) throw error;
     }
   }
@@ -161,7 +161,7 @@ async function tokenKey(db: Db, make: () => string): Promise<string> {
   try {
     await keys.updateOne({ _id: "token" }, { $setOnInsert: { pem: make() } }, { upsert: true });
   } catch (error) {
-    if (codeOf(error) !== duplicateKey) throw error; // another copy made it at the same moment
+    if (codeOf(error) !== duplicateKey) throw error; // another copy has just made it
   }
   const found = await keys.findOne({ _id: "token" });
   if (!found) throw new AppError("internal", "TOKEN_KEY_LOST", "the key that signs tokens is gone again");
@@ -178,7 +178,7 @@ async function answered<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-/** Whatever the driver throws here is the server's or the network's matter: nothing of ours is wrong about these few calls. */
+/** Maps every error of the driver to an unavailable database, because these few calls have no fault of their own. */
 const unavailable = (error: unknown): AppError => (error instanceof AppError ? error : databaseUnavailable(error));
 
 const toUser = ({ _id, uid, gid, groups, role, home, email, disabled, created_at: createdAt }: UserDoc): AuthUser => ({
@@ -202,6 +202,6 @@ const toKey = (doc: KeyDoc): StoredKey => ({
   expiresAt: doc.expires_at ?? undefined,
 });
 
-/** The driver gives bytes as its own type, around a buffer. */
+/** The driver returns bytes as its own type, which wraps a buffer. */
 const bytes = (value: Document): Buffer =>
   Buffer.isBuffer(value) ? value : Buffer.from((value as KeyDoc["secret_hash"]).buffer);

@@ -21,14 +21,14 @@ interface KeyDoc {
 }
 
 const duplicateKey = 11_000;
-/** Another copy may add a key at the same moment; the next look sees it. */
+/** Most tries to add a key. Another copy may add one first; the next try sees it. */
 const looks = 10;
 
-/** Whoever adds a host's next key has seen that all before it are revoked, and of several copies one adds it: so a host has one key that is not revoked. */
+/** Ensures that a host has at most one key that is not revoked: a copy adds the next key only after all earlier ones are revoked, and only one copy can add it. */
 export const createHostKeyIndexes = (db: Db): Promise<string> =>
   db.collection("host_keys").createIndex({ host: 1, number: 1 }, { unique: true });
 
-/** `answered` maps what the driver throws. */
+/** `answered` maps the driver's errors. */
 export function mongoHostKeys(db: Db, answered: <T>(call: Promise<T>) => Promise<T>): HostKeys {
   const tokens = db.collection<TokenDoc>("host_tokens");
   const keys = db.collection<KeyDoc>("host_keys");
@@ -85,7 +85,7 @@ export function mongoHostKeys(db: Db, answered: <T>(call: Promise<T>) => Promise
   };
 }
 
-/** Also where the driver's error was mapped. */
+/** Also recognises a driver's error that was mapped before. */
 const isDuplicate = (error: unknown): boolean =>
   [error, error instanceof Error ? error.cause : undefined].some(
     (one) => one instanceof Error && "code" in one && one.code === duplicateKey,

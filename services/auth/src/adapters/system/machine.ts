@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { AppError } from "@berth/core";
 import { atOnce } from "../at-once.ts";
 
-/** What a program said. */
+/** Result of a program. */
 export interface Said {
   readonly code: number;
   readonly text: string;
@@ -12,21 +12,21 @@ export interface Said {
 /** Runs a program with these arguments and this input. */
 export type RunProgram = (program: string, args: readonly string[], input?: Buffer) => Promise<Said>;
 
-/** This machine's users, as its own programs know them: files, or a directory that the machine is joined to. */
+/** This machine's users, from its files or from a directory that the machine has joined. */
 export interface Machine {
-  /** The line of passwd; undefined where there is none. */
+  /** The line of passwd; undefined if there is none. */
   passwd(name: string): Promise<readonly string[] | undefined>;
   /** Numbers of all groups of a user. */
   groupsOf(name: string): Promise<string[]>;
   /** The number of a group. */
   gidOf(group: string): Promise<string | undefined>;
-  /** Whether that is the password of a user of /etc/shadow. False also where it cannot be asked. */
+  /** Whether that is the password of a user of /etc/shadow. False too if it cannot be checked. */
   isPassword(name: string, password: string): Promise<boolean>;
-  /** Whether the account has come to its end (`chage -E`). */
+  /** Whether the account has expired (`chage -E`). */
   isExpired(name: string): Promise<boolean>;
 }
 
-/** PAM's own helper, by which programs that may not read /etc/shadow prove passwords. For users other than the caller only root may ask it. */
+/** PAM's helper, which checks passwords for programs that may not read /etc/shadow. Only root may check another user's. */
 const checker = ["/usr/sbin/unix_chkpwd", "/sbin/unix_chkpwd"].find((path) => {
   try {
     accessSync(path, constants.X_OK);
@@ -40,16 +40,16 @@ const checker = ["/usr/sbin/unix_chkpwd", "/sbin/unix_chkpwd"].find((path) => {
 const proofsAtOnce = 4;
 const proofsWaiting = 100;
 
-/** Of PAM: `PAM_ACCT_EXPIRED`. */
+/** PAM's `PAM_ACCT_EXPIRED`. */
 const accountExpired = 13;
 
-/** Why passwords cannot be proved here; undefined where they can. */
+/** Why passwords cannot be checked on this machine; undefined if they can. */
 export function whyNoPasswords(): string | undefined {
   if (process.getuid?.() !== 0) return "auth does not run as root";
   return checker === undefined ? "there is no unix_chkpwd (Debian: libpam-modules-bin)" : undefined;
 }
 
-/** The machine behind `getent`, `id` and `unix_chkpwd`. Names must be checked before: they become arguments. */
+/** This machine through `getent`, `id` and `unix_chkpwd`. The caller must validate names, because they become arguments. */
 export function thisMachine(run: RunProgram = runProgram): Machine {
   async function entry(database: "passwd" | "group", key: string): Promise<readonly string[] | undefined> {
     const { code, text } = await run("getent", [database, key]);
@@ -83,7 +83,7 @@ const runProgram: RunProgram = (program, args, input) =>
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"], timeout: timeoutMs, env: { PATH: path } });
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-    child.stdin.on("error", () => {}); // it need not read
+    child.stdin.on("error", () => {}); // the program may end without reading it
     child.stdin.end(input);
     child.once("error", (cause) =>
       reject(new AppError("unavailable", "USERS_AWAY", `${program} cannot be run`, { cause })),

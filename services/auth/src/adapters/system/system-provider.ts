@@ -18,7 +18,7 @@ const shape = z.strictObject({
   mayUse: z.array(groupName).min(1).optional(),
   /** Smaller uids belong to the system and cannot log in. */
   minUid: z.number().int().min(1).default(1_000),
-  /** How long an answer of the machine about a user is cached, in milliseconds. */
+  /** How long data of a user is cached, in milliseconds. */
   cacheMs: z.number().int().min(0).max(300_000).default(10_000),
 });
 
@@ -27,8 +27,8 @@ const loginName = /^[a-z_][a-z0-9_-]{0,31}$/;
 const noShell = /\/(nologin|false)$/;
 
 /**
- * The users and groups of the machine on which auth runs. Passwords are proved as at the machine's own login (/etc/shadow, as root); where the machine's users are of a directory,
- * people have keys alone. Throws `invalid` SYSTEM_SETTINGS.
+ * The users and groups of the machine on which auth runs. Passwords are checked against /etc/shadow, which needs root. Users from a directory have no password there,
+ * so they can only use API keys. Throws `invalid` SYSTEM_SETTINGS.
  */
 export function systemProvider(deps: {
   readonly config: Readonly<Record<string, unknown>>;
@@ -47,7 +47,7 @@ export function systemProvider(deps: {
   const { admins, mayUse, minUid, cacheMs } = parsed.data;
   const known = new Cache<AuthUser | undefined>({ ttlMs: cacheMs, maxEntries: 10_000, now: deps.now });
 
-  /** Groups that the settings name keep their name; of the others only the number counts. */
+  /** Groups named in the settings, by name; all other groups count by number only. */
   async function groupsOf(name: string): Promise<DirectoryGroup[]> {
     const named = [...new Set([...admins, ...(mayUse ?? [])])];
     const [gids, numbers] = await Promise.all([

@@ -41,7 +41,7 @@ export function check(schema: z.ZodType, message: unknown, within: readonly Prop
   throw invalidField(fieldName(path), issue.message, reasonOf(path));
 }
 
-/** Keys of a map are the user's words and stay as they are; all other names are the proto's. */
+/** Converts names to those of the proto. Keys of a map are the user's own and stay unchanged. */
 function fieldName(path: readonly PropertyKey[]): string {
   let name = "";
   path.forEach((part, at) => {

@@ -57,7 +57,7 @@ export const submitTasks = z.object({
   tasks: z.array(z.unknown()).min(1, "must have at least one task").max(10_000, "must be at most 10,000"),
 });
 
-/** The store takes it apart; here only what would be of no use to it. */
+/** Limits only the length, because storage splits and checks the path. */
 const pathBytes = z.instanceof(Uint8Array).refine((bytes) => bytes.length <= 4096, "must have at most 4096 bytes");
 
 export const listFiles = z.object({
@@ -73,7 +73,7 @@ export const getFile = z
   });
 export const addFile = getFile;
 
-/** Whether they belong together is auth's to say; a key is looked at first. */
+/** Auth checks whether they belong together. A key has precedence. */
 export const login = z.object({
   user: z.string().max(256, "must have at most 256 characters"),
   password: z.string().max(1024, "must have at most 1,024 characters"),

@@ -5,7 +5,7 @@ import { z } from "zod";
 const days = 86_400_000;
 const noNul = /^[^\0]*$/;
 
-/** Letters of names of tasks, projects and volumes. */
+/** Characters allowed in names of tasks, projects and volumes. */
 export const plainName = (max: number) =>
   z.string().regex(new RegExp(`^[A-Za-z0-9._-]{0,${max}}$`), `must have at most ${max} characters of [A-Za-z0-9._-]`);
 
@@ -15,7 +15,7 @@ export const taskId = z.string().refine((id) => passes(() => parseTaskId(id)), "
 const mostPathBytes = 4096;
 const mostNameBytes = 255;
 
-/** What is wrong with a path inside a task's directory; undefined: nothing. The store checks again, on the disk. */
+/** What is wrong with a path inside a task's directory; undefined if nothing. Storage checks again, on the disk. */
 export function pathFault(path: string): string | undefined {
   if (!path.isWellFormed()) return "must be Unicode text without a lone surrogate";
   if (Buffer.byteLength(path) > mostPathBytes) return `must have at most ${mostPathBytes} bytes`;
@@ -33,7 +33,7 @@ export const relativePath = z.string().superRefine((path, context) => {
   if (message !== undefined) context.addIssue({ code: "custom", message });
 });
 
-/** Linux refuses a program whose words or variables are longer, with the NUL at their end (MAX_ARG_STRLEN). */
+/** Largest argument or variable, with its final NUL, with which Linux starts a program (MAX_ARG_STRLEN). */
 const longestArgument = 128 * 1024 - 1;
 
 const text = (maxBytes: number) =>

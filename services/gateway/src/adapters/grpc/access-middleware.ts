@@ -4,7 +4,7 @@ import type { Authorize } from "../../app/authorize.ts";
 import type { StreamLimit } from "../../app/stream-limit.ts";
 import type { ApiCaller, SessionCaller } from "../../domain/caller.ts";
 
-/** What every handler finds in its call context. */
+/** The call context of every handler. */
 export interface CallerContext {
   readonly caller: ApiCaller;
 }
@@ -24,7 +24,7 @@ export function accessMiddleware(
   return async function* (call, context) {
     const { path } = call.method;
     const authorization = context.metadata.get("authorization");
-    // The admission hands on whom it let in with the message of a call; where the request is a stream, the caller is looked up again.
+    // For a unary request the admission passes the caller on with the message. For a stream of requests the caller is looked up again.
     const { user, admin, keyId } = context.admitted ?? (await authorize(path, authorization));
     const caller: ApiCaller = { user, admin, keyId, address: addressOf(context.peer) };
     if (isForAnyone(path) || (!call.responseStream && !call.requestStream))

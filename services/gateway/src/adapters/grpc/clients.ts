@@ -11,7 +11,7 @@ interface Addresses {
   readonly scheduler: string;
 }
 
-/** Clients of the services behind the gateway. Calls that may be made twice are named: they are retried at another copy. */
+/** Clients of the services behind the gateway, with the names of the calls that are safe to repeat: these are retried at another copy. */
 export function openClients(
   addresses: Addresses,
   { trust, closing }: { readonly trust: Trust; readonly closing: Closing },
