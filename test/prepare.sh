@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gets what the tests need and this machine lacks, where that asks nobody: as root on Debian. Elsewhere suites that cannot run say NOT RUN and why.
+# Installs missing programs that the tests need, if root runs it on Debian. Elsewhere it lists them; suites that cannot run print NOT RUN and the reason.
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 missing=""
 need() { # program package
@@ -21,7 +21,7 @@ if [ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ]; then
 fi
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-  echo "tests lack:$missing" >&2
+  echo "missing packages for some tests:$missing" >&2
   exit 0
 fi
 echo "installing$missing"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests: `quick` (also what `npm test` runs) or `slow`, the same suites with bigger numbers.
-# Words after it are vitest's: `sh test/run.sh quick test/e2e/submit.test.ts`.
+# Runs all tests: `quick` (as `npm test` does) or `slow`, the same suites with larger numbers of runs, and the mutants.
+# Further arguments go to vitest, as in `sh test/run.sh quick test/e2e/users.test.ts`.
 set -u
 size=${1:-quick}
 [ $# -gt 0 ] && shift
@@ -10,7 +10,7 @@ case $size in
   *) echo "usage: test/run.sh quick|slow [vitest arguments]" >&2; exit 2 ;;
 esac
 
-# First on the path: tools start `node` by name, and the machine's own may be too old to run a line of this.
+# The project's own Node comes first on the path, because tools start `node` by name and the machine's Node may be too old.
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
 if ! node -e 'process.exit(parseInt(process.versions.node, 10) >= 24 ? 0 : 1)' 2>/dev/null; then

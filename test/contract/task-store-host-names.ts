@@ -31,7 +31,7 @@ export function hostNameTests(make: MakeDatabase): void {
     expect(answers.flat()).toEqual([0]);
   });
 
-  it("lets the second in once the first is silent, the first again only after that one, and none right after a start of its own", async () => {
+  it("accepts the second agent of a name once the first is silent, and none right after a start of the store", async () => {
     await using h = await Harness.open(make);
     await see(h, agent("first"));
     h.nowMs += heardLatelyMs;

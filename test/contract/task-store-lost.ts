@@ -183,7 +183,7 @@ export function lostTests(make: MakeDatabase): void {
     });
   });
 
-  it("tries a task again whose host lost its run, elsewhere, keeping what it used; only if it asks for that, and five times", async () => {
+  it("retries a lost task elsewhere and keeps its usage, only if the task asks for it, and five times", async () => {
     await using h = await Harness.open(make);
     const retry = await running(h, OnHostLost.RETRY);
     const wait = await running(h, OnHostLost.WAIT);

@@ -10,7 +10,7 @@ const unableAtMost = 20;
 const byUserAtMost = 4;
 
 export function unableTests(make: MakeDatabase): void {
-  it("ends a task that its hosts were unable to start too often, an element too; what says nothing of the host does not count", async () => {
+  it("ends a task or element after too many refusals; refusals blamed on the moment do not count", async () => {
     await using h = await Harness.open(make);
     const task = await h.submit();
     const array = await h.submit({ array: { first: 1, last: 2, step: 1, maxLive: 0 } });

@@ -103,7 +103,7 @@ describe("task input and output of the command line", () => {
     });
   });
 
-  it("exits as the task does where the reader of its output has gone, and says in one line what else went wrong", async () => {
+  it("exits with the task's code after its output pipe was closed, and prints other errors in one line", async () => {
     const task = [
       "run",
       "-q",

@@ -54,7 +54,7 @@ describe("a host that comes back", () => {
     },
   );
 
-  it("without its journal: what runs is taken over, what ended is told, what is gone is lost, and nothing runs twice", async () => {
+  it("without its journal: takes over what runs, reports ends, reports missing runs as lost, runs nothing twice", async () => {
     await using cluster = await startCluster({ driver: "process" });
     const api = apiOf(cluster);
     const loseJournal = async (alsoLost: () => void) => {

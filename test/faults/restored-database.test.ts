@@ -12,7 +12,7 @@ const leaseMs = 10_000;
 
 /** A database that is put back from a copy knows nothing of what happened since. */
 describe("a database restored from a copy", () => {
-  it("begins a new epoch: what ran by the copy is over as lost, and what runs is left alone and shown", async () => {
+  it("begins a new epoch: runs known to the copy end as lost, and what runs on hosts continues and is shown", async () => {
     await using cluster = await startCluster({ driver: "process" });
     const storage = join(cluster.data, "storage");
     let api = apiOf(cluster);

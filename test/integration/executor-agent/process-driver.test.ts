@@ -271,7 +271,7 @@ describe("process driver", () => {
     expect(await host.until(lost, "lost")).toMatchObject({ stdoutBytes: 0 });
   });
 
-  it("freezes a run by itself at the end of its lease, agent or no agent, and lets it go on with a new one", async () => {
+  it("freezes a run at the end of its lease without the agent, and thaws it with a new lease", async () => {
     const inMs = (ms: number): number => uptime() * 1000 + ms;
     // One of its processes leaves the group.
     const loop = (word: string): string => `i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo ${word}; sleep 0.02; done`;

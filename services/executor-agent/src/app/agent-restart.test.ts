@@ -125,7 +125,7 @@ describe("an agent that starts again", () => {
     expect(given).toEqual(["2"]);
   });
 
-  it("lets nothing go on that has a lease of which only the lost journal knew, until it hears that it may", async () => {
+  it("keeps a run with a lease frozen after the journal was lost, until the server wants it", async () => {
     const { driver, said } = watchedDriver();
     const journal = memoryJournal();
     const first = await startHost({ journal, driver });

@@ -174,7 +174,7 @@ describe("Agent", () => {
     expect(control.last("1")).toMatchObject({ outcome: Outcome.SUCCEEDED });
   });
 
-  it("starts and reports nothing while another agent has its host name, and all of it once the name is its own", async () => {
+  it("starts and reports nothing while another agent has its host name, and everything after that", async () => {
     const journal = memoryJournal();
     const control = new Control();
     let isTaken = true;

@@ -94,7 +94,7 @@ describe("the driver's events", () => {
     }
   });
 
-  it("holds a run that the journal does not have also where it has not begun: the server then hears of it", () => {
+  it("takes over a run that is missing in the journal, even one that has not begun, and reports it", () => {
     const found = { kind: "found", run: run("1"), startedAt: undefined, suspended: false } as const;
     expect(saved(onEvents(host(), [found], now))).toEqual([["1", "starting", "memory"]]);
     expect(onEvents(host([held("1")]), [found], now)).toEqual([]);
@@ -106,7 +106,7 @@ describe("the driver's events", () => {
     ]);
   });
 
-  it("takes a run that the first batch does not name for lost where it ran, and starts it where it had not begun", () => {
+  it("reports a running run as lost if the first batch does not name it, and starts it if it had not begun", () => {
     const effects = onFirstBatch(host([held("1"), accepted("2"), held("3")]), [ended("3")], now);
     expect(saved(effects)).toEqual([["1", "ended", "now"]]);
     expect(effects).toContainEqual({ do: "act", keys: ["1", "2", "3"].map((id) => runKey(run(id))) });

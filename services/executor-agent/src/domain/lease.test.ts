@@ -6,7 +6,7 @@ import { deadlineOf } from "./steps.ts";
 import type { Now } from "./steps.ts";
 
 describe("leases", () => {
-  it("freezes a run at the end of its lease, and lets it go on with the next answer that comes in time", () => {
+  it("freezes a run at the end of its lease, and thaws it with the next answer in time", () => {
     const held = running({ renewedElapsedMs: now.elapsedMs });
     expect(deadlineOf(held)).toBe(now.elapsedMs + 4_000);
     expect(onLease(held, later(3_999))).toBe(held);
@@ -34,7 +34,7 @@ describe("leases", () => {
     expect(onLease(stopped, now).frozen).toBe(false);
   });
 
-  it("ends a frozen run at once where it may run elsewhere, and with its grace where somebody asked for its end", () => {
+  it("kills a frozen run at once if it may run elsewhere, and after its grace if a user asked for the kill", () => {
     const frozen = onLease(running({ renewedElapsedMs: neverMs }), now);
     expect(stepNames(onVerdict(frozen, { kind: "stop", cause: "superseded", by: "" }, now.at))).toEqual(["kill"]);
     expect(stepNames(onVerdict(frozen, { kind: "stop", cause: "killed", by: "ann" }, now.at))).toEqual(["term"]);

@@ -52,7 +52,7 @@ describe("a host that refuses tasks", () => {
     expect(restOf("ada")).toBe(1000);
   });
 
-  it("rests for one user alone, whatever that user's tasks are refused for, and for all once two users' are for its own fault", () => {
+  it("rests for one user whose tasks it refuses, and for all users after host faults of two users", () => {
     for (const [reason, others] of [
       ["TASK_DIR_UNSAFE", ["3@h1", "4@h1"]],
       ["ENGINE_ERROR", []],

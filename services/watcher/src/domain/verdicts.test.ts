@@ -97,7 +97,7 @@ describe("judge", () => {
     });
   });
 
-  it("stops a run only for a kill, a later attempt, or what storage said; absence, lag and other databases stop nothing", () => {
+  it("stops a run only for a kill, a later attempt or storage's answer; never for absence, lag or another database", () => {
     const facts = fc.record({
       id: fc.constantFrom("1", "2", "7.1", "7.2"),
       state: fc.constantFrom(

@@ -58,7 +58,7 @@ describe("accessMiddleware", () => {
     expect((await steps.next()).value).toEqual({ user: "anna", admin: false, keyId: "k", address: "10.0.0.1" });
   });
 
-  it("refuses who has no credentials, whom it does not know, who is no admin, and what is not in the table", async () => {
+  it("refuses missing and unknown credentials, admin calls by others, and methods outside the table", async () => {
     await expect(answer(call("/berth.api.v1.TaskService/GetTask", undefined))).rejects.toMatchObject({
       code: "unauthenticated",
       reason: "NO_CREDENTIALS",

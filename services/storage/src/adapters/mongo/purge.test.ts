@@ -51,7 +51,7 @@ function aFeed(keepMs: number) {
 }
 
 describe("purging the feed", () => {
-  it("deletes what is too old also while more becomes so each second, and nothing before each reader has seen the mark", async () => {
+  it("deletes old rows while others grow old each second, and none before every reader has seen the mark", async () => {
     const feed = aFeed(60_000);
     for (let second = 0; second < 600; second++) {
       feed.write(10);

@@ -49,7 +49,7 @@ afterEach(() => {
 });
 
 describe("the epoch of a database", () => {
-  it("lets the first agent of a new one speak for its host, and no host is up before it was heard", async () => {
+  it("accepts the first agent of each host in a new epoch, and shows no host as up before it was heard", async () => {
     const hosts = [{ ...aHost("h1"), agentId: "before" }];
     await store.syncHosts({ hosts, silentHostIds: [], silentAfterMs: 0 });
     const other = { hosts: [{ ...aHost("h1"), agentId: "now" }], silentHostIds: [], silentAfterMs: 0 };
@@ -74,7 +74,7 @@ describe("the epoch of a database", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("ends where an older copy is put in its place: what ran by it is over as lost, what waited waits, no number comes twice", async () => {
+  it("ends when an older copy replaces the database: its runs end as lost, waiting tasks wait, no number is reused", async () => {
     const { epoch } = store;
     const [wait, retry] = [await running(), await running({ onHostLost: OnHostLost.RETRY })];
     const pending = await submit();
