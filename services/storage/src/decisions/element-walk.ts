@@ -8,7 +8,7 @@ import { killCode, outcomeCode, overCode, stateCode } from "./record/codes.ts";
 import type { SpecColumns, TaskColumns } from "./record/columns.ts";
 import { shortMessage, unrecordedRow } from "./record/task-message.ts";
 
-/** What a chunk counts for, in records, even where it is looked at in vain. */
+/** A chunk counts as this many records, even if it holds none that match. */
 const looksAChunk = 100;
 
 /** An array, of which a page of elements is listed. */
@@ -19,9 +19,9 @@ export interface ListedArray {
 }
 
 /**
- * A walk over an array's elements by index, one chunk's range after the other, that gathers a page of them: from live records, folded chunks and what has
- * neither: the unclaimed range, and what ended with it. Chunks in which nothing can be wanted are leapt over, so a few that failed among a million are found at
- * once. An engine reads what the walk asks for, as long as it `goesOn`.
+ * Gathers a page of an array's elements by index, one chunk's range after the other. Elements come from live records, from folded chunks, or have neither: the
+ * unclaimed range, and elements that ended with it. Chunks in which no element can match are skipped, so a few failed elements among a million are found at once.
+ * As long as the walk `goesOn`, the engine reads what it asks for.
  */
 export class ElementWalk {
   readonly #listed: ListedArray;
@@ -80,28 +80,28 @@ export class ElementWalk {
     return chunkOf(this.#listed.array.range, this.#from);
   }
 
-  /** Whether there may be indexes at which nothing can be wanted, to be leapt over. */
-  get leaps(): boolean {
+  /** Whether indexes can be skipped, because no element there can match. */
+  get canSkip(): boolean {
     return !this.#endedInRange;
   }
 
-  /** Whether elements that are over may be wanted: only these are in chunks. */
+  /** Whether elements that are over may match; only these are in chunks. */
   get mayBeOver(): boolean {
     return (this.states & bits([overCode, stateCode("archived")])) !== 0;
   }
 
-  /** Whether all elements of these indexes are needed, because what has no record may be wanted. */
+  /** Whether all elements of these indexes are needed, because elements without a record may match. */
   get needsAll(): boolean {
     return this.#endedInRange || (this.#unclaimed && this.upTo >= this.#listed.array.cursor);
   }
 
-  /** Whether anything in a chunk may be needed, which has these outcomes. */
+  /** Whether an element in a chunk with these outcomes may match. */
   needsChunk(outcomes: number): boolean {
     return this.needsAll || (this.mayBeOver && (outcomes & this.outcomes) !== 0);
   }
 
-  /** Goes on at the first index at which there may be one. `record`: the next index that has a record; `chunk`: the next chunk with an outcome that is asked for. */
-  leapTo(record: number | undefined, chunk: number | undefined): void {
+  /** Continues at the first index at which an element can match. `record`: the next index that has a record; `chunk`: the next chunk with an outcome that is asked for. */
+  skipTo(record: number | undefined, chunk: number | undefined): void {
     const { range, cursor } = this.#listed.array;
     this.#from = Math.min(
       record ?? Infinity,
@@ -110,7 +110,7 @@ export class ElementWalk {
     );
   }
 
-  /** Takes in what was found between `from` and `upTo`. A record counts more than what is folded: an element may be found in both. */
+  /** Takes in what was found between `from` and `upTo`. An element may be found as a record and in a chunk; then the record counts. */
   take(records: readonly TaskColumns[], folded: readonly TaskColumns[]): void {
     const { array, whole, spec } = this.#listed;
     const { upTo } = this;

@@ -7,7 +7,7 @@ import type { HostRecord } from "./record/host-record.ts";
 export interface HostNews {
   /** Hosts that are new, have changed, or were silent. */
   readonly changed: readonly Host[];
-  /** Hosts that nobody has heard of for too long. */
+  /** Hosts that no store has heard from for too long. */
   readonly silent: readonly string[];
 }
 
@@ -16,7 +16,7 @@ type ById<T> = (id: string) => T | undefined;
 
 /**
  * Positions of agents that may not speak for their host, because another one was heard lately. Of two that ask together for one name, the first has it.
- * `agentOf`: the agent that spoke for a host last; `silentMs`: for how long nobody has heard of it.
+ * `agentOf`: the agent that spoke for a host last; `silentMs`: for how long no store has heard from it.
  */
 export function refusedAgents(
   hosts: readonly Host[],
@@ -50,7 +50,7 @@ export const changedHosts = (hosts: readonly Host[], recordOf: ById<HostRecord>)
 export const notYetSilent = (ids: readonly string[], recordOf: ById<HostRecord>): readonly string[] =>
   ids.filter((id) => recordOf(id)?.silent === false);
 
-/** What is stored once the news is, by host. What an agent said counts more than that it was not heard. */
+/** The new record of each host. If a host is both heard and called silent in one request, what its agent said counts. */
 export function recordsAfter(
   { changed, silent }: HostNews,
   recordOf: ById<HostRecord>,

@@ -2,8 +2,8 @@ import { lookAtClock } from "./clock-doubt.ts";
 import type { ClockSeen } from "./clock-doubt.ts";
 
 /**
- * Tells whether the clock may be trusted to delete by. When it was last trusted is kept in the database, by each engine in its own way: one process writes it every
- * ten minutes, several copies share it in a document that each write takes anyhow. The doubt is in memory: whoever starts anew doubts from its own beginning.
+ * Tells whether the clock may be trusted to delete by. Each engine stores in its own way when the clock was last trusted: SQLite in a row, now and then; MongoDB
+ * in the writer document, which each transaction writes anyway and all stores share. A doubt is only in memory, so each store doubts from its own start.
  */
 export class RetentionClock {
   readonly #onDoubt: (believedAtMs: number, nowMs: number) => void;

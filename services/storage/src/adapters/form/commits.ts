@@ -4,14 +4,14 @@ export class Commits {
   readonly #waiters = new Set<() => void>();
   readonly #urgent = new Set<() => void>();
 
-  /** How many there were: a reader that saw another number than now has missed one. */
+  /** The number of commits. If it changed since a reader looked, the reader has missed one. */
   get count(): number {
     return this.#count;
   }
 
   /**
-   * After each commit. Urgent readers are woken at once, unless its answers go first; all others in the next turn, so that neither the answers nor an urgent reader wait
-   * while they are served.
+   * To be called after each commit. Urgent readers are woken at once, unless the commit's own callers are to be answered first. All other readers are woken in the next
+   * turn of the event loop, so that callers and urgent readers do not wait for them.
    */
   tell(answersFirst = false): void {
     this.#count += 1;

@@ -17,7 +17,7 @@ export type Session = ClientSession;
 export type Write = AnyBulkWriteOperation<Document>;
 export type Query = Record<string, unknown>;
 
-/** The few calls of the driver that the adapter uses, and the only place that makes them: tests put faults between. */
+/** The driver's calls that the adapter uses. All of them are made here, so that tests can inject faults. */
 export interface MongoCalls {
   /** Majority read concern outside a transaction; within one, its snapshot. */
   find(name: CollectionName, filter: Query, options?: FindOptions, session?: Session): Promise<Document[]>;
@@ -38,9 +38,9 @@ export interface MongoCalls {
   commit(session: Session): Promise<void>;
   abort(session: Session): Promise<void>;
   end(session: Session): Promise<void>;
-  /** By which the server knows a session. */
+  /** The session's id at the server. */
   sessionId(session: Session): Uint8Array;
-  /** Ends whatever runs in sessions, also of clients that are gone. */
+  /** Ends sessions and their transactions at the server, also those of clients that are gone. */
   killSessions(ids: readonly Uint8Array[]): Promise<void>;
   /** Changes of one collection from now on, until its end; fails where there is no history to read. */
   watch(name: CollectionName, pipeline: Document[]): Watch;

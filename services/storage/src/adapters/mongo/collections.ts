@@ -7,7 +7,7 @@ import type { TaskColumns } from "../../decisions/record/columns.ts";
 export const collections = {
   /** One document: see WriterDoc. */
   meta: [],
-  /** In which session each store writes. */
+  /** The session in which each store writes. */
   copies: [],
   /** What never changes of a task or array, `_id` its number. */
   specs: [],
@@ -23,7 +23,7 @@ export const collections = {
   ],
   /** Ended elements of arrays, a thousand indexes a document; `_id` from chunkKey. */
   folded: [],
-  /** Arrays whose own record was deleted, and whose chunks and attempts are to follow. */
+  /** Arrays whose own record was deleted, and whose chunks and attempts still have to be deleted. */
   remains: [],
   /** Attempts that were followed by another or given up; `_id` from attemptKey. */
   attempts: [],
@@ -32,7 +32,7 @@ export const collections = {
   /** `_id` is the user's name and the key, with a NUL between. */
   client_keys: [],
   hosts: [],
-  /** When agents were heard of, by any copy; not in the feed. */
+  /** When any store last heard from each agent; not in the feed. */
   host_seen: [],
   /** Running sums: counts by user and state, load by host, usage by day. */
   sums: [{ key: { kind: 1, user: 1 } }],
@@ -124,12 +124,12 @@ export interface LeaseDoc {
   readonly expires_at: number;
 }
 
-/** Whoever writes anything writes this first, so the database itself lets one at a time: revisions are given out and seen in commit order. */
+/** Each transaction writes this document first, so the database itself allows one writer at a time. Therefore revisions are issued and seen in commit order. */
 export interface WriterDoc {
   readonly _id: "writer";
   readonly form: number;
   readonly epoch: string;
-  /** The last one that was given out, of the feed and of task ids. */
+  /** The last revision of the feed, and the last task number, that were issued. */
   readonly revision: number;
   readonly number: number;
   /** The database's clock at the last write. */
@@ -140,13 +140,13 @@ export interface WriterDoc {
   readonly hosts_revision: number;
   readonly purged_up_to: number;
   readonly leases: readonly LeaseDoc[];
-  /** The operator's last word that it was restored. */
+  /** The last value of BERTH_NEW_EPOCH that began a new epoch. */
   readonly new_epoch: string;
-  /** Up to which revision runs are of before it was restored, and are to be given up; missing: they are. */
+  /** Runs placed up to this revision are from before the restore, and still have to be ended as lost; missing: that is done. */
   readonly renewed_at?: number;
-  /** When the clock was believed last for what removes things; missing before. */
+  /** When the clock was last trusted to archive and delete by; missing: never. */
   readonly believed_at?: number;
-  /** The last write of each copy: tells after an unknown end whether it got in. */
+  /** The number of each store's last write: shows after an unknown commit whether it was stored. */
   readonly copies: Readonly<Record<string, { readonly seq: number; readonly at: Date }>>;
 }
 

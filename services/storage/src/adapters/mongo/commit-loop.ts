@@ -9,7 +9,7 @@ export interface CommitLoopOptions {
   readonly maxWaitMs?: number;
 }
 
-/** A call with its result; a call that fails does so alone. */
+/** The result of one call. A call that fails does not affect the others of its transaction. */
 export type Outcome = { readonly value: unknown } | { readonly failure: unknown };
 
 interface Entry<C> {
@@ -20,7 +20,7 @@ interface Entry<C> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Gathers calls while one transaction is under way into the next one: the slower the database, the more share a commit. */
+/** While a transaction is under way, new calls wait and then share the next one. So the slower the database, the more calls share a commit. */
 export interface CommitLoop<C> {
   run(call: C, weight?: number): Promise<unknown>;
   /** Refuses new calls with `unavailable` STORAGE_CLOSED, and resolves when those that wait are answered. */
@@ -28,8 +28,8 @@ export interface CommitLoop<C> {
 }
 
 /**
- * `commit` stores calls in one transaction and answers each; where it throws, nothing of them is stored, or nobody knows (`unavailable`). An error that is
- * not `unavailable` is one call's fault: then each is tried alone.
+ * `commit` stores calls in one transaction and answers each. If it throws `unavailable`, nothing is stored or the result is unknown. Any other error is the fault of
+ * one call; then each call is tried alone.
  */
 export function commitLoop<C>(
   commit: (calls: readonly C[]) => Promise<readonly Outcome[]>,
@@ -40,7 +40,7 @@ export function commitLoop<C>(
   let closed = false;
 
   async function drain(): Promise<void> {
-    // Calls of the same turn of the event loop come along.
+    // Wait for the other calls of this turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
     while (waiting.length > 0) {
       refuseStale();

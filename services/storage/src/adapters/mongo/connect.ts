@@ -3,7 +3,7 @@ import type { MongoClient } from "mongodb";
 import type { MongoCalls } from "./calls.ts";
 import { driverCalls } from "./calls.ts";
 
-/** Longer, and a store that is killed within a transaction keeps all others waiting for that time. */
+/** If the server's limit is longer than this, a store that is killed within a transaction blocks all others for that long. */
 const longestTransactionSeconds = 5;
 
 export interface Connected {
@@ -50,7 +50,7 @@ async function checkTransactionTime(calls: MongoCalls, warn: (message: string, f
         atMost: longestTransactionSeconds,
       });
   } catch {
-    // Not everybody may ask, and not every server knows it.
+    // The user may lack the right to ask, and some servers do not know the parameter.
   }
 }
 

@@ -6,13 +6,13 @@ export interface GivenClocks {
   steadyMs(): number;
 }
 
-/** What time it is at the database, between the moments when it said so: by our monotonic clock, never by this machine's time of day. */
+/** The database's time. Between its answers our monotonic clock counts on from the last one; this machine's wall clock is never read. */
 export class DatabaseClock {
   readonly #given: GivenClocks | undefined;
   readonly #steps = new ClockSteps();
   #saidMs = 0;
   #saidAt = 0;
-  /** Called when it was set. An answer that took longer than a second looks the same: what is noted by this clock is not sure to that. */
+  /** Called when the database's clock was set. An answer that took longer than a second looks the same, because both change the distance to our clock. */
   onSet: () => void = () => {};
 
   constructor(given: GivenClocks | undefined) {
@@ -25,7 +25,7 @@ export class DatabaseClock {
     if (this.#steps.wasSet(this.#saidMs, this.#saidAt)) this.onSet();
   }
 
-  /** It was that time already when somebody wrote: news of a clock that went ahead. */
+  /** Time of another store's write. It counts only if it is later than our estimate: then the database's clock went ahead. */
   saidBefore(ms: number): void {
     if (ms > this.now()) this.said(ms);
   }

@@ -1,6 +1,6 @@
 import { AppError, databaseUnavailable } from "@berth/core";
 
-/** What the driver throws, as far as it counts here. It is told by code and label, never by its text. */
+/** The part of the driver's errors that we use: code and label, never the text. */
 interface DriverError {
   readonly code?: unknown;
   hasErrorLabel(label: string): boolean;
@@ -28,27 +28,27 @@ export const isTransient = (error: unknown): boolean => hasLabel(error, "Transie
 /** The transaction may be stored or not. */
 export const isUnknownCommit = (error: unknown): boolean => hasLabel(error, "UnknownTransactionCommitResult");
 
-/** The server did not say what became of it: what was asked may be done, and a transaction may still be open. */
+/** The server did not answer: the command may have been done, and a transaction may still be open. */
 export const isUnanswered = (error: unknown): boolean =>
   driverError(error) !== undefined && (codeOf(error) === undefined || isUnknownCommit(error));
 
 export const isDuplicateKey = (error: unknown): boolean => codeOf(error) === 11_000;
 export const isExistingCollection = (error: unknown): boolean => codeOf(error) === 48;
 
-/** Of a server that is not there, not leading, too slow or going down: another try may find a better one. */
+/** The server is unreachable, not primary, too slow or shutting down; a retry may find another server. */
 const passing: ReadonlySet<number> = new Set([
   6, 7, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 202, 206, 225, 234, 237, 246, 251, 262, 317, 358, 384, 9001,
   10_107, 11_600, 11_601, 11_602, 13_388, 13_435, 13_436,
 ]);
 
-/** Whether it is the server's or the network's matter, and not that of what was asked. */
+/** Whether the server or the network caused it, and not the command. */
 export function isPassing(error: unknown): boolean {
   if (!driverError(error)) return false;
   const code = codeOf(error);
   return code === undefined || passing.has(code) || isTransient(error) || hasLabel(error, "RetryableWriteError");
 }
 
-/** The database was restored while a store used it: what that store knows is of another life, and it has to be started again. */
+/** The database was restored while a store used it. What that store remembers is of another epoch, so it has to be restarted. */
 export const epochChanged = (now: string, before: string) =>
   new AppError("precondition", "EPOCH_CHANGED", `the database has epoch ${now} now, and had ${before}`);
 

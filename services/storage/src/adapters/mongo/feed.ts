@@ -9,17 +9,17 @@ import type { WriterDoc } from "./collections.ts";
 import { epochChanged } from "./errors.ts";
 import { bytes } from "./spec-doc.ts";
 
-/** How many revisions one answer may span, and of how many a reader of one user skips the others' at once. */
+/** Most revisions per answer; and most that a reader of one user's rows skips per query, because they are other users'. */
 const rowsAtOnce = 500;
 const rowsSkipped = 5_000;
 
-/** With no news, a reader hears that often that there is none. */
+/** Without changes, each reader gets an empty part once per interval. */
 const heartbeatMs = 5_000;
 
-/** How often the writer document is looked at where a change stream tells of it, and where none does. */
+/** How often the writer document is read while a change stream is open, and while there is none. */
 const lookMs = 1_000;
 const lookUnwatchedMs = 100;
-/** A view of what was purged that is older is not trusted; rows are deleted only a while after that was said. */
+/** A store reads the purge mark again once its copy is this old. Rows are deleted only later than that after they were marked. */
 const viewTrustedMs = 5_000;
 export const deletedAfterMs = 30_000;
 const watchAgainMs = 5_000;
@@ -81,7 +81,7 @@ export class Feed {
     this.wake();
   }
 
-  /** Something was committed, with or without a row. */
+  /** Wakes readers after a commit, also one without a row in the feed. */
   wake(): void {
     this.#commits.tell();
   }
@@ -93,7 +93,7 @@ export class Feed {
 
   async *read(request: ChangesRequest, signal: AbortSignal): AsyncGenerator<ChangesResponse> {
     const token = parseToken(request.token);
-    // Another copy may have given it out: what this one knows is no measure.
+    // Another store may have issued this token, so its revision may be newer than the last one that we know.
     if (token && token.seq > this.#last) await this.look();
     if (!token || token.epoch !== this.#epoch || token.seq > this.#last) return yield startAgain;
     const width = request.user === "" ? rowsAtOnce : rowsSkipped;
@@ -149,7 +149,7 @@ export class Feed {
         await this.look(); // what was committed before it was open
         while (!signal.aborted) this.committed(revisionOf(await this.#watch.next()));
       } catch {
-        // Whatever it was: it is opened again below.
+        // Any error: the stream is opened again below.
       }
       this.#setWatched(false);
       await this.#watch?.close().catch(() => {});

@@ -14,7 +14,7 @@ import type { ArrayDoc, TaskDoc } from "./collections.ts";
 import { toTask } from "./task-doc.ts";
 import type { Call } from "./transactions.ts";
 
-/** A step ends when it has looked at so many records for each that it may fold: those that live, or ended just now, are looked at in vain. */
+/** A step looks at most at this many records per record that it may fold, because records that are live or ended just now cannot be folded. */
 const looksAFold = 4;
 
 interface Array extends TaskDoc {
@@ -22,8 +22,8 @@ interface Array extends TaskDoc {
 }
 
 /**
- * Folds ended elements into chunks of their array, a chunk a transaction. Only what stands before the cursor: what was killed early is a record until the
- * cursor has stepped over it. Finds its way outside of transactions; what it found is looked at again within. Its place is only in memory.
+ * Folds ended elements into chunks of their array, one chunk per transaction. Only elements before the cursor: the cursor needs the record of an element that was
+ * killed early. Candidates are searched outside of transactions, and checked again within. The position of the walk is only in memory.
  */
 export class Folder {
   readonly #calls: MongoCalls;
@@ -35,7 +35,7 @@ export class Folder {
     this.#write = write;
   }
 
-  /** Folds about `limit` elements that ended `afterMs` ago. `more`: it has not been everywhere since it began. */
+  /** Folds about `limit` elements that ended `afterMs` ago. `more`: the walk over all arrays is not finished. */
   async step(limit: number, afterMs: number): Promise<Step> {
     let done = 0;
     for (let looks = 0; done < limit && looks < limit * looksAFold;) {
@@ -98,7 +98,7 @@ export class Folder {
     return Number(await this.#write(call, keys.length));
   }
 
-  /** Nothing is left of it but itself and its chunks: no later walk comes here, and it may be archived. */
+  /** Marks an array of which only its own record and chunks are left: later walks skip it, and it may be archived. */
   async #settle({ number, state }: Array): Promise<void> {
     if (state < overCode) return;
     const elements = { _id: { $gte: taskKey(number, 0), $lt: afterElements(number) } };
@@ -145,7 +145,7 @@ function foldChunk(
   return due.length;
 }
 
-/** A record; of a damaged one what can be read. */
+/** A record; if it is damaged, what can be read of it. */
 function readable(records: MongoRecords, number: number, key: string): TaskDoc | undefined {
   const task = unlessUnreadable(() => records.record(key) ?? "gone");
   if (task === "gone") return undefined;

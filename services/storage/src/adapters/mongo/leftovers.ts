@@ -5,8 +5,8 @@ import { afterChunks, afterElements, attemptKey, chunkKey } from "./collections.
 const atOnce = 1_000;
 
 /**
- * A step of removing what a deleted array left: its chunks, then its elements' earlier attempts. Its record went before, so nobody looks for them: a step needs no
- * transaction, and one that is cut off or done twice does no harm. Answers whether any array had left something.
+ * Removes some of what deleted arrays left: chunks, then earlier attempts of elements. The array's record is deleted already, so no read finds them. Therefore a step
+ * needs no transaction, and does no harm if it is interrupted or done twice. Answers whether there was anything to remove.
  */
 export async function removeLeftovers(calls: MongoCalls): Promise<boolean> {
   const [array] = await calls.find("remains", {}, { limit: 1 });

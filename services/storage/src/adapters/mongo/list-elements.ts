@@ -25,7 +25,7 @@ export async function pageOfElements({ calls, inspect }: ListDeps, page: PageReq
   if (!whole?.array || !spec) return { tasks: [], nextPageToken: "" };
   const walk = new ElementWalk({ array: openArray(whole, whole.array), whole, spec }, page, looksAtOnce);
   while (walk.goesOn) {
-    if (walk.leaps) walk.leapTo(await nextRecord(calls, number, walk), await nextChunk(calls, number, walk));
+    if (walk.canSkip) walk.skipTo(await nextRecord(calls, number, walk), await nextChunk(calls, number, walk));
     if (!walk.goesOn) break;
     // Records first: what is folded between the two reads is found in both, and taken once.
     const found = await records(calls, spec, number, walk);

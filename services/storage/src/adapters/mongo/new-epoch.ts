@@ -10,7 +10,7 @@ import { unlessUnreadable } from "../../decisions/record/damage.ts";
 import { toTasks } from "./task-doc.ts";
 import { uuidV7 } from "../form/uuid-v7.ts";
 
-/** Nobody knows how many numbers were given out after the copy was made: so many are left out. */
+/** How many task numbers are skipped, because it is unknown how many were issued after the backup was made. */
 const numbersLeftOut = 100_000;
 const runsAtOnce = 500;
 
@@ -21,8 +21,8 @@ export interface Life {
 }
 
 /**
- * Begins a new epoch where an operator says, by another word than the last, that the database was restored from a copy; nothing in a MongoDB tells so by itself.
- * Of several copies that are told so, one does. Others that run on with the epoch of before are refused their next write.
+ * Begins a new epoch if the operator has set a new word, which says that the database was restored from a backup: MongoDB itself does not show that. Of several
+ * stores with the same word one does it. Stores that still run on the old epoch are refused at their next write.
  */
 export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: string, now: number): Promise<Life> {
   if (word === "" || writer.new_epoch === word) return { writer, before: undefined };
@@ -38,7 +38,7 @@ export async function beginLife(calls: MongoCalls, writer: WriterDoc, word: stri
   return beginLife(calls, found as unknown as WriterDoc, word, now);
 }
 
-/** Gives up what ran by the copy, whatever its tasks ask for: the runs may have ended, or may still run, and nobody can tell. Goes on where a killed store left off. */
+/** Ends all runs that are live in the restored backup as lost, even if their tasks asked for a retry: the old runs may still go on. Continues where a killed store stopped. */
 export async function giveUpRestored(
   calls: MongoCalls,
   writer: WriterDoc,

@@ -4,7 +4,7 @@ import { deletedAfterMs } from "./feed.ts";
 import type { Feed, FeedLimits } from "./feed.ts";
 import type { Call } from "./transactions.ts";
 
-/** How many rows one step marks, and deletes, at the most. */
+/** Most rows that one step marks, and most that it deletes. */
 const atMost = 5_000;
 
 const idOnly = { sort: { _id: 1 }, limit: 1, projection: { _id: 1 } } as const;
@@ -16,18 +16,18 @@ export interface PurgeDeps {
   /** The database's clock. */
   now(): number;
   write(foresee: Call["foresee"], decide: (records: MongoRecords) => void): Promise<void>;
-  /** Our own clock, in ms; it only measures how long a mark has been there. */
+  /** This machine's monotonic clock, in ms; measures only how long ago a mark was made. */
   readonly elapsed?: () => number;
 }
 
 /**
- * Purges the feed, a small step a call. What is due is first marked in the writer document; it is deleted only a while after, when every reader of every copy
- * has looked there: none reads on over a gap. Marks go on meanwhile; which one waits to be deleted is only in memory, and a store that starts waits again.
+ * Purges the feed, one small step per call. Rows are first marked in the writer document, and deleted later, once every store must have read the mark: so no reader
+ * goes on across a gap. The mark that waits for its deletion is only in memory, so a store that starts waits again.
  */
 export class Purge {
   readonly #deps: PurgeDeps;
   readonly #elapsed: () => number;
-  /** A mark, and since when we know of it. */
+  /** A mark, and when we read it first. */
   #waiting: { readonly upTo: number; readonly since: number } | undefined;
 
   constructor(deps: PurgeDeps) {

@@ -3,12 +3,12 @@ import type { FeedRow } from "./changes.ts";
 const rowsRemembered = 20_000;
 const bytesRemembered = 16 * 1024 * 1024;
 
-/** The feed's rows of late, as this store committed or read them: what several readers ask for is fetched once, and one's own not at all. Revisions have no gaps. */
+/** Cache of the newest feed rows that this store committed or read, so that several readers cost one query, and the store's own rows none. Revisions have no gaps. */
 export class RecentRows {
   readonly #rows = new Map<number, FeedRow>();
   #bytes = 0;
 
-  /** Only of what is committed. */
+  /** Only committed rows may be added. */
   remember(rows: Iterable<FeedRow>): void {
     for (const row of rows) {
       if (this.#rows.has(row.revision)) continue;
@@ -22,7 +22,7 @@ export class RecentRows {
     }
   }
 
-  /** All rows after `from` up to `upTo`; undefined where one of them is not here. */
+  /** All rows after `from` up to `upTo`; undefined if one of them is not in the cache. */
   between(from: number, upTo: number): FeedRow[] | undefined {
     const rows: FeedRow[] = [];
     for (let revision = from + 1; revision <= upTo; revision++) {

@@ -27,7 +27,7 @@ import type { Counters, Work } from "./work.ts";
 /** How many elements are looked for at once when a cursor has to step over those that were killed early. */
 const stepsAtOnce = 256;
 
-/** One call of a store within a transaction: what it changes counts only if it ends without an error. */
+/** One call of a store within a transaction. Its changes are kept only if it ends without an error. */
 export class MongoRecords implements Records {
   readonly at: number;
   readonly changes = new Changes();
@@ -45,7 +45,7 @@ export class MongoRecords implements Records {
     return this.changes.sums;
   }
 
-  /** Asks for much at once (specs, tasks, attempts) before it is looked at one by one: each lack runs the decision again from its beginning. */
+  /** Asks for many documents at once (specs, tasks, attempts), because each missing document makes the decision run again from its beginning. */
   foresee(add: (look: Foreseen) => void): void {
     const toLoad = new ToLoad();
     add(toLoad);
@@ -84,7 +84,7 @@ export class MongoRecords implements Records {
     return unfold(this.changes.chunks.get(key) ?? this.#work.chunk(key), whole, idx);
   }
 
-  /** `also`: other keys that will be asked for, should this one not be there. */
+  /** `also`: other keys to load in the same query, because they are asked for if this one does not exist. */
   #record(number: number, idx: number, also: Iterable<string> = []): TaskDoc | undefined {
     const key = taskKey(number, idx);
     return this.changes.tasks.has(key) ? this.changes.tasks.get(key) : this.#work.task(key, also);
@@ -233,7 +233,7 @@ export class MongoRecords implements Records {
     this.announce({ ...row, ...unsettled, ...(parents.length > 0 ? { parents } : {}) }, doc, array);
   }
 
-  /** Stores a form that nobody needs to be told of. */
+  /** Stores a record without a row in the feed. */
   keep(doc: TaskDoc): void {
     this.changes.tasks.set(doc._id, doc);
   }
@@ -255,7 +255,7 @@ export class MongoRecords implements Records {
     this.changes.rows.push({ revision, user, row });
   }
 
-  /** Writes the arrays that changed. Last thing in a call. */
+  /** Writes the arrays that changed. The last step of a call. */
   flush(): void {
     for (const array of this.#arrays.values()) if (array?.dirty) this.#writeArray(array);
   }
@@ -271,7 +271,7 @@ function* following(number: number, from: number, upTo: number, step: number): G
   for (let idx = from; idx <= upTo; idx += step) yield taskKey(number, idx);
 }
 
-/** Runs one call on what is in hand, and keeps what it changes; loads what is missing and runs it again. What it throws is its own: nothing of it is kept. */
+/** Runs one call on the loaded documents, and keeps its changes. If a document is missing, loads it and runs the call again. If the call throws, none of its changes are kept. */
 export async function decide<T>(work: Work, call: (records: MongoRecords) => T): Promise<T> {
   for (;;) {
     const records = new MongoRecords(work);

@@ -22,7 +22,7 @@ export interface SnapshotDeps {
   inspect<T>(foresee: (toLoad: ToLoad) => void, decide: (records: MongoRecords) => T, session: Session): Promise<T>;
 }
 
-/** A token, the hosts, then the live records in key order with the outcomes of the parents that they wait for. */
+/** A token, the hosts, then the live records in key order; before a pending task the outcomes of its parents that are over. */
 export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncGenerator<SnapshotResponse> {
   const { calls, hosts } = deps;
   // One session: no later read is of an older state than the token, whichever server answers.
@@ -30,7 +30,7 @@ export async function* snapshot(deps: SnapshotDeps, signal: AbortSignal): AsyncG
   try {
     const [found] = await calls.find("meta", { _id: "writer" }, {}, session);
     const writer = found as unknown as WriterDoc;
-    // Before the first row: what changes while rows are read comes again from the feed, under a larger revision.
+    // Taken before the first row is read: changes made since then come again from the feed, under a larger revision.
     const known = await hosts.at(writer.hosts_revision);
     yield { token: deps.token(writer.revision), epoch: writer.epoch, changes: hosts.changes(known) };
     const told = new Set<string>();
@@ -60,7 +60,7 @@ function chunk(deps: SnapshotDeps, rows: readonly TaskDoc[], told: Set<string>, 
       records.foresee((wanted) => {
         for (const taskId of waits.flat()) foreseeFind(wanted, taskId);
       });
-      // Run again where a parent was not in hand yet: what was told is known only at its end.
+      // Runs again if a parent was not loaded, so what was sent is remembered only at its end.
       const toldNow = new Set<string>();
       const changes = rows.flatMap(
         (row, at) =>
@@ -87,7 +87,7 @@ function dependenciesOf(records: MongoRecords, row: TaskDoc): string[] {
   }
 }
 
-/** Feed rows of parents that are over; those that live have rows of their own. */
+/** Feed rows of parents that are over; a live parent has a row of its own in the snapshot. */
 function parentsOf(records: MongoRecords, taskIds: readonly string[], toldNow: Set<string>): Buffer[] {
   return taskIds.flatMap((taskId) => {
     if (toldNow.has(taskId)) return [];

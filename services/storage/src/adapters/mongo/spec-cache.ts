@@ -1,12 +1,12 @@
 import type { SpecDoc } from "./spec-doc.ts";
 
 const specsRemembered = 10_000;
-/** A longer spec is read again where it is handed out. */
+/** Longer specs are not cached; they are read again for each assignment. */
 const longestRemembered = 2_048;
 
 /**
- * Specs of late, so that placing and ending a task need not read them again: nothing of them ever changes. One of a task that was deleted meanwhile may still be
- * here; whether a task exists, its record tells. Only what a committed transaction wrote or read goes in.
+ * Cache of recently used specs, which never change: placing and ending a task then reads no spec. It may still hold the spec of a deleted task; only the task's
+ * record tells whether it exists. Only what a committed transaction wrote or read is added.
  */
 export class SpecCache {
   readonly #specs = new Map<number, SpecDoc>();

@@ -2,18 +2,18 @@ import type { MongoCalls, Session } from "./calls.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import { bytes } from "./spec-doc.ts";
 
-/** How long nobody may have written while we were refused, before the others' transactions are ended. */
+/** If our writes were refused for this long and no other store's write succeeded, we end the other stores' sessions. */
 const stuckAfterMs = 1_200;
 const stuckAtMost = 60_000;
 const publishEveryMs = 3_600_000;
 const forgottenMs = 86_400_000;
 
 /**
- * A store that is killed within a transaction leaves it open at the server, with the writer document in its hand, until the server's own limit (a minute). So each
- * store tells the others which session it writes in; who is kept waiting while nobody's write goes through ends those sessions. To a store that lives and was
- * only slow it is one more conflict, and each time it is waited for twice as long.
+ * A store that is killed within a transaction leaves it open at the server, and keeps the writer document locked until the server's own timeout (a minute). So each
+ * store publishes the session in which it writes. A store that is refused while no write succeeds ends the published sessions. For a store that was only slow this
+ * is one more write conflict, and the wait is doubled each time.
  *
- * The same happens to a store by itself where its connection broke: the transaction stays open under a session that it uses no more, and refuses its own next one.
+ * A store can also block itself: if its connection breaks, the transaction stays open under the old session, and conflicts with the store's next one.
  */
 export class StaleSessions {
   readonly #calls: MongoCalls;
@@ -24,7 +24,7 @@ export class StaleSessions {
   #turn = -1;
   #since = 0;
   #allowedMs = stuckAfterMs;
-  /** Of ours, where a transaction may still be open. */
+  /** Our own earlier sessions in which a transaction may still be open. */
   #left: Uint8Array[] = [];
 
   constructor(calls: MongoCalls, copy: string, clock: DatabaseClock) {
@@ -33,12 +33,12 @@ export class StaleSessions {
     this.#clock = clock;
   }
 
-  /** Nobody answered how a transaction in that session ended: it may be open still. */
+  /** The server did not answer how a transaction in that session ended, so it may still be open. */
   leave(session: Session): void {
     this.#left.push(this.#calls.sessionId(session));
   }
 
-  /** Ends what is left open, which no other store is told of any more. */
+  /** Ends our sessions that may still be open, because after our end no store knows of them. */
   async endLeft(): Promise<void> {
     if (this.#left.length === 0) return;
     const ids = this.#left;
@@ -46,7 +46,7 @@ export class StaleSessions {
     this.#left = this.#left.filter((id) => !ids.includes(id));
   }
 
-  /** Tells the others of a session before it is first used, and ends what ours before it left open. */
+  /** Publishes a session before its first use, and ends our earlier ones that may still be open. */
   async publish(session: Session): Promise<void> {
     await this.endLeft();
     const id = Buffer.from(this.#calls.sessionId(session)).toString("hex");
@@ -59,13 +59,13 @@ export class StaleSessions {
     this.#publishedAt = performance.now();
   }
 
-  /** A write of ours went through. */
+  /** One of our writes succeeded. */
   wentOn(): void {
     this.#turn = -1;
     this.#allowedMs = stuckAfterMs;
   }
 
-  /** We were refused again. Ends the others' transactions where nobody has written for too long; tells whether it did. */
+  /** One of our writes was refused again. Ends the other stores' sessions if no write has succeeded for too long; answers whether it did. */
   async look(): Promise<boolean> {
     const [writer] = await this.#calls.find("meta", { _id: "writer" }, { projection: { turn: 1 } });
     const turn = Number(writer?.["turn"] ?? 0);

@@ -3,20 +3,20 @@ import type { TaskDoc } from "./collections.ts";
 const tasksRemembered = 10_000;
 
 /**
- * Records as this store left them. They hold as long as nobody else has written since: the writer document's turn tells. With one store at work, a task that is
- * placed and ends is read by nobody; with several, each reads what another one may have changed.
+ * Cache of records as this store wrote them. It is valid as long as no other store has written since, which the writer document's `turn` shows. A store that writes
+ * alone reads no record to place or end a task; with several stores, each reads what another one may have changed.
  */
 export class TaskCache {
   readonly #tasks = new Map<string, TaskDoc>();
   #turn = -1;
 
-  /** Records that still hold in a transaction that found the writer document at that turn. */
+  /** The records that are valid in a transaction that found the writer document at that turn. */
   at(turn: number): ReadonlyMap<string, TaskDoc> {
     if (turn !== this.#turn) this.forget();
     return this.#tasks;
   }
 
-  /** After a commit that made the turn that one. */
+  /** To be called after a commit, with the turn that it wrote. */
   remember(turn: number, tasks: ReadonlyMap<string, TaskDoc | undefined>): void {
     this.#turn = turn;
     for (const [key, task] of tasks) {

@@ -12,10 +12,10 @@ const archivedCode = stateCode("archived");
 /** A record before it is stored. */
 export type TaskRecord = Omit<TaskDoc, "_id">;
 
-/** What an index or a filter looks at is always said; so is `retry_on`, because without it a record is of an earlier version. */
+/** Fields that are always stored: those of indexes and filters, and `retry_on`, because a record without it is of an earlier version. */
 const said: ReadonlySet<string> = new Set(["number", "idx", "user", "state", "revision", "host", "retry_on"]);
 
-/** What a document does not say: half of a record is nothing yet, or nothing at all. */
+/** Values that are not stored: half of a record's fields usually have their default. */
 const defaults = Object.entries(freshTask(0, -1, "", 0)).filter(([name]) => !said.has(name));
 const unsaid = Object.fromEntries(defaults);
 
@@ -43,7 +43,7 @@ export const shownElement = (doc: Document, number: number, spec: SpecColumns): 
 export const toTasks = (docs: readonly Document[]): TaskDoc[] =>
   docs.flatMap((doc) => unlessUnreadable(() => toTask(doc)) ?? []);
 
-/** The document of a record: what its state says of it, for indexes to find it by. */
+/** The document of a record, with the fields that only indexes use; they follow from its state. */
 export function indexed(row: TaskRecord, at: number, array: ArrayDoc | undefined): TaskDoc {
   const { live: _, parents, ...columns } = row;
   const isLiving = row.state < overCode;
@@ -55,7 +55,7 @@ export function indexed(row: TaskRecord, at: number, array: ArrayDoc | undefined
     ...(parents && row.state === pendingCode ? { parents } : {}),
     ...(array ? { array } : {}),
     ...(isOver && row.over_at === undefined ? { over_at: at } : {}),
-    // An array goes with its elements, when all of them are folded.
+    // An array is archived together with its elements, once all of them are folded.
     ...(row.state === archivedCode && row.idx < 0 ? { phase: 1 as const } : {}),
     ...(isOver && row.phase === undefined && row.unsettled === undefined ? { phase: 0 as const } : {}),
   };

@@ -1,10 +1,10 @@
 import type { Foreseen, TaskKey } from "../../ports/records.ts";
 import { attemptKey, clientKeyOf, taskKey } from "./collections.ts";
 
-/** What a write or a question has to have in hand before it decides anything. */
+/** The documents that a write or a question needs to be loaded before it decides. */
 export class ToLoad implements Foreseen {
   readonly specs = new Set<number>();
-  /** With the spec as it was given: long, and needed only to hand it out. */
+  /** Tasks whose spec as it was submitted is needed too; it is long, and needed only for assignments. */
   readonly runSpecs = new Set<number>();
   readonly tasks = new Set<string>();
   readonly keys = new Set<string>();
@@ -14,7 +14,7 @@ export class ToLoad implements Foreseen {
   readonly elements = new Set<number>();
   /** Hosts whose live tasks are all needed. */
   readonly hosts = new Set<string>();
-  /** Tasks of which is to be known whether a pending one waits for them. */
+  /** Tasks for which we need to know whether a pending task waits for them. */
   readonly waitedFor = new Set<number>();
   /** Tasks whose earlier attempts are all needed, by their keys. */
   readonly history = new Set<string>();
@@ -48,7 +48,7 @@ export class ToLoad implements Foreseen {
   }
 }
 
-/** Something was asked for that is not in hand yet. Whoever runs the decision loads it and runs the decision again, from its beginning. */
+/** Thrown when a decision asks for a document that is not loaded. The caller loads it, and runs the decision again from its beginning. */
 export class NotLoaded extends Error {
   readonly toLoad: ToLoad;
   constructor(add: (toLoad: ToLoad) => void) {
@@ -58,11 +58,11 @@ export class NotLoaded extends Error {
   }
 }
 
-/** Whether all that is wanted is in hand. */
+/** Whether all wanted documents are loaded. */
 export const are = <K>(wanted: ReadonlySet<K>, inHand: ReadonlyMap<K, unknown>): boolean =>
   [...wanted].every((key) => inHand.has(key));
 
-/** What was asked for and not found is known not to be there. */
+/** Documents that were asked for and not found are remembered as missing. */
 export function missing<K>(inHand: Map<K, unknown>, asked: readonly K[]): void {
   for (const key of asked) if (!inHand.has(key)) inHand.set(key, undefined);
 }

@@ -13,7 +13,7 @@ import type { StaleSessions } from "./stale-sessions.ts";
 import type { TaskCache } from "./task-cache.ts";
 import { Work } from "./work.ts";
 
-/** One call: what it needs in hand, and what it decides. It may be run several times; only its last answer counts. */
+/** One call: which documents it needs, and its decision. The decision may run several times; only its last result counts. */
 export interface Call {
   readonly foresee: (toLoad: ToLoad) => void;
   readonly decide: (records: MongoRecords) => unknown;
@@ -49,11 +49,11 @@ const neighbourMs = 60_000;
 const longestPauseMs = 15;
 
 /**
- * Commits calls in one transaction that nobody else's can overlap: its first write is the writer document. Whoever comes second there is refused at once
- * with nothing done, and comes again.
+ * Commits calls in one transaction that no other store's can overlap, because its first write is the writer document. The server refuses a second store there at
+ * once (a write conflict); that store has written nothing, and tries again.
  *
- * Where the end of a transaction is not known, the next one reads in the writer document whether it got in: whoever holds that document knows
- * that no older transaction is still open. Throws `unavailable` COMMIT_FAILED (nothing is stored) or COMMIT_UNKNOWN.
+ * If the result of a commit is unknown, the next transaction reads it from the writer document: while we hold that document's lock, no older transaction can
+ * still be open. Throws `unavailable` COMMIT_FAILED (nothing is stored) or COMMIT_UNKNOWN.
  */
 export function transactions(deps: TransactionDeps) {
   let seq = 0;
@@ -73,7 +73,7 @@ export function transactions(deps: TransactionDeps) {
         notBefore = attempt.hasNeighbours ? performance.now() + 1 + 2 * Math.random() : 0;
         return outcomes;
       } catch (error) {
-        // Also where the server says that it knows of no such transaction: one that was started again may have forgotten what it committed.
+        // Also if the server answers NoSuchTransaction: a server that restarted may have forgotten a transaction that it committed.
         if (attempt.mayBeStored) unknown = attempt.outcomes;
         const again =
           attempt.mayBeStored ||
@@ -112,7 +112,7 @@ class Attempt {
     this.#batch = batch;
   }
 
-  /** `unknown`: the answers of a try before that may have been stored. */
+  /** `unknown`: the results of an earlier try that may have been committed. */
   async run(unknown: readonly Outcome[] | undefined): Promise<readonly Outcome[]> {
     const { calls, staleSessions } = this.#deps;
     const session = calls.session();
@@ -122,7 +122,7 @@ class Attempt {
       try {
         const writer = await this.#take(session);
         if (unknown && (writer.copies[this.#deps.copy]?.seq ?? 0) >= this.#seq) {
-          // Committed, too: what was read counts only with a majority behind it.
+          // Commit this read as well: only that proves that a majority has what we read.
           await calls.commit(session);
           this.#deps.committed({ revision: writer.revision, hosts: new Map(), rows: [], atMs: writer.at.getTime() });
           return unknown;
@@ -145,7 +145,7 @@ class Attempt {
     const writer = await calls.findOneAndUpdate("meta", { _id: "writer" }, [{ $set: { at } }], session);
     if (!writer) throw new AppError("internal", "DATABASE_EMPTIED", "the database's writer document is gone");
     const taken = writer as unknown as WriterDoc;
-    // Restored under us: what we know is of another life.
+    // The database was restored while we ran, so all that we remember is of another epoch.
     if (taken.epoch !== epoch) throw epochChanged(taken.epoch, epoch);
     return taken;
   }

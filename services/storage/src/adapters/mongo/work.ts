@@ -14,7 +14,7 @@ import { bytes, specProjection, toSpec } from "./spec-doc.ts";
 import type { SpecCache } from "./spec-cache.ts";
 import type { SpecDoc } from "./spec-doc.ts";
 
-/** The counters of a transaction; a decision that fails gives nothing back to them. */
+/** The counters of a transaction. A decision that fails does not change them. */
 export interface Counters {
   revision: number;
   number: number;
@@ -22,7 +22,7 @@ export interface Counters {
   believedAt: number | undefined;
 }
 
-/** The documents that one transaction, or one question, works on: as they were, and as its decisions have made them. */
+/** The documents of one transaction or one question: as they were read, and as its decisions have changed them. */
 export class Work {
   readonly calls: MongoCalls;
   readonly session: Session | undefined;
@@ -92,7 +92,7 @@ export class Work {
     throw new NotLoaded((toLoad) => toLoad.runSpecs.add(number));
   }
 
-  /** `also`: other keys that will be asked for, should this one not be there. */
+  /** `also`: other keys to load in the same query, because they are asked for if this one does not exist. */
   task(key: string, also: Iterable<string> = []): TaskDoc | undefined {
     if (this.changes.tasks.has(key)) return this.changes.tasks.get(key);
     if (!this.#tasks.has(key)) {
@@ -112,14 +112,14 @@ export class Work {
     return this.#chunks.get(key);
   }
 
-  /** Records of an array's elements, of which those that are not over are all there. */
+  /** Records of an array's elements; all that are not over are among them. */
   elements(number: number): TaskDoc[] {
     if (!this.#elements.has(number)) throw new NotLoaded((toLoad) => toLoad.elements.add(number));
     const [from, upTo] = [taskKey(number, 0), afterElements(number)];
     return this.#inHand((key) => key >= from && key < upTo);
   }
 
-  /** Records of a host, of which those that live are all there. */
+  /** Records of a host; all that are live are among them. */
   on(host: string): TaskDoc[] {
     if (!this.#liveOn.has(host)) throw new NotLoaded((toLoad) => toLoad.hosts.add(host));
     return this.#inHand().filter((task) => task.host === host);
@@ -170,12 +170,12 @@ export class Work {
     return [...new Map([...this.#leases, ...this.changes.leases]).values()];
   }
 
-  /** Whether all of that is in hand, as far as it can be asked for by its key. */
+  /** Whether all of these documents are loaded, as far as they are found by their keys. */
   holds({ specs, tasks, attemptIds }: ToLoad): boolean {
     return are(specs, this.#specs) && are(tasks, this.#tasks) && are(attemptIds, this.#attempts);
   }
 
-  /** Reads what is not in hand, one after the other: a transaction has one question under way. */
+  /** Loads the documents that are missing, one query after the other, because a transaction can have only one under way. */
   async load(toLoad: ToLoad): Promise<void> {
     const whole = [...toLoad.runSpecs].filter((number) => this.#specs.get(number)?.run_spec === undefined);
     await this.#loadSpecs(whole, {});
@@ -197,7 +197,7 @@ export class Work {
     await this.#loadAttempts(toLoad);
   }
 
-  /** All specs that it had in hand or made, once its transaction is committed. */
+  /** All specs that it loaded or made; to be used once its transaction is committed. */
   get specs(): ReadonlyMap<number, SpecDoc | undefined> {
     return new Map([...this.#specs, ...this.changes.specs]);
   }
@@ -217,7 +217,7 @@ export class Work {
     missing(this.#specs, numbers);
   }
 
-  /** All records that it had in hand or made, once its transaction is committed. */
+  /** All records that it loaded or made; to be used once its transaction is committed. */
   get tasks(): ReadonlyMap<string, TaskDoc | undefined> {
     return new Map([...this.#tasks, ...this.changes.tasks]);
   }

@@ -4,7 +4,7 @@ import type { CollectionName, TaskDoc } from "./collections.ts";
 import { fromTask } from "./task-doc.ts";
 import { sumWrites } from "./sum-writes.ts";
 
-/** Which documents were there before: they are replaced, others are inserted. */
+/** Which documents existed before the transaction: these are replaced, others are inserted. */
 export interface Before {
   readonly specs: (number: number) => boolean;
   readonly tasks: (key: string) => boolean;
@@ -13,7 +13,7 @@ export interface Before {
   readonly chunks: (key: string) => boolean;
 }
 
-/** What a transaction has to write of what changed. */
+/** The writes of a transaction, per collection. */
 export function writesOf(changes: Changes, at: Date, before: Before): readonly (readonly [CollectionName, Write[]])[] {
   const { specs, tasks, keys, attempts, chunks, remains, hosts, rows, sums } = changes;
   const put = <K extends string | number, D extends object>(
@@ -27,7 +27,7 @@ export function writesOf(changes: Changes, at: Date, before: Before): readonly (
     ["attempts", put(attempts, before.attempts)],
     ["folded", put(chunks, before.chunks)],
     ["remains", [...remains].map((_id) => insert({ _id }))],
-    // Also where a damaged document stands that nobody knows of.
+    // Overwrites a damaged document, too, which was left out when hosts were read.
     [
       "hosts",
       [...hosts].map(([_id, replacement]) => ({

@@ -20,7 +20,7 @@ export function pageOfElements(db: Database, page: PageRequest): Page {
   const whole = readTask(db, number, -1)!;
   const walk = new ElementWalk({ array, whole, spec: readSpec(db, number)! }, page, looksAtOnce);
   while (walk.goesOn) {
-    if (walk.leaps) walk.leapTo(nextRecord(db, number, walk), nextChunk(db, number, walk));
+    if (walk.canSkip) walk.skipTo(nextRecord(db, number, walk), nextChunk(db, number, walk));
     if (walk.goesOn) walk.take(records(db, number, walk), folded(db, whole, walk));
   }
   return walk.page();
