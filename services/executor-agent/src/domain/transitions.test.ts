@@ -27,6 +27,9 @@ describe("what an end means", () => {
     expect(ended(3_602_000, 2_000)).toEqual([2_000, 3_602_000]); // set forward by an hour
     expect(ended(-3_598_000, 2_000)).toEqual([2_000, 2_000]); // and back
     expect(ended(2_000, 2_000, new Date(now.at.getTime() + 1_500))).toEqual([2_000, 2_000]);
+    // The agent heard of the start 40 ms after the engine's own time of it; an hour is a clock that was set.
+    expect(ended(300, 300, new Date(now.at.getTime() - 40))).toEqual([340, 300]);
+    expect(ended(300, 300, new Date(now.at.getTime() - 3_600_000))).toEqual([300, 300]);
     // Told together with its start, and late: the times are the driver's.
     const late = { at: new Date(now.at.getTime() + 60_000), elapsedMs: now.elapsedMs + 60_000 };
     const { phase } = onRunEvent(

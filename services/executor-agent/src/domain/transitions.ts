@@ -163,8 +163,11 @@ function onFound(held: HeldRun, news: Extract<RunEvent, { kind: "found" }>, now:
 /** Measures the run on the elapsed clock, because the wall clock may have been set meanwhile. Moves an end before the start. */
 function timed(held: HeldRun, end: End, now: Now): End {
   if (!end.startedAt) return end;
-  const { startedElapsedMs } = started(end.startedAt, now);
-  const from = hasStarted(held) && "startedElapsedMs" in held.phase ? held.phase.startedElapsedMs : startedElapsedMs;
+  const { phase } = held;
+  const from =
+    phase.kind === "running" || phase.kind === "suspended"
+      ? phase.startedElapsedMs - heardLateMs(phase.startedAt, end.startedAt)
+      : started(end.startedAt, now).startedElapsedMs;
   // The driver may report an end late: subtract the delay.
   const endElapsedMs = now.elapsedMs - Math.max(0, now.at.getTime() - end.endedAt.getTime());
   const wallMs = Math.max(0, Math.round(endElapsedMs - from));
@@ -172,6 +175,13 @@ function timed(held: HeldRun, end: End, now: Now): End {
     ? { ...end, wallMs, endedAt: new Date(end.startedAt.getTime() + wallMs) }
     : { ...end, wallMs };
 }
+
+/** The agent may hear of a start some time after the engine's own start time, which comes with the end. A longer time is another clock's. */
+function heardLateMs(heardAt: Date, startedAt: Date): number {
+  const lateMs = heardAt.getTime() - startedAt.getTime();
+  return lateMs > 0 && lateMs < mostLateMs ? lateMs : 0;
+}
+const mostLateMs = 60_000;
 
 const startOf = (held: HeldRun): Date | undefined =>
   held.phase.kind === "running" || held.phase.kind === "suspended" ? held.phase.startedAt : undefined;
