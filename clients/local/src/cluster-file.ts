@@ -12,14 +12,14 @@ export interface ClusterFile {
   readonly driver: "docker" | "process" | "sim";
   /** Of the sim driver: how many virtual hosts. */
   readonly simHosts: number;
-  /** Where the engine answers, for the docker driver. */
+  /** Address of the engine, for the docker driver. */
   readonly engine: string;
-  /** Image of a task that names none. */
+  /** Default image of tasks. */
   readonly defaultImage: string;
   readonly natsServer: string;
   readonly natsPort: number;
   readonly gatewayPort: number;
-  /** Where traces go, if anywhere. */
+  /** Receiver of traces, if any. */
   readonly otlpUrl: string;
   /** Metrics are served on 127.0.0.1, from this port on, one port per service in the order of `serviceNames`; 0: on Unix sockets. */
   readonly metricsPort: number;
@@ -27,7 +27,7 @@ export interface ClusterFile {
   readonly database?: string;
   /** The address of nats-server for the agent, if it is not the usual one on loopback. */
   readonly agentNatsUrl?: string;
-  /** How long a process may give no sign of life before it is ended and started again, in milliseconds; missing: 45 s. */
+  /** Longest silence of a process before it is killed and restarted, in milliseconds; missing: 45 s. */
   readonly stalledMs?: number;
   /** The site's own settings of services, by name, as `{"watcher": {"BERTH_LOSS_MARGIN_MS": "30000"}}`. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -60,7 +60,7 @@ export function makeDirectories(layout: Layout): void {
     [join(layout.data, "compile-cache"), 0o700],
   ] as const) {
     mkdirSync(path, { recursive: true, mode });
-    chmodSync(path, mode); // also where an earlier Berth, or the umask, had it otherwise
+    chmodSync(path, mode); // an earlier Berth or the umask may have set another mode
   }
   const { uid } = statSync(layout.run);
   if (process.getuid && uid !== process.getuid()) throw new Error(`${layout.run} belongs to another user (uid ${uid})`);

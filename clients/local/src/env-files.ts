@@ -4,7 +4,7 @@ import { AppError, isSecretSetting, secretFileFault } from "@berth/core";
 import { isUnknownSetting, unknownSetting } from "./setting-names.ts";
 
 /**
- * Settings of files of `NAME=value` lines; a later file is stronger, the environment the strongest. Throws one `invalid` ENV_FILE that lists every fault:
+ * Settings from files of `NAME=value` lines. A later file overrides an earlier one; the environment overrides all. Throws one `invalid` ENV_FILE that lists every fault:
  * what cannot be read, lines without `=`, unknown `BERTH_` names, and secrets in a file that others may read.
  */
 export function settingsOf(files: readonly string[], env: NodeJS.ProcessEnv): Record<string, string> {

@@ -6,7 +6,7 @@ import type { Layout } from "./layout.ts";
 /** A process that the supervisor cannot keep running. */
 export interface ServiceFault {
   readonly name: string;
-  /** It is not started again before `berth up`; else it is tried again after growing pauses. */
+  /** Whether it stays down until `berth up`; else it is restarted after growing pauses. */
   readonly staysDown: boolean;
   /** How often in a row it ended soon after its start. */
   readonly ends: number;

@@ -56,12 +56,12 @@ export interface Admin {
   readonly home: string;
 }
 
-/** Services that are started just before are waited for; also how long what is asked may take. */
+/** Timeout of the calls, which also waits for services that were started just before. */
 const patienceMs = 30_000;
 
 /**
  * Makes the first admin, with a generated password, and an API key, by asking auth with the cluster's secret, or with auth's own identity. With `rescueDir`, auth's data directory, an admin is
- * made although others exist; one of that name gets another key. Throws `unavailable` PEER_FAILED where auth refuses or does not answer.
+ * made although others exist; if the name exists, it gets another key. Throws `unavailable` PEER_FAILED if auth refuses or does not answer.
  */
 export async function makeAdmin(
   auth: string,
@@ -89,7 +89,7 @@ export async function makeAdmin(
       disabled: false,
     };
     let password: string | undefined = randomBytes(18).toString("base64url");
-    // There already: made by a run of this that died before it wrote the key down; the key is what counts.
+    // The user may exist, if an earlier run died before it wrote the key down. A new key is made below.
     const rescue = rescueDir === undefined ? "" : putRescueFile(rescueDir);
     try {
       await client.createUser({ user, password, first: { rescue } });
@@ -138,7 +138,7 @@ function firstIdentity(): Admin {
   return { name: "berth", uid: 20000, gid: 20000, home: "" };
 }
 
-/** A system's login name in the form that Berth allows. */
+/** A login name of the system, changed to what Berth allows. */
 function loginName(name: string): string {
   const plain = name
     .toLowerCase()

@@ -3,7 +3,7 @@ import { AppError } from "@berth/core";
 import { identityIn, serviceDnsName } from "@berth/contracts";
 import type { Identity } from "@berth/contracts";
 
-/** The identity in a PEM text of key and certificates, and the names beside those that Berth gives. */
+/** The identity in a PEM text of key and certificates, and the names in it that Berth did not add itself. */
 export function identityInPem(pem: string): { identity: Identity; names: string[]; notAfter: Date } {
   const leaf = new X509Certificate(pem.slice(pem.indexOf("-----BEGIN CERTIFICATE-----")));
   const identity = identityIn(leaf.subjectAltName);

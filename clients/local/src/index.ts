@@ -1,4 +1,4 @@
-/** A cluster on this machine: what it consists of, and how it is brought up, kept running and taken down. Parts with doors of their own load faster. */
+/** A cluster on this machine: its parts, start, supervision and stop. Other entry points of this package load faster. */
 export { makeBackup } from "./backup/make-backup.ts";
 export { restoreBackup } from "./backup/restore-backup.ts";
 export { freePort } from "./cluster-file.ts";

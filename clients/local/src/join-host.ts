@@ -12,9 +12,9 @@ export interface JoinOptions {
   /** `host:port` of gateways, with commas. */
   readonly gateway: string;
   readonly token: string;
-  /** Name to join as; empty where the token says it. */
+  /** Host name to join as; empty: the token's. */
   readonly host: string;
-  /** Where the host's identity and settings are kept. */
+  /** Directory of the host's identity and settings. */
   readonly dir: string;
   readonly dataDir: string;
   readonly filesDir?: string | undefined;
@@ -37,8 +37,8 @@ interface Attempt {
 }
 
 /**
- * Makes this machine a host: makes its keys, which never leave it, has them certified by the token, and writes identity and settings, the settings last. Safe to
- * repeat with the same token at any time, after a lost answer too. Throws `denied` BAD_HOST_TOKEN or OTHER_AUTHORITY, `conflict` HOST_JOINED, `invalid`, `unavailable`.
+ * Makes this machine a host. Creates its keys, which never leave it, gets certificates for them with the token, then writes identity and settings, the settings last.
+ * Safe to repeat with the same token, also after a lost answer. Throws `denied` BAD_HOST_TOKEN or OTHER_AUTHORITY, `conflict` HOST_JOINED, `invalid`, `unavailable`.
  */
 export async function joinHost(options: JoinOptions): Promise<JoinedHost> {
   const fingerprint = /^berth-join_([0-9a-f]{64})_[A-Za-z0-9_-]{43}$/.exec(options.token)?.[1];
@@ -63,7 +63,7 @@ export async function joinHost(options: JoinOptions): Promise<JoinedHost> {
   return write(options, attempt, credentials, attemptFile);
 }
 
-/** From the first gateway that answers. */
+/** Asks the gateways in turn until one answers. */
 async function firstAuthority(gateways: string, fingerprint: string): Promise<string> {
   let failure: unknown;
   for (const address of splitAddresses(gateways)) {
@@ -100,7 +100,7 @@ function write(options: JoinOptions, attempt: Attempt, given: HostCredentials, a
     ...(options.filesDir ? { BERTH_FILES_DIR: options.filesDir } : { BERTH_STORAGE: given.storage }),
   };
   writeFileWhole(join(identity, "ca.pem"), given.authorityPem);
-  // The same request renews the certificate: whoever has it and not the key can do nothing with the answer.
+  // This request also renews the certificate. It is no secret, because only the owner of the key can use the answer.
   writeFileWhole(join(identity, "request.pem"), attempt.csrPem);
   writeFileWhole(join(identity, "bus.pub"), `${attempt.busKey}\n`);
   writeFileWhole(join(identity, "bus.creds"), busCredentials(given.busJwt, attempt.busSeed));

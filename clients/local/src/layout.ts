@@ -2,19 +2,19 @@ import { createHash } from "node:crypto";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 
-/** Where a cluster on this machine keeps its things. */
+/** Directories and files of a cluster on this machine. */
 export interface Layout {
-  /** Everything durable. */
+  /** Root of everything durable. */
   readonly data: string;
   /** Sockets and pid files. The path is short, because the path of a Unix socket has at most 104 bytes. */
   readonly run: string;
   /** Credentials; mode 0700. */
   readonly secrets: string;
-  /** What the processes print. */
+  /** Logs of the processes. */
   readonly logs: string;
   /** Server and key of the first user; how `berth` on this machine finds its cluster. */
   readonly clientFile: string;
-  /** What the supervisor runs. */
+  /** List of the processes that the supervisor runs. */
   readonly clusterFile: string;
 }
 

@@ -3,9 +3,9 @@ import { writeFileWhole } from "./cluster-file.ts";
 import type { ClusterFile } from "./cluster-file.ts";
 import type { Layout } from "./layout.ts";
 
-/** Users with generated passwords; an agent may touch its own subjects and nothing else. */
+/** Configuration of nats-server: users with generated passwords; an agent may use only its own subjects. */
 export function writeNatsConfig(layout: Layout, cluster: ClusterFile, control: string, agent: string): string {
-  // Virtual hosts share one account; they run nothing.
+  // Virtual hosts share one account, because they run nothing real.
   const own = `berth.v1.host.${cluster.driver === "sim" ? "*" : cluster.hostId}`;
   const path = join(layout.secrets, "nats.conf");
   const quoted = (words: string[]) => words.map((w) => JSON.stringify(w)).join(", ");

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What a busy cluster needs: each stream, task with output, and client takes some. */
+/** Descriptors that a busy cluster needs: each stream, each task with output and each client uses some. */
 const enough = 1_024;
 
 /** How many files a process here may have open; undefined if the system does not say. Node raises its soft limit to the hard one when it starts. */
@@ -15,7 +15,7 @@ export function openFilesLimit(
   }
 }
 
-/** A warning where the limit is too low for a cluster that is in use. */
+/** A warning if the limit is too low for a busy cluster. */
 export function openFilesWarning(limit = openFilesLimit()): string | undefined {
   if (limit === undefined || limit >= enough) return undefined;
   return `only ${limit} files may be open at once (hard limit of ulimit -n, LimitNOFILE in systemd); Berth needs ${enough} or more, or tasks and streams fail with EMFILE`;

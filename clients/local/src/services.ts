@@ -13,7 +13,7 @@ export interface ServiceProcess {
   readonly env: Readonly<Record<string, string>>;
   /** Written by the process once it serves; undefined for nats-server. */
   readonly readyFile: string | undefined;
-  /** How the supervisor sees that the process has its turn: by a file that it touches every second, or by a port where it greets (nats-server). */
+  /** How the supervisor sees that the process runs: a file that the process touches every second, or a port on which it sends a greeting (nats-server). */
   readonly lifeSign: { readonly heartbeatFile: string } | { readonly greetingPort: number };
 }
 

@@ -1,4 +1,4 @@
-/** What services read of their environment; `test/repo` holds this list against their configuration. */
+/** Variables that services read; `test/repo` compares this list with their configuration. */
 const ofServices = [
   "AUTH",
   "AUTHORITY_DIR",
@@ -55,7 +55,7 @@ const ofServices = [
   "WATCHER",
 ].map((name) => `BERTH_${name}`);
 
-/** What every process or the command line reads beside them. */
+/** Variables that every process or the command line reads. */
 const others = ["BERTH_CONFIG", "BERTH_DATA", "BERTH_HEARTBEAT_FILE", "BERTH_KEY", "BERTH_READY_FILE", "BERTH_SERVER"];
 
 /** The settings of services, without their `_FILE` forms. */
@@ -63,7 +63,7 @@ export const serviceSettings: ReadonlySet<string> = new Set(ofServices);
 
 const known: ReadonlySet<string> = new Set([...ofServices, ...ofServices.map((name) => `${name}_FILE`), ...others]);
 
-/** Whether a variable means nothing although its name says that it is Berth's. */
+/** Whether a variable has Berth's prefix and no meaning. */
 export const isUnknownSetting = (name: string): boolean => name.startsWith("BERTH_") && !known.has(name);
 
 /** The setting that was probably meant: the only nearest one, at most two letters away. */
@@ -74,7 +74,7 @@ export function nearestSetting(name: string): string | undefined {
   return least <= 2 && near.length === 1 ? near[0]!.candidate : undefined;
 }
 
-/** How an unknown name is reported. */
+/** Message about an unknown name. */
 export function unknownSetting(name: string): string {
   const near = nearestSetting(name);
   return `${name} is no setting${near === undefined ? "" : `; did you mean ${near}?`}`;

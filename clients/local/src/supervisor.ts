@@ -9,11 +9,11 @@ import type { KnownProcess } from "./processes.ts";
 import type { ServiceProcess } from "./services.ts";
 import { sleep } from "./sleep.ts";
 
-/** How patient a supervisor is. */
+/** Times of a supervisor. */
 export interface Pace {
-  /** Of a process without a sign of life. */
+  /** Longest silence of a process. */
   readonly stalledMs: number;
-  /** Pause before the first new start; doubled with each end in a row. */
+  /** Pause before the first restart; doubled with each further end in a row. */
   readonly firstDelayMs: number;
   /** A process that ran this long is restarted after the first pause, and its reported fault is withdrawn. */
   readonly steadyMs: number;
@@ -23,18 +23,18 @@ const usualPace: Pace = { stalledMs: defaultStalledMs, firstDelayMs: 100, steady
 
 /** Longest pause before restarting a process that was killed by a signal, by a person or by the kernel for lack of memory. */
 const maxDelayMs = 5_000;
-/** Longest pause where the process ended by itself: what stops it is not gone sooner. */
+/** Longest pause for a process that exited, whose cause will not vanish quickly. */
 const maxFailingDelayMs = 60_000;
-/** So many ends in a row of a process that did not live long are reported to the operator. */
+/** Number of early ends in a row after which the operator is told. */
 const reportedEnds = 5;
 /** Exit codes of a service that cannot start until an operator acts: bad configuration, damaged data (EX_CONFIG). */
 const needsOperator: ReadonlySet<number> = new Set([2, 78]);
 const maxLogBytes = 20 * 1024 * 1024;
 
 /**
- * Keeps processes running: starts what is not there, adopts what an earlier supervisor left, starts again what ended or hangs. A start that fails, also
- * because files are missing for a while during an update, is tried again after growing pauses, and reported (`readFaults`). A process that says by its exit
- * code that an operator is needed stays down until a supervisor starts anew, as `berth up` does. Processes outlive their supervisor.
+ * Keeps processes running: starts missing ones, adopts those of an earlier supervisor, and restarts those that ended or hang. A failed start is repeated after growing
+ * pauses and reported (`readFaults`), also if files are missing for some time during an update. A process whose exit code asks for an operator stays down until the next
+ * supervisor starts, as with `berth up`. Processes outlive their supervisor.
  */
 export async function supervise(
   layout: Layout,
@@ -74,15 +74,15 @@ async function keepRunning(layout: Layout, service: ServiceProcess, signal: Abor
 }
 
 interface End {
-  /** Exit code; null where a signal ended it, or it could not be started. */
+  /** Exit code; null if a signal ended it, or it could not be started. */
   readonly code: number | null;
   readonly livedMs: number;
-  /** What it printed: a file, and from which byte on. */
+  /** Its output: a file, and the byte at which it begins. */
   readonly logPath: string;
   readonly logFrom: number;
 }
 
-/** Starts the process and resolves when it ended, or could not be started. */
+/** Starts the process. Resolves when it has ended or could not be started. */
 async function runOnce(layout: Layout, service: ServiceProcess, signal: AbortSignal, steadyMs: number): Promise<End> {
   if (service.readyFile) rmSync(service.readyFile, { force: true });
   const logPath = join(layout.logs, `${service.name}.log`);

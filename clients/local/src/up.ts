@@ -22,13 +22,13 @@ import type { Progress } from "./progress.ts";
 import { serviceNames } from "./services.ts";
 
 export interface UpOptions {
-  /** auto: docker where an engine answers, else process. sim runs nothing: virtual hosts, to try the scheduler. */
+  /** auto: docker if an engine answers, else process. sim has virtual hosts that run nothing, to try the scheduler. */
   readonly driver: "auto" | "docker" | "process" | "sim";
-  /** Of the sim driver: how many hosts. */
+  /** Number of virtual hosts of the sim driver. */
   readonly simHosts: number;
   /** Port of the gateway; 0: any. */
   readonly port: number;
-  /** Where traces go, if anywhere. */
+  /** Receiver of traces, if any. */
   readonly otlpUrl: string;
   /** First port for metrics; 0: keep the cluster's choice, which is Unix sockets for a new one. */
   readonly metricsPort: number;
@@ -124,7 +124,7 @@ async function makeCluster(layout: Layout, options: UpOptions, progress: Progres
   };
 }
 
-/** Chooses new ports where another program took ours while the cluster was down. A live process keeps its port. */
+/** Chooses new ports for those that another program took while the cluster was down. A running process keeps its port. */
 async function freshPorts(layout: Layout, known: ClusterFile): Promise<ClusterFile> {
   const natsPort = findProcess(layout.run, "nats") ? known.natsPort : await freePort(known.natsPort);
   const gatewayPort = findProcess(layout.run, "gateway") ? known.gatewayPort : await freePort(known.gatewayPort);
@@ -172,7 +172,7 @@ function writeVolumes(layout: Layout): void {
   const scratch = join(layout.data, "scratch");
   mkdirSync(texts, { recursive: true, mode: 0o755 });
   mkdirSync(scratch, { recursive: true });
-  chmodSync(scratch, 0o1777); // as /tmp: everybody writes, nobody removes another's
+  chmodSync(scratch, 0o1777); // like /tmp: all users may write, and none may remove another's files
   const volumes = [
     { name: "texts", path: texts, mount: "/texts", mode: "ro" },
     { name: "scratch", path: scratch, mount: "/scratch", mode: "rw" },

@@ -1,6 +1,6 @@
 import { createHash, webcrypto, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import "reflect-metadata"; // x509 finds its parts by it
+import "reflect-metadata"; // x509 needs it to find its parts
 import * as x509 from "@peculiar/x509";
 import { AppError } from "@berth/core";
 import { identityUri, serviceDnsName } from "@berth/contracts";
@@ -8,15 +8,15 @@ import type { Identity } from "@berth/contracts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 86_400_000;
-/** A machine whose clock is slow must not refuse what was made a moment ago. */
+/** Certificates begin this long before now, so that a machine with a slow clock accepts them. */
 const backdateMs = 5 * 60_000;
-/** A short life is not lengthened by much. */
+/** Begin of a certificate. A short life is lengthened by at most a tenth. */
 const notBefore = (now: Date, lifeMs: number): Date => new Date(now.getTime() - Math.min(backdateMs, lifeMs / 10));
 
-/** How long certificates last, in milliseconds. Hosts' are short, because they are renewed over the network without anybody's doing. */
+/** How long certificates last, in milliseconds. Hosts' are short, because agents renew them over the network. */
 export const lifetimes = { authority: 3_650 * dayMs, service: 365 * dayMs, host: 7 * dayMs } as const;
 
-/** A certificate authority as it is kept: two PEM texts. */
+/** A certificate authority as it is stored: two PEM texts. */
 export interface StoredAuthority {
   readonly keyPem: string;
   readonly certificatePem: string;
@@ -32,12 +32,12 @@ export interface IssuedCertificate {
 /** Signs certificates of one cluster. */
 export interface CertificateAuthority {
   readonly certificatePem: string;
-  /** Key and certificate of a service, with the authority's certificate behind, in one PEM text. `names` are host names and IP addresses by which clients reach it. */
+  /** Key and certificate of a service and the authority's certificate, in one PEM text. `names` are host names and IP addresses by which clients reach it. */
   issueService(
     identity: Identity,
     options: { readonly now: Date; readonly names?: readonly string[]; readonly lifeMs?: number },
   ): Promise<{ readonly pem: string; readonly notAfter: Date }>;
-  /** A certificate for the key of a request. Throws `invalid` BAD_CSR where the request is not signed by its own key, or of another kind. */
+  /** A certificate for the key of a request. Throws `invalid` BAD_CSR if the request is not signed by its own key, or its key is of another type. */
   issueHost(
     csrPem: string,
     identity: Identity,
@@ -64,7 +64,7 @@ export async function createAuthority(cluster: string, now: Date): Promise<Store
   return { keyPem: await privatePem(keys), certificatePem: `${certificate.toString("pem")}\n` };
 }
 
-/** Throws where the two do not belong together. */
+/** Throws if key and certificate do not match. */
 export async function openAuthority({ keyPem, certificatePem }: StoredAuthority): Promise<CertificateAuthority> {
   const authority = new x509.X509Certificate(certificatePem);
   const signingKey = await webcrypto.subtle.importKey("pkcs8", pemBytes(keyPem), algorithm, false, ["sign"]);
@@ -79,7 +79,7 @@ export async function openAuthority({ keyPem, certificatePem }: StoredAuthority)
   ): Promise<IssuedCertificate> {
     const isService = identity.role !== "agent";
     const serial = newSerial();
-    // A certificate must not outlive the one that vouches for it.
+    // A certificate must not outlive that of its authority.
     const notAfter = new Date(Math.min(now.getTime() + lifeMs, authority.notAfter.getTime()));
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial,
@@ -128,7 +128,7 @@ export async function createRequest(): Promise<{ readonly keyPem: string; readon
   return { keyPem: await privatePem(keys), csrPem: await requestFor(keys) };
 }
 
-/** A request for a key that was kept: the same key asks again where an answer was lost. */
+/** A request for a stored key, to repeat a request whose answer was lost. */
 export async function createRequestFor(keyPem: string): Promise<string> {
   const privateKey = await webcrypto.subtle.importKey("pkcs8", pemBytes(keyPem), algorithm, true, ["sign"]);
   const { d: _, key_ops: __, ...half } = await webcrypto.subtle.exportKey("jwk", privateKey);
@@ -139,7 +139,7 @@ export async function createRequestFor(keyPem: string): Promise<string> {
 /** SHA-256 of the public key of a request, in hexadecimal. Throws `invalid` BAD_CSR. */
 export const requestKeyHash = async (csrPem: string): Promise<string> => (await readRequest(csrPem)).keyHash;
 
-/** By this a first connection knows the authority: SHA-256 of its certificate, in hexadecimal without colons. */
+/** Fingerprint by which a first connection verifies the authority: SHA-256 of its certificate, in hexadecimal without colons. */
 export const fingerprintOf = (certificatePem: string): string =>
   new X509Certificate(certificatePem).fingerprint256.replaceAll(":", "").toLowerCase();
 
@@ -179,7 +179,7 @@ async function privatePem({ privateKey }: webcrypto.CryptoKeyPair): Promise<stri
 const pemBytes = (pem: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(Buffer.from(/-----BEGIN PRIVATE KEY-----([^-]+)-----END/.exec(pem)?.[1] ?? "", "base64"));
 
-/** 16 random bytes, positive as DER wants it. */
+/** 16 random bytes, as a positive number in DER. */
 const newSerial = (): string => {
   const bytes = webcrypto.getRandomValues(new Uint8Array(16));
   bytes[0] = (bytes[0]! & 0x3f) | 0x40;

@@ -12,32 +12,32 @@ import {
 import type { Permissions } from "@nats-io/jwt";
 import { inboxPrefixOf, subjects } from "@berth/contracts";
 
-/** Keys by which the bus' accounts are signed, as they are kept: seeds of nkeys. */
+/** Keys that sign the accounts of the bus, as they are stored: seeds of nkeys. */
 export interface StoredBusKeys {
   readonly operatorSeed: string;
   readonly accountSeed: string;
   readonly systemSeed: string;
 }
 
-/** What one on the bus may do. */
+/** A user of the bus, whose role decides its permissions. */
 export type BusUser =
   | { readonly role: "scheduler" }
   | { readonly role: "watcher" }
   | { readonly role: "agent"; readonly host: string };
 
-/** Signs what NATS asks of those who connect: one account for Berth, and in it a user for each service and each host. */
+/** Signs JWTs for NATS: one account for Berth, and in it one user per service and per host. */
 export interface BusAccounts {
   readonly operatorJwt: string;
   readonly systemAccountId: string;
   readonly systemAccountJwt: string;
   readonly accountId: string;
-  /** The account as it is to be, without the users in `revoked` (public key and second of the revocation). */
+  /** The account with its list of revoked users (public key and second of the revocation). */
   accountJwt(revoked?: Readonly<Record<string, number>>): Promise<string>;
-  /** For the key of a host, which it keeps to itself: by its public half. */
+  /** JWT for the public key of a host, which keeps the private one. */
   userJwt(publicKey: string, user: BusUser, expires?: Date): Promise<string>;
-  /** Key and JWT of a service, in the form of a credentials file. */
+  /** Key and JWT of a service, in the format of a credentials file. */
   credentials(user: BusUser): Promise<string>;
-  /** Of one who may replace accounts: for auth alone. */
+  /** Credentials of a user that may replace accounts; only for auth. */
   systemCredentials(): Promise<string>;
 }
 
@@ -49,7 +49,7 @@ export const newBusKeys = (): StoredBusKeys => ({
   systemSeed: text(createAccount().getSeed()),
 });
 
-/** A host's key on the bus: `seed` stays there, `publicKey` is sent. */
+/** A host's key for the bus. `seed` stays on the host, `publicKey` is sent. */
 export function newBusKey(): { readonly seed: string; readonly publicKey: string } {
   const pair = createUser();
   return { seed: text(pair.getSeed()), publicKey: pair.getPublicKey() };
@@ -69,7 +69,7 @@ export function isBusKey(publicKey: string): boolean {
   }
 }
 
-/** Answers to one request, within the longest time that a request waits. */
+/** One answer per request, within the longest time that a request waits. */
 const answersTo = { max: 1, ttl: 60_000_000_000 };
 
 function permissionsOf(user: BusUser): Permissions {

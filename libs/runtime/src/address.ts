@@ -4,7 +4,7 @@ import type { Server } from "node:net";
 import { once } from "node:events";
 import { AppError } from "@berth/core";
 
-/** An address of ours: `host:port` or `unix:/path`. */
+/** An address in Berth's settings: `host:port` or `unix:/path`. */
 export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
@@ -24,7 +24,7 @@ export const hostPort = (host: string, port: number): string => `${host.includes
 /** Whether only this machine can reach the address. */
 export const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
-/** Binds a plain server; returns the address with the port that it got. */
+/** Binds a plain server. Resolves with the address and the port that the system chose. */
 export async function listenOn(server: Server, text: string): Promise<string> {
   const address = parseAddress(text);
   if (address.kind === "unix") await removeStaleSocket(address.path);

@@ -3,9 +3,9 @@ import { AppError, queueFull } from "@berth/core";
 export interface BatcherOptions<T, R> {
   /** The most items in one run. */
   readonly maxItems: number;
-  /** The most items that may wait for the run after the present one. */
+  /** The most items that may wait for the next run. */
   readonly maxQueued: number;
-  /** Gives one result an item, in their order. A result that is an Error rejects that item's call alone. */
+  /** Resolves with one result per item, in their order. A result that is an Error rejects only that item's call. */
   run(items: readonly T[]): Promise<readonly (R | Error)[]>;
 }
 

@@ -1,4 +1,4 @@
-/** Keeps what a promise gave for a while; calls for one key that come together share one promise. What failed is not kept. */
+/** Caches results of promises for `ttlMs`. Concurrent calls for one key share one promise. Failures are not cached. */
 export class Cache<T> {
   readonly #entries = new Map<string, Entry<T>>();
   readonly #ttlMs: number;
@@ -19,13 +19,13 @@ export class Cache<T> {
     return undefined;
   }
 
-  /** What `get` would resolve with, where that is known already: without a promise, for what is asked at each call. */
+  /** The cached result if its promise is settled. It costs no promise, so hot paths try it first. */
   peek(key: string): T | undefined {
     const entry = this.#entries.get(key);
     return entry?.settled && entry.until > this.#now() ? entry.settled.value : undefined;
   }
 
-  /** `untilOf` may end it earlier than usual. */
+  /** `untilOf` may shorten the life of the entry. */
   set(key: string, value: Promise<T>, untilOf?: (value: T) => number): Promise<T> {
     this.#makeRoom();
     const entry: Entry<T> = { value, until: this.#now() + this.#ttlMs, settled: undefined };
@@ -50,7 +50,7 @@ export class Cache<T> {
     this.#entries.delete(key);
   }
 
-  /** Oldest first: they are the next to end anyway. */
+  /** Removes the oldest entry, because it expires next. */
   #makeRoom(): void {
     if (this.#entries.size < this.#maxEntries) return;
     const oldest = this.#entries.keys().next();

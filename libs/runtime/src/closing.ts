@@ -1,4 +1,4 @@
-/** Collects what must be closed, and closes it in the reverse order, once, even where one close fails. */
+/** Collects close functions, and calls them once, in reverse order, even if some fail. */
 export class Closing {
   readonly #closers: (() => Promise<void> | void)[] = [];
 

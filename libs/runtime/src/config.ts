@@ -2,50 +2,50 @@ import { readFileSync, statSync } from "node:fs";
 import { AppError, isSecretSetting, secretFileFault } from "@berth/core";
 import { z } from "zod";
 
-/** Where configuration comes from. */
+/** Sources of configuration. */
 export interface ConfigSource {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A JSON object with the same keys; `BERTH_CONFIG` of the environment names it where this is missing. */
+  /** Path of a JSON object with the same keys; default: the path in `BERTH_CONFIG`. */
   readonly file?: string;
 }
 
-/** A yes or no: true and false in a file, also `true`, `false`, `1`, `0`, `yes`, `no` in the environment. */
+/** A boolean: true and false in a file, also `true`, `false`, `1`, `0`, `yes`, `no` in the environment. */
 export const flag = (): z.ZodUnion<[z.ZodBoolean, z.ZodType<boolean, string>]> =>
   z.union([z.boolean(), z.stringbool()]);
 
 /** Keys that every service has; spread them into its shape. */
 export const serviceKeys = {
-  /** The least level that is logged. */
+  /** The lowest level that is logged. */
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** `json` for programs, `pretty` for people, `auto`: pretty at a terminal. */
   logFormat: z.enum(["auto", "json", "pretty"]).default("auto"),
-  /** Where traces go, as `http://host:4318/v1/traces`; none are made without it. */
+  /** Receiver of traces, as `http://host:4318/v1/traces`; without it there are no traces. */
   otlpUrl: z.url().optional(),
-  /** Where `/metrics` and `/healthz` are served, as `127.0.0.1:9100`; not served without it. */
+  /** Address of `/metrics` and `/healthz`, as `127.0.0.1:9100`; without it they are not served. */
   metricsAddress: z.string().optional(),
 };
 
-/** How the processes of a cluster know each other: one of the two is needed. */
+/** How the processes of a cluster authenticate to each other; one of the two is required. */
 export const trustKeys = {
-  /** What services show each other on one machine. */
+  /** The secret that all services of one machine share. */
   clusterSecret: z.string().min(16).optional(),
-  /** Directory with this process's own certificate (`identity.pem`), whom it trusts (`ca.pem`) and who it is on the bus (`bus.creds`). */
+  /** Directory with this process's key and certificate (`identity.pem`), the cluster's authority (`ca.pem`) and its credentials on the bus (`bus.creds`). */
   identityDir: z.string().min(1).optional(),
 };
 
 /** Keys of a service that other services call. */
 export const serverKeys = {
   ...serviceKeys,
-  /** Where gRPC is served: `127.0.0.1:0` or `unix:/path`. */
+  /** Address of the gRPC server: `127.0.0.1:0` or `unix:/path`. */
   listen: z.string().default("127.0.0.1:0"),
   ...trustKeys,
 };
 
 /** Keys of a service on the bus. */
 export const busKeys = {
-  /** nats-server, or several with commas. */
+  /** Address of nats-server; several with commas. */
   natsUrl: z.string().min(1),
-  /** Its account there; with an identity's directory it is in `bus.creds`. */
+  /** Its account on nats-server; with an identity directory it is in `bus.creds`. */
   natsUser: z.string().min(1).optional(),
   natsPassword: z.string().min(1).optional(),
 };
@@ -59,7 +59,7 @@ export const mongoUrl = (): z.ZodString =>
  * or the content of the file that `BERTH_CLUSTER_SECRET_FILE` (in the file: `clusterSecretFile`) names. Numbers want
  * `z.coerce.number()`; a value of the environment that begins with `{` or `[` is JSON.
  *
- * Throws one `invalid` CONFIG_INVALID that lists every fault, unknown keys of the file and files of secrets that others may read included.
+ * Throws one `invalid` CONFIG_INVALID that lists every fault, also unknown keys of the file and secrets in files that other users may read.
  */
 export function readConfig<S extends z.ZodRawShape>(
   shape: S,
@@ -132,7 +132,7 @@ function readJson(path: string, faults: string[]): Readonly<Record<string, unkno
   return {};
 }
 
-/** A secret's own last newline is the editor's. */
+/** Removes a newline at the end, which editors add. */
 function readSecret(path: string, name: string, isSecret: boolean, faults: string[]): string | undefined {
   try {
     if (isSecret) faults.push(...exposed(path).map((fault) => `${name}: ${fault}`));

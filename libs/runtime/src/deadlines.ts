@@ -1,6 +1,6 @@
-/** What has a deadline. */
+/** An object with a deadline. */
 export interface Due {
-  /** Its time is over; it is called once, and not after a `stop`. */
+  /** Called once at the deadline, and not after `stop`. */
   onDue(): void;
 }
 
@@ -10,7 +10,7 @@ export interface Due {
  */
 export class Deadlines {
   readonly afterMs: number;
-  /** In the order of their times. */
+  /** In the order of their deadlines. */
   readonly #dueAt = new Map<Due, number>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -36,7 +36,7 @@ export class Deadlines {
 
   readonly #onTimer = (): void => {
     this.#timer = undefined;
-    // The clock of timers may be a part of a millisecond ahead.
+    // The timer may fire a fraction of a millisecond early.
     const now = performance.now() + 1;
     for (const [due, at] of this.#dueAt) {
       if (at > now) {

@@ -7,11 +7,11 @@ import type { Problems } from "./problems.ts";
 import { backoffMs, sleep } from "./retry.ts";
 import type { SetAside } from "./set-aside.ts";
 
-/** Who reads the change feed. Calls come one after the other, never after the follower's signal is aborted. */
+/** A reader of the change feed. Its methods are called one after the other, and never after the follower's signal is aborted. */
 export interface FeedReader {
-  /** A snapshot begins: what was known before no longer counts. */
+  /** A snapshot begins. Forget everything from before. */
   onStart(epoch: string): void;
-  /** Rows in order. A row may be repeated, or be older than one of the snapshot: compare its revision. */
+  /** Rows in order. Compare revisions, because a row may be repeated or be older than one in the snapshot. */
   onChanges(changes: readonly Change[]): void;
   /** The reader has caught up, or nearly. Called at least every few seconds while the feed works. */
   onCaughtUp(): void;
@@ -22,26 +22,26 @@ export interface FollowOptions {
   readonly reader: FeedReader;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** New tasks wait for this reader. */
+  /** Whether new tasks wait for this reader, so that storage sends changes without delay. */
   readonly urgent?: boolean;
-  /** Rows that cannot be decoded are left out through it. */
+  /** Gets the rows that cannot be decoded. */
   readonly setAside: Pick<SetAside, "add" | "clear">;
-  /** Where it says that the feed or the snapshot fails. */
+  /** Gets a problem while the feed or the snapshot fails. */
   readonly problems: Pick<Problems, "set" | "clear">;
 }
 
-/** After this many failures in a row it is a problem, because a restart of the service causes fewer. */
+/** Failures in a row that count as a problem. A restart of storage causes fewer. */
 const isProblem = 5;
 
-/** No word for this long, not even that there is none. */
+/** Longest silence of storage, which also sends empty messages. After it the stream is opened again. */
 const silenceMs = 15_000;
 
-/** A part this short says that the reader is as good as there: under load there may always be some row more. */
+/** A message with fewer rows counts as the end of the backlog, because under load there is always another row. */
 const nearlyNone = 250;
 
 /**
- * Snapshot, then changes, for as long as it is not aborted: it resumes by token after a lost stream, and starts again where storage says so.
- * Resolves when aborted; what a reader throws ends it.
+ * Reads a snapshot, then changes, until aborted. After a lost stream it resumes by token; if storage asks for it, it starts again with a snapshot.
+ * Resolves when aborted. Rejects with the reader's errors.
  */
 export async function followFeed(options: FollowOptions): Promise<void> {
   const { store, reader, logger, signal, setAside, problems } = options;

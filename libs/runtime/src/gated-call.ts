@@ -5,7 +5,7 @@ import type { Admitted } from "./grpc-admission.ts";
 type Call = ServerInterceptingCallInterface;
 type Listener = Parameters<Call["start"]>[0];
 
-/** A message, and who sent it. It is unpacked by the outermost layer of the handlers. */
+/** A message and its sender. The outermost layer of the handlers unpacks it. */
 export class SentMessage {
   readonly message: unknown;
   readonly admitted: Admitted | undefined;
@@ -25,8 +25,8 @@ export interface GateOptions {
 }
 
 /**
- * A call that its handler hears of when the gate opens. It passes all else on by itself, since the queues and closures of the class that it extends cost more than
- * what is done here: nothing waits behind the gate, because a call's messages are read only when its handler asks for them.
+ * A call that reaches its handler when the gate opens. Nothing needs a queue at the gate, because messages are read only when the handler asks for them. So this class
+ * overrides the methods of its base class, whose queues and closures cost more than the gate itself.
  */
 export class GatedCall extends ServerInterceptingCall {
   readonly #call: Call;

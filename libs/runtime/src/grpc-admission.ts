@@ -14,20 +14,20 @@ import { tlsPeerOf } from "./tls-peer.ts";
 import type { TlsPeer } from "./tls-peer.ts";
 import { ReceiveBudget, addressLimits, knownLimits, noLimits, unknownLimits } from "./receive-budget.ts";
 
-/** Who was let in; what a server knows more of them reaches its middleware as `AdmittedContext`. */
+/** The admitted caller. Middleware gets it, with further fields of the server, as `AdmittedContext`. */
 export interface Admitted {
-  /** What they hold of this process is counted by it. */
+  /** Key by which the caller's bytes and calls are counted. */
   readonly user: string;
 }
 
 /**
- * Looks at a call's headers before any byte of its message is read. Answers who calls, or undefined where the method is open to anybody. Throws an
- * AppError to refuse the call.
+ * Checks a call's headers before any byte of its message is read. Returns the caller, or undefined if the method is open to everyone. Throws an AppError to refuse the
+ * call.
  */
 export type Admit<A extends Admitted = Admitted> = (
   path: string,
   authorization: string,
-  /** Who has connected, by certificate. */
+  /** The peer of the connection, by its certificate. */
   peerOf: () => TlsPeer | undefined,
 ) => Promise<A | undefined> | A | undefined;
 
@@ -36,15 +36,15 @@ export const unknownMessageBytes = 64 * 1024;
 /** After a refusal the client has this long to read the status; then the stream is closed. */
 const lingerMs = 1_000;
 
-/** Metadata in which handlers find the caller's name; what the client itself sent under it is removed. */
+/** Metadata key of the caller's name. A value that the client sent is removed. */
 export const callerKey = "berth-caller";
 
 export interface AdmissionOptions {
-  /** Whether people call this server: then each caller is limited. Services of one cluster trust each other. */
+  /** Whether users call this server. Then each caller is limited; services of one cluster trust each other. */
   readonly boundsCallers?: boolean;
-  /** Whether handlers find the caller's name, as `admit` answered it, in the call's metadata under `callerKey`. */
+  /** Whether the caller's name, as returned by `admit`, is added to the call's metadata as `callerKey`. */
   readonly namesCaller?: boolean;
-  /** How many connections one address may have; unlimited if undefined. */
+  /** Most connections per address; unlimited if undefined. */
   readonly connectionsPerAddress?: number;
   /** For tests: how long a message may take to arrive. */
   readonly messageMs?: number;

@@ -16,15 +16,15 @@ import { readableRequest } from "./unreadable-message.ts";
 
 export interface CallMiddlewareOptions {
   readonly logger: Logger;
-  /** The longest that a unary call may take; streams have no limit. */
+  /** Deadline of a unary call; streams have none. */
   readonly deadlineMs: number;
   /** Aborted when the server stops: ends streams, which may otherwise never end. */
   readonly draining: AbortSignal;
 }
 
-/** What middleware and handlers find in the context of a call. */
+/** Fields that middleware and handlers find in the context of a call. */
 export interface AdmittedContext<A extends Admitted = Admitted> {
-  /** Whom the admission let in; undefined where it is open to anybody, and where the request is a stream. */
+  /** The admitted caller; undefined if the method is open to everyone, or if the request is a stream. */
   readonly admitted: A | undefined;
 }
 
@@ -70,7 +70,7 @@ export function callMiddleware(options: CallMiddlewareOptions): ServerMiddleware
   };
 }
 
-/** One signal for all that may end a call. Plain listeners: `AbortSignal.any` costs several times as much a call. */
+/** One signal for everything that may end a call. It uses plain listeners, because `AbortSignal.any` costs several times as much per call. */
 class CallStop implements Due {
   readonly #controller = new AbortController();
   readonly #deadlines: Deadlines | undefined;
@@ -129,7 +129,7 @@ async function* within<T, R>(scope: Context, steps: AsyncGenerator<T, R, undefin
 function toStatus(thrown: unknown, context: CallContext, stop: CallStop, path: string, logger: Logger): unknown {
   const cause = stop.cause && (isAbort(thrown) || thrown === stop.cause) ? stop.cause : thrown;
   if (cause instanceof ServerError) return cause;
-  // The client has gone and reads no status. A cancelled call is not an error of the server.
+  // The client cancelled and reads no status. That is no error of the server.
   if (context.signal.aborted && isAbort(cause)) return cause;
   const error = AppError.from(cause);
   if (error.code !== "internal") {

@@ -10,7 +10,7 @@ import type { Closing } from "./closing.ts";
 import { retry } from "./retry.ts";
 import { inject, isTracing, withSpan } from "./telemetry.ts";
 
-/** A channel to `addresses`, see `openChannel`; closed with the rest. */
+/** A channel to `addresses` (see `openChannel`), closed by `closing`. */
 export function grpcChannel(
   addresses: string,
   options: { readonly closing: Closing; readonly credentials?: ChannelCredentials; readonly serverName?: string },
@@ -23,28 +23,28 @@ export function grpcChannel(
 export interface GrpcClientOptions {
   /** Name of the service, for error messages: `storage`. */
   readonly service: string;
-  /** The whole `authorization` value, or what gives the one of now. */
+  /** The whole `authorization` value, or a function that returns the current one. */
   readonly authorization?: string | (() => string | undefined) | undefined;
   /**
    * Methods that are safe to send twice; true: all. They are retried on `unavailable` until the deadline. With several addresses a try ends after a third of
    * the deadline, and the next one goes to another copy.
    */
   readonly idempotent?: true | readonly string[];
-  /** For unary calls that say none. */
+  /** Default deadline of unary calls. */
   readonly deadlineMs?: number;
 }
 
-/** What a call may say of its own. */
+/** Options of one call. */
 export interface CallExtras {
-  /** For unary calls, retries included. */
+  /** Deadline of a unary call, with its retries. */
   readonly deadlineMs?: number;
 }
 
 export type GrpcClient<D extends ServiceDefinition> = Client<D, CallExtras>;
 
 /**
- * A client whose calls fail with AppError only: that of the server where it sent one; `unavailable` PEER_UNAVAILABLE or
- * DEADLINE_EXCEEDED where none came, and then the outcome is not known. An abort throws the signal's reason.
+ * A client whose calls fail only with AppErrors. If the server answered, it is the server's error. Without an answer it is `unavailable` PEER_UNAVAILABLE or
+ * DEADLINE_EXCEEDED, and the call may or may not have been carried out. An abort throws the signal's reason.
  */
 export function grpcClient<D extends ServiceDefinition>(
   definition: D,
@@ -73,7 +73,7 @@ function clientMiddleware(
 
   async function unary<Q, R>(call: Unary<Q, R>, options: CallOptions, deadlineMs: number): Promise<R> {
     const stop = new AbortController();
-    // Made when it is needed: an error with its stack is a thirtieth of what a call costs.
+    // Created only when needed, because an error with its stack costs a thirtieth of a call.
     const late = (): AppError => deadlineExceeded(service, { limitMs: deadlineMs, metadata: { service } });
     const onAbort = (): void => stop.abort(options.signal?.reason);
     options.signal?.addEventListener("abort", onAbort);
@@ -82,7 +82,7 @@ function clientMiddleware(
     const timer = setTimeout(() => stop.abort(late()), deadlineMs);
     const once = async (signal: AbortSignal): Promise<R> => {
       const metadata = metadataOf(options.metadata);
-      // nice-grpc knows no deadlines; this is the header by which the server learns of ours.
+      // nice-grpc has no deadlines. This header tells the server ours.
       metadata.set("grpc-timeout", `${Math.min(99_999_999, Math.max(1, Math.ceil(endsAt - performance.now())))}m`);
       const trailer = new Trailer(options);
       try {
@@ -130,12 +130,12 @@ function clientMiddleware(
 
 type Unary<Q, R> = Extract<ClientMiddlewareCall<Q, R>, { requestStream: false; responseStream: false }>;
 
-/** A call of our own is retried only where its answer is lost or its server away: what it refuses stays refused. */
+/** Retries a call only if its answer was lost or its server is away. A refusal is final. */
 async function retryUntil<R>(once: () => Promise<R>, endsAt: number, signal: AbortSignal): Promise<R> {
   return retry(once, { signal, forMs: endsAt - performance.now(), baseMs: 30, maxMs: 1_000 });
 }
 
-/** One try of several: a copy that does not answer must not use up the time of those that would. */
+/** Timeout of one try, so that a copy that does not answer leaves time for the others. */
 async function within<R>(
   ms: number,
   once: (signal: AbortSignal) => Promise<R>,
@@ -162,7 +162,7 @@ async function complete<R>(steps: AsyncGenerator<never, R, undefined>): Promise<
   return step.value;
 }
 
-/** Keeps the details that come in the trailer, since nice-grpc's error carries only code and text. */
+/** Keeps the details from the trailer, because nice-grpc's error has only code and text. */
 class Trailer {
   #metadata: Metadata | undefined;
   readonly on: (metadata: Metadata) => void;

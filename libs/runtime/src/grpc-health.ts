@@ -26,7 +26,7 @@ export const healthService = {
   watch: { path: "/grpc.health.v1.Health/Watch", requestStream: false, responseStream: true, ...codecs },
 } as const satisfies ServiceDefinition;
 
-/** Whether a server takes calls, for `Check` and `Watch`. Services are named by full name, or "" for all. */
+/** Health of a server, for `Check` and `Watch`. Services have their full names; "" means all. */
 export class Health {
   #status: HealthAnswer["status"] = "not-serving";
   #changed = Promise.withResolvers<void>();

@@ -19,7 +19,7 @@ import { keepUnreadable } from "./unreadable-message.ts";
 export type { ServiceImplementation } from "nice-grpc";
 export type { CallContext, ServerMiddleware } from "nice-grpc-common";
 
-/** A service and what answers it, of matching types; made by `bindService`. */
+/** A service and its implementation, of matching types; made by `bindService`. */
 export interface BoundService {
   readonly definition: ServiceDefinition;
   readonly implementation: unknown;
@@ -38,9 +38,9 @@ export interface GrpcServerOptions<A extends Admitted = Admitted> {
   /** `127.0.0.1:0`, or `unix:/path`; a stale socket file is removed. */
   readonly address: string;
   readonly services: readonly BoundService[];
-  /** Who may call what, by the headers alone. No message of anybody else is read. */
+  /** Decides by the headers who may call what. Messages of refused callers are not read. */
   readonly admit: Admit<A>;
-  /** TLS; without them plain text, which is for this machine alone. */
+  /** TLS credentials; without them the server uses plain text, which is only for this machine. */
   readonly credentials?: ServerCredentials;
   /** Invoked in this order, inside the mapping of errors; an AppError refuses the call. */
   readonly middleware?: readonly ServerMiddleware<object, AdmittedContext<A>>[];
@@ -50,31 +50,31 @@ export interface GrpcServerOptions<A extends Admitted = Admitted> {
   readonly drainMs?: number;
   /** Limit of a unary call, whatever deadline its client set. */
   readonly deadlineMs?: number;
-  /** What callers may hold of this process. */
+  /** Limits of callers. */
   readonly limits?: AdmissionOptions;
   /** Start as NOT_SERVING; the service says `setServing(true)` itself. */
   readonly notReadyYet?: boolean;
 }
 
 export interface GrpcServer {
-  /** With the port that it got. */
+  /** The bound address, with the port that the system chose. */
   readonly address: string;
   readonly serving: boolean;
-  /** What `grpc.health.v1` says. */
+  /** The state that `grpc.health.v1` reports. */
   setServing(serving: boolean): void;
 }
 
-/** HTTP/2 streams per connection. More than one caller may open, because a client above this limit waits silently instead of getting an error. */
+/** HTTP/2 streams per connection. More than the limit per caller, because a client above this one waits silently instead of getting an error. */
 const streamsPerConnection = 20_000;
 
-/** Far less than what is left of a certificate when it is renewed. */
+/** Much shorter than the rest of a certificate's life at its renewal. */
 const connectionAgeMs = 3_600_000;
 
 const descriptors = new URL("../../contracts/src/gen/descriptors.binpb", import.meta.url);
 
 /**
- * Serves gRPC with health, reflection, deadlines, metrics, spans and our errors. Closing it says NOT_SERVING, ends
- * streams with `unavailable` SERVER_STOPPING, waits for calls up to `drainMs`, then cuts them.
+ * Serves gRPC with health, reflection, deadlines, metrics, spans and AppErrors. Closing it first reports NOT_SERVING and ends streams with `unavailable`
+ * SERVER_STOPPING, then waits up to `drainMs` for open calls, then cuts them.
  */
 export async function serveGrpc<A extends Admitted>(options: GrpcServerOptions<A>): Promise<GrpcServer> {
   const { services, logger, drainMs = 5_000, deadlineMs = 60_000 } = options;
@@ -89,15 +89,15 @@ export async function serveGrpc<A extends Admitted>(options: GrpcServerOptions<A
     // Limits how long a client that vanished keeps its streams open.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
-    // A connection without calls is closed, and made again by the client's next call.
+    // Closes a connection without calls; the client's next call opens a new one.
     "grpc.max_connection_idle_ms": 300_000,
-    // New calls come on a new connection now and then, with the certificate that its client has by then. Open calls stay.
+    // Makes clients reconnect from time to time, with the certificate that they have then. Open calls stay.
     ...(options.credentials ? { "grpc.max_connection_age_ms": connectionAgeMs } : {}),
-    // Of services each has one connection, with a stream for each watch that people have open.
+    // A service has one connection, with one stream per watch of a user.
     ...(options.limits?.boundsCallers ? { "grpc.max_concurrent_streams": streamsPerConnection } : {}),
     interceptors: [admission(options.admit, options.limits)],
   } as ServerOptions).use(callMiddleware({ logger, deadlineMs, draining: draining.signal }));
-  for (const each of options.middleware ?? []) server = server.use(each as ServerMiddleware<object, AdmittedContext>); // what `admit` gave is an A
+  for (const each of options.middleware ?? []) server = server.use(each as ServerMiddleware<object, AdmittedContext>); // `admit` returned an A
   for (const { definition, implementation } of services)
     server.add(keepUnreadable(definition), implementation as ServiceImplementation<ServiceDefinition>);
   server.add(healthService, health.implementation);
@@ -136,7 +136,7 @@ export async function serveGrpc<A extends Admitted>(options: GrpcServerOptions<A
   };
 }
 
-/** `/berth.api.v1.TaskService/GetTask` is of `berth.api.v1.TaskService`. */
+/** Service of a method's path: `berth.api.v1.TaskService` for `/berth.api.v1.TaskService/GetTask`. */
 function serviceName(definition: ServiceDefinition): string {
   const method = Object.values(definition)[0];
   if (!method) throw new Error("a service without methods");

@@ -2,7 +2,7 @@ import { closeSync, futimesSync, openSync } from "node:fs";
 
 const everyMs = 1_000;
 
-/** Touches a file now and every second, while the event loop has its turn; the returned function ends it. A file that cannot be touched ends nothing. */
+/** Touches a file now and every second, as long as the event loop runs. Call the result to stop. Errors are ignored. */
 export function keepBeating(path: string): () => void {
   let file: number | undefined;
   const beat = (): void => {
@@ -11,7 +11,7 @@ export function keepBeating(path: string): () => void {
       const now = Date.now() / 1000;
       futimesSync(file, now, now);
     } catch {
-      // the disk is full or the file is gone: the supervisor sees a heartbeat that stopped
+      // The disk is full or the file is missing. The supervisor notices that the heartbeat stopped.
     }
   };
   beat();

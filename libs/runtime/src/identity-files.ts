@@ -11,20 +11,20 @@ import type { Logger } from "./logger.ts";
 
 /** In an identity's directory: key, certificate and the authority's certificate in one file, so that a renewal replaces them together. */
 export const identityFile = (dir: string): string => join(dir, "identity.pem");
-/** In an identity's directory: whom it trusts. */
+/** In an identity's directory: certificate of the cluster's authority. */
 export const authorityFile = (dir: string): string => join(dir, "ca.pem");
-/** In an identity's directory: who it is on the bus. */
+/** In an identity's directory: credentials on the bus. */
 export const busCredentialsFile = (dir: string): string => join(dir, "bus.creds");
 
-/** How often the files are looked at, in milliseconds. */
+/** How often the files are checked for changes, in milliseconds. */
 const lookEveryMs = 2_000;
-/** From here on the log warns. */
+/** Rest of a certificate's life from which on the log warns. */
 const warnBeforeMs = 14 * 86_400_000;
 const warnEveryMs = 3_600_000;
 
 type CertificateProvider = experimental.CertificateProvider;
 
-/** An identity as it is in its files now. */
+/** An identity, as read from its files last. */
 export interface IdentityFiles extends CertificateProvider {
   readonly identity: Identity;
   /** Of the certificate that is in use. */
@@ -57,7 +57,7 @@ export function openIdentity(
 
   const warnOfEnd = (): void => {
     const leftMs = now.notAfter.getTime() - Date.now();
-    const isAgent = now.identity.role === "agent"; // renews by itself, and its life is shorter than this
+    const isAgent = now.identity.role === "agent"; // an agent renews its certificate itself, and its whole life is shorter than `warnBeforeMs`
     if (isAgent || leftMs > warnBeforeMs || performance.now() - warnedMs < warnEveryMs) return;
     warnedMs = performance.now();
     logger.warn("the certificate of this service ends soon; renew it with: berth init --renew", {
@@ -100,7 +100,7 @@ export function openIdentity(
     },
     addCaCertificateListener(listener) {
       caListeners.add(listener);
-      process.nextTick(() => listener({ caCertificate: now.ca })); // grpc-js is ready for it only then
+      process.nextTick(() => listener({ caCertificate: now.ca })); // not earlier: grpc-js is not ready for it yet
     },
     removeCaCertificateListener: (listener) => void caListeners.delete(listener),
     addIdentityCertificateListener(listener) {
@@ -119,7 +119,7 @@ function load(dir: string): Loaded {
     if (exposed !== undefined) throw badIdentity(dir, exposed);
     const pem = readFileSync(path);
     const ca = readFileSync(authorityFile(dir));
-    createSecureContext({ key: pem, cert: pem, ca }); // throws where key and certificate do not belong together
+    createSecureContext({ key: pem, cert: pem, ca }); // throws if key and certificate do not match
     const text = pem.toString("latin1");
     const leaf = new X509Certificate(text.slice(text.indexOf("-----BEGIN CERTIFICATE-----")));
     const identity = identityIn(leaf.subjectAltName);
@@ -136,7 +136,7 @@ function load(dir: string): Loaded {
 const badIdentity = (dir: string, what: string): AppError =>
   new AppError("invalid", "BAD_IDENTITY", `the identity in ${dir}: ${what}`, { metadata: { path: dir } });
 
-/** Changes with the files: they are replaced by rename, so a new one has another inode. */
+/** A text that changes with the files. They are replaced by rename, so a new file has another inode. */
 const stampOf = (dir: string): string =>
   [identityFile(dir), authorityFile(dir)]
     .map((path) => statSync(path, { throwIfNoEntry: false }))

@@ -6,8 +6,8 @@ import type { BoundService, ServiceImplementation } from "./grpc-server.ts";
 type Method = (request: unknown, context: unknown) => unknown;
 
 /**
- * A service that is served before what it needs is there. As long as `given` answers nothing, each call is refused with `unavailable` NOT_READY, which callers
- * try again.
+ * A service that is served before its implementation exists. As long as `given` returns undefined, each call is refused with `unavailable` NOT_READY, which callers
+ * retry.
  */
 export function lateService<D extends ServiceDefinition>(
   definition: D,

@@ -1,7 +1,7 @@
 import { AppError } from "@berth/core";
 import { backoffMs } from "./retry.ts";
 
-/** What storage says of a lease. */
+/** Storage's answer about a lease. */
 export interface LeaseAnswer {
   readonly held: boolean;
   /** Grows with each new holder. */
@@ -10,19 +10,19 @@ export interface LeaseAnswer {
 }
 
 export interface LeaseKeeperOptions {
-  /** Takes or renews the lease; storage counts its life from when it decides, by its own clock. */
+  /** Takes or renews the lease. Storage counts its life by its own clock, from its decision. */
   acquire(ttlMs: number, signal: AbortSignal): Promise<LeaseAnswer>;
   /** Life of the lease in milliseconds; renewed at a third of it. */
   readonly ttlMs: number;
-  /** Milliseconds of a monotonic clock. */
+  /** A monotonic clock in milliseconds. */
   monotonic(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   readonly random: () => number;
-  /** Told of the first failure of a row. */
+  /** Called at the first of several failures in a row. */
   readonly onError?: (error: AppError) => void;
 }
 
-/** Whoever waits asks this often within a life: what a takeover costs beyond the life that is left. */
+/** Requests of a waiting process per life of a lease. The pause between them delays a takeover. */
 const renewalsPerLease = 8;
 
 /**
@@ -42,7 +42,7 @@ export class LeaseKeeper {
     return this.#options.monotonic() < this.#untilMs;
   }
 
-  /** Asks until it is held; resolves with its term. Throws only when aborted. */
+  /** Asks until this process holds the lease; resolves with its term. Rejects only when aborted. */
   async wait(signal: AbortSignal): Promise<number> {
     for (;;) {
       const answer = await this.#ask(signal);
@@ -51,7 +51,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Renews the lease of that term. Resolves with why it is over: another holds it, or its term changed. Throws only when aborted. */
+  /** Renews the lease of that term. Resolves with the reason of its end: another process holds it, or its term changed. Rejects only when aborted. */
   async keep(term: number, signal: AbortSignal): Promise<string> {
     await this.#options.sleep(this.#options.ttlMs / 3, signal);
     for (;;) {
@@ -67,7 +67,7 @@ export class LeaseKeeper {
     for (;;) await this.keep(await this.wait(signal), signal);
   }
 
-  /** Undefined where no answer came. */
+  /** Undefined without an answer. */
   async #ask(signal: AbortSignal): Promise<LeaseAnswer | undefined> {
     const { acquire, ttlMs, monotonic, onError } = this.#options;
     signal.throwIfAborted();
@@ -84,7 +84,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Asked again soon: another copy of storage may answer before the lease ends. */
+  /** Pause after a failure. It is short, because another copy of storage may answer before the lease ends. */
   #failureMs(): number {
     const { ttlMs, random } = this.#options;
     return backoffMs(this.#failures, random, { baseMs: ttlMs / 40, maxMs: ttlMs / 3 });

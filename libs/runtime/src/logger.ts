@@ -4,7 +4,7 @@ import { pino } from "pino";
 import type { DestinationStream, Logger as Pino } from "pino";
 import { prettyLog } from "./pretty-log.ts";
 
-/** What a line is about. A field named `error` is written with its stack and causes. */
+/** Fields of a line. A field named `error` is written with its stack and causes. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Passed as an argument, with the fields of its subject bound (`taskId`, `hostId`). */
@@ -19,7 +19,7 @@ export interface Logger {
 export interface LoggerOptions {
   readonly service: string;
   readonly level?: "debug" | "info" | "warn" | "error";
-  /** File descriptor: 1 for stdout, 2 for stderr (the default, so that stdout stays a program's own). */
+  /** File descriptor: 1 for stdout, 2 for stderr (the default, so that stdout is only for a program's output). */
   readonly fd?: number;
   /** `json` for programs, `pretty` for people; `auto` is pretty where `fd` is a terminal. */
   readonly format?: LogFormat;

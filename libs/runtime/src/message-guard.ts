@@ -6,16 +6,16 @@ import type { CallBudget } from "./receive-budget.ts";
 /** Time limit of a message, plus one second per `slowestBytesPerSecond` of its length. */
 export const messageMs = 10_000;
 const slowestBytesPerSecond = 128 * 1024;
-/** One byte of flags, four of length, before each message of gRPC. */
+/** Before each message gRPC sends one byte of flags and four bytes of length. */
 const headerBytes = 5;
 
 export interface GuardOptions {
   readonly budget: CallBudget;
-  /** The largest message. */
+  /** Size limit of a message. */
   readonly mostBytes: number;
   /** Whether a message must follow the headers immediately, as in a unary call. */
   readonly expected: boolean;
-  /** When a message of no length is late. What a larger one has more is looked at each time that this is over. */
+  /** Deadline of an empty message. At its end the longer deadline of a larger message is checked, and this one restarted. */
   readonly deadlines: Deadlines;
   /** Called at most once, with `invalid` MESSAGE_TOO_LARGE, `unavailable` MESSAGE_LATE, or the budget's error. */
   readonly onFault: (error: AppError) => void;
@@ -28,21 +28,21 @@ export class MessageGuard implements Due {
   /** The bytes of a header that has arrived only partly. */
   #header: number[] = [];
   #missing = 0;
-  /** When the message under way is late by its length. */
+  /** Deadline of the arriving message, by its length. */
   #lateAt = 0;
 
   constructor(stream: ServerHttp2Stream, options: GuardOptions) {
     this.#stream = stream;
     this.#options = options;
-    // Before grpc-js, which would keep what comes until the message is whole.
+    // Listens before grpc-js does, because grpc-js would buffer the message until it is complete.
     stream.prependListener("data", this.#onData);
     stream.once("close", this.#end);
     if (options.expected) options.deadlines.start(this);
   }
 
   onDue(): void {
-    if (this.#stream.readableEnded) return; // nothing more comes; what is cut off is grpc-js's to refuse
-    // Timers may be a part of a millisecond early.
+    if (this.#stream.readableEnded) return; // The stream has ended; grpc-js refuses an incomplete message.
+    // Timers may fire a fraction of a millisecond early.
     if (performance.now() < this.#lateAt - 1) return this.#options.deadlines.start(this);
     // `unavailable`, because the client may have been paused: it may send the same message again.
     this.#fail(new AppError("unavailable", "MESSAGE_LATE", "the request did not arrive whole in time; send it again"));

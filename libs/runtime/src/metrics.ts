@@ -4,7 +4,7 @@ import { listenOn } from "./address.ts";
 import type { Closing } from "./closing.ts";
 import type { Logger } from "./logger.ts";
 
-/** A metric may be asked for by several modules and made once. */
+/** Returns an existing metric, because several modules may use one. */
 const once = <M>(name: string, make: () => M): M => (register.getSingleMetric(name) as M | undefined) ?? make();
 
 /** Counts up. Names end in `_total`. */
@@ -14,7 +14,7 @@ export const counter = <L extends string = never>(
   labelNames: readonly L[] = [],
 ): Counter<L> => once(name, () => new Counter({ name, help, labelNames }));
 
-/** A value of now; `collect` is asked at each scrape. */
+/** A current value; `collect` is called at each scrape. */
 export const gauge = (name: string, help: string, collect: () => number): Gauge =>
   once(
     name,
@@ -61,7 +61,7 @@ export async function serveMetrics({
   logger,
   healthy = () => true,
 }: MetricsOptions): Promise<string> {
-  // At its default of 10 ms the watch on the event loop alone wakes each idle process a hundred times a second.
+  // The default of 10 ms would wake each idle process a hundred times per second.
   if (!register.getSingleMetric("process_cpu_seconds_total"))
     collectDefaultMetrics({ eventLoopMonitoringPrecision: 500 });
   const server = createServer(async (request, response) => {

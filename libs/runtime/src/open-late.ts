@@ -15,7 +15,7 @@ export interface OpenLateOptions<T> {
 }
 
 /**
- * Opens a database that may be away at the start. Resolves after the first try. If that failed with `unavailable`, retries continue in `running`, which settles
+ * Opens a database that may be unreachable at the start. Resolves after the first try. If that failed with `unavailable`, retries continue in `running`, which settles
  * as `opened` does. Throws any other error of the first try.
  */
 export async function openLate<T>(options: OpenLateOptions<T>): Promise<{ readonly running: Promise<unknown> }> {

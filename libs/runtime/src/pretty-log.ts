@@ -1,4 +1,4 @@
-/** Fields that have a place of their own in a line. */
+/** Fields with a fixed place in a line. */
 const placed = new Set(["time", "level", "service", "message", "error"]);
 const colors: Readonly<Record<string, string>> = { error: "31", warn: "33", debug: "2" };
 
@@ -8,7 +8,7 @@ export function prettyLog(json: string, color: boolean): string {
   try {
     line = JSON.parse(json) as typeof line;
   } catch {
-    return json; // what is no line of ours stays as it is
+    return json; // not a line of Berth's log: unchanged
   }
   const text = (name: string): string => (typeof line[name] === "string" ? line[name] : "");
   const level = text("level");
@@ -40,13 +40,13 @@ function stackOf(error: unknown): string[] {
   );
 }
 
-/** Quoted where it has spaces or would be read as something else. */
+/** Quotes a value that has spaces or would be misread. */
 function plain(value: unknown): string {
   if (typeof value !== "string") return printable(JSON.stringify(value) ?? "");
   return /^[\w./:@+-]+$/.test(value) ? value : printable(JSON.stringify(value));
 }
 
-/** What a terminal would act on becomes an escape: names and messages may be anybody's. */
+/** Escapes control characters, because names and messages may come from any user. */
 const printable = (text: string): string =>
   text.replaceAll(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,

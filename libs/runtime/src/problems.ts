@@ -4,7 +4,7 @@ import { bindService } from "./grpc-server.ts";
 import type { BoundService } from "./grpc-server.ts";
 
 /**
- * The service's own work that fails at present, for `berth status`. The service may still answer calls. `set` and `clear` may be called any number of times.
+ * The service's own current failures, for `berth status`. The service may still answer calls. `set` and `clear` may be called any number of times.
  */
 export class Problems {
   readonly #now: () => Date;
@@ -19,18 +19,18 @@ export class Problems {
     this.#known.set(code, { code, message, sinceTime: this.#known.get(code)?.sinceTime ?? this.#now() });
   }
 
-  /** That went well. */
+  /** Withdraws the failure. */
   clear(code: string): void {
     this.#known.delete(code);
   }
 
-  /** The oldest first. */
+  /** Sorted by start, the oldest first. */
   list(): Problem[] {
     return [...this.#known.values()];
   }
 }
 
-/** Lets other services ask for them, and for what this copy does at present beside answering. */
+/** A gRPC service with this copy's problems and its current activities. */
 export const problemService = (problems: Problems, activity: () => string = () => ""): BoundService =>
   bindService<HealthServiceService>(definition, {
     listProblems: async () => ({ problems: problems.list(), activity: activity() }),

@@ -44,7 +44,7 @@ export interface CallBudget {
   release(): void;
 }
 
-/** What each caller holds of this process. An entry is removed with the caller's last call, so there are never more entries than calls. */
+/** Bytes and calls per caller. An entry is removed with the caller's last call, so there are never more entries than calls. */
 export class ReceiveBudget {
   readonly #limits: BudgetLimits;
   readonly #callers = new Map<string, Held>();
@@ -70,7 +70,7 @@ export class ReceiveBudget {
     return new OpenCall(this, caller, held, beside);
   }
 
-  /** Called by the call that it is of. */
+  /** To be called by a CallBudget only. */
   take(caller: string, held: Held, more: number): void {
     if (held.bytes + more > this.#limits.bytesPerCaller || this.#bytes + more > this.#limits.bytes)
       throw new AppError("quota", "TOO_MANY_BYTES", `${caller} is sending too much at once; send less in parallel`);
@@ -78,7 +78,7 @@ export class ReceiveBudget {
     this.#bytes += more;
   }
 
-  /** Called by the call that it is of, once. */
+  /** To be called by a CallBudget only, once. */
   giveBack(caller: string, held: Held, bytes: number): void {
     held.bytes -= bytes;
     this.#bytes -= bytes;

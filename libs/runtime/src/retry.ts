@@ -16,14 +16,14 @@ const retryable: Readonly<Record<ErrorCode, boolean>> = {
 
 export interface RetryOptions {
   readonly signal?: AbortSignal;
-  /** The most calls, the first included; no limit without it. */
+  /** Most calls, with the first one; unlimited if undefined. */
   readonly attempts?: number;
   /** No further try starts after this time. */
   readonly forMs?: number;
   readonly baseMs?: number;
   readonly maxMs?: number;
   readonly random?: () => number;
-  /** Told before each wait. */
+  /** Called before each pause. */
   readonly onRetry?: (error: AppError, waitMs: number) => void;
 }
 
@@ -59,7 +59,7 @@ export function backoffMs(
   return Math.min(maxMs, baseMs * 2 ** Math.min(attempt - 1, 30)) * (0.5 + random() / 2);
 }
 
-/** Waits; aborted, it throws the signal's reason. */
+/** Waits. If aborted, rejects with the signal's reason. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

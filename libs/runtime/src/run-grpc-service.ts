@@ -12,7 +12,7 @@ import { startTelemetry } from "./telemetry.ts";
 import { openTrust } from "./trust.ts";
 import type { Trust, TrustKeys } from "./trust.ts";
 
-/** What the keys of `serverKeys` give. */
+/** Values of the keys in `serverKeys`. */
 export interface GrpcServiceConfig extends TrustKeys {
   readonly logLevel: NonNullable<LoggerOptions["level"]>;
   readonly logFormat: LogFormat;
@@ -30,12 +30,12 @@ export interface GrpcServiceContext<C> extends ServiceContext {
   nowReady(): void;
 }
 
-/** What a service serves and does. */
+/** What a service serves, and its background work. */
 export interface GrpcServiceParts<A extends Admitted = Admitted> extends Pick<
   GrpcServerOptions<A>,
   "services" | "notReadyYet"
 > {
-  /** Who may call. Without it: the cluster's own processes. */
+  /** Decides who may call; default: the cluster's own processes. */
   readonly door?: Pick<GrpcServerOptions<A>, "admit" | "credentials" | "limits" | "middleware">;
   /** Called once the server listens. The process ends when this work ends. */
   run?(): Promise<unknown>;

@@ -12,9 +12,9 @@ export interface ServiceContext {
   readonly signal: AbortSignal;
 }
 
-/** What a service says once it is ready. */
+/** Result of a service's start. */
 export interface StartedService {
-  /** Where it listens, by name: `{ grpc: "127.0.0.1:4711" }`. */
+  /** Its addresses by name: `{ grpc: "127.0.0.1:4711" }`. */
   readonly addresses?: Readonly<Record<string, string>>;
   /** Work that lasts until the stop. If it ends or fails earlier, the process exits with code 1. */
   readonly running?: Promise<unknown>;
@@ -35,7 +35,7 @@ export interface RunServiceOptions {
  */
 export async function runService({ name, start, closeMs = 10_000 }: RunServiceOptions): Promise<never> {
   process.umask(0o077); // files of a service are private to its user, unless its code says otherwise
-  // Before the settings are read, because it also says what is wrong with them.
+  // Made before the settings are read, because it also logs what is wrong with them.
   const format =
     process.env["BERTH_LOG_FORMAT"] === "json"
       ? "json"
@@ -106,7 +106,7 @@ const operatorReasons: readonly string[] = ["DATABASE_DAMAGED", "DATABASE_REFUSE
 
 const needsOperator = (error: unknown): boolean => error instanceof AppError && operatorReasons.includes(error.reason);
 
-/** Renamed into place, so that no reader sees half of it. */
+/** Writes a draft and renames it, so that no reader sees half of it. */
 function writeReady(path: string, content: object): void {
   const part = `${path}.${process.pid}.part`;
   writeFileSync(part, `${JSON.stringify(content)}\n`, { mode: 0o600 });

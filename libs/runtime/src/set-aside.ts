@@ -36,7 +36,7 @@ export class SetAside {
     this.#problems.set("RECORDS_SET_ASIDE", `left out: ${some}${more}; the last because ${message}`);
   }
 
-  /** The view is read anew. */
+  /** To be called when the view is read from its beginning. */
   clear(): void {
     this.#ids.clear();
     this.#problems.clear("RECORDS_SET_ASIDE");

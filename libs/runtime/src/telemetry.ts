@@ -43,7 +43,7 @@ export async function startTelemetry(options: {
   on = true;
   options.closing.add(async () => {
     on = false;
-    await provider.shutdown().catch(() => {}); // a receiver that is away must not make a clean stop fail
+    await provider.shutdown().catch(() => {}); // an unreachable receiver must not make a clean stop fail
     trace.disable();
     context.disable();
   });
@@ -57,7 +57,7 @@ export function traceparent(): string | undefined {
   return span && `00-${span.traceId}-${span.spanId}-0${span.traceFlags & TraceFlags.SAMPLED}`;
 }
 
-/** Writes the active span into what goes out: gRPC metadata, NATS headers. */
+/** Writes the active span into outgoing gRPC metadata or NATS headers. */
 export function inject(carrier: { set(key: string, value: string): unknown }): void {
   const value = on ? traceparent() : undefined;
   if (value) carrier.set("traceparent", value);

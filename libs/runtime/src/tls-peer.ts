@@ -32,7 +32,7 @@ export function tlsPeerOf(session: ServerHttp2Session | undefined): TlsPeer | un
     known.set(session, peer);
   }
   if (peer === "nobody") return undefined;
-  // The client has a renewed certificate by now, which it shows on a new connection.
+  // By now the client has a renewed certificate, which it uses on a new connection.
   if (peer.notAfter.getTime() < Date.now()) session.close();
   return peer;
 }

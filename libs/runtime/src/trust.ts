@@ -18,21 +18,21 @@ export interface TrustKeys {
 export interface Trust {
   /** Undefined if the processes share one secret. */
   readonly identity: Identity | undefined;
-  /** Of the certificate that is in use; it changes with the files. */
+  /** Validity of the certificate in use; it changes with the files. */
   readonly validity?: () => { readonly notBefore: Date; readonly notAfter: Date };
   /** Header for calls to other services; undefined if certificates are used. */
   readonly authorization: string | undefined;
-  /** For a channel to a service. */
+  /** Credentials for a channel to a service. */
   to(role: ServiceRole): { readonly credentials?: ChannelCredentials; readonly serverName?: string };
-  /** For a server that only the cluster's own processes call. */
+  /** Credentials of a server that only the cluster's own processes call. */
   readonly door: {
     readonly admit: Admit;
     readonly credentials?: ServerCredentials;
     readonly limits?: { readonly namesCaller: true };
   };
-  /** Who says which hosts are revoked. Until somebody does, no host may call. */
+  /** Sets the source of revoked hosts. Until it is set, no host may call. */
   refuseRevoked(isRevoked: IsRevoked): void;
-  /** For a server that people call. */
+  /** Credentials of a server that users call. */
   readonly publicDoor: { readonly credentials?: ServerCredentials };
 }
 
@@ -90,7 +90,7 @@ function byCertificate(dir: string, { role, closing, logger }: Parameters<typeof
   };
 }
 
-/** Lets in by the table of `serviceAccess`. Names an agent as `agent/HOST`. */
+/** Admits callers by the table `serviceAccess`. Names an agent as `agent/HOST`. */
 export function admitByCertificate(cluster: string, isRevoked: IsRevoked): Admit {
   return (path, _, peerOf) => {
     if (isOpenMethod(path)) return undefined;

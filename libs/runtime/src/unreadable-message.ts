@@ -18,7 +18,7 @@ class UnreadableMessage {
   }
 }
 
-/** The same service, whose handlers get an UnreadableMessage instead of a fault of the library. `readableRequest` stands before them. */
+/** The same service, whose handlers get an UnreadableMessage instead of an error of the library. `readableRequest` runs before them. */
 export function keepUnreadable(definition: ServiceDefinition): ServiceDefinition {
   const kept = Object.entries(definition).map(([name, method]) => {
     const requestDeserialize = (bytes: Buffer): unknown => {
@@ -33,7 +33,7 @@ export function keepUnreadable(definition: ServiceDefinition): ServiceDefinition
   return Object.fromEntries(kept) as ServiceDefinition;
 }
 
-/** The request of a call, or the stream of its messages. Rejects with `invalid` UNREADABLE_MESSAGE, naming the field where it can be found. */
+/** The request of a call, or the stream of its messages. Rejects with `invalid` UNREADABLE_MESSAGE, naming the field if it can be found. */
 export function readableRequest(path: string, request: unknown): unknown {
   if (request instanceof UnreadableMessage) return faultOf(path, request.bytes).then((error) => Promise.reject(error));
   if (request instanceof Object && Symbol.asyncIterator in request)
@@ -59,12 +59,12 @@ async function faultOf(path: string, bytes: Buffer): Promise<AppError> {
 }
 
 interface Fault {
-  /** As the .proto names it. */
+  /** Name in the .proto. */
   readonly field: string;
   readonly rule: string;
 }
 
-/** Finds text that is not UTF-8, or a number that no double holds. Rejects where the bytes are no message at all. */
+/** Finds text that is not UTF-8, or a number that no double can represent. Rejects if the bytes are no message at all. */
 async function findFault(service: string, method: string, bytes: Buffer): Promise<Fault | undefined> {
   const [{ createFileRegistry, fromBinary }, { FileDescriptorSetSchema }] = await Promise.all([
     import("@bufbuild/protobuf"),
@@ -82,7 +82,7 @@ async function findFault(service: string, method: string, bytes: Buffer): Promis
     : { field: number, rule: "must be a whole number from -(2^53 - 1) to 2^53 - 1" };
 }
 
-/** `ScalarType.STRING`, whose module is loaded only where a message was refused. */
+/** `ScalarType.STRING`; its module is loaded only after a refused message. */
 const scalarString = 9;
 
 /** The field whose text is not UTF-8. */
