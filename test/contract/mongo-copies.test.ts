@@ -192,6 +192,20 @@ describe("two stores on one MongoDB", () => {
     expect((await place(b, term, [ids[1]!], "h1")).placementRefusals).toEqual(["HOST_CHANGED"]);
   });
 
+  it("give a host name to one of two agents that ask them at the same moment", async () => {
+    await using database = await mongoDatabase();
+    const [{ store: a }, { store: b }] = [await database.open(), await database.open()];
+    const ask = async (store: TaskStore, id: string, agentId: string) =>
+      (await store.syncHosts({ hosts: [{ ...aHost(id), agentId }], silentHostIds: [], silentAfterMs: 0 })).refused;
+    for (let round = 0; round < 5; round++) {
+      const answers = await Promise.all([ask(a, `twin-${round}`, "first"), ask(b, `twin-${round}`, "second")]);
+      expect(answers.flat()).toEqual([0]);
+      const { hosts } = await a.listHosts();
+      const holder = answers[0].length === 0 ? "first" : "second";
+      expect(hosts.find(({ id }) => id === `twin-${round}`)).toMatchObject({ agentId: holder });
+    }
+  });
+
   it("do not wait for one that was killed within a transaction", async () => {
     await using database = await mongoDatabase();
     const { store } = await database.open();

@@ -86,4 +86,12 @@ export const mongoMutants: readonly Mutant[] = [
     replace: "",
     tests: copies,
   },
+  {
+    name: "host-name-given-twice",
+    what: "two stores give one host name to two agents that ask at the same moment",
+    file: "services/storage/src/adapters/mongo/hosts.ts",
+    find: "new Set(changed.filter(isTaken).map(({ id }) => id));",
+    replace: "new Set(changed.filter((host) => !host && isTaken(host)).map(({ id }) => id));",
+    tests: ["test/contract/mongo-copies.test.ts"],
+  },
 ];
