@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomInt } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "@berth/core";
 import { isToken } from "@berth/contracts";
@@ -10,28 +10,28 @@ import type { BusAccounts, CertificateAuthority } from "@berth/identity";
 import { writeFileWhole } from "./cluster-file.ts";
 
 export interface InitOptions {
-  /** Where everything is written, and read from on each machine: `/etc/berth`. */
+  /** Directory to write to, and the path of each part on its machine: `/etc/berth`. */
   readonly dir: string;
   readonly cluster: string;
   /** `host:port` of each copy, with commas. */
   readonly addresses: Readonly<Record<ServiceRole, string>>;
   /** Parent of the services' data directories. */
   readonly dataDir: string;
-  /** Root of the tasks' files, where hosts share it with storage. */
+  /** Root of the tasks' files, if hosts share it with storage. */
   readonly filesDir?: string | undefined;
   readonly database?: string | undefined;
-  /** More names and addresses by which people reach the gateways. */
+  /** Further names and addresses of the gateways for their users. */
   readonly names: readonly string[];
   readonly admin: { readonly name: string; readonly uid: number };
   readonly now: Date;
 }
 
-/** A service's copy, and what was made for it. */
+/** A copy of a service, and its directory. */
 export interface InitialisedService {
   readonly name: string;
   readonly role: ServiceRole;
   readonly address: string;
-  /** The directory that its machine needs, and no other one. */
+  /** The only directory that its machine needs. */
   readonly dir: string;
 }
 
@@ -42,9 +42,12 @@ export interface InitialisedCluster {
   readonly adminKeyFile: string;
 }
 
+/** Prefix of the directory in which an attempt writes everything first. */
+const draftPrefix = ".init-";
+
 const roles: readonly ServiceRole[] = ["nats", "storage", "auth", "scheduler", "watcher", "gateway"];
 
-/** Ports where an address names none. */
+/** Ports of addresses that name none. */
 export const defaultPorts: Readonly<Record<ServiceRole, number>> = {
   nats: 4222,
   storage: 7001,
@@ -55,8 +58,8 @@ export const defaultPorts: Readonly<Record<ServiceRole, number>> = {
 };
 
 /**
- * Makes a cluster's authority, the accounts of its bus, its first admin, and for each copy of a service a directory with its identity and its settings. It appears
- * as a whole or not at all. Throws `conflict` CLUSTER_EXISTS where there is one in `dir`.
+ * Makes a cluster's authority, the accounts of its bus, its first admin, and for each copy of a service a directory with its identity and its settings. `ca.pem` is
+ * written last; without it an interrupted attempt can be repeated. Throws `conflict` CLUSTER_EXISTS if `dir` has a cluster or a part of one.
  */
 export async function initCluster(options: InitOptions): Promise<InitialisedCluster> {
   const { dir, cluster, now } = options;
@@ -73,7 +76,17 @@ export async function initCluster(options: InitOptions): Promise<InitialisedClus
   const authority = await openAuthority(stored);
   const bus = await openBusAccounts(busKeys);
   const services = servicesOf(options);
-  const part = join(dir, `.init-${process.pid}`);
+  const names = [...services.map(({ name }) => name), "admin"];
+  const drafts = readdirSync(dir).filter((name) => name.startsWith(draftPrefix));
+  const present = names.find((name) => existsSync(join(dir, name)));
+  // On a machine that got only its own directory: auth's has the authority's only key.
+  if (present !== undefined && drafts.length === 0)
+    throw new AppError(
+      "conflict",
+      "CLUSTER_EXISTS",
+      `${join(dir, present)} belongs to a cluster already; choose another directory, or remove it`,
+    );
+  const part = join(dir, `${draftPrefix}${process.pid}`);
   rmSync(part, { recursive: true, force: true });
   for (const service of services) await writeService(part, service, options, { authority, bus });
 
@@ -89,12 +102,14 @@ export async function initCluster(options: InitOptions): Promise<InitialisedClus
     );
   }
   writePrivate(join(part, "admin", "key"), `${key.text}\n`);
-  for (const name of [...services.map((service) => service.name), "admin"]) {
-    rmSync(join(dir, name), { recursive: true, force: true }); // of an attempt that ended before ca.pem was there
+  for (const name of names) {
+    rmSync(join(dir, name), { recursive: true, force: true }); // left by an interrupted attempt
     renameSync(join(part, name), join(dir, name));
   }
-  rmSync(part, { recursive: true });
   writeFileWhole(join(dir, "ca.pem"), stored.certificatePem, 0o644);
+  // Last, because a draft shows that directories without ca.pem are of an interrupted attempt.
+  for (const draft of [...drafts, `${draftPrefix}${process.pid}`])
+    rmSync(join(dir, draft), { recursive: true, force: true });
   return {
     services,
     authorityFile: join(dir, "ca.pem"),
@@ -104,8 +119,8 @@ export async function initCluster(options: InitOptions): Promise<InitialisedClus
 }
 
 /**
- * Makes the certificates of services anew, with the authority in `authDir` (auth's directory), in those directories below `dir` that have an identity. Services
- * take them without a restart, nats-server at SIGHUP. Answers the directories.
+ * Renews the certificates of services in all directories below `dir` that have an identity, with the authority in `authDir` (auth's directory). Services load them
+ * without a restart, nats-server at SIGHUP. Returns the directories.
  */
 export async function renewServices(
   dir: string,
@@ -185,7 +200,7 @@ function settingsOf({ role, name, address, dir }: InitialisedService, options: I
         ...data,
         BERTH_AUTHORITY_DIR: join(dir, "authority"),
         BERTH_FIRST_ADMIN: join(dir, "first-admin.json"),
-        // What a joining host receives.
+        // Sent to each joining host.
         BERTH_STORAGE: addresses.storage,
         BERTH_NATS_URL: addresses.nats,
       };
@@ -210,7 +225,7 @@ function settingsOf({ role, name, address, dir }: InitialisedService, options: I
   }
 }
 
-/** Accounts are replaced over the bus, by auth alone: a host that joins or is revoked needs no change of this file. */
+/** Configuration of nats-server. Only auth changes accounts, over the bus, so a host that joins or is revoked needs no change of this file. */
 const natsConfig = async (
   { address, dir }: InitialisedService,
   bus: BusAccounts,

@@ -28,7 +28,7 @@ export interface JoinedHost {
   readonly expiresAt: Date;
 }
 
-/** What the machine keeps of a token: with the same one it asks with the same keys, whatever became of the first answer. */
+/** Keys of a join. With the same token the machine repeats its request with the same keys, even if the first answer was lost. */
 interface Attempt {
   readonly keyPem: string;
   readonly csrPem: string;
