@@ -37,6 +37,7 @@ export { maxMessageBytes } from "@berth/contracts/channel";
 export { createLogger, silentLogger, type LogFields, type Logger, type LoggerOptions } from "./logger.ts";
 export { counter, gauge, histogram, serveMetrics, type MetricsOptions } from "./metrics.ts";
 export { problemService, Problems } from "./problems.ts";
+export { readableRows } from "./readable-rows.ts";
 export { SetAside } from "./set-aside.ts";
 export { splitOnFailure } from "./split-batch.ts";
 export { backoffMs, isRetryable, retry, sleep, type RetryOptions } from "./retry.ts";

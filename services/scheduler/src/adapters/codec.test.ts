@@ -2,10 +2,11 @@ import { Change, TaskRow } from "@berth/contracts/store";
 import { Dependency_Kind, Host, HostStatus, Outcome, TaskState } from "@berth/contracts/types";
 import { fifoRanking } from "@berth/plugins";
 import { aHostRow, aTaskRow } from "@berth/test-support";
+import { readableRows } from "@berth/runtime";
 import { describe, expect, it } from "vitest";
 import { planCycle, policyWith } from "../domain/cycle.ts";
 import { Queue } from "../domain/queue.ts";
-import { planToWire, rowFromWire, rowsFromWire } from "./codec.ts";
+import { planToWire, rowFromWire } from "./codec.ts";
 
 const throughWire = (change: Change) => rowFromWire(Change.decode(Change.encode(change).finish()));
 
@@ -92,7 +93,7 @@ describe("codec", () => {
     });
     const max = Number.MAX_SAFE_INTEGER;
     const aside: string[] = [];
-    const rows = rowsFromWire(
+    const rows = readableRows(
       [
         task("1"),
         task("2", { array: { first: max, last: max, step: 1, maxLive: 0 }, cursor: max }),
@@ -101,7 +102,8 @@ describe("codec", () => {
         task("4", { resources: { cpuMilli: -1, memoryBytes: 0 } }),
         task("5", { resources: { cpuMilli: 1, memoryBytes: max } }),
       ],
-      (id) => aside.push(id),
+      rowFromWire,
+      { add: (id) => void aside.push(id) },
     );
     expect(aside).toEqual(["2", "3", "x.y", "4"]);
     expect(rows).toMatchObject([{ task: { id: "1" } }, { task: { id: "5", needs: { memoryBytes: 2 ** 46 } } }]);

@@ -12,18 +12,6 @@ const nothing = { cpuMilli: 0, memoryBytes: 0 } as const;
 /** Largest amount of a host, lead included, so that sums stay exact in a double. A larger host counts as this. */
 const mostAmount = 2 ** 46;
 
-/** The readable rows as domain values. An unreadable row goes to `setAside`; a row kind that only a newer storage knows is skipped. */
-export function rowsFromWire(changes: readonly Change[], setAside: (id: string, error: unknown) => void): FeedRow[] {
-  return changes.flatMap((change) => {
-    try {
-      return rowFromWire(change) ?? [];
-    } catch (error) {
-      setAside(change.row?.value.id ?? "a row", error);
-      return [];
-    }
-  });
-}
-
 /** A feed row as a domain value; undefined for a kind that only a newer storage knows. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
   if (row?.$case === "host") return { kind: "host", host: hostFromWire(revision, row.value) };

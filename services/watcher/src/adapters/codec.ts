@@ -10,18 +10,6 @@ import type { HostReport, HostSync } from "../app/watcher.ts";
 import type { FeedRow } from "../domain/run-view.ts";
 import type { JudgedRun, Knowledge } from "../domain/verdicts.ts";
 
-/** The readable rows as domain values. An unreadable row goes to `setAside`; a row kind that only a newer storage knows is skipped. */
-export function rowsFromWire(changes: readonly Change[], setAside: (id: string, error: unknown) => void): FeedRow[] {
-  return changes.flatMap((change) => {
-    try {
-      return rowFromWire(change) ?? [];
-    } catch (error) {
-      setAside(change.row?.value.id ?? "a row", error);
-      return [];
-    }
-  });
-}
-
 /** A feed row as a domain value; undefined for a kind that only a newer storage knows. */
 export function rowFromWire({ revision, row }: Change): FeedRow | undefined {
   if (row?.$case === "host")

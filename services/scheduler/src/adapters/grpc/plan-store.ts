@@ -1,12 +1,12 @@
 import { AppError, isTerminal } from "@berth/core";
 import { outcomeFromWire, stateFromWire } from "@berth/contracts";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
-import { followFeed, splitOnFailure } from "@berth/runtime";
+import { followFeed, readableRows, splitOnFailure } from "@berth/runtime";
 import type { FollowOptions, GrpcClient } from "@berth/runtime";
 import type { End, Placement, Plan } from "../../domain/plan.ts";
 import { cannotStore } from "../../domain/queue.ts";
 import type { Assignments, PlanStore } from "../../ports/plan-store.ts";
-import { planToWire, rowsFromWire } from "../codec.ts";
+import { planToWire, rowFromWire } from "../codec.ts";
 
 const leaseName = "scheduler";
 const commitDeadlineMs = 5_000;
@@ -41,7 +41,7 @@ export function grpcPlanStore(
         signal,
         reader: {
           onStart: () => reader.onStart(),
-          onChanges: (changes) => reader.onRows(rowsFromWire(changes, (id, error) => setAside.add(id, error))),
+          onChanges: (changes) => reader.onRows(readableRows(changes, rowFromWire, setAside)),
           onCaughtUp: () => reader.onCaughtUp(),
         },
       }),

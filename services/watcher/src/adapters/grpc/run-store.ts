@@ -2,12 +2,12 @@ import { ReportAnswer } from "@berth/contracts/agent";
 import type { ReportReply, ReportRequest } from "@berth/contracts/agent";
 import type { TaskStoreServiceService } from "@berth/contracts/store";
 import type { Host } from "@berth/contracts/types";
-import { batcher, followFeed, splitOnFailure } from "@berth/runtime";
+import { batcher, followFeed, readableRows, splitOnFailure } from "@berth/runtime";
 import type { FollowOptions, GrpcClient } from "@berth/runtime";
 import { AppError } from "@berth/core";
 import type { Run } from "@berth/core";
 import type { RunStore, TimerLease } from "../../ports/run-store.ts";
-import { knowledgeFromWire, lostReport, rowsFromWire } from "../codec.ts";
+import { knowledgeFromWire, lostReport, rowFromWire } from "../codec.ts";
 
 type Store = GrpcClient<typeof TaskStoreServiceService>;
 
@@ -87,7 +87,7 @@ export function grpcRunStore(store: Store, { logger, setAside, problems, now, on
         signal,
         reader: {
           onStart: (epoch) => reader.onStart(epoch),
-          onChanges: (changes) => reader.onRows(rowsFromWire(changes, (id, error) => setAside.add(id, error))),
+          onChanges: (changes) => reader.onRows(readableRows(changes, rowFromWire, setAside)),
           onCaughtUp: () => reader.onCaughtUp(),
         },
       }),
