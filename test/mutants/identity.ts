@@ -1,9 +1,12 @@
 import type { Mutant } from "./mutants.ts";
 
 const ldapTests = ["test/integration/auth/ldap.test.ts"];
+const trustTests = ["libs/runtime/src/trust.test.ts"];
+const hostKeyTests = ["test/contract/host-keys.test.ts"];
+const ownRunTests = ["services/storage/src/adapters/grpc/own-runs.test.ts"];
 const pluginTests = ["test/contract/auth-plugin.test.ts"];
 
-/** Of providers that know people by other means than Berth's own accounts. */
+/** Of processes and hosts, by certificates; and of people, by other means than Berth's own accounts. */
 export const identityMutants: readonly Mutant[] = [
   {
     name: "directory-trusts-any-certificate",
@@ -68,5 +71,167 @@ export const identityMutants: readonly Mutant[] = [
     find: "noShell.test(shell) || (await machine.isExpired(name))",
     replace: "noShell.test(shell)",
     tests: pluginTests,
+  },
+  {
+    name: "role-calls-everything",
+    what: "a certificate of the cluster is good for every call",
+    file: "libs/runtime/src/trust.ts",
+    find: "if (!mayCall(identity.role, path))",
+    replace: "if (identity.cluster !== cluster)",
+    tests: trustTests,
+  },
+  {
+    name: "revoked-key-calls",
+    what: "a host whose key is revoked calls on",
+    file: "libs/runtime/src/trust.ts",
+    find: `if (identity.role === "agent" && isRevoked(peer.keyHash))`,
+    replace: `if (identity.role === "agent" && false)`,
+    tests: trustTests,
+  },
+  {
+    name: "another-clusters-certificate",
+    what: "a certificate for another cluster lets in",
+    file: "libs/runtime/src/trust.ts",
+    find: "if (!peer || peer.identity.cluster !== cluster)",
+    replace: "if (!peer)",
+    tests: trustTests,
+  },
+  {
+    name: "another-authoritys-certificate",
+    what: "a connection is kept whose certificate another authority has signed, or that shows none",
+    file: "libs/runtime/src/trust.ts",
+    find: "createCertificateProviderServerCredentials(files, files, true)",
+    replace: "createCertificateProviderServerCredentials(files, files, false)",
+    tests: trustTests,
+  },
+  {
+    name: "unverified-peer",
+    what: "what a certificate says is believed, whoever signed it",
+    file: "libs/runtime/src/tls-peer.ts",
+    find: "socket.encrypted !== true || socket.authorized !== true",
+    replace: "socket.encrypted !== true",
+    tests: ["libs/runtime/src/tls-peer.test.ts"],
+  },
+  {
+    name: "plain-text-inside",
+    what: "a service with an identity answers its cluster in plain text",
+    file: "libs/runtime/src/trust.ts",
+    find: `      // Its declaration swaps the first two arguments; here they are the same.
+      credentials: experimental.createCertificateProviderServerCredentials(files, files, true),
+`,
+    replace: "",
+    tests: trustTests,
+  },
+  {
+    name: "plain-text-outside",
+    what: "a gateway with an identity answers people in plain text",
+    file: "libs/runtime/src/trust.ts",
+    find: "publicDoor: { credentials: experimental.createCertificateProviderServerCredentials(files, null, false) }",
+    replace: "publicDoor: {}",
+    tests: trustTests,
+  },
+  {
+    name: "certificate-ends-unseen",
+    what: "a connection lasts beyond the certificate that it was made with",
+    file: "libs/runtime/src/trust.ts",
+    find: "if (peer.notAfter.getTime() < Date.now())",
+    replace: "if (peer.notAfter.getTime() < 0)",
+    tests: trustTests,
+  },
+  {
+    name: "ended-certificates-connection",
+    what: "a client that has renewed its certificate stays on the connection of the one before",
+    file: "libs/runtime/src/tls-peer.ts",
+    find: "if (peer.notAfter.getTime() < Date.now()) session.close();",
+    replace: "",
+    tests: trustTests,
+  },
+  {
+    name: "any-hosts-output",
+    what: "an agent appends to the output of any host's run",
+    file: "services/storage/src/adapters/grpc/own-runs.ts",
+    find: "if (host === undefined || caller !== `agent/${host}`)",
+    replace: "if (host === undefined)",
+    tests: ownRunTests,
+  },
+  {
+    name: "any-attempts-output",
+    what: "the host of one attempt appends to the output of another",
+    file: "services/storage/src/adapters/grpc/own-runs.ts",
+    find: "const key = `${run.epoch} ${run.taskId} ${run.attempt}`;",
+    replace: "const key = `${run.epoch} ${run.taskId}`;",
+    tests: ownRunTests,
+  },
+  {
+    name: "token-used-twice",
+    what: "a token lets in every machine that shows it",
+    file: "services/auth/src/app/join-hosts.ts",
+    find: "if (!(await keys.useToken(found.hash, keyHash))) throw badToken();",
+    replace: "await keys.useToken(found.hash, keyHash);",
+    tests: hostKeyTests,
+  },
+  {
+    name: "token-used-twice-sqlite",
+    what: "a token goes to the last key that uses it, on SQLite",
+    file: "services/auth/src/adapters/sqlite/host-keys.ts",
+    find: " AND (key_hash IS NULL OR key_hash = ?2)",
+    replace: "",
+    tests: hostKeyTests,
+  },
+  {
+    name: "token-used-twice-mongo",
+    what: "a token goes to the last key that uses it, on MongoDB",
+    file: "services/auth/src/adapters/mongo/host-keys.ts",
+    find: "{ _id: hash, key_hash: { $in: [null, keyHash] } }",
+    replace: "{ _id: hash }",
+    tests: hostKeyTests,
+  },
+  {
+    name: "token-never-ends",
+    what: "a token counts after its end",
+    file: "services/auth/src/app/join-hosts.ts",
+    find: "if (!found || found.expiresAt <= now())",
+    replace: "if (!found)",
+    tests: hostKeyTests,
+  },
+  {
+    name: "ended-certificate-renews",
+    what: "a key gets new certificates without a token for ever",
+    file: "services/auth/src/app/join-hosts.ts",
+    find: "if (known && known.notAfter > now()) return known;",
+    replace: "if (known) return known;",
+    tests: hostKeyTests,
+  },
+  {
+    name: "revoked-key-joins",
+    what: "a revoked key gets new certificates",
+    file: "services/auth/src/app/join-hosts.ts",
+    find: "if (known?.revokedAt)",
+    replace: "if (known?.revokedAt && false)",
+    tests: hostKeyTests,
+  },
+  {
+    name: "revoked-while-certified",
+    what: "a host that is revoked while its certificate is made gets it",
+    file: "services/auth/src/app/join-hosts.ts",
+    find: "if ((await keys.key(keyHash))?.revokedAt)",
+    replace: "if ((await keys.key(keyHash))?.revokedAt && false)",
+    tests: hostKeyTests,
+  },
+  {
+    name: "token-of-another-host",
+    what: "a token for one host ends that host's key and certifies another host's",
+    file: "services/auth/src/app/join-hosts.ts",
+    find: "if (known && known.host !== name)",
+    replace: "if (known && known.host === undefined)",
+    tests: hostKeyTests,
+  },
+  {
+    name: "host-with-two-keys",
+    what: "two copies of auth give one name to two machines",
+    file: "services/auth/src/adapters/mongo/host-keys.ts",
+    find: "createIndex({ host: 1, number: 1 }, { unique: true })",
+    replace: "createIndex({ host: 1, number: 1 })",
+    tests: hostKeyTests,
   },
 ];

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { experimental } from "@grpc/grpc-js";
+import { credentials, experimental } from "@grpc/grpc-js";
 import { createAuthority, createRequest, openAuthority, requestKeyHash } from "@berth/identity";
 import type { CertificateAuthority } from "@berth/identity";
 import type { AppError } from "@berth/core";
@@ -15,6 +15,7 @@ import { Closing } from "./closing.ts";
 import { callerKey } from "./grpc-admission.ts";
 import { grpcChannel, grpcClient } from "./grpc-client.ts";
 import { bindService, serveGrpc } from "./grpc-server.ts";
+import type { GrpcServerOptions } from "./grpc-server.ts";
 import { openIdentity } from "./identity-files.ts";
 import { silentLogger } from "./logger.ts";
 import { openTrust } from "./trust.ts";
@@ -73,11 +74,11 @@ describe("trust by certificates", () => {
   const revoked = new Set<string>();
   const callers: unknown[] = [];
   /** A server that says who called. */
-  async function serve(role: ServiceRole = "storage", path?: string): Promise<string> {
-    const trust = openTrust(
-      { identityDir: path ?? write(role, await servicePem(role)) },
-      { role, closing, logger: silentLogger },
-    );
+  async function serve(
+    role: ServiceRole = "storage",
+    doorOf: (trust: Trust) => Pick<GrpcServerOptions, "admit" | "credentials" | "limits"> = ({ door }) => door,
+  ): Promise<string> {
+    const trust = trustOf(write(role, await servicePem(role)), role);
     trust.refuseRevoked((keyHash) => revoked.has(keyHash));
     const answering = (service: object) =>
       Object.fromEntries(
@@ -94,7 +95,7 @@ describe("trust by certificates", () => {
       services: [TaskStoreServiceService, FileStoreServiceService, AuthServiceService].map((service) =>
         bindService(service, answering(service) as never),
       ),
-      ...trust.door,
+      ...doorOf(trust),
       logger: silentLogger,
       closing,
     });
@@ -140,10 +141,16 @@ describe("trust by certificates", () => {
     const stranger = await agentPem("b", another);
     writeFileSync(join(dir, "foreign", "ca.pem"), authority.certificatePem);
     expect(() => trustOf(write("stranger", stranger.pem), "agent")).toThrow("ca.pem has not signed");
+    // And it does not look at its own files first, as a process of ours does.
+    const pem = Buffer.from(stranger.pem);
+    const ours = Buffer.from(authority.certificatePem);
+    const serverName = serviceDnsName("storage");
+    expect(await call(address, { credentials: credentials.createSsl(ours, pem, pem), serverName })).toEqual(nothing);
+    expect(await call(address, { credentials: credentials.createSsl(ours), serverName })).toEqual(nothing);
     const elsewhere = trustOf(write("elsewhere", (await agentPem("a", authority, "other")).pem), "agent");
     expect((await call(address, elsewhere.to("storage"))).append).toBe("NO_CERTIFICATE");
-    const { pem, keyHash } = await agentPem("gone");
-    const gone = trustOf(write("gone", pem), "agent").to("storage");
+    const { pem: gonePem, keyHash } = await agentPem("gone");
+    const gone = trustOf(write("gone", gonePem), "agent").to("storage");
     expect((await call(address, gone)).append).toBe("answered");
     revoked.add(keyHash);
     expect((await call(address, gone)).append).toBe("CERTIFICATE_REVOKED");
@@ -183,13 +190,23 @@ describe("trust by certificates", () => {
     await expect.poll(() => files.notAfter.getTime()).toBeLessThan(before);
   });
 
+  it("shows itself to people, who have no certificate, and speaks no plain text with them either", async () => {
+    const address = await serve("gateway", ({ publicDoor }) => ({ admit: () => ({ user: "ada" }), ...publicDoor }));
+    const tls = {
+      credentials: credentials.createSsl(Buffer.from(authority.certificatePem)),
+      serverName: serviceDnsName("gateway"),
+    };
+    expect((await call(address, tls)).hosts).toBe("answered");
+    expect(await call(address, {})).toEqual(nothing);
+  });
+
   it("ends a connection whose certificate has ended, and its client comes again with the renewed one", async () => {
     const address = await serve();
     const { pem } = await agentPem("brief", authority, cluster, 60_000);
     const path = write("brief", pem);
     const files = openIdentity(path, { closing, logger: silentLogger, everyMs: 10 });
-    const credentials = experimental.createCertificateProviderChannelCredentials(files, files);
-    const channel = grpcChannel(address, { closing, credentials, serverName: serviceDnsName("storage") });
+    const tls = experimental.createCertificateProviderChannelCredentials(files, files);
+    const channel = grpcChannel(address, { closing, credentials: tls, serverName: serviceDnsName("storage") });
     const client = grpcClient(FileStoreServiceService, channel, { service: "storage", deadlineMs: 2_000 });
     const append = () =>
       client.appendLog(AppendLogRequest.fromPartial({})).then(
