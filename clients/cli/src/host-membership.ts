@@ -14,18 +14,14 @@ export function registerMembership(host: Command, caller: Caller): void {
       "Makes a token with which one machine can join as a host, and shows it once. The first machine that uses it owns it.",
     )
     .option("--ttl <time>", "time in which it can be used, as 1h or 30m", "1h")
-    .option(
-      "--host <name>",
-      "only for this host name; replaces the machine that has it now (default: any new host)",
-      "",
-    )
+    .option("--host <name>", "only for this host name; replaces the machine that has it now (default: any new host)")
     .option("--json", "answer in JSON")
-    .action(async (options: { ttl: string; host: string; json?: boolean }) => {
-      const request = { host: options.host, ttlMs: parseDuration(options.ttl) };
+    .action(async (options: { ttl: string; host?: string; json?: boolean }) => {
+      const request = { host: options.host ?? "", ttlMs: parseDuration(options.ttl) };
       const answer = await withBerth(caller, (berth) => berth.hosts.createHostToken(request));
       if (options.json) return printJson(CreateHostTokenResponse.toJSON(answer));
       note(
-        `until ${answer.expireTime?.toISOString()}, on the machine that is to be ${options.host || "a host"}, as root:`,
+        `until ${answer.expireTime?.toISOString()}, on the machine that is to be ${options.host ?? "a host"}, as root:`,
       );
       print(`berth agent join ${findConnection(caller).server} ${answer.token}`);
     });

@@ -128,7 +128,14 @@ export async function renewServices(
   now: Date,
   names: readonly string[],
 ): Promise<string[]> {
-  const read = (name: string): string => readFileSync(join(authDir, "authority", name), "utf8");
+  const read = (name: string): string => {
+    try {
+      return readFileSync(join(authDir, "authority", name), "utf8");
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new AppError("invalid", "BAD_AUTHORITY", `--renew: must be auth's directory, with the authority: ${why}`);
+    }
+  };
   const authority = await openAuthority({ keyPem: read("ca-key.pem"), certificatePem: read("ca.pem") });
   const { identityInPem } = await import("./identity-pem.ts");
   const { readdirSync } = await import("node:fs");

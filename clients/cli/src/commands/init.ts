@@ -15,14 +15,14 @@ interface Options extends Partial<Record<ServiceRole, string>> {
   readonly dataDir: string;
   readonly filesDir?: string;
   readonly database?: string;
-  readonly publicName: string[];
+  readonly publicName?: string[];
   readonly admin: string;
   readonly uid: number;
   readonly renew?: string;
   readonly json?: boolean;
 }
 
-const gather = (name: string, all: string[]): string[] => [...all, name];
+const gather = (name: string, all: string[] = []): string[] => [...all, name];
 
 export function register(program: Command): void {
   program
@@ -35,7 +35,7 @@ export function register(program: Command): void {
     .option("--cluster <id>", "name of the cluster", "berth")
     .option("--address <host>", "name or address of this machine for the others (default: its host name)")
     .option("--storage <addresses>", "storage; several only with --database")
-    .option("--auth <addresses>", "auth")
+    .option("--auth <addresses>", "auth; several only with --database")
     .option("--scheduler <addresses>", "scheduler")
     .option("--watcher <addresses>", "watcher")
     .option("--gateway <addresses>", "gateway, the public service")
@@ -43,12 +43,7 @@ export function register(program: Command): void {
     .option("--database <url>", "mongodb://host/name of a replica set (default: SQLite)")
     .option("--data-dir <dir>", "parent of the services' data directories", "/var/lib/berth")
     .option("--files-dir <dir>", "the tasks' files, if hosts share that directory with storage")
-    .option(
-      "--public-name <name>",
-      "another name or address of the gateways for their users; may be repeated",
-      gather,
-      [],
-    )
+    .option("--public-name <name>", "another name or address of the gateways for their users; may be repeated", gather)
     .option("--admin <name>", "login name of the first admin", "admin")
     .option("--uid <n>", "numeric user id that the admin's tasks run as", readUid, 20_000)
     .option(
@@ -63,7 +58,7 @@ export function register(program: Command): void {
         ...options,
         dir: at,
         addresses: addressesOf(options),
-        names: options.publicName,
+        names: options.publicName ?? [],
         admin: { name: options.admin, uid: options.uid },
         now: new Date(),
       });
@@ -73,7 +68,7 @@ export function register(program: Command): void {
 }
 
 async function renew(dir: string, authDir: string, options: Options): Promise<void> {
-  const renewed = await renewServices(dir, authDir, new Date(), options.publicName);
+  const renewed = await renewServices(dir, authDir, new Date(), options.publicName ?? []);
   if (renewed.length === 0) throw new AppError("not-found", "NO_IDENTITY", `${dir} holds no service's identity`);
   if (options.json) return printJson({ renewed });
   for (const path of renewed) print(path);
@@ -89,13 +84,13 @@ function addressesOf(options: Options): Record<ServiceRole, string> {
       /:\d+$/.test(one) ? one : `${one}:${defaultPorts[role]}`,
     );
     for (const one of all)
-      if (!/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(one))
+      if (!/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(one) || Number(one.slice(one.lastIndexOf(":") + 1)) > 65_535)
         throw usageError(`--${role}`, `must look like host:port, is ${JSON.stringify(one.slice(0, 80))}`);
     if (all.length === 0) throw usageError(`--${role}`, "must name an address");
     if (all.length > 1 && role === "nats")
-      throw usageError("--nats", "one address; docs/operations.md has NATS clusters");
-    if (all.length > 1 && role === "storage" && !options.database)
-      throw usageError("--storage", "SQLite has exactly one; give --database for several");
+      throw usageError("--nats", "must be one address; berth init configures a single nats-server");
+    if (all.length > 1 && (role === "storage" || role === "auth") && !options.database)
+      throw usageError(`--${role}`, "must be one address on SQLite; give --database for several");
     return all.join(",");
   };
   return {
