@@ -17,7 +17,7 @@ export function registerMembership(host: Command, caller: Caller): void {
     .option("--host <name>", "only for this host name; replaces the machine that has it now (default: any new host)")
     .option("--json", "answer in JSON")
     .action(async (options: { ttl: string; host?: string; json?: boolean }) => {
-      const request = { host: options.host ?? "", ttlMs: parseDuration(options.ttl) };
+      const request = { host: options.host ?? "", ttlMs: parseDuration(options.ttl, "--ttl") };
       const answer = await withBerth(caller, (berth) => berth.hosts.createHostToken(request));
       if (options.json) return printJson(CreateHostTokenResponse.toJSON(answer));
       note(

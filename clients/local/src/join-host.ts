@@ -43,7 +43,7 @@ interface Attempt {
 export async function joinHost(options: JoinOptions): Promise<JoinedHost> {
   const fingerprint = /^berth-join_([0-9a-f]{64})_[A-Za-z0-9_-]{43}$/.exec(options.token)?.[1];
   if (fingerprint === undefined)
-    throw new AppError("invalid", "BAD_HOST_TOKEN", "the token must be one of berth host token, whole");
+    throw new AppError("invalid", "BAD_HOST_TOKEN", "token: must be what berth host token showed, whole");
   mkdirSync(join(options.dir, "identity"), { recursive: true, mode: 0o700 });
   const ca = await firstAuthority(options.gateway, fingerprint);
   const attemptFile = join(
