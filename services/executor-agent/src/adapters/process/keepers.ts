@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "@berth/core";
 import type { TaskToRun } from "@berth/plugins";
 import type { Logger } from "@berth/runtime";
 import type { HostCgroups } from "./host-cgroups.ts";
+import { identityKey, nameOf, shortBoot } from "./keeper-names.ts";
 import { connectKeeper } from "./keeper-link.ts";
 import type { KeeperLink } from "./keeper-link.ts";
 import { protocolVersion } from "./keeper/protocol.ts";
@@ -264,20 +265,6 @@ function signal(pid: number, name: "SIGCONT" | "SIGKILL"): void {
     // It ended, so its connection closes.
   }
 }
-
-const nameOf = (dir: string): string => dir.slice(dir.lastIndexOf("/") + 1);
-const shortBoot = (bootId: string): string => bootId.replaceAll(/[^0-9a-zA-Z]/g, "").slice(0, 8);
-
-/** One keeper per identity, because a keeper does not change its groups. */
-const identityKey = ({ uid, gid, groups }: TaskToRun["identity"]): string =>
-  `${uid}-${gid}${
-    groups.length === 0
-      ? ""
-      : `-${createHash("sha256")
-          .update(groups.toSorted((a, b) => a - b).join())
-          .digest("hex")
-          .slice(0, 8)}`
-  }`;
 
 /** Whether the keeper of that directory is alive. */
 function isAlive(dir: string): boolean {

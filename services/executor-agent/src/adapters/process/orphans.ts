@@ -7,6 +7,7 @@ import type { RunCgroup } from "./keeper/cgroup.ts";
 import type { RunRecord, RunSignal } from "./keeper/protocol.ts";
 import { readRecords } from "./keeper/records.ts";
 import { eventOf, foundEvent, lostEvent, runOfKey } from "./record-events.ts";
+import { uidOfKeeper } from "./keeper-names.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
 import { findByEnvironment, processTable, readProcess } from "./process-table.ts";
 
@@ -67,7 +68,7 @@ export function watchOrphans({ emit, emptied, cgroupOf, memory }: OrphansOptions
     if (kept.pid !== undefined || kept.x || kept.f) return kept;
     const members = (cgroupOf(dir, kept)?.members() ?? []).flatMap((member) => readProcess(member) ?? []);
     const [oldest] = members.toSorted((one, other) => (one.startedBootMs ?? 0) - (other.startedBootMs ?? 0));
-    const named = oldest ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`);
+    const named = oldest ? undefined : findByEnvironment(`BERTH_RUN=${runName(runOfKey(kept.k))}`, uidOfKeeper(dir));
     // The session id is the pid of the run's first process.
     const pid = oldest?.pid ?? (named === undefined ? undefined : (readProcess(named)?.session ?? named));
     if (pid === undefined) return kept;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 
 /** A process of this machine. */
 export interface ProcessRow {
@@ -76,12 +76,16 @@ export function processTable(): Map<number, ProcessRow> {
   return rows;
 }
 
-/** Pid of a process whose environment has this setting. Processes that this user may not read are skipped. */
-export function findByEnvironment(setting: string): number | undefined {
+/**
+ * Pid of a process of that user whose environment has this setting. Others may have copied the setting, so theirs do not count. Processes that this user may not read are
+ * skipped.
+ */
+export function findByEnvironment(setting: string, uid: number): number | undefined {
   if (!hasProc) return undefined;
   for (const name of readdirSync("/proc")) {
     if (!(Number(name) > 0)) continue;
     try {
+      if (statSync(`/proc/${name}`).uid !== uid) continue;
       if (`\0${readFileSync(`/proc/${name}/environ`, "latin1")}`.includes(`\0${setting}\0`)) return Number(name);
     } catch {
       // ended, or of another user

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { version2Cgroups } from "../host-cgroups.ts";
 import { RunCgroup } from "./cgroup.ts";
+import { RunCgroups } from "./run-cgroups.ts";
 
 /** Plain files in place of the kernel's: what is written to them stays to be seen. */
 describe("cgroups of version 2, as the kernel names their files", () => {
@@ -94,5 +95,18 @@ describe("cgroups of version 2, as the kernel names their files", () => {
     rmSync(join(base, "cgroup.subtree_control"));
     const watched = version2Cgroups(base);
     expect([watched.limitsMemory, watched.placeOf("k").memory]).toEqual([false, undefined]);
+  });
+
+  it("kill a child that cannot be moved into its own, with what it forked", async () => {
+    const home = at("keeper");
+    files(home);
+    const cgroups = new RunCgroups({ version: 2, main: root, cpu: root, homes: [home] });
+    mkdirSync(at("run", "cgroup.procs"), { recursive: true }); // no file to write to
+    const [child, forked] = [spawn("sleep", ["60"]), spawn("sleep", ["60"])];
+    const ended = Promise.all([child, forked].map((each) => once(each, "exit")));
+    writeFileSync(join(home, "cgroup.procs"), `${process.pid}\n${forked.pid}\n`);
+    expect(() => cgroups.spawnIn("run", () => child.pid!)).toThrow("EISDIR");
+    expect((await ended).map(([, signal]) => signal as string)).toEqual(["SIGKILL", "SIGKILL"]);
+    cgroups.close();
   });
 });

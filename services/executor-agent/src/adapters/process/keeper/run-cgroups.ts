@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { RunCgroup, homeName, removeCgroupDir } from "./cgroup.ts";
+import { readProcess } from "../process-table.ts";
 import type { CgroupPlace } from "./protocol.ts";
 
 /** Free cgroups to keep for reuse, because making and removing one costs a sixth of a short task. */
@@ -8,6 +9,8 @@ const maxFree = 64;
 /** A cgroup is removed after this many runs, because memory that the kernel never uncharges adds up. */
 const maxUses = 500;
 const drainMs = 50;
+/** Enough for processes that fork while they are killed. */
+const killPasses = 1_000;
 
 interface Slot {
   readonly cgroup: RunCgroup;
@@ -65,7 +68,7 @@ export class RunCgroups {
       try {
         this.#moveAll(name, pid);
       } catch (error) {
-        process.kill(pid, "SIGKILL");
+        this.#killChildren(pid);
         throw error;
       }
       return pid;
@@ -150,6 +153,15 @@ export class RunCgroups {
     }
   }
 
+  /** Kills a child that was not moved, with all that it forked: else they would be moved with the next run's. */
+  #killChildren(child: number): void {
+    const home = new RunCgroup(this.#place, homeName);
+    for (let pass = 0, found = [child]; found.length > 0 && pass < killPasses; pass += 1) {
+      for (const pid of found) kill(pid);
+      found = home.members().filter((pid) => pid !== process.pid && isThere(pid));
+    }
+  }
+
   #moveAll(name: string, child: number): void {
     const target = join(this.#place.main, name, "cgroup.procs");
     const home = new RunCgroup(this.#place, homeName);
@@ -169,3 +181,14 @@ function writeTo(file: string, text: string): void {
     closeSync(opened);
   }
 }
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // ended
+  }
+}
+
+/** A killed process stays a member until its parent has waited for it. */
+const isThere = (pid: number): boolean => readProcess(pid)?.isZombie === false;
