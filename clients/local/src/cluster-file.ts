@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -75,7 +75,14 @@ export function secret(layout: Layout, name: string): { readonly value: string; 
 
 export const newClusterId = (): string => randomUUID();
 
-/** `wanted` if it is free, else any free port of the loopback address. */
+/** Below the ports that Linux gives to outgoing connections (from 32768) and to servers that ask for any. */
+const lowestPort = 20_000;
+const ports = 12_000;
+
+/**
+ * `wanted` if it is free, else a free port of the loopback address. Another program's outgoing connection does not take that one before its server listens, nor while the
+ * server is down.
+ */
 export async function freePort(wanted: number): Promise<number> {
   const tryPort = (port: number) =>
     new Promise<number | undefined>((resolve) => {
@@ -86,7 +93,13 @@ export async function freePort(wanted: number): Promise<number> {
         server.close(() => resolve(typeof address === "object" && address ? address.port : undefined));
       });
     });
-  const port = (await tryPort(wanted)) ?? (await tryPort(0));
-  if (port === undefined) throw new Error("no free port on 127.0.0.1");
-  return port;
+  const asWished = wanted === 0 ? undefined : await tryPort(wanted);
+  if (asWished !== undefined) return asWished;
+  for (let tries = 0; tries < 20; tries += 1) {
+    const found = await tryPort(lowestPort + randomInt(ports));
+    if (found !== undefined) return found;
+  }
+  const any = await tryPort(0);
+  if (any === undefined) throw new Error("no free port on 127.0.0.1");
+  return any;
 }

@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer, connect } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { freePort } from "@berth/local";
 
 /** A real slapd on loopback, with StartTLS and LDAPS under a certificate of its own authority. */
 export interface LdapServer {
@@ -61,7 +62,7 @@ access to * by dn.base="cn=reader,${suffix}" read by self read by anonymous auth
   );
   writeFileSync(file("start.ldif"), ldif);
   execFileSync(slapd.replace(/slapd$/, "slapadd"), ["-f", file("slapd.conf"), "-l", file("start.ldif")]);
-  const [plain, tls] = [await freePort(), await freePort()];
+  const [plain, tls] = [await freePort(0), await freePort(0)];
   const ldapUrl = `ldap://127.0.0.1:${plain}`;
   const ldapsUrl = `ldaps://127.0.0.1:${tls}`;
   let child: ReturnType<typeof spawn> | undefined;
@@ -110,13 +111,4 @@ const answers = (port: number): Promise<boolean> =>
       resolve(true);
     });
     socket.once("error", () => resolve(false));
-  });
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
   });
