@@ -4,11 +4,11 @@ import { formatToken, parseToken } from "../../domain/feed-token.ts";
 import { Commits } from "../form/commits.ts";
 import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
-/** How many rows one answer may have, and how many of others' rows a reader of one user skips at once. */
+/** Most rows per answer, and most rows of other users that a reader of one user skips per step. */
 const rowsAtOnce = 500;
 const rowsSkipped = 5_000;
 
-/** Interval of empty parts to a reader without new rows. */
+/** Interval of empty answers to a reader without new rows. */
 const heartbeatMs = 5_000;
 
 const purgedKey = "purged_up_to";
@@ -36,8 +36,8 @@ export class ChangeFeed {
   }
 
   /**
-   * Revision of the last committed row; 0 in an empty database. Never one that no row has, though more may have been given out: after a restart they are given
-   * out again, and a reader who was told of one would miss what got it then.
+   * Revision of the last committed row; 0 in an empty database. Never a revision that was assigned but not committed: after a restart it is assigned again, and a reader
+   * who had it as a token would miss the new row.
    */
   get last(): number {
     return this.#last;
@@ -48,8 +48,8 @@ export class ChangeFeed {
   }
 
   /**
-   * After each commit. `answersFirst`: its calls are answered before readers are woken. A new task is told first, because the scheduler waits for it; a plan is
-   * answered first, because its hosts do, and reading the feed costs the scheduler a millisecond.
+   * Call it after each commit. `answersFirst`: the calls are answered before readers are woken. Submits wake readers first, because the scheduler waits for new tasks. Plans are
+   * answered first, because hosts wait for their answer.
    */
   committed(answersFirst = false): void {
     this.#last = lastRevision(this.#db);
@@ -98,22 +98,22 @@ export class ChangeFeed {
     return (from, upTo) => rows(statement.all(from, upTo, user, tasksOnly ? 0 : 1));
   }
 
-  /** Whether rows are too old or too many. */
+  /** Whether there are rows to purge: too old, or too many. */
   isPurgeDue(now: number): boolean {
     return this.#dueUpTo(now, 2) >= 0;
   }
 
-  /** Removes a few of the rows that are due; to be called in a transaction, often. The last row stays: revisions go on from it. */
+  /** Purges a few rows that are due. Call it often, in a transaction. The last row stays, because the next revision is counted from it. */
   purge(now: number, atMost = 2_000): void {
     const upTo = this.#dueUpTo(now, atMost);
     if (upTo < 0) return;
     this.#db.sql("DELETE FROM changes WHERE revision <= ?").run(upTo);
     writeMeta(this.#db, purgedKey, String(upTo));
-    // Set before the commit. If the commit fails, some readers start again for nothing; that is only slower.
+    // Set before the commit. If the commit fails, some readers start again without need, which is only slower.
     this.#purgedUpTo = upTo;
   }
 
-  /** Up to which revision rows are due, looking at `atMost`; -1: none. */
+  /** Revision up to which rows are due, after looking at `atMost` rows; -1 if none is. */
   #dueUpTo(now: number, atMost: number): number {
     const first = Number(this.#db.sql("SELECT min(revision) AS first FROM changes").get()?.["first"] ?? 0);
     if (first === 0) return -1;
@@ -132,5 +132,5 @@ const startAgain: ChangesResponse = { token: "", changes: [], startAgain: true }
 
 export const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Lets other work of the event loop run. */
+/** Yields to the event loop. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -21,21 +21,21 @@ import { arePagesDue, giveBackPages } from "./free-pages.ts";
 export interface SqliteOptions {
   /** The database's clock. */
   readonly now: () => number;
-  /** A clock that cannot be set, in milliseconds from any moment; by default that of timers. */
+  /** Milliseconds of a monotonic clock; by default the clock of timers. */
   readonly steadyMs?: () => number;
   readonly feed?: FeedLimits;
-  /** How long ago an element must have ended to be folded; a minute, so that what is asked for most is at hand. */
+  /** How long ago an element must have ended to be folded. A minute by default, because recent elements are read most often. */
   readonly foldAfterMs?: number;
-  /** Told when the clock jumped ahead: for a while nothing is archived or deleted. */
+  /** Called when the clock jumped ahead. Nothing is archived or deleted for a while then. */
   readonly onClockJump?: (believedAtMs: number, nowMs: number) => void;
-  /** Told of each durable commit: how many calls it holds and how long it took. */
+  /** Called after each durable commit with the number of its calls and its duration. */
   readonly onCommit?: (items: number, ms: number) => void;
 }
 
 export interface SqliteEngine extends Engine, Housekeeping {
   /** Revision of the last change; a reader's token tells how far behind it is. */
   lastRevision(): number;
-  /** The largest number of a task that was given out. */
+  /** The largest task number assigned so far. */
   lastNumber(): number;
   /** Commits what waits, folds the log into the database and closes it. */
   close(): void;
@@ -43,7 +43,7 @@ export interface SqliteEngine extends Engine, Housekeeping {
 
 const dayMs = 86_400_000;
 
-/** How many items of one call go into one transaction: each is a result of its own, and other calls have their turn between. */
+/** Most items of one call per transaction. Each item has its own result, and other calls run in between. */
 const itemsAtOnce = 256;
 
 /** The engine on SQLite: one process, one writer; all writes of one turn of the event loop share a commit. */
@@ -67,11 +67,11 @@ export function sqliteEngine(db: Database, options: SqliteOptions): SqliteEngine
     },
   });
 
-  /** To answer a question; nothing is written. */
+  /** For a read-only question. */
   const look = (): SqliteRecords => new SqliteRecords(db, memory, now());
   const ask: Engine["ask"] = async (_, decide) => decide(look());
 
-  /** One write: its own savepoint in the transaction that it shares, answered after the commit. */
+  /** One write, in its own savepoint of a shared transaction. It is answered after the commit. */
   async function write<T>(fn: (records: SqliteRecords) => T, weight = 1): Promise<T> {
     let records!: SqliteRecords;
     const result = await commit.run(() => {

@@ -13,11 +13,11 @@ import { lastRevision, readMeta, writeMeta } from "./meta.ts";
 
 export interface Opening {
   readonly now: number;
-  /** Of the database's file, as it is now. */
+  /** Inode of the database file. */
   readonly inode: string;
-  /** What was left beside it. */
+  /** The mark file's content, if there is one. */
   readonly mark: DatabaseMark | undefined;
-  /** An operator's word that it was restored: another one than the last begins a new epoch. Empty: none. */
+  /** `BERTH_NEW_EPOCH`: a word that differs from the last one begins a new epoch. Empty: none. */
   readonly newEpoch: string;
 }
 
@@ -26,13 +26,13 @@ export interface Renewed {
   readonly epoch: string;
   readonly before: string;
   readonly why: string;
-  /** Runs that were given up. */
+  /** Number of runs given up as lost. */
   readonly lost: number;
 }
 
 /**
- * To be called once, before a database is used: one that was restored from a copy begins a new epoch. What ran by the copy is over as lost, whatever its tasks
- * ask for: their runs may have ended, or may still run, and nobody can tell. Undefined: its life goes on.
+ * Call it once, before the database is used. A database restored from a copy begins a new epoch, and all runs that the copy knows as live are given up as lost, whatever their
+ * tasks ask for, because nobody knows whether they ended or still run. Undefined: the epoch goes on.
  */
 export function beginLife(db: Database, { now, inode, mark, newEpoch }: Opening): Renewed | undefined {
   const isNew = readMeta(db, "epoch") === undefined;
@@ -59,7 +59,7 @@ function renew(db: Database, now: number, before: string, why: string, number: n
   const epoch = uuidV7(now);
   writeMeta(db, "epoch", epoch);
   writeMeta(db, "epoch_before", before);
-  // Numbers that were given out after the copy was made name other tasks for whoever got them.
+  // Users know tasks of later numbers, which were assigned after the copy was made. These must not be assigned again.
   if (number > numberFloor(db)) writeMeta(db, "number_floor", String(number));
   const live = readableTasks(
     db,
@@ -81,7 +81,7 @@ function renew(db: Database, now: number, before: string, why: string, number: n
   return { epoch, before, why, lost: live.length };
 }
 
-/** Which agent speaks for a host, and that it is up, was true in the copy. The first agent that is heard now has the name, and nothing is placed there before. */
+/** Forgets which agent has each host name, and marks each host silent, because both are as old as the copy. The first agent that is heard gets the name. */
 function forgetAgents(db: Database): void {
   for (const row of db.sql("SELECT id, said FROM hosts").all()) {
     const host = readHost(Buffer.from(row["said"] as Uint8Array));
@@ -90,7 +90,7 @@ function forgetAgents(db: Database): void {
   }
 }
 
-/** The database's own name for its life, made with it. */
+/** The epoch of the database; creates it with the database. */
 export function epochOf(db: Database, at: number): string {
   const known = readMeta(db, "epoch");
   if (known !== undefined) return known;
@@ -99,5 +99,5 @@ export function epochOf(db: Database, at: number): string {
   return epoch;
 }
 
-/** No task has a smaller number from now on. */
+/** The next task's number is larger than this. */
 export const numberFloor = (db: Database): number => Number(readMeta(db, "number_floor") ?? 0);

@@ -12,7 +12,7 @@ import { chunkRows } from "./folded-elements.ts";
 import { shownTasks } from "./salvage.ts";
 import { readTask } from "./task-rows.ts";
 
-/** For each element that may be folded, so many records may be looked at in vain: those that live or ended just now. */
+/** Records looked at per element to fold, because some still live or ended just now. */
 const looksAFold = 4;
 
 interface Place {
@@ -28,9 +28,9 @@ interface Unsettled extends ArrayRange {
 }
 
 /**
- * Folds ended elements into chunks of their array, a chunk at a time. Only what stands before the cursor: what was killed early is a record until the cursor has
- * stepped over it. A chunk is added to as its elements end; what is in it never leaves it. Walks over all arrays that are not settled, from where it was;
- * that place is only in memory, and losing it costs a look at what is there.
+ * Folds ended elements into chunks of their array, one chunk per step. Folds only elements before the cursor; one that was killed beyond it keeps its record until the cursor has
+ * passed. A chunk grows as its elements end, and never loses one. The walk goes over all arrays that are not settled. Its position is only in memory, so a restart
+ * repeats some reads.
  */
 export class Folder {
   readonly #db: Database;
@@ -41,8 +41,8 @@ export class Folder {
   }
 
   /**
-   * Folds elements that ended before a time: `limit` of them, and at most a chunk more; looks at four times as many records, and an array costs ten looks even where
-   * it has none. `more`: it has not been everywhere since it began.
+   * Folds about `limit` elements that ended before a time, at most one chunk more. Reads at most four times as many records; an array without such elements counts as ten. `more`:
+   * the walk is not complete.
    */
   step(limit: number, endedBefore: number): Step {
     let done = 0;
@@ -61,7 +61,7 @@ export class Folder {
     return { done, more: true };
   }
 
-  /** Folds the next chunk of an array. `next`: where to go on; undefined where nothing of it is left. Throws RECORD_UNREADABLE before its first write. */
+  /** Folds the next chunk of an array. `next` is where to continue; undefined if nothing is left to fold. Throws RECORD_UNREADABLE before its first write. */
   #foldNext(number: number, endedBefore: number): { done: number; looked: number; next: Place | undefined } {
     const open = readArray(this.#db, number)!;
     const { state, ended_at } = readTask(this.#db, number, -1)!;
@@ -87,7 +87,7 @@ export class Folder {
     return found && Number(found["number"]);
   }
 
-  /** All records of the next chunk that has any, as far as the cursor: as many as a chunk has indexes at most. */
+  /** All records of the next chunk that has any, up to the cursor. */
   #nextRecords(array: Unsettled): TaskColumns[] {
     const next = this.#db
       .sql("SELECT idx FROM tasks WHERE number = ? AND idx > ? AND idx >= 0 AND idx < ? ORDER BY idx LIMIT 1")
@@ -120,7 +120,7 @@ export class Folder {
     } else for (const { idx } of due) db.sql("DELETE FROM tasks WHERE number = ? AND idx = ?").run(array.number, idx);
   }
 
-  /** Nothing is left of it but itself and its chunks: no later walk comes here. */
+  /** Marks an array whose elements are all folded, so that later walks skip it. */
   #settle(array: Unsettled): void {
     if (array.state < overCode) return;
     const record = this.#db.sql("SELECT 1 FROM tasks WHERE number = ? AND idx >= 0 LIMIT 1").get(array.number);

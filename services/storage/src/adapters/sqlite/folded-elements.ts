@@ -9,10 +9,10 @@ const chunksRemembered = 16;
 
 type Rows = ReadonlyMap<number, FoldedRow>;
 
-/** Chunks decoded lately, the last one at the end: a host that was away may repeat a thousand reports of one. */
+/** Cache of decoded chunks, the latest last, because a host that was away may repeat a thousand reports of one chunk. */
 const decoded = new WeakMap<Database, Map<string, { readonly body: Buffer; readonly rows: Rows }>>();
 
-/** The rows of a chunk by index. The body itself tells whether what is remembered still holds: a transaction that failed leaves none behind. */
+/** The rows of a chunk by index. The cache compares the stored body, so a failed transaction leaves no stale entry. */
 export function chunkRows(db: Database, number: number, chunk: number, body: Uint8Array): Rows {
   let known = decoded.get(db);
   if (!known) decoded.set(db, (known = new Map()));
@@ -26,9 +26,9 @@ export function chunkRows(db: Database, number: number, chunk: number, body: Uin
   return entry.rows;
 }
 
-/** An element that was folded; undefined where there is none. */
+/** A folded element; undefined if it is not folded. */
 export function readFolded(db: Database, number: number, idx: number): TaskColumns | undefined {
-  // Cast: a bound number is a real one, and its division would not be whole.
+  // SQLite binds a JavaScript number as REAL, so without the cast the division would not be an integer one.
   const found = db
     .sql(
       `SELECT f.chunk, f.body, t.user, t.state FROM arrays a JOIN tasks t ON t.number = a.number AND t.idx = -1

@@ -8,7 +8,7 @@ import type { HostRecord } from "../../decisions/record/host-record.ts";
 import type { SqliteRecords } from "./records.ts";
 import { isOutOfRange } from "./task-rows.ts";
 
-/** How often the times at which hosts were seen are written to disk; nothing waits for them. */
+/** Interval at which the times of last contact are written to disk. Nothing waits for them. */
 const keepSeenMs = 10_000;
 
 interface KnownHost extends HostRecord {
@@ -16,22 +16,22 @@ interface KnownHost extends HostRecord {
   readonly revision: number;
 }
 
-/** The hosts, with a copy in memory: an agent says every ten seconds what nearly never changes, and each placement asks for the journal. */
+/** The hosts, cached in memory, because each agent repeats the same status every ten seconds and each placement reads the journal id. */
 export class HostTable {
   readonly #db: Database;
   readonly #known = new Map<string, KnownHost>();
-  /** When hosts were heard of since then. */
+  /** Time of the last contact with each host since then. */
   readonly #heardAt = new Map<string, number>();
-  /** The agent that speaks for each host name. */
+  /** The agent that has each host name. */
   readonly #agents = new Map<string, string>();
-  /** When another agent of that host name was refused last. */
+  /** When another agent with that host name was last refused. */
   readonly #duplicateAt = new Map<string, number>();
   readonly #steadyMs: () => number;
   readonly #steps = new ClockSteps();
   #listeningSince: number;
   #seenKeptAt: number;
 
-  /** `steadyMs`: a clock that cannot be set. */
+  /** `steadyMs`: milliseconds of a monotonic clock. */
   constructor(db: Database, now: number, steadyMs: () => number) {
     this.#db = db;
     this.#steadyMs = steadyMs;
@@ -61,8 +61,7 @@ export class HostTable {
   }
 
   /**
-   * For how long nobody has heard of it. Nobody can have while the store was down: its own start counts as having heard of all, and so does a moment at which
-   * the database's clock was set.
+   * For how long the host was not heard. The store's own start counts as contact with all hosts, because none could be heard before, and so does a jump of the database's clock.
    */
   silentMs(id: string, now: number): number {
     this.#lookAtClock(now);
@@ -76,8 +75,8 @@ export class HostTable {
   }
 
   /**
-   * Notes who was seen, and answers the positions of agents that may not speak for their host, and what of the request has to be written; undefined: nothing.
-   * An agent has the name from here on, before that is written: no other process can give it to another one.
+   * Notes who was seen. Returns the positions of agents that may not speak for their host, and what must be written, undefined if nothing. An agent gets the name here,
+   * before that is written, because this is the only process that assigns names.
    */
   see(
     request: SyncHostsRequest,
@@ -174,7 +173,7 @@ export class HostTable {
   }
 }
 
-/** A host's row; undefined where a number in it is larger than a program can count with. */
+/** A host's row; undefined if a number in it is outside the safe range. */
 function readRow(db: Database, id: string): Readonly<Record<string, unknown>> | undefined {
   try {
     return db.sql("SELECT id, said, silent, lost_by, seen_at, revision FROM hosts WHERE id = ?").get(id);

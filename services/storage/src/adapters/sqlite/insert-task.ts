@@ -3,7 +3,7 @@ import { pendingCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns } from "../../decisions/record/columns.ts";
 import type { NewRecord } from "../../ports/records.ts";
 
-/** Writes a new task: its spec, its key, its record, how far its array is. */
+/** Writes a new task: spec, client key, record, and the cursor of an array. */
 export function insertTask(
   db: Database,
   revision: number,

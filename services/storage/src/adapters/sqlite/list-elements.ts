@@ -9,7 +9,7 @@ import { readArray } from "./open-array.ts";
 import { shownTasks } from "./salvage.ts";
 import { readSpec, readTask } from "./task-rows.ts";
 
-/** How much one call looks at: it holds up everything else meanwhile. */
+/** Most records per call, because the call blocks the event loop. */
 const looksAtOnce = 8_000;
 
 /** Elements by index, as `ElementWalk` gathers them. */

@@ -13,7 +13,7 @@ import type { Page, PageRequest } from "../../ports/engine.ts";
 import type { Records } from "../../ports/records.ts";
 import { reading } from "./task-rows.ts";
 
-/** How many records one call looks at before it answers with what it found: a rare name among millions must not stop everything else. */
+/** Most records per call. A filter that matches few of millions must not block the event loop, so the page may be short. */
 const looksAtOnce = 2_000;
 
 type Row = TaskColumns & SpecColumns;
@@ -28,7 +28,7 @@ export function pageOfTasks(db: Database, records: Records, { request, size, wan
     : request.user === ""
       ? undefined
       : "tasks_by_user";
-  // All tasks of all users are walked by their specs: by their records, a million elements would stand between two of them.
+  // Walks the specs, because in the records a million elements may lie between two tasks.
   const from = index
     ? `tasks t INDEXED BY ${index} JOIN specs s ON s.number = t.number`
     : "specs s CROSS JOIN tasks t ON t.number = s.number";
@@ -47,7 +47,7 @@ export function pageOfTasks(db: Database, records: Records, { request, size, wan
       found.return?.(undefined); // where reading a row failed, its statement would hold the database's state of then
     }
   });
-  // One of them cannot be read: each by itself, then.
+  // One row cannot be read, so each is read by itself.
   return (
     page ?? pageOf(rows("t.number").iterate(...values), wanted, size, ({ number }) => findTask(records, `${number}`))
   );

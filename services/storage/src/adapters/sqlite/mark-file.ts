@@ -6,7 +6,7 @@ const markBytes = 256;
 
 /** A file beside the database with the last change that was acknowledged. */
 export interface MarkFile {
-  /** The mark of the previous process; undefined where there is none, or none that is complete. */
+  /** The mark of the previous process; undefined if there is none or it is incomplete. */
   readonly left: DatabaseMark | undefined;
   /** Written after each commit, without fsync. It survives a kill of this process; after a power cut an older mark is left, which is harmless. */
   write(mark: DatabaseMark): void;

@@ -18,12 +18,12 @@ interface Log {
 export type SqliteTaskStore = TaskStore & Pick<SqliteEngine, "housekeeping" | "lastRevision" | "close">;
 
 export interface OpenStoreOptions extends SqliteOptions {
-  /** Another word than the last begins a new epoch; empty: none. */
+  /** A word that differs from the last one begins a new epoch; empty: none. */
   readonly newEpoch: string;
   readonly logger: Log;
 }
 
-/** The store of tasks on a database that is open. */
+/** The task store of an open database. */
 export const sqliteTaskStore = (db: Database, options: SqliteOptions): SqliteTaskStore =>
   storeOn(sqliteEngine(db, options));
 
@@ -35,8 +35,8 @@ const storeOn = (engine: SqliteEngine): SqliteTaskStore => ({
 });
 
 /**
- * Opens the database in `dir`, whose lock is held. One that was restored from a copy begins a new epoch: what ran by it is over as lost, and what hosts still
- * have of before is unknown to it. Throws `precondition` DATABASE_DAMAGED where what the database keeps of itself cannot be read.
+ * Opens the database in `dir`, whose lock is held. A database restored from a copy begins a new epoch: runs that it knows as live are given up as lost, and runs that hosts
+ * still have are unknown to it. Throws `precondition` DATABASE_DAMAGED if the store's own values cannot be read.
  */
 export function openSqliteStore(dir: string, { newEpoch, logger, ...options }: OpenStoreOptions): SqliteTaskStore {
   const path = join(dir, "storage.db");

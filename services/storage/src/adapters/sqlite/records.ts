@@ -30,13 +30,13 @@ import { livingElements, replaceRecord, salvaged } from "./salvage.ts";
 import { openArray } from "./open-array.ts";
 import { encodedSpec, readableTasks, reading, readSpec } from "./task-rows.ts";
 
-/** The last revision and number given out, owned by the only writer. A failed transaction leaves gaps, which do no harm. */
+/** The last revision and task number assigned. Only the writer changes them. A failed transaction leaves harmless gaps. */
 export interface Counters {
   revision: number;
   number: number;
 }
 
-/** What the store has in memory beside the database. */
+/** State that the store keeps in memory. */
 export interface Memory {
   readonly counters: Counters;
   readonly hosts: Pick<HostTable, "journalOf" | "declareLost">;
@@ -46,13 +46,13 @@ export interface Memory {
 const archivedCode = stateCode("archived");
 const isLiveRow = `state < ${overCode} AND state BETWEEN ${placedCode} AND ${suspendedCode}`;
 const liveOn = `FROM tasks INDEXED BY tasks_live WHERE ${isLiveRow} AND host = ? ORDER BY number, idx`;
-/** Live records on a host that have a lease; reads nothing of others. */
+/** Live records on a host that have a lease. */
 export const leasedOn = `FROM tasks INDEXED BY tasks_leased WHERE lease_ms <> 0 AND ${stateIn(["placed", "running", "suspended"])} AND host = ? ORDER BY number, idx`;
 const waitingOf = `FROM tasks INDEXED BY tasks_live WHERE number = ? AND idx >= 0 AND state < ${overCode} AND state = ${pendingCode}`;
 
 /**
- * One write of the store, inside its savepoint: what a decision reads comes from the database, what it changes is written there at once, and read from there
- * again. What changes many times (arrays, sums) is written at the end.
+ * One write of the store, inside its savepoint. A decision reads from the database, and its changes are written at once, so later reads see them. Rows that change often
+ * (arrays, sums) are written at the end.
  */
 export class SqliteRecords implements Records {
   readonly at: number;
@@ -61,7 +61,7 @@ export class SqliteRecords implements Records {
   readonly #memory: Memory;
   readonly #specs = new Map<number, SpecColumns | undefined>();
   readonly #arrays = new Map<number, OpenArray | undefined>();
-  /** Records as they are stored; a write updates the columns that differ. */
+  /** Records as stored. A write updates only the columns that differ. */
   readonly #rows = new Map<number | string, TaskColumns>();
   #afterCommit: (() => void)[] | undefined;
 
@@ -71,7 +71,7 @@ export class SqliteRecords implements Records {
     this.at = at;
   }
 
-  /** Every read is answered at once here. */
+  /** Reads never miss on SQLite. */
   foresee(): void {}
 
   nextRevision(): number {
@@ -106,7 +106,7 @@ export class SqliteRecords implements Records {
     return array;
   }
 
-  /** Folded elements are all before the cursor. */
+  /** All folded elements lie before the cursor. */
   hasRecord({ number }: { readonly number: number }, idx: number): boolean {
     return this.#db.sql("SELECT 1 FROM tasks WHERE number = ? AND idx = ?").get(number, idx) !== undefined;
   }
@@ -193,7 +193,7 @@ export class SqliteRecords implements Records {
   #tell(row: TaskColumns, spec: SpecColumns, array: ArrayRecord | undefined): void {
     this.announceEncoded(row.revision, spec.user, taskChange(row.revision, row, spec, array));
     if (row.state === archivedCode && row.idx < 0) markArchived(this.#db, row.number);
-    // By our clock: the host's says when it ended, and may be wrong by years.
+    // Uses the database's clock, because the host's may be wrong by years.
     if (row.state === overCode && row.idx < 0)
       this.#db.sql("INSERT OR IGNORE INTO expiry (number, phase, over_at) VALUES (?, 0, ?)").run(row.number, this.at);
   }
@@ -236,7 +236,7 @@ export class SqliteRecords implements Records {
     this.#tell(stored, spec, array);
   }
 
-  /** What the store has in memory changes only when the database has it durably. */
+  /** Changes the state in memory. Call it only after the commit. */
   afterCommit(change: () => void): void {
     (this.#afterCommit ??= []).push(change);
   }
@@ -245,7 +245,7 @@ export class SqliteRecords implements Records {
     for (const change of this.#afterCommit ?? []) change();
   }
 
-  /** Writes what was gathered. Last thing in the transaction. */
+  /** Writes the gathered changes. Call it last in the transaction. */
   flush(): void {
     for (const array of this.#arrays.values()) if (array?.dirty) this.#writeArray(array);
     writeSums(this.#db, this.sums);

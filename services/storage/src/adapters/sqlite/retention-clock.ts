@@ -5,7 +5,7 @@ import { readMeta, writeMeta } from "./meta.ts";
 const keepEveryMs = 600_000;
 const clockKey = "clock_believed_at";
 
-/** The clock that things are deleted by, with the time at which it was last trusted in the database. */
+/** The clock of archiving and deleting. The database keeps the time at which it was last trusted. */
 export class KeptRetentionClock {
   readonly #db: Database;
   readonly #clock: RetentionClock;
@@ -20,7 +20,7 @@ export class KeptRetentionClock {
     this.#believedAtMs = kept === undefined ? undefined : Number(kept);
   }
 
-  /** To be called in a transaction. */
+  /** Call it in a transaction. */
   believes(now: number): boolean {
     const { believed, believedAtMs } = this.#clock.look(this.#believedAtMs, now);
     this.#believedAtMs = believedAtMs;

@@ -4,14 +4,14 @@ import { overCode, pendingCode } from "../../decisions/record/codes.ts";
 import type { SpecColumns } from "../../decisions/record/columns.ts";
 import { readId } from "../../decisions/record/task-life.ts";
 
-/** Chunks and attempts of a deleted array that go in one step: some ten milliseconds. */
+/** Chunks and attempts of a deleted array removed per step, which takes about ten milliseconds. */
 const chunksAtOnce = 200;
 const attemptsAtOnce = 1_000;
 
 /** Phases of `expiry`. */
 const [over, archived, going] = [0, 1, 2];
 
-/** Tasks and whole arrays that ended before, and are not archived. An array comes when all its elements are folded: then it is archived as one. */
+/** Tasks and arrays that ended before a time and are not archived. An array is archived as a whole, once all its elements are folded. */
 export function expired(db: Database, before: number, limit: number): string[] {
   return db
     .sql(
@@ -22,7 +22,7 @@ export function expired(db: Database, before: number, limit: number): string[] {
     .map((row) => String(row["number"]));
 }
 
-/** Whether an array is over and all its elements are folded; true for a task. */
+/** Whether an array is over and all its elements are folded. True for a single task. */
 export const isSettled = (db: Database, number: number): boolean =>
   (db.sql("SELECT settled FROM arrays WHERE number = ?").get(number)?.["settled"] ?? 1) === 1;
 
@@ -38,7 +38,7 @@ export function deletable(
   limit: number,
 ): { readonly numbers: readonly number[]; readonly more: boolean } {
   if (removeRest(db)) return { numbers: [], more: true };
-  // What a pending task waits for is stepped over, and holds up nothing behind it.
+  // A task that a pending one waits for is skipped; later ones are not held up by it.
   const { overAt, number: after } = waitedFor.place;
   const found = db
     .sql(
@@ -64,7 +64,7 @@ export function removeRecords(db: Database, { number, user, is_array }: SpecColu
   }
 }
 
-/** Removes some of what is left of an array that was deleted; false: nothing is left of any. */
+/** Removes some remains of deleted arrays. False if none are left. */
 function removeRest(db: Database): boolean {
   const going1 = db.sql(`SELECT number FROM expiry INDEXED BY expiry_by_time WHERE phase = ${going} LIMIT 1`).get();
   if (!going1) return false;
@@ -84,7 +84,7 @@ function removeRest(db: Database): boolean {
   return true;
 }
 
-/** Empty if they are damaged; then the task is not started either. */
+/** Empty if they are damaged, in which case the task is not started either. */
 function parentsOf(deps: Uint8Array): number[] {
   try {
     return TaskRow.decode(deps).dependencies.flatMap(({ taskId }) => readId(taskId)?.number ?? []);
@@ -95,13 +95,13 @@ function parentsOf(deps: Uint8Array): number[] {
 
 const beginning = { overAt: Number.MIN_SAFE_INTEGER, number: 0 };
 
-/** How long the set of awaited tasks is used before it is read again. */
+/** How long the set of awaited tasks is cached. */
 const lookAgainMs = 600_000;
 
-/** Tasks that a pending one waits for: their outcome is needed as long as that one may be judged again, by a new scheduler. */
+/** Tasks that a pending task waits for. A new scheduler may need their outcomes again, so they are not deleted. */
 export class WaitedFor {
   readonly #db: Database;
-  /** How far the deletion has walked over archived tasks; only in memory. */
+  /** Position of the deletion among archived tasks; only in memory. */
   place = beginning;
   #numbers: Set<number> | undefined;
   #readAt = 0;
@@ -125,7 +125,7 @@ export class WaitedFor {
     return this.#numbers.has(number);
   }
 
-  /** A task that is submitted now waits for that one. */
+  /** Notes that a newly submitted task waits for this one. */
   note(number: number): void {
     this.#numbers?.add(number);
   }

@@ -3,7 +3,7 @@ import { freshTask } from "../../decisions/record/columns.ts";
 import type { TaskColumns } from "../../decisions/record/columns.ts";
 import type { SqlValue } from "./task-rows.ts";
 
-/** What may change of a record, in the order of `toRow`. */
+/** Columns of a record that may change, in the order of `toRow`. */
 const changing = [
   "state",
   "attempt",
@@ -37,7 +37,7 @@ const changing = [
 
 export const rowColumns = ["number", "idx", "user", ...changing].join(", ");
 
-/** A row of `rowColumns` that came as an array: node:sqlite makes those in a third of the time. */
+/** A row of `rowColumns` as an array, which node:sqlite makes in a third of the time of an object. */
 export function toRow(values: readonly unknown[]): TaskColumns {
   return {
     number: values[0] as number,
@@ -74,10 +74,10 @@ export function toRow(values: readonly unknown[]): TaskColumns {
   };
 }
 
-/** Statements by the set of columns that they write, a bit each: few sets ever come, and a statement is found by its text. */
+/** Statements by the set of columns that they write, one bit per column. Only few sets occur. */
 const updates = new Map<number, string>();
 const inserts = new Map<number, string>();
-/** What a new row need not say; `state`, `attempt` and `revision` have no default. */
+/** Default values of columns. `state`, `attempt` and `revision` have none. */
 const blank: TaskColumns = { ...freshTask(0, -1, "", -1), attempt: -1, revision: -1 };
 
 /** Writes the columns in which a record differs from what is stored. */
@@ -91,7 +91,7 @@ export function updateRow(db: Database, before: TaskColumns, row: TaskColumns): 
   if (set !== 0) db.sql(text).run(...values, row.number, row.idx);
 }
 
-/** Writes a record that was not there; what it does not say is the table's default. */
+/** Inserts a record. Columns that it leaves out get the table's default. */
 export function insertRow(db: Database, row: TaskColumns): void {
   const { set, values } = changesOf(blank, row);
   let text = inserts.get(set);

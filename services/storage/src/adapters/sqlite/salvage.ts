@@ -8,14 +8,14 @@ import { isOutOfRange } from "./task-rows.ts";
 import type { SqlValue } from "./task-rows.ts";
 import type { ArrayRecord } from "../../domain/array-record.ts";
 
-/** A row as it is stored: numbers that no program can count with come as bigints. */
+/** A row as stored. Numbers outside the safe range are bigints. */
 function stored(db: Database, text: string, ...values: SqlValue[]): Stored | undefined {
   const statement = db.sql(`${text} -- as stored`);
   statement.setReadBigInts(true);
   return statement.get(...values);
 }
 
-/** What can be read of a damaged record; undefined where there is none. */
+/** The readable part of a damaged record; undefined if there is no record. */
 export function salvaged(db: Database, number: number, idx: number): Salvaged | undefined {
   const task = stored(db, "SELECT * FROM tasks WHERE number = ? AND idx = ?", number, idx);
   const spec = stored(db, `SELECT ${specColumns} FROM specs WHERE number = ?`, number);
