@@ -68,7 +68,9 @@ async function startAuth(config: object): Promise<GrpcClient<AuthServiceService>
 }
 
 /** A way to the directory that keeps what clients send. */
-async function overheard(url: string): Promise<{ url: string; heard: () => string; cutAll: () => void }> {
+async function overheard(
+  url: string,
+): Promise<{ url: string; heard: () => string; cutAll: () => void; connections: () => number }> {
   const bytes: Buffer[] = [];
   const clients = new Set<{ destroy(): void }>();
   const proxy = await startProxy(
@@ -85,6 +87,7 @@ async function overheard(url: string): Promise<{ url: string; heard: () => strin
   return {
     url: `${new URL(url).protocol}//127.0.0.1:${proxy.port}`,
     heard: () => Buffer.concat(bytes).toString("latin1"),
+    connections: () => clients.size,
     cutAll: () => clients.forEach((client) => client.destroy()),
   };
 }
@@ -198,6 +201,18 @@ describe("the way to an LDAP directory", () => {
       message: expect.stringContaining("certificate") as string,
     });
     expect(way.heard()).not.toContain("ada");
+  });
+
+  it("is one connection for searches that come together, and another one when that has ended", async () => {
+    const way = await overheard(server.ldapUrl);
+    const plugin = provider(settings(way.url, { cacheMs: 0 }));
+    const names = ["ada", "ben", "grace", "dan", "nobody-here"];
+    await Promise.all(names.map((name) => plugin.getUser(name)));
+    expect(way.connections()).toBe(1);
+    way.cutAll();
+    await expect.poll(() => plugin.getUser("grace").then((user) => user!.name)).toBe("grace");
+    await Promise.all(names.map((name) => plugin.getUser(name)));
+    expect(way.connections()).toBe(2);
   });
 
   it("goes to the next server where one does not answer", async () => {

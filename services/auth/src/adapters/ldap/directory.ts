@@ -55,13 +55,21 @@ export function openDirectory(settings: LdapSettings): Directory {
   let searching: Promise<Connection> | undefined;
   const proving = atOnce(proofsAtOnce, proofsWaiting);
 
-  async function searcher(): Promise<Connection> {
-    const known = await searching?.catch(() => undefined);
-    if (known?.isOpen()) return known;
-    searching = connectAny(settings, async ({ client }) => {
+  const connect = (): Promise<Connection> =>
+    connectAny(settings, async ({ client }) => {
       if (settings.bindDn !== undefined) await client.bind(settings.bindDn, settings.bindPassword);
     });
-    return searching;
+
+  /** The connection that searches. Searches that come while it is made share it; one that has ended is made again. */
+  async function searcher(): Promise<Connection> {
+    const present = (searching ??= connect());
+    const connection = await present.catch((error: unknown) => {
+      if (searching === present) searching = undefined;
+      throw error;
+    });
+    if (connection.isOpen()) return connection;
+    if (searching === present) searching = undefined;
+    return (searching ??= connect());
   }
 
   return {

@@ -7,8 +7,8 @@ import { AndFilter, EqualityFilter, FilterParser, OrFilter } from "ldapts";
 import type { Entry, Filter } from "ldapts";
 import { directoryUser } from "../../domain/directory-user.ts";
 import type { DirectoryGroup } from "../../domain/directory-user.ts";
-import { offered, resolveVolumes } from "../../domain/volumes.ts";
 import type { SiteVolume } from "../../domain/volumes.ts";
+import { siteRules } from "../site-rules.ts";
 import type { Directory } from "./directory.ts";
 import type { LdapSettings } from "./settings.ts";
 
@@ -116,11 +116,8 @@ export function ldapProvider(deps: {
       return user && !user.disabled ? user : undefined;
     },
     getUser,
-    getVolumes: async (user, requested) =>
-      requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
-    getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
+    ...siteRules(siteVolumes),
     disabledUsers: () => disabled.get("") ?? disabled.set("", disabledNames()),
-    canRun: async ({ user }) => !user.disabled,
   };
 }
 

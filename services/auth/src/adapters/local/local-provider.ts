@@ -1,6 +1,6 @@
 import type { AuthPlugin, AuthUser } from "@berth/plugins";
-import { offered, resolveVolumes } from "../../domain/volumes.ts";
 import type { SiteVolume } from "../../domain/volumes.ts";
+import { siteRules } from "../site-rules.ts";
 import type { Accounts } from "../../ports/accounts.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import type { Passwords } from "./passwords.ts";
@@ -28,11 +28,7 @@ export function localProvider(deps: {
       return found && enabled(found.user);
     },
     getUser: (login) => accounts.user(login),
-    getVolumes: async (user, requested) =>
-      requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
-    // Like GO-Docker's own providers: medium priority and no limits.
-    getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
-    canRun: async ({ user }) => !user.disabled,
+    ...siteRules(siteVolumes),
     disabledUsers: () => accounts.disabled(),
   };
 }

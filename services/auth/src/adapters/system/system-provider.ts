@@ -5,8 +5,8 @@ import type { AuthPlugin, AuthUser } from "@berth/plugins";
 import { z } from "zod";
 import { directoryUser } from "../../domain/directory-user.ts";
 import type { DirectoryGroup } from "../../domain/directory-user.ts";
-import { offered, resolveVolumes } from "../../domain/volumes.ts";
 import type { SiteVolume } from "../../domain/volumes.ts";
+import { siteRules } from "../site-rules.ts";
 import type { Machine } from "./machine.ts";
 
 const groupName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, "must be the name of a group");
@@ -89,9 +89,6 @@ export function systemProvider(deps: {
       return owner === undefined ? undefined : enabled(await getUser(owner));
     },
     getUser,
-    getVolumes: async (user, requested) =>
-      requested ? resolveVolumes(siteVolumes(), user, requested) : offered(siteVolumes(), user),
-    getQuotas: async () => ({ priority: 50, timeMs: 0, cpuMs: 0, memoryByteMs: 0 }),
-    canRun: async ({ user }) => !user.disabled,
+    ...siteRules(siteVolumes),
   };
 }

@@ -87,7 +87,7 @@ export class Folder {
     return found && Number(found["number"]);
   }
 
-  /** All records of the next chunk that has any, up to the cursor. */
+  /** Records of the next chunk that has any, up to the cursor: at most as many as a chunk has indexes. */
   #nextRecords(array: Unsettled): TaskColumns[] {
     const next = this.#db
       .sql("SELECT idx FROM tasks WHERE number = ? AND idx > ? AND idx >= 0 AND idx < ? ORDER BY idx LIMIT 1")
